@@ -1,0 +1,126 @@
+"""What travels along the pipeline: batches of planes, their exact times, and the facts of the clip they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+Chroma = Literal["gray", "420", "422", "444"]
+
+# chroma format -> (horizontal, vertical) luma samples per chroma sample
+SUBSAMPLING: dict[Chroma, tuple[int, int]] = {"gray": (1, 1), "420": (2, 2), "422": (2, 1), "444": (1, 1)}
+
+
+class Origin(NamedTuple):
+    """Where an output frame comes from: ``phase`` 0 is source frame ``index`` itself, else between it and the next."""
+
+    index: int
+    phase: Fraction = Fraction(0)
+    scene_cut: bool = False  # the next source frame lies across a cut, so this one was held instead of blended
+
+
+@dataclass(frozen=True, eq=False)
+class FrameBatch:
+    """N consecutive frames of one clip, in presentation order.
+
+    Planes hold code values (0 to ``2**depth - 1``): uint8 or uint16 as decoded, float32 (not yet rounded) between
+    stages. Chroma is subsampled as the clip is.
+    """
+
+    y: Tensor  # N x 1 x H x W
+    uv: Tensor | None  # N x 2 x h x w; None for grey
+    times: tuple[Fraction, ...]  # presentation time of each frame, seconds, exact
+    origins: tuple[Origin, ...]
+
+    def __post_init__(self) -> None:
+        n = self.y.shape[0]
+        if not (n == len(self.times) == len(self.origins)) or (self.uv is not None and self.uv.shape[0] != n):
+            raise ValueError(f"batch of {n} frames with {len(self.times)} times and {len(self.origins)} origins")
+
+    def __len__(self) -> int:
+        return self.y.shape[0]
+
+    def __getitem__(self, key: slice) -> FrameBatch:
+        """Frames ``key`` as a view."""
+        uv = None if self.uv is None else self.uv[key]
+        return FrameBatch(self.y[key], uv, self.times[key], self.origins[key])
+
+    def __repr__(self) -> str:
+        chroma = None if self.uv is None else tuple(self.uv.shape)
+        first, last = (float(self.times[0]), float(self.times[-1])) if self.times else (None, None)
+        return f"FrameBatch(y={tuple(self.y.shape)} {self.y.dtype}, uv={chroma}, times={first}..{last} s)"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the planes."""
+        return self.y.nbytes + (0 if self.uv is None else self.uv.nbytes)
+
+    def planes(self, y: Tensor, uv: Tensor | None) -> FrameBatch:
+        """The same frames with other planes."""
+        return replace(self, y=y, uv=uv)
+
+
+def concat(batches: list[FrameBatch]) -> FrameBatch:
+    """One batch of all frames of ``batches``, in order; planes of mixed dtype become float32."""
+
+    def join(planes: list[Tensor]) -> Tensor:
+        mixed = len({p.dtype for p in planes}) > 1
+        return torch.cat([p.float() for p in planes] if mixed else planes)
+
+    uvs = [b.uv for b in batches if b.uv is not None]
+    return FrameBatch(
+        join([b.y for b in batches]),
+        join(uvs) if uvs else None,
+        tuple(t for b in batches for t in b.times),
+        tuple(o for b in batches for o in b.origins),
+    )
+
+
+@dataclass(frozen=True)
+class ColorInfo:
+    """Colour tags in FFmpeg's words; None where the clip does not say."""
+
+    matrix: str | None = None  # bt709, smpte170m, bt470bg, bt2020nc ...
+    primaries: str | None = None
+    transfer: str | None = None
+    range: Literal["limited", "full"] | None = None
+    chroma_location: str | None = None  # left, center, topleft ...
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a picture stream before its first frame; a stage maps the info of its input to its output's."""
+
+    width: int
+    height: int
+    fps: Fraction | None  # average rate; None for a still image
+    chroma: Chroma = "420"
+    depth: int = 8  # bits per sample
+    color: ColorInfo = field(default_factory=ColorInfo)
+    sar: Fraction = Fraction(1)  # sample aspect ratio
+    rotation: int = 0  # degrees, display matrix as stored; carried, never applied
+    duration: Fraction | None = None  # seconds
+    frames: int | None = None  # estimate, for progress only
+    codec: str = ""
+    bit_rate: int | None = None  # of the picture stream, bits per second
+    time_base: Fraction | None = None  # of the source's stamps, so that a writer can keep them exactly
+
+    @property
+    def peak(self) -> int:
+        """Largest code value."""
+        return (1 << self.depth) - 1
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Integer type of the rounded planes."""
+        return torch.uint8 if self.depth == 8 else torch.uint16
+
+    @property
+    def chroma_size(self) -> tuple[int, int]:
+        """Width and height of each chroma plane; an odd luma size rounds up."""
+        sx, sy = SUBSAMPLING[self.chroma]
+        return -(-self.width // sx), -(-self.height // sy)
