@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,7 +15,8 @@ Chroma = Literal["gray", "420", "422", "444"]
 SUBSAMPLING: dict[Chroma, tuple[int, int]] = {"gray": (1, 1), "420": (2, 2), "422": (2, 1), "444": (1, 1)}
 
 
-class Origin(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Origin:
     """Where an output frame comes from: ``phase`` 0 is source frame ``index`` itself, else between it and the next."""
 
     index: int
