@@ -15,7 +15,6 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av import Packet, VideoStream
-from av.video.frame import PictureType
 
 Encoder = Literal["libx264", "libx265", "libvpx-vp9", "mpeg4", "mpeg2video"]
 
@@ -48,16 +47,9 @@ _CODECS: dict[Encoder, _Codec] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Decoded:
-    """A clip that went through a codec."""
-
-    luma: npt.NDArray[np.uint8]  # T x H x W, as given to the encoder
-    intra: tuple[bool, ...]  # True for the frames coded without reference to another
-    nbytes: int  # size of the coded stream
-
-
-def roundtrip(luma: npt.NDArray[np.uint8], encoder: Encoder, quality: int, preset: str | None = None) -> Decoded:
+def roundtrip(
+    luma: npt.NDArray[np.uint8], encoder: Encoder, quality: int, preset: str | None = None
+) -> npt.NDArray[np.uint8]:
     """The grey clip ``luma`` (T x H x W) after encoding at 25 fps as 4:2:0 and decoding.
 
     ``quality`` is the CRF of libx264, libx265 and libvpx-vp9, and the quantizer (1 to 31) of mpeg4 and mpeg2video.
@@ -67,13 +59,8 @@ def roundtrip(luma: npt.NDArray[np.uint8], encoder: Encoder, quality: int, prese
     even = np.pad(luma, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")  # 4:2:0 has no odd sizes
     codec = _CODECS[encoder]
     speed = codec.speed if preset is None else {**codec.speed, "preset": preset}
-    packets = list(_encode(even, encoder, {**speed, **codec.rate(quality)}))
-    frames = list(_decode(packets, codec.decoder))
-    return Decoded(
-        np.stack([frame.to_ndarray()[:height, :width] for frame in frames]),
-        tuple(frame.pict_type == PictureType.I for frame in frames),
-        sum(packet.size for packet in packets),
-    )
+    packets = _encode(even, encoder, {**speed, **codec.rate(quality)})
+    return np.stack([frame.to_ndarray()[:height, :width] for frame in _decode(packets, codec.decoder)])
 
 
 def _encode(luma: npt.NDArray[np.uint8], encoder: Encoder, options: dict[str, str]) -> Iterator[Packet[VideoStream]]:
