@@ -1,0 +1,55 @@
+"""What every test gets: no thread left behind, a bounded number of worker threads, the data folder when it is there."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before torch, OpenCV or Numba start their pools; small pictures on many cores spend their time waiting.
+WORKERS = str(min(4, os.cpu_count() or 1))
+os.environ.setdefault("OMP_NUM_THREADS", WORKERS)
+os.environ.setdefault("NUMBA_NUM_THREADS", WORKERS)
+
+REPO = Path(__file__).parents[1]
+THREAD_GRACE = 2.0  # seconds in which a thread that was told to stop must have ended
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests marked gpu without CUDA; VIDSR_REQUIRE_GPU=1 lets them fail instead, so that no skip is an accident."""
+    gpu_tests = [item for item in items if item.get_closest_marker("gpu")]
+    if not gpu_tests or os.environ.get("VIDSR_REQUIRE_GPU"):
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in gpu_tests:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_threads() -> Iterator[None]:
+    """Fail a test that leaves a Python thread running. The pools of torch, OpenCV and Numba are not Python threads."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + THREAD_GRACE
+    while (left := set(threading.enumerate()) - before) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not left, f"threads left running: {sorted(thread.name for thread in left)}"
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of test and training data: VIDSR_DATA, or shared/data beside the repository."""
+    folder = Path(os.environ.get("VIDSR_DATA", REPO.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no data folder at {folder}; name one with VIDSR_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The clips that ship with the repository."""
+    return REPO / "samples"
