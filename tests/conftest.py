@@ -18,7 +18,7 @@ THREAD_GRACE = 2.0  # seconds in which a thread that was told to stop must have 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests marked gpu without CUDA; VIDSR_REQUIRE_GPU=1 lets them fail instead, so that no skip is an accident."""
+    """Skip tests marked gpu without CUDA; VIDSR_REQUIRE_GPU=1 lets them fail instead, so no skip is an accident."""
     gpu_tests = [item for item in items if item.get_closest_marker("gpu")]
     if not gpu_tests or os.environ.get("VIDSR_REQUIRE_GPU"):
         return
