@@ -1,0 +1,74 @@
+"""Rules about imports that a linter of layers does not know."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vidsr
+
+PACKAGE = Path(vidsr.__file__).parent
+# Preparation of data decodes clips and resamples; everything else of vidsr.train runs where only torch is installed.
+PREPARATION = {"vidsr.train.degrade", "vidsr.train.video_pairs"}
+
+
+def imported_by(path: Path) -> set[str]:
+    """Top-level names of the packages that a file imports, wherever in the file."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def modules_of(*parts: str) -> list[str]:
+    files = sorted(path for part in parts for path in (PACKAGE / part).rglob("*.py"))
+    return [
+        ".".join(("vidsr", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+        for path in files
+    ]
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("package", "allowed"),
+    [
+        ("av", {"video.py", "codec_roundtrip.py"}),  # containers and clocks; a codec without either
+        ("threading", {"prefetch.py"}),
+        ("concurrent", set()),
+        ("multiprocessing", set()),
+    ],
+)
+def test_only_some_files_import(package: str, allowed: set[str]) -> None:
+    files = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if package in imported_by(path)}
+    assert files <= allowed
+
+
+def test_networks_and_training_import_without_av_cv2_numba() -> None:
+    modules = [name for name in modules_of("models", "train") if name not in PREPARATION]
+    blocked = "import sys; sys.modules.update(dict.fromkeys(('av', 'cv2', 'numba')))"
+    done = run(f"{blocked}\nimport importlib\nfor name in {modules}: importlib.import_module(name)")
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = """
+import sys
+from vidsr.cli import main
+sys.argv = ["vidsr", "enhance", "--help"]
+try:
+    main()
+except SystemExit:
+    pass
+print(sorted({"torch", "numba", "cv2", "av", "numpy"} & set(sys.modules)), file=sys.stderr)
+"""
+    done = run(code)
+    assert done.stderr.strip() == "[]"
+    assert "--scale" in done.stdout
