@@ -1,8 +1,10 @@
 """Rules about imports that a linter of layers does not know."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ import vidsr
 PACKAGE = Path(vidsr.__file__).parent
 # Preparation of data decodes clips and resamples; everything else of vidsr.train runs where only torch is installed.
 PREPARATION = {"vidsr.train.degrade", "vidsr.train.video_pairs"}
+
+IMPORTED_AS = {"cv2": "opencv-python-headless"}  # import name -> distribution
 
 
 def imported_by(path: Path) -> set[str]:
@@ -49,6 +53,16 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 def test_only_some_files_import(package: str, allowed: set[str]) -> None:
     files = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if package in imported_by(path)}
     assert files <= allowed
+
+
+def test_every_import_is_declared() -> None:
+    # The development environment holds more than a user's: what only the dev extra brings must not be imported.
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    extras = [name for extra, names in project["optional-dependencies"].items() if extra != "dev" for name in names]
+    declared = {re.split(r"[^\w-]", name)[0] for name in project["dependencies"] + extras}
+    imported = {name for path in PACKAGE.rglob("*.py") for name in imported_by(path)}
+    third_party = {IMPORTED_AS.get(name, name) for name in imported - sys.stdlib_module_names - {"vidsr"}}
+    assert not third_party - declared
 
 
 def test_networks_and_training_import_without_av_cv2_numba() -> None:
