@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +21,8 @@ from vidsr.codec_roundtrip import Encoder, roundtrip
 from vidsr.kernels.resample import KernelName, resize
 
 Clip = npt.NDArray[np.uint8]  # T x H x W code values
+T = TypeVar("T", bound=np.generic)
+Values = npt.NDArray[np.float32]
 Kernel = npt.NDArray[np.float32]  # odd x odd, sums to 1
 Range = tuple[float, float]  # drawn from uniformly
 
@@ -99,8 +101,8 @@ class Blur(ABC):
         return convolve(clip, self.kernel(rng))
 
 
-def convolve(clip: Clip, kernel: Kernel) -> Clip:
-    """Each frame convolved with ``kernel``, mirrored at the border, rounded."""
+def convolve(clip: npt.NDArray[T], kernel: Kernel) -> npt.NDArray[T]:
+    """Each frame (T x H x W, any type) convolved with ``kernel``, mirrored at the border; integers are rounded."""
     flipped = kernel[::-1, ::-1].copy()  # OpenCV correlates
     return np.stack([cv2.filter2D(frame, -1, flipped, borderType=cv2.BORDER_REFLECT_101) for frame in clip])
 
@@ -191,30 +193,38 @@ def _path_kernel(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Kern
 # --- noise
 
 
+class Noise(ABC):
+    """Noise, new in every frame."""
+
+    @abstractmethod
+    def add(self, values: Values, rng: np.random.Generator) -> Values:
+        """``values`` (T x H x W, code values of 8 bits, fractions allowed) with noise; neither rounded nor clipped."""
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """The noisy clip."""
+        return np.clip(np.rint(self.add(clip.astype(np.float32), rng)), 0, 255).astype(np.uint8)
+
+
 @dataclass(frozen=True)
-class GaussianNoise:
+class GaussianNoise(Noise):
     """Independent noise of standard deviation ``sigma`` code values."""
 
     sigma: Range
 
-    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
-        sigma = rng.uniform(*self.sigma)
-        return _to_codes(clip + sigma * rng.standard_normal(clip.shape, np.float32))
+    def add(self, values: Values, rng: np.random.Generator) -> Values:
+        sigma = np.float32(rng.uniform(*self.sigma))
+        return values + sigma * rng.standard_normal(values.shape, np.float32)
 
 
 @dataclass(frozen=True)
-class PoissonNoise:
+class PoissonNoise(Noise):
     """Shot noise: ``gain`` code values per photon, so a pixel of value v has the variance gain x v."""
 
     gain: Range
 
-    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+    def add(self, values: Values, rng: np.random.Generator) -> Values:
         gain = rng.uniform(*self.gain)
-        return _to_codes(gain * rng.poisson(clip / gain))
-
-
-def _to_codes(values: npt.NDArray[np.floating]) -> Clip:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+        return (gain * rng.poisson(np.maximum(values, 0) / gain)).astype(np.float32)
 
 
 # --- compression
