@@ -1,0 +1,137 @@
+"""When output frames are shown: exact times, in seconds, from the times of the source frames.
+
+A clock answers one question, interval by interval: which output times lie in the half-open [t0, t1) between two
+neighbouring source frames. The answers depend on nothing else, so no instant is made twice or missed, however the
+stream is cut into batches.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from vidsr.errors import OptionError
+
+MAX_TIMES = 1000
+MAX_RATE = 10000
+
+
+@dataclass(frozen=True)
+class Times:
+    """``factor`` frames for each source frame, evenly spread between it and the next.
+
+    The grid counts source frames, not seconds, so the midpoints of a clip of variable frame rate are midpoints. With
+    a factor that is not whole (5/2), output j stands at source position j / factor.
+
+    Raises:
+        OptionError: the factor is not above 0, or absurd.
+    """
+
+    factor: Fraction
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factor", Fraction(self.factor))
+        _check(self.factor, MAX_TIMES, "x")
+
+    def __str__(self) -> str:
+        return f"{float(self.factor):g}x"
+
+    def between(self, t0: Fraction, t1: Fraction, index: int) -> list[Fraction]:
+        """Output times in [t0, t1), where source frame ``index`` is shown at t0 and the next at t1."""
+        first, end = math.ceil(index * self.factor), math.ceil((index + 1) * self.factor)
+        return [t0 + (t1 - t0) * (j / self.factor - index) for j in range(first, end)]
+
+    def starting_at(self, time: Fraction) -> Times:
+        """The clock of a stream whose first frame is shown at ``time``."""
+        return self
+
+    def slowed(self, factor: Fraction) -> Times:
+        """The clock that serves as this one once time is stretched by ``factor``."""
+        return Times(self.factor * factor)
+
+    def rate(self, source: Fraction) -> Fraction:
+        """Output frames per second, from those of the source."""
+        return source * self.factor
+
+    def tick(self, source: Fraction) -> Fraction:
+        """A time base in which output times are whole numbers, given one of the source's."""
+        return source / self.factor.numerator
+
+
+@dataclass(frozen=True)
+class Rate:
+    """``fps`` frames a second, exactly, from ``start`` on.
+
+    Raises:
+        OptionError: the rate is not above 0, or absurd.
+    """
+
+    fps: Fraction
+    start: Fraction = Fraction(0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fps", Fraction(self.fps))
+        _check(self.fps, MAX_RATE, " frames per second")
+
+    def __str__(self) -> str:
+        return f"{float(self.fps):.5g} fps"
+
+    def between(self, t0: Fraction, t1: Fraction, index: int) -> list[Fraction]:
+        """Output times in [t0, t1); ``index`` does not matter to a clock that counts seconds."""
+        first, end = math.ceil((t0 - self.start) * self.fps), math.ceil((t1 - self.start) * self.fps)
+        return [self.start + n / self.fps for n in range(first, end)]
+
+    def starting_at(self, time: Fraction) -> Rate:
+        """The clock of a stream whose first frame is shown at ``time``, which it keeps."""
+        return replace(self, start=time)
+
+    def slowed(self, factor: Fraction) -> Rate:
+        """The clock that serves as this one once time is stretched by ``factor``."""
+        return Rate(self.fps * factor)
+
+    def rate(self, source: Fraction) -> Fraction:
+        """Output frames per second, whatever the source's."""
+        return self.fps
+
+    def tick(self, source: Fraction) -> Fraction:
+        """A time base in which output times are whole numbers, given one of the source's."""
+        period = 1 / self.fps
+        common = math.gcd(period.numerator * source.denominator, source.numerator * period.denominator)
+        return Fraction(common, period.denominator * source.denominator)
+
+
+Clock = Times | Rate
+
+
+def parse_fps(text: str) -> Clock:
+    """The clock that ``text`` names: 2x, 2.5x or 5/2x a factor; 60, 60000/1001 or 23.976 a rate.
+
+    A rounded NTSC rate means the exact one: 23.976 is 24000/1001, 29.97 is 30000/1001.
+
+    Raises:
+        OptionError: it names none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\d+/\d+)\s*([xX×]?)", text.strip())
+    if match is None or re.search(r"/0+\b", text):
+        raise OptionError(
+            f"--fps {text!r} is not a rate: write a factor (2x, 2.5x) or frames per second (60, 60000/1001)"
+        )
+    number, is_factor = match[1], bool(match[2])
+    return Times(Fraction(number)) if is_factor else Rate(_ntsc(number) or Fraction(number))
+
+
+def _ntsc(text: str) -> Fraction | None:
+    """n * 1000/1001 where ``text`` is that number rounded or cut after its second decimal or later."""
+    _, _, decimals = text.partition(".")
+    if len(decimals) < 2:
+        return None
+    value, unit = Fraction(text), Fraction(1, 10 ** len(decimals))
+    exact = Fraction(math.ceil(value) * 1000, 1001)
+    return exact if -unit / 2 <= exact - value < unit else None
+
+
+def _check(value: Fraction, most: int, unit: str) -> None:
+    if not 0 < value <= most:
+        raise OptionError(f"--fps {value}{unit} cannot be made: give more than 0 and at most {most}{unit}")
