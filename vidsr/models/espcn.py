@@ -1,0 +1,44 @@
+"""ESPCN: Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel CNN", 2016."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vidsr.models.layers import LumaNetwork, carry_picture, conv_float32
+
+CARRIER_GAIN = 0.25  # small enough for tanh to be nearly linear
+
+
+@dataclass(frozen=True)
+class Config:
+    """Size of an ESPCN; the published one by default."""
+
+    scale: int
+    channels: tuple[int, int] = (64, 32)
+
+
+class Espcn(LumaNetwork):
+    """5x5-64, tanh, 3x3-32, tanh, 3x3 to scale**2 channels, sub-pixel shuffle. No anchor, as published.
+
+    It starts as a nearest-neighbour upscale (one channel of each layer carries the picture), which saves the tens of
+    thousands of steps that a random start spends on finding it.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.scale = config.scale
+        self.halo = 4
+        first, second = config.channels
+        self.head = nn.Conv2d(1, first, 5, padding=2)
+        self.middle = nn.Conv2d(first, second, 3, padding=1)
+        self.tail = nn.Conv2d(second, config.scale**2, 3, padding=1)
+        carry_picture(self.head, self.middle, self.tail, gain=CARRIER_GAIN)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Upscaled luma, float32, not clipped."""
+        features = torch.tanh(self.middle(torch.tanh(self.head(x.to(self.dtype)))))
+        return F.pixel_shuffle(conv_float32(self.tail, features), self.scale)

@@ -1,0 +1,131 @@
+"""Parts that the networks share: the base class, the sub-pixel head, and re-parameterisation for training."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class LumaNetwork(nn.Module):
+    """A luma upscaler: N x 1 x H x W in [0, 1] (code / peak) -> N x 1 x scale*H x scale*W float32.
+
+    The weights may be cast to bf16 or fp16; the input is cast to them inside, and what carries the picture's mean
+    (the anchor, or the last layer where there is none) stays in float32.
+    """
+
+    scale: int
+    halo: int  # receptive-field radius in input pixels: how far an output pixel looks
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights, in which the body runs."""
+        return next(self.parameters()).dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Upscaled luma, float32, not clipped."""
+        raise NotImplementedError
+
+
+def add_anchor(residual: Tensor, x: Tensor, scale: int) -> Tensor:
+    """Nearest-neighbour upscale of ``x`` plus the sub-pixel shuffle of ``residual`` (N x scale**2 x H x W), float32.
+
+    The anchor is added before the shuffle, where nearest neighbour is a broadcast.
+    """
+    return F.pixel_shuffle(residual.float() + x.float(), scale)
+
+
+def conv_float32(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """``conv(x)`` computed in float32 whatever the type of the weights: 8 bits of bf16 cannot hold a picture."""
+    bias = None if conv.bias is None else conv.bias.float()
+    with torch.autocast(x.device.type, enabled=False):
+        return F.conv2d(x.float(), conv.weight.float(), bias, padding=conv.padding)  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def carry_picture(head: nn.Conv2d, middle: nn.Conv2d, tail: nn.Conv2d, gain: float = 1.0) -> None:
+    """Start a three-layer network without anchor as the identity: channel 0 of each layer carries ``gain`` times x."""
+    for conv, value in ((head, gain), (middle, 1.0)):
+        conv.weight[0] = 0
+        conv.weight[0, 0, conv.kernel_size[0] // 2, conv.kernel_size[1] // 2] = value
+    tail.weight *= 0.1
+    tail.weight[:, 0] = 0
+    tail.weight[:, 0, tail.kernel_size[0] // 2, tail.kernel_size[1] // 2] = 1 / gain
+    for conv in (head, middle, tail):
+        if conv.bias is not None:
+            nn.init.zeros_(conv.bias)
+
+
+class RepConv(nn.Module):
+    """A 3x3 convolution written, for training only, as a sum of branches that collapse to one 3x3 kernel.
+
+    Branches: 3x3, 1x1 expansion to twice the channels followed by 3x3, 1x1, and identity where the channel counts
+    allow; one bias, outside the branches, so that the collapse is exact at zero-padded borders too. The kernel is
+    collapsed at every step: a training step costs what the plain network costs. (ECBSR, Zhang et al. 2021; SESR,
+    Bhardwaj et al. 2022, for collapsing while training.)
+    """
+
+    def __init__(self, conv: nn.Conv2d, keep: bool) -> None:
+        """Branches around ``conv``; ``keep``: start from exactly its function instead of from a richer sum."""
+        super().__init__()
+        out_channels, in_channels = conv.weight.shape[:2]
+        wide = 2 * max(in_channels, out_channels)
+        fresh = nn.Conv2d(wide, out_channels, 3)
+        self.weight = nn.Parameter(conv.weight.detach().clone())
+        self.expand = nn.Parameter(nn.Conv2d(in_channels, wide, 1).weight.detach()[:, :, 0, 0].clone())
+        self.reduce = nn.Parameter(fresh.weight.detach().clone())
+        self.pointwise = nn.Parameter(nn.Conv2d(in_channels, out_channels, 1).weight.detach()[:, :, 0, 0].clone())
+        bias = torch.zeros(out_channels) if conv.bias is None else conv.bias.detach().clone()
+        self.bias = nn.Parameter(bias)
+        self.has_identity = in_channels == out_channels
+        if keep:
+            with torch.no_grad():
+                self.weight += conv.weight - self.kernel()
+
+    def kernel(self) -> Tensor:
+        """The one 3x3 kernel that does what the branches do together."""
+        with torch.autocast(self.weight.device.type, enabled=False):
+            centre = self.pointwise
+            if self.has_identity:
+                centre = centre + torch.eye(len(centre), device=centre.device)
+            out_channels, wide = self.reduce.shape[:2]
+            expanded = self.reduce.permute(0, 2, 3, 1).reshape(-1, wide) @ self.expand
+            expanded = expanded.view(out_channels, 3, 3, -1).permute(0, 3, 1, 2)
+            return self.weight + expanded + F.pad(centre[:, :, None, None], (1, 1, 1, 1))
+
+    def branches(self, x: Tensor) -> Tensor:
+        """The sum of the branches, run one by one: what the kernel stands for."""
+        y = F.conv2d(x, self.weight, self.bias, padding=1)
+        y = y + F.conv2d(F.conv2d(x, self.expand[:, :, None, None]), self.reduce, padding=1)
+        y = y + F.conv2d(x, self.pointwise[:, :, None, None])
+        return y + x if self.has_identity else y
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The collapsed convolution."""
+        return F.conv2d(x, self.kernel(), self.bias, padding=1)
+
+    def collapse(self) -> nn.Conv2d:
+        """The plain convolution to ship."""
+        out_channels, in_channels = self.weight.shape[:2]
+        conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        conv.weight.data = self.kernel().detach().clone()
+        conv.bias = nn.Parameter(self.bias.detach().clone())
+        return conv
+
+
+def reparameterise(network: nn.Module, keep: bool = False) -> None:
+    """Replace every 3x3 convolution of ``network``, in place, by its training form."""
+    for name, child in network.named_children():
+        if isinstance(child, nn.Conv2d) and child.kernel_size == (3, 3) and child.groups == 1:
+            setattr(network, name, RepConv(child, keep))
+        else:
+            reparameterise(child, keep)
+
+
+def collapse(network: nn.Module) -> None:
+    """Replace every training form in ``network``, in place, by the one convolution it stands for."""
+    for name, child in network.named_children():
+        if isinstance(child, RepConv):
+            setattr(network, name, child.collapse())
+        else:
+            collapse(child)

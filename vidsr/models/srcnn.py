@@ -1,0 +1,44 @@
+"""SRCNN: Dong et al., "Image Super-Resolution Using Deep Convolutional Networks", 2014."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vidsr.models.layers import LumaNetwork, carry_picture, conv_float32
+
+
+@dataclass(frozen=True)
+class Config:
+    """Size of an SRCNN; 9-1-5 with 64 and 32 channels, the paper's base size, by default."""
+
+    scale: int
+    channels: tuple[int, int] = (64, 32)
+    kernels: tuple[int, int, int] = (9, 1, 5)
+
+
+class Srcnn(LumaNetwork):
+    """Three convolutions on the bicubic upscale (a = -0.5) of the input. It works at the output size: costly.
+
+    It starts as that bicubic upscale (one channel of each layer carries the picture).
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.scale = config.scale
+        radius = sum(k // 2 for k in config.kernels)
+        self.halo = -(-radius // config.scale) + 2  # the bicubic kernel reaches two input pixels further
+        (first, second), (a, b, c) = config.channels, config.kernels
+        self.head = nn.Conv2d(1, first, a, padding=a // 2)
+        self.middle = nn.Conv2d(first, second, b, padding=b // 2)
+        self.tail = nn.Conv2d(second, 1, c, padding=c // 2)
+        carry_picture(self.head, self.middle, self.tail)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Upscaled luma, float32, not clipped."""
+        up = F.interpolate(x.float(), scale_factor=self.scale, mode="bicubic", antialias=True)
+        features = torch.relu(self.middle(torch.relu(self.head(up.to(self.dtype)))))
+        return conv_float32(self.tail, features)

@@ -1,0 +1,102 @@
+"""Weights on disk: safetensors files that say what they are."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vidsr.errors import ModelError
+from vidsr.models.layers import LumaNetwork
+
+WEIGHTS = Path(__file__).parent.parent / "weights"
+FILE_NAME = re.compile(r"(?P<name>[a-z0-9_]+)-(?P<domain>clean|video)-x(?P<scale>\d)\.safetensors")
+
+# architecture -> (module, class); each module has the network and its frozen Config
+ARCHITECTURES: dict[str, tuple[str, str]] = {
+    "plain": ("vidsr.models.plain", "Plain"),
+    "espcn": ("vidsr.models.espcn", "Espcn"),
+    "srcnn": ("vidsr.models.srcnn", "Srcnn"),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A weights file in the table."""
+
+    name: str
+    domain: str
+    scale: int
+    path: Path
+
+
+def table(folder: Path = WEIGHTS) -> list[Entry]:
+    """Every weights file in ``folder``, sorted by name, domain, scale."""
+    matches = ((FILE_NAME.fullmatch(p.name), p) for p in folder.glob("*.safetensors"))
+    entries = [Entry(m["name"], m["domain"], int(m["scale"]), p) for m, p in matches if m]
+    return sorted(entries, key=lambda e: (e.name, e.domain, e.scale))
+
+
+def build_network(architecture: str, config: dict[str, Any]) -> LumaNetwork:
+    """A fresh network of ``architecture``; ``config`` holds its scale and what differs from its defaults."""
+    if architecture not in ARCHITECTURES:
+        raise ModelError(f"unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}")
+    module_name, class_name = ARCHITECTURES[architecture]
+    module = importlib.import_module(module_name)
+    known = {f.name for f in fields(module.Config)}
+    unknown = [key for key in config if key not in known]
+    if unknown:
+        raise ModelError(f"{architecture} has no setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    network: LumaNetwork = getattr(module, class_name)(module.Config(**settings))
+    return network
+
+
+def write(path: Path, network: LumaNetwork, metadata: dict[str, str]) -> None:
+    """Write collapsed weights, whole or not at all. ``metadata`` holds at least architecture and config (JSON)."""
+    state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    save_file(state, part, metadata)
+    os.replace(part, path)
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a weights file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: not a readable weights file: {error}") from None
+
+
+def read(path: Path) -> tuple[LumaNetwork, dict[str, str]]:
+    """The network in a weights file, on the CPU in float32, ready to run, and the file's metadata."""
+    state, metadata = read_state(path)
+    try:
+        network = build_network(metadata["architecture"], json.loads(metadata["config"]))
+        network.load_state_dict(state)
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        first_line = str(error).splitlines()[0]
+        raise ModelError(f"{path}: weights that do not fit the architecture they name: {first_line}") from None
+    network.eval().requires_grad_(False)
+    return network, metadata
+
+
+def describe(architecture: str, config: Any) -> dict[str, str]:
+    """The metadata that lets ``read`` rebuild a network of ``config`` (a frozen Config)."""
+    return {"architecture": architecture, "config": json.dumps(asdict(config))}
+
+
+def count_parameters(network: torch.nn.Module) -> int:
+    """Number of parameters."""
+    return sum(p.numel() for p in network.parameters())

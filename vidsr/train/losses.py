@@ -1,0 +1,30 @@
+"""Losses between an output and its truth, both N x 1 x H x W float32 in [0, 1]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CHARBONNIER_EPSILON = 1e-3
+
+
+def charbonnier(output: Tensor, truth: Tensor) -> Tensor:
+    """Mean of sqrt(error**2 + epsilon**2): L1 with a smooth foot (Lai et al., LapSRN, 2017)."""
+    return torch.sqrt((output - truth) ** 2 + CHARBONNIER_EPSILON**2).mean()
+
+
+def fft(output: Tensor, truth: Tensor) -> Tensor:
+    """Mean absolute error of the real and imaginary parts of the orthonormal 2-D spectrum."""
+    error = torch.fft.rfft2(output - truth, norm="ortho")
+    return torch.view_as_real(error).abs().mean()
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": F.l1_loss,
+    "l2": F.mse_loss,
+    "charbonnier": charbonnier,
+    "fft": fft,
+}

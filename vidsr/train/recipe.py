@@ -1,0 +1,103 @@
+"""A recipe: every setting of a training run, read from TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from vidsr.errors import InputError, OptionError
+from vidsr.train.losses import LOSSES
+
+Schedule = Literal["cosine", "constant", "plateau"]
+Precision = Literal["bf16", "fp16", "fp32"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of one training run. Paths are relative to the folder the command runs in."""
+
+    name: str  # of the weights: fast, balanced ...
+    architecture: str
+    scale: int
+    config: dict[str, Any] = field(default_factory=dict)  # of the architecture, beside the scale
+    domain: str = "clean"
+    data: tuple[str, ...] = ()  # shards made by `vidsr dataset`
+    warm_start: str = ""  # weights of the same architecture, any scale; what does not fit starts fresh
+    reparameterise: bool = True
+    steps: int = 20_000
+    batch: int = 32
+    patch: int = 64  # side of a training crop, LR pixels
+    border: int = -1  # LR pixels left out of the loss on each side; -1: the network's halo
+    loss: dict[str, float] = field(default_factory=lambda: {"l1": 1.0})  # name -> weight
+    finish: dict[str, float] = field(default_factory=dict)  # loss of the last `finish_fraction` of the steps
+    finish_fraction: float = 0.1
+    rate: float = 1e-3  # peak learning rate
+    final_rate: float = 1e-6
+    warm_up: int = 300  # steps of linear warm-up
+    schedule: Schedule = "cosine"
+    patience: int = 5  # validations without progress before a plateau halves the rate
+    betas: tuple[float, float] = (0.9, 0.99)
+    clip: float = 0.5  # largest norm of the gradient
+    ema: float = 0.999
+    precision: Precision = "bf16"
+    compile: bool = False
+    seed: int = 0
+    validate_every: int = 1000
+    samples_every: int = 0  # steps between sample pictures; 0: none
+    checkpoint_every: int = 1000
+
+    def __post_init__(self) -> None:
+        unknown = [n for n in (*self.loss, *self.finish) if n not in LOSSES]
+        if unknown:
+            raise OptionError(f"recipe {self.name}: unknown loss {unknown[0]!r}; known: {', '.join(LOSSES)}")
+        for key, choices in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
+            if getattr(self, key) not in choices:
+                raise OptionError(f"recipe {self.name}: {key} = {getattr(self, key)!r}; one of {', '.join(choices)}")
+        for key in ("scale", "steps", "batch", "patch", "validate_every", "checkpoint_every"):
+            if getattr(self, key) < 1:
+                raise OptionError(f"recipe {self.name}: {key} = {getattr(self, key)} must be at least 1")
+
+
+def parse(table: dict[str, Any], where: str) -> Recipe:
+    """The recipe a TOML table describes; ``where`` names it in errors."""
+    known = {f.name: f for f in fields(Recipe)}
+    for key, value in table.items():
+        if key not in known:
+            raise OptionError(f"{where}: unknown key {key!r}; known: {', '.join(known)}")
+        _check_type(key, value, str(known[key].type), where)
+    missing = [key for key in ("name", "architecture", "scale") if key not in table]
+    if missing:
+        raise OptionError(f"{where}: {missing[0]!r} is missing")
+    return Recipe(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
+
+
+# first word of the field's annotation -> what TOML may hold for it
+TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "dict": (dict,),
+    "tuple": (list,),
+    "Schedule": (str,),
+    "Precision": (str,),
+}
+
+
+def _check_type(key: str, value: object, annotation: str, where: str) -> None:
+    word = annotation.split("[")[0]
+    if not isinstance(value, TYPES[word]) or (isinstance(value, bool) and word != "bool"):
+        raise OptionError(f"{where}: {key} = {value!r} is not of type {annotation}")
+
+
+def read(path: Path) -> Recipe:
+    """The recipe in the TOML file ``path``."""
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OptionError(f"{path}: not a TOML recipe: {error}") from None
+    return parse(table, str(path))
