@@ -50,7 +50,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@touch $@
 
 $(VENV)/bin/python:
-	"$$(scripts/find-python)" -m venv $(VENV)
+	python=$$(scripts/find-python) && "$$python" -m venv $(VENV)
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidsr.codec_roundtrip import Encoder, roundtrip
 from vidsr.train.degrade import (
     Blur,
     Chain,
@@ -25,6 +24,7 @@ from vidsr.train.degrade import (
     convolve,
     maybe,
 )
+from vidsr.video.roundtrip import Encoder, roundtrip
 
 ENCODERS: tuple[tuple[Encoder, int, int], ...] = (  # encoder, a high quality, a low one
     ("libx264", 17, 35),

@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidsr.codec_roundtrip import Encoder, roundtrip
 from vidsr.kernels.resample import KernelName, resize
+from vidsr.video.roundtrip import Encoder, roundtrip
 
 Clip = npt.NDArray[np.uint8]  # T x H x W code values
 T = TypeVar("T", bound=np.generic)
@@ -244,7 +244,7 @@ class Jpeg:
 
 @dataclass(frozen=True)
 class VideoCodec:
-    """The clip through a real encoder at one ``quality`` (see ``codec_roundtrip``) and one of ``presets``."""
+    """The clip through a real encoder at one ``quality`` (see ``vidsr.video.roundtrip``) and one of ``presets``."""
 
     encoder: Encoder
     quality: tuple[int, int]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -114,39 +114,37 @@ def degraded(batches: Iterator[FrameBatch], info: VideoInfo, options: DegradeOpt
     Chroma is blurred by the same kernel at its own resolution. Gaussian noise is on all planes; shot noise follows the
     light, so it is on luma alone.
     """
-    rng = np.random.default_rng(options.seed)
-    kernel = None if options.blur is None else options.blur.kernel(rng)
+    kernel = None if options.blur is None else options.blur.kernel(np.random.default_rng(options.seed))
     small = None if kernel is None else subsampled(kernel, *SUBSAMPLING[info.chroma])
     chroma_noise = options.noise if isinstance(options.noise, GaussianNoise) else None
     unit = 1 << (info.depth - 8)  # code values per code value of 8 bits
     reduced = replace(info, **_size(info, options.factor))
-    size, chroma_size = (reduced.width, reduced.height), reduced.chroma_size
     for batch in batches:
-        y = _plane(batch.y, unit, kernel, size, options.kernel, options.noise, rng)
+        # one generator for each frame, so that the cutting into batches changes nothing
+        rngs = [np.random.default_rng([options.seed, origin.index]) for origin in batch.origins]
+        y = _reduced(batch.y, kernel, (reduced.width, reduced.height), options.kernel)
         uv = None
         if batch.uv is not None:
-            uv = _plane(batch.uv, unit, small, chroma_size, options.kernel, chroma_noise, rng)
-        yield batch.planes(y, uv)
+            uv = _noisy(_reduced(batch.uv, small, reduced.chroma_size, options.kernel), chroma_noise, unit, rngs)
+        yield batch.planes(_noisy(y, options.noise, unit, rngs), uv)
 
 
-def _plane(
-    plane: Tensor,
-    unit: int,
-    blur: Kernel | None,
-    size: tuple[int, int],
-    kernel: KernelName,
-    noise: Noise | None,
-    rng: np.random.Generator,
-) -> Tensor:
-    """``plane`` (N x C x H x W) after blur, reduction to ``size`` (width, height) and noise."""
-    values: Values = plane.flatten(0, 1).to(torch.float32).numpy() / np.float32(unit)
+def _reduced(plane: Tensor, blur: Kernel | None, size: tuple[int, int], kernel: KernelName) -> Tensor:
+    """``plane`` (N x C x H x W) blurred and reduced to ``size`` (width, height), as floats."""
+    values: Values = plane.flatten(0, 1).to(torch.float32).numpy()
     if blur is not None:
         values = convolve(values, blur)
     if size != values.shape[:0:-1]:
         values = np.stack([resize(frame, *size, kernel=kernel) for frame in values])
-    if noise is not None:
-        values = noise.add(values, rng)
-    return torch.from_numpy(values * np.float32(unit)).unflatten(0, plane.shape[:2])
+    return torch.from_numpy(values).unflatten(0, plane.shape[:2])
+
+
+def _noisy(plane: Tensor, noise: Noise | None, unit: int, rngs: Sequence[np.random.Generator]) -> Tensor:
+    """``plane`` (N x C x H x W floats) with ``noise``, frame n drawn from ``rngs[n]``."""
+    if noise is None:
+        return plane
+    frames = [noise.add(frame.numpy() / np.float32(unit), rng) for frame, rng in zip(plane, rngs, strict=True)]
+    return torch.from_numpy(np.stack(frames) * np.float32(unit))
 
 
 def subsampled(kernel: Kernel, sx: int, sy: int) -> Kernel:

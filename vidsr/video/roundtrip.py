@@ -1,8 +1,4 @@
-"""Encodes frames and decodes them again in memory: what a lossy codec makes of a picture.
-
-The second file, beside video.py, that may import av: it needs codecs without containers, streams or clocks, and
-video.py needs nothing of it.
-"""
+"""Encodes frames and decodes them again in memory: what a lossy codec makes of a picture."""
 
 from __future__ import annotations
 
