@@ -83,7 +83,7 @@ def video_pairs(
     scale: int,
     seed: int,
     *,
-    size: int = 96,
+    size: int = 80,
     frames: int = 9,
     clip_share: float = 0.3,
     degradation: Degradation | None = None,
