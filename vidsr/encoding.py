@@ -1,0 +1,139 @@
+"""How the picture is to be encoded, and what that means to each encoder. Pure: FFmpeg is asked elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vidsr.errors import OptionError
+
+NULL_CODEC = "null"  # writes nothing: for measuring everything but the encoder
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The option of an encoder that sets constant quality: lower is better and bigger."""
+
+    option: str
+    default: float
+    worst: float
+
+
+@dataclass(frozen=True)
+class Speed:
+    """The option of an encoder that trades time for size, and the words it takes."""
+
+    option: str
+    default: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Codec:
+    """What an encoder understands; None where it has no such dial."""
+
+    quality: Quality | None = None
+    speed: Speed | None = None
+    fixed: dict[str, str] = field(default_factory=dict)  # options it always gets
+    params: Literal["x264-params", "x265-params", "svtav1-params"] | None = None  # where its own options go
+    even: bool = False  # subsampled pictures need an even number of samples
+
+
+_X26X = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
+_NVENC = ("p1", "p2", "p3", "p4", "p5", "p6", "p7", "fast", "medium", "slow")
+_RATELESS = {"b": "0"}  # constant quality instead of a bit rate
+
+
+def _digits(last: int) -> tuple[str, ...]:
+    return tuple(str(n) for n in range(last + 1))
+
+
+def _nvenc() -> Codec:
+    return Codec(Quality("cq", 19, 51), Speed("preset", "p5", _NVENC), {"rc": "vbr", **_RATELESS}, even=True)
+
+
+# Default qualities of other encoders were set by eye of their authors to be near libx264's 18; none is tuned here.
+CODECS: dict[str, Codec] = {
+    "libx264": Codec(Quality("crf", 18, 51), Speed("preset", "medium", _X26X), {}, "x264-params", even=True),
+    "libx265": Codec(Quality("crf", 20, 51), Speed("preset", "medium", _X26X), {}, "x265-params", even=True),
+    "libsvtav1": Codec(Quality("crf", 25, 63), Speed("preset", "8", _digits(13)), {}, "svtav1-params", even=True),
+    "libvpx-vp9": Codec(Quality("crf", 24, 63), Speed("cpu-used", "3", _digits(8)), {**_RATELESS, "row-mt": "1"}),
+    "libvpx": Codec(Quality("crf", 10, 63), Speed("cpu-used", "3", _digits(16)), {"b": "20M"}),
+    "ffv1": Codec(fixed={"level": "3", "slicecrc": "1"}),
+    "prores_ks": Codec(even=True),
+    "h264_nvenc": _nvenc(),
+    "hevc_nvenc": _nvenc(),
+    "av1_nvenc": _nvenc(),
+}
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """An encoder and its settings. Build one from text with `Encoding.parse`."""
+
+    codec: str = "libx264"
+    crf: float | None = None  # None: the codec's default, 18 for libx264
+    preset: str | None = None  # None: the codec's default, medium for libx264
+    options: tuple[tuple[str, str], ...] = ()  # passed to the encoder as they are, after the others
+    threads: int = 0  # 0 lets the encoder choose
+
+    def __post_init__(self) -> None:
+        codec = self.table_entry
+        if self.crf is not None:
+            if codec.quality is None:
+                raise OptionError(f"--crf {self.crf:g}: {self.codec} has no such dial; use --encoder-option KEY=VALUE")
+            if not 0 <= self.crf <= codec.quality.worst:
+                raise OptionError(f"--crf {self.crf:g}: {self.codec} takes 0 to {codec.quality.worst:g}")
+        if self.preset is not None:
+            if codec.speed is None:
+                raise OptionError(f"--preset {self.preset}: {self.codec} has none; use --encoder-option KEY=VALUE")
+            if self.preset not in codec.speed.choices:
+                raise OptionError(
+                    f"--preset {self.preset} is unknown to {self.codec}: choose {', '.join(codec.speed.choices)}"
+                )
+
+    @classmethod
+    def parse(
+        cls,
+        codec: str = "libx264",
+        *,
+        crf: float | None = None,
+        preset: str | None = None,
+        options: Iterable[str] = (),
+        threads: int = 0,
+    ) -> Encoding:
+        """An encoding from what a person writes; ``options`` are ``key=value`` texts.
+
+        Raises:
+            OptionError: the codec has no such quality or preset, or an option is not ``key=value``.
+        """
+        return cls(codec, crf, preset, tuple(_pair(text) for text in options), threads)
+
+    @property
+    def is_null(self) -> bool:
+        """Whether nothing is to be written."""
+        return self.codec == NULL_CODEC
+
+    @property
+    def table_entry(self) -> Codec:
+        """What is known of the encoder; an FFmpeg encoder that is not in the table has no dials."""
+        return CODECS.get(self.codec, Codec())
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """The encoder's options in FFmpeg's words."""
+        codec = self.table_entry
+        arguments = dict(codec.fixed)
+        if codec.quality is not None:
+            arguments[codec.quality.option] = f"{codec.quality.default if self.crf is None else self.crf:g}"
+        if codec.speed is not None:
+            arguments[codec.speed.option] = codec.speed.default if self.preset is None else self.preset
+        return arguments | dict(self.options)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise OptionError(f"--encoder-option {text!r} is not key=value: write for example tune=grain")
+    return key.strip(), value

@@ -1,0 +1,161 @@
+"""FFmpeg's names and numbers for pixel formats and colour tags, and the nearest format an encoder takes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from av.codec import Codec
+from av.codec.codec import UnknownCodecError
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+
+from vidsr.encoding import Encoding
+from vidsr.errors import InputError, OptionError
+from vidsr.frames import Chroma, VideoInfo
+
+DEPTHS = (8, 9, 10, 12, 14, 16)
+ENDIAN = "le" if sys.byteorder == "little" else "be"
+
+
+def pix_fmt(chroma: Chroma, depth: int) -> str:
+    """FFmpeg's name of planar Y'CbCr in that chroma format and depth."""
+    return ("gray" if chroma == "gray" else f"yuv{chroma}p") + ("" if depth == 8 else f"{depth}{ENDIAN}")
+
+
+_CHROMAS: tuple[Chroma, ...] = ("gray", "420", "422", "444")
+PLANAR: dict[str, tuple[Chroma, int]] = {pix_fmt(c, d): (c, d) for c in _CHROMAS for d in DEPTHS}
+
+MATRICES = {
+    0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc",
+    10: "bt2020c", 11: "smpte2085", 12: "chroma-derived-nc", 13: "chroma-derived-c", 14: "ictcp",
+}  # fmt: skip
+PRIMARIES = {
+    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020", 10: "smpte428",
+    11: "smpte431", 12: "smpte432", 22: "ebu3213",
+}  # fmt: skip
+TRANSFERS = {
+    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear", 9: "log100", 10: "log316",
+    11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084",
+    17: "smpte428", 18: "arib-std-b67",
+}  # fmt: skip
+RANGES: dict[int, Literal["limited", "full"]] = {1: "limited", 2: "full"}
+
+
+def number(names: Mapping[int, str], name: str | None) -> int | None:
+    """FFmpeg's number of a tag; None for an absent or unknown one."""
+    return next((key for key, value in names.items() if value == name), None)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The planar format in which a decoded picture is kept, and the tags that follow from where it comes from."""
+
+    chroma: Chroma
+    depth: int
+    converted: bool = False  # not as decoded, but by libswscale
+    matrix: str | None = None
+    range: Literal["limited", "full"] | None = None
+
+    @property
+    def pix_fmt(self) -> str:
+        """FFmpeg's name of the format."""
+        return pix_fmt(self.chroma, self.depth)
+
+
+def kept_format(frame: VideoFrame, path: Path) -> Kept:
+    """The format in which pictures like ``frame`` are kept: their own if it is planar Y'CbCr, else the nearest.
+
+    Raises:
+        InputError: the picture has an alpha channel.
+    """
+    name = frame.format.name
+    if name in PLANAR:
+        return Kept(*PLANAR[name])
+    if name.startswith("yuvj") and name.replace("yuvj", "yuv") in PLANAR:
+        return Kept(*PLANAR[name.replace("yuvj", "yuv")], range="full")
+    components = frame.format.components
+    if any(component.is_alpha for component in components):
+        raise InputError(f"{path} has an alpha channel ({name}), which would be lost: drop it first (ffmpeg -pix_fmt)")
+    depth = min(d for d in DEPTHS if d >= max(component.bits for component in components) or d == DEPTHS[-1])
+    if frame.format.is_rgb or frame.format.has_palette:
+        return Kept("444", depth, True, default_matrix(frame.width, frame.height), "limited")
+    if len(components) < 3:
+        return Kept("gray", depth, True)
+    return Kept(_nearest_chroma(frame.format), depth, True)
+
+
+def _nearest_chroma(planar: VideoFormat) -> Chroma:
+    """The chroma format with at least as many samples each way; 4:1:1 and 4:1:0 have fewer than any."""
+    across = 64 // planar.chroma_width(64)
+    down = 64 // planar.chroma_height(64)
+    if across == 1:
+        return "444"
+    return "422" if down == 1 else "420"
+
+
+def default_matrix(width: int, height: int) -> Literal["bt709", "smpte170m"]:
+    """The matrix of an untagged picture of that size: BT.709 from 720 lines on, BT.601 below."""
+    return "bt709" if height >= 720 or width >= 1280 else "smpte170m"
+
+
+def encoder(encoding: Encoding) -> Codec:
+    """FFmpeg's encoder of that name.
+
+    Raises:
+        OptionError: this build of FFmpeg has none.
+    """
+    try:
+        codec = Codec(encoding.codec, "w")
+    except UnknownCodecError:
+        raise OptionError(
+            f"--codec {encoding.codec} is no encoder of this FFmpeg build: try libx264, libx265 or libsvtav1"
+        ) from None
+    if codec.type != "video":
+        raise OptionError(f"--codec {encoding.codec} encodes {codec.type}: name a video encoder, such as libx264")
+    return codec
+
+
+def nearest_format(info: VideoInfo, encoding: Encoding) -> tuple[VideoInfo, list[str]]:
+    """``info`` in the chroma format, depth and size that the encoder takes, and what had to change, in words.
+
+    Chroma is rather kept finer than made coarser, depth rather higher than lower. An encoder of subsampled pictures
+    that needs even sides gets one more column or row.
+
+    Raises:
+        OptionError: no such encoder, or it takes no planar Y'CbCr at all.
+    """
+    if encoding.is_null:
+        return info, []
+    names = [f.name for f in encoder(encoding).video_formats or ()]
+    taken = [PLANAR[name] for name in names if name in PLANAR]
+    if "p010le" in names:  # interleaved chroma, otherwise the same values
+        taken.append(("420", 10))
+    if not names:  # the encoder does not say
+        taken = [(info.chroma, info.depth)]
+    if not taken:
+        raise OptionError(f"--codec {encoding.codec} takes no planar Y'CbCr: try libx264")
+    chroma, depth = min(taken, key=lambda one: _distance(info, *one))
+    notes = []
+    if (chroma, depth) != (info.chroma, info.depth):
+        notes.append(
+            f"{encoding.codec} takes no {pix_fmt(info.chroma, info.depth)}: written as {pix_fmt(chroma, depth)}"
+        )
+    result = replace(info, chroma=chroma, depth=depth)
+    if encoding.table_entry.even and chroma in ("420", "422"):
+        width = info.width + info.width % 2
+        height = info.height + (info.height % 2 if chroma == "420" else 0)
+        if (width, height) != (info.width, info.height):
+            notes.append(f"{encoding.codec} takes no odd size in {chroma}: padded by the edge to {width}x{height}")
+        result = replace(result, width=width, height=height)
+    return result, notes
+
+
+def _distance(info: VideoInfo, chroma: Chroma, depth: int) -> tuple[bool, int, bool, int]:
+    """Sorts formats by what they lose of ``info``, then by what they add."""
+    finer = _CHROMAS.index(chroma) - _CHROMAS.index(info.chroma)
+    deeper = depth - info.depth
+    return finer < 0, abs(finer), deeper < 0, abs(deeper)

@@ -1,0 +1,232 @@
+"""What a clip holds: its picture's facts, and the table of all its streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidsr.errors import InputError
+from vidsr.frames import ColorInfo, VideoInfo
+from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, kept_format
+
+FALLBACK_FPS = Fraction(25)  # of a clip whose header names no rate
+FASTEST = 1000  # frames per second; a header that names more is wrong
+MICROSECONDS = 1_000_000
+TEXT_FORMATS = ("tty", "lrc", "srt", "ass", "webvtt")  # FFmpeg draws a text file as pictures; that is no clip
+
+
+def open_source(path: Path) -> InputContainer:
+    """The opened file; the caller closes it.
+
+    Raises:
+        InputError: there is no such file, it is empty, or FFmpeg does not know its format.
+    """
+    if not path.exists():
+        raise InputError(f"{path} does not exist: check the path")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name a file")
+    if path.is_file() and path.stat().st_size == 0:
+        raise InputError(f"{path} is empty: name a clip")
+    try:
+        # "file:" so that no name is read as a protocol; the list so that a playlist opens nothing elsewhere
+        container = av.open(f"file:{path}", metadata_errors="replace", options={"protocol_whitelist": "file"})
+    except av.FFmpegError as error:
+        raise InputError(f"{path} cannot be read ({reason(error)}): name a file that FFmpeg can play") from None
+    if container.format.name in TEXT_FORMATS:
+        container.close()
+        raise InputError(f"{path} is text, not a clip: name a file that FFmpeg can play")
+    return container
+
+
+def reason(error: BaseException) -> str:
+    """What FFmpeg says, in lower case and without numbers or paths."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text[:1].lower() + text[1:]
+
+
+def picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream to enhance: the one players show.
+
+    Raises:
+        InputError: there is none, or this FFmpeg build cannot decode it.
+    """
+    moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not moving:
+        raise InputError(f"{path} holds no moving picture: name a clip that does")
+    best = container.streams.best("video")
+    stream = best if isinstance(best, VideoStream) and best in moving else moving[0]
+    if stream.codec_context is None:
+        raise InputError(f"{path} has a picture in a format this FFmpeg build cannot decode: convert it first")
+    return stream
+
+
+def first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
+    """The first picture that decodes.
+
+    Raises:
+        InputError: none does.
+    """
+    try:
+        for packet in container.demux(stream):
+            try:
+                frames = stream.decode(packet)
+            except av.FFmpegError:
+                continue
+            if frames:
+                return frames[0]
+    except av.FFmpegError as error:
+        raise InputError(f"{path} cannot be decoded ({reason(error)}): check that it plays") from None
+    raise InputError(f"{path} holds no frame that can be decoded: check that it plays")
+
+
+def probe(path: Path) -> VideoInfo:
+    """The facts of the clip's picture, from its headers and its first frame.
+
+    Raises:
+        InputError: the file is no clip, or holds something that is not supported.
+    """
+    with open_source(path) as container:
+        stream = picture_stream(container, path)
+        stream.codec_context.thread_count = 1  # one frame: threads would only delay it
+        return video_info(container, stream, first_frame(container, stream, path), path)
+
+
+def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame, path: Path) -> VideoInfo:
+    """The facts of ``stream``, of which ``frame`` is the first picture.
+
+    Raises:
+        InputError: the picture has an alpha channel, or a format that is not supported.
+    """
+    if stream.metadata.get("alpha_mode") == "1":
+        raise InputError(f"{path} has an alpha channel, which would be lost: remove it first (ffmpeg -c:v libvpx-vp9)")
+    kept = kept_format(frame, path)
+    duration = _duration(container, stream)
+    fps = frame_rate(stream)
+    frames = stream.frames or (None if duration is None else round(duration * fps))
+    return VideoInfo(
+        width=frame.width,
+        height=frame.height,
+        fps=fps,
+        chroma=kept.chroma,
+        depth=kept.depth,
+        color=ColorInfo(
+            matrix=kept.matrix or MATRICES.get(frame.colorspace),
+            primaries=PRIMARIES.get(frame.color_primaries),
+            transfer=TRANSFERS.get(frame.color_trc),
+            range=kept.range or RANGES.get(frame.color_range),
+        ),
+        sar=stream.sample_aspect_ratio or Fraction(1),
+        rotation=frame.rotation,
+        duration=duration,
+        frames=frames or None,
+        codec=stream.codec_context.name,
+        bit_rate=stream.codec_context.bit_rate,
+        time_base=stream.time_base,
+    )
+
+
+def frame_rate(stream: VideoStream) -> Fraction:
+    """Average rate of the stream; where the header names none, or nonsense, its nominal one or 25."""
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate is not None and 0 < rate <= FASTEST:
+            return Fraction(rate)
+    return FALLBACK_FPS
+
+
+def _duration(container: InputContainer, stream: Stream) -> Fraction | None:
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    return Fraction(container.duration, MICROSECONDS) if container.duration else None
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """One row of a file's table of streams; what a stream does not say is None."""
+
+    index: int
+    type: str  # video, audio, subtitle, data, attachment
+    codec: str | None
+    profile: str | None = None
+    language: str | None = None
+    title: str | None = None
+    disposition: tuple[str, ...] = ()
+    start: float | None = None  # seconds
+    duration: float | None = None  # seconds
+    bit_rate: int | None = None
+    size: str | None = None  # width x height
+    pix_fmt: str | None = None
+    fps: str | None = None  # exact, as a fraction
+    sar: str | None = None
+    sample_rate: int | None = None
+    channels: str | None = None
+    metadata: dict[str, str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What is known of the stream, without what is not."""
+        return {key: value for key, value in asdict(self).items() if value not in (None, (), {})}
+
+    def __str__(self) -> str:
+        """One line for people."""
+        parts = [self.codec, self.profile, self.size, self.pix_fmt]
+        parts += [f"{float(Fraction(self.fps)):.5g} fps"] if self.fps else []
+        parts += [f"{self.sample_rate} Hz"] if self.sample_rate else []
+        parts += [self.channels, self.language, self.title]
+        parts += [f"{self.bit_rate / 1000:.0f} kb/s"] if self.bit_rate else []
+        parts += [", ".join(self.disposition)]
+        return f"#{self.index} {self.type}: {', '.join(str(part) for part in parts if part)}"
+
+
+def streams(path: Path) -> list[StreamInfo]:
+    """All streams of the file, in its order.
+
+    Raises:
+        InputError: the file cannot be opened.
+    """
+    with open_source(path) as container:
+        return [stream_info(stream) for stream in container.streams]
+
+
+def stream_info(stream: Stream) -> StreamInfo:
+    """The row of ``stream``."""
+    context = stream.codec_context
+    base = stream.time_base
+    common: dict[str, Any] = {
+        "index": stream.index,
+        "type": stream.type,
+        "codec": context.name if context is not None else getattr(stream, "name", None),
+        "language": stream.language,
+        "title": stream.metadata.get("title") or stream.metadata.get("filename"),
+        "disposition": tuple(_dispositions(stream)),
+        "start": float(stream.start_time * base) if base and stream.start_time is not None else None,
+        "duration": float(stream.duration * base) if base and stream.duration is not None else None,
+        "metadata": dict(stream.metadata),
+    }
+    if context is None:
+        return StreamInfo(**common)
+    common |= {"profile": context.profile}
+    if stream.type in ("audio", "video"):
+        common |= {"bit_rate": context.bit_rate or None}
+    if isinstance(stream, VideoStream):
+        common |= {
+            "size": f"{stream.width}x{stream.height}",
+            "pix_fmt": stream.pix_fmt,
+            "fps": str(frame_rate(stream)),
+            "sar": str(stream.sample_aspect_ratio or 1),
+        }
+    if isinstance(stream, AudioStream):
+        common |= {"sample_rate": stream.codec_context.sample_rate, "channels": stream.codec_context.layout.name}
+    return StreamInfo(**common)
+
+
+def _dispositions(stream: Stream) -> Iterator[str]:
+    return (flag.name for flag in Disposition if flag & stream.disposition and flag.name)

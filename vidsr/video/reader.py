@@ -1,0 +1,218 @@
+"""A clip as batches of planes, exact to the code value and to the tick."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from itertools import chain, islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+import torch
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidsr.errors import InputError
+from vidsr.frames import FrameBatch, Origin, VideoInfo
+from vidsr.video.formats import Kept, kept_format
+from vidsr.video.planes import numpy_dtype, view
+from vidsr.video.probe import open_source, picture_stream, video_info
+
+FAILED_READS = 100  # in a row; then the rest of the file is taken to be lost
+
+
+class VideoReader:
+    """Frames of a clip from ``start`` (inclusive) to ``end`` (exclusive), at most ``frames`` of them, in order.
+
+    Times are those of the clip's own clock: one that starts at 1.4 s gives 1.4 s. Use it as a context manager.
+
+    Raises:
+        InputError: the file is no clip, is empty, or holds a picture that is not supported.
+    """
+
+    info: VideoInfo
+
+    def __init__(
+        self,
+        path: Path,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        frames: int | None = None,
+        threads: int = 0,
+    ) -> None:
+        self.path = path
+        self._start, self._end, self._frames, self._threads = start, end, frames, threads
+        self._problems: Counter[str] = Counter()
+        self._open(start)
+        first_time = self._time(self._first)
+        if start is not None and first_time is not None and first_time > start:
+            self._reopen()  # the seek went past the start, as it does in some MPEG streams
+
+    def _open(self, start: Fraction | None) -> None:
+        self._container = open_source(self.path)
+        try:
+            self._stream = _prepared(picture_stream(self._container, self.path), self._threads)
+            if start is not None:
+                _seek(self._container, self._stream, start)
+            self._decoded = self._decode()
+            self._first = self._first_frame()
+            self._kept = kept_format(self._first, self.path)
+            self.info = video_info(self._container, self._stream, self._first, self.path)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _reopen(self) -> None:
+        self._container.close()
+        self._problems.clear()
+        self._open(None)
+
+    def _first_frame(self) -> VideoFrame:
+        first = next(self._decoded, None)
+        if first is None:
+            raise InputError(f"{self.path} holds no frame that can be decoded: check that it plays")
+        return first
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._decoded.close()
+        self._container.close()
+
+    @property
+    def problems(self) -> dict[str, int]:
+        """What was wrong with the clip and how often, so far; empty when nothing was."""
+        return dict(self._problems)
+
+    def batches(self, n: int) -> Iterator[FrameBatch]:
+        """The frames in batches of ``n``, the last one short; to be called once.
+
+        Raises:
+            InputError: the picture changes its size on the way.
+        """
+        timed = self._in_range()
+        done = 0
+        while taken := list(islice(timed, n)):
+            yield self._batch(taken, done)
+            done += len(taken)
+
+    def _in_range(self) -> Iterator[tuple[VideoFrame, Fraction]]:
+        count = 0
+        last: Fraction | None = None
+        for frame in chain([self._first], self._decoded):
+            last = time = self._repaired(frame, last)
+            if (self._end is not None and time >= self._end) or (self._frames is not None and count >= self._frames):
+                return
+            if self._start is None or time >= self._start:
+                count += 1
+                yield frame, time
+
+    def _repaired(self, frame: VideoFrame, last: Fraction | None) -> Fraction:
+        """The frame's time, later than ``last``."""
+        time = self._time(frame)
+        step = 1 / (self.info.fps or Fraction(25))
+        if time is None:
+            self._problems["frames without a time, given the next one"] += 1
+            return last + step if last is not None else Fraction(0)
+        if last is not None and time <= last:
+            self._problems["frames not later than the one before, moved behind it"] += 1
+            return last + step / 2  # half a frame, so that a right time that follows stays in order
+        return time
+
+    def _time(self, frame: VideoFrame) -> Fraction | None:
+        base = frame.time_base or self._stream.time_base
+        return None if frame.pts is None or base is None else frame.pts * base
+
+    def _batch(self, taken: list[tuple[VideoFrame, Fraction]], done: int) -> FrameBatch:
+        info = self.info
+        dtype = numpy_dtype(info.depth)
+        y = np.empty((len(taken), 1, info.height, info.width), dtype)
+        width, height = info.chroma_size
+        uv = None if info.chroma == "gray" else np.empty((len(taken), 2, height, width), dtype)
+        for i, (frame, _) in enumerate(taken):
+            kept = self._planar(frame)
+            y[i, 0] = view(kept, 0, info.depth)
+            if uv is not None:
+                uv[i, 0], uv[i, 1] = view(kept, 1, info.depth), view(kept, 2, info.depth)
+        return FrameBatch(
+            torch.from_numpy(y),
+            None if uv is None else torch.from_numpy(uv),
+            tuple(time for _, time in taken),
+            tuple(Origin(done + i) for i in range(len(taken))),
+        )
+
+    def _planar(self, frame: VideoFrame) -> VideoFrame:
+        """``frame`` in the format that the first one was kept in."""
+        if (frame.width, frame.height) != (self.info.width, self.info.height):
+            raise InputError(
+                f"{self.path} changes from {self.info.width}x{self.info.height} to {frame.width}x{frame.height} at "
+                f"{float(self._time(frame) or 0):.3f} s: cut it there, with --end and --start"
+            )
+        if frame.format.name == self._kept.pix_fmt:
+            return frame
+        return convert(frame, self._kept)
+
+    def _decode(self) -> Generator[VideoFrame]:
+        for packet in self._packets():
+            if packet.is_corrupt:
+                self._problems["damaged packets"] += 1
+            try:
+                frames = self._stream.decode(packet)
+            except av.FFmpegError:
+                self._problems["packets that do not decode, skipped"] += 1
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    self._problems["damaged frames, concealed by the decoder"] += 1
+                yield frame
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        """Packets of the picture; a read that fails is counted and tried again behind it."""
+        failed = 0
+        while failed < FAILED_READS:
+            try:
+                for packet in self._container.demux(self._stream):
+                    failed = 0
+                    yield packet
+                return
+            except av.FFmpegError:
+                failed += 1
+                self._problems["failed reads"] += 1
+
+
+def convert(frame: VideoFrame, kept: Kept) -> VideoFrame:
+    """``frame`` by libswscale in the format ``kept``, with the matrix and range that ``kept`` names."""
+    if frame.format.name.replace("yuvj", "yuv") == kept.pix_fmt:
+        return frame  # the same planes by another name
+    if kept.matrix is None:
+        return frame.reformat(format=kept.pix_fmt)
+    matrix = "ITU709" if kept.matrix == "bt709" else "SMPTE170M"
+    return frame.reformat(format=kept.pix_fmt, dst_colorspace=matrix, src_color_range="JPEG", dst_color_range="MPEG")
+
+
+def _prepared(stream: VideoStream, threads: int) -> VideoStream:
+    stream.codec_context.thread_type = "AUTO"
+    stream.codec_context.thread_count = threads
+    return stream
+
+
+def _seek(container: InputContainer, stream: VideoStream, start: Fraction) -> None:
+    """To the last keyframe not after ``start``; a file that cannot seek is read from its beginning."""
+    assert stream.time_base is not None
+    try:
+        container.seek(int(start / stream.time_base), stream=stream)
+    except av.FFmpegError:
+        container.seek(0)

@@ -1,0 +1,273 @@
+"""A clip written from planes: encoded, timed to the tick, with the other streams of its source beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from math import lcm
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import av
+import torch
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidsr.encoding import Encoding
+from vidsr.errors import OptionError, OutputError
+from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.video.containers import container_format
+from vidsr.video.copier import StreamCopier
+from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder, nearest_format, number, pix_fmt
+from vidsr.video.planes import empty_frame, fill
+from vidsr.video.probe import reason
+
+PARTS = 90_000  # parts of a second for clips whose own are not known
+MOST_TICKS = 1 << 31  # per second; containers keep 32 bits
+
+
+class Writer(Protocol):
+    """Takes the frames of one clip."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+    def write(self, batch: FrameBatch) -> None:
+        """Takes the next frames, rounded to integers."""
+        ...
+
+
+def open_writer(
+    path: Path,
+    info: VideoInfo,
+    encoding: Encoding,
+    streams_from: Path | None = None,
+    start: Fraction | None = None,
+    end: Fraction | None = None,
+) -> Writer:
+    """The writer that ``encoding`` asks for: a `VideoWriter`, or one that writes nothing."""
+    return NullWriter() if encoding.is_null else VideoWriter(path, info, encoding, streams_from, start, end)
+
+
+class NullWriter:
+    """Takes frames and forgets them: for measuring everything but the encoder."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    def write(self, batch: FrameBatch) -> None:
+        """Forgets the frames."""
+
+
+class VideoWriter:
+    """Writes frames of ``info`` to ``path``; the file appears when the block is left without an exception.
+
+    Until then it is ``<name>.part<suffix>`` beside it, and an exception removes that. ``streams_from`` is the clip
+    whose other streams and tags are copied. With ``start`` and ``end`` (seconds of the source's clock) the output's
+    clock begins at ``start`` and copied packets end before ``end``.
+
+    Raises:
+        OptionError: the encoder or one of its options is unknown.
+        OutputError: the encoder does not start, or the file cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        info: VideoInfo,
+        encoding: Encoding,
+        streams_from: Path | None = None,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+    ) -> None:
+        self.path = path
+        self.info = info
+        self._coded, self.notes = nearest_format(info, encoding)
+        self._encoding = encoding
+        self._start = start or Fraction(0)
+        self._tick = tick(info)
+        self._last: int | None = None
+        self._part = path.with_name(f"{path.stem}.part{path.suffix}")
+        container = container_format(path)
+        encoder(encoding)  # an unknown one is said before anything is opened
+        self._copier = None if streams_from is None else StreamCopier(streams_from, start, end)
+        try:
+            self._output = _create(self._part, container)
+            self._stream = self._add_streams(container)
+            self._open_encoder()
+        except BaseException:
+            self._abandon()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._abandon()
+            return
+        try:
+            self._finish()
+        except BaseException:
+            self._abandon()
+            raise
+
+    def write(self, batch: FrameBatch) -> None:
+        """Encodes the next frames.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        for i, time in enumerate(batch.times):
+            uv = None if batch.uv is None else batch.uv[i]
+            self._encode(self._frame(batch.y[i, 0], uv, time))
+
+    def _add_streams(self, container: str) -> VideoStream:
+        if self._copier is None:
+            return self._add_picture()
+        return self._copier.add_to(self._output, container, self._add_picture)
+
+    def _add_picture(self) -> VideoStream:
+        info = self._coded
+        try:
+            stream = self._output.add_stream(self._encoding.codec, rate=info.fps or Fraction(25))
+        except ValueError:
+            raise OutputError(
+                f"{self.path} cannot hold {self._encoding.codec}: end the name in .mkv, or choose another --codec"
+            ) from None
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height = info.width, info.height
+        stream.pix_fmt = _coded_pix_fmt(info, self._encoding)
+        stream.time_base = self._tick
+        context = stream.codec_context
+        context.time_base = self._tick
+        context.sample_aspect_ratio = info.sar
+        context.thread_count = self._encoding.threads
+        context.options = self._encoding.arguments | _location(info)
+        for attribute, names, tag in _tags(info):
+            value = number(names, tag)
+            if value is not None:
+                setattr(context, attribute, value)
+        if info.rotation:
+            stream.set_display_rotation(info.rotation)
+        if self._encoding.codec in ("libx265", "hevc_nvenc") and container_format(self.path) in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # the tag that Apple's players ask for
+        return stream
+
+    def _open_encoder(self) -> None:
+        context = self._stream.codec_context
+        try:
+            context.open()
+        except (av.FFmpegError, ValueError) as error:
+            raise OutputError(
+                f"{self._encoding.codec} does not start ({reason(error)}): choose another --codec or other options"
+            ) from None
+        unknown = [key for key, _ in self._encoding.options if key in context.options]
+        if unknown:
+            raise OptionError(f"--encoder-option {unknown[0]} is unknown to {self._encoding.codec}: see ffmpeg -h full")
+
+    def _frame(self, y: torch.Tensor, uv: torch.Tensor | None, time: Fraction) -> VideoFrame:
+        info = replace(self.info, width=self._coded.width, height=self._coded.height)
+        frame = empty_frame(info)
+        fill(frame, 0, info.depth, y.numpy())
+        if uv is not None:
+            fill(frame, 1, info.depth, uv[0].numpy())
+            fill(frame, 2, info.depth, uv[1].numpy())
+        frame.pts = self._ticks(time)
+        frame.time_base = self._tick
+        for attribute, names, tag in _tags(info):
+            value = number(names, tag)
+            if value is not None:
+                setattr(frame, attribute, value)
+        if info.fps is not None:
+            frame.duration = round(1 / info.fps / self._tick)
+        return frame
+
+    def _ticks(self, time: Fraction) -> int:
+        """The one rounding of a time: to the nearest tick, later than the frame before."""
+        ticks = round((time - self._start) / self._tick)
+        self._last = ticks if self._last is None else max(ticks, self._last + 1)
+        return self._last
+
+    def _encode(self, frame: VideoFrame | None) -> None:
+        try:
+            for packet in self._stream.encode(frame):
+                self._mux(packet)
+        except av.FFmpegError as error:
+            raise OutputError(f"{self.path} cannot be written ({reason(error)}): check the disk") from None
+
+    def _mux(self, packet: Packet[VideoStream]) -> None:
+        if self._copier is not None and packet.dts is not None:
+            self._copier.write_until(self._output, packet.dts * packet.time_base)
+        self._output.mux(packet)
+
+    def _finish(self) -> None:
+        self._encode(None)
+        try:
+            if self._copier is not None:
+                self._copier.write_until(self._output, None)
+                self._copier.close()
+            self._output.close()
+            self._part.replace(self.path)
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written ({reason(error)}): check the disk") from None
+
+    def _abandon(self) -> None:
+        """Closes everything and leaves nothing behind."""
+        if self._copier is not None:
+            self._copier.close()
+        output = getattr(self, "_output", None)
+        if output is not None:
+            with suppress(av.FFmpegError, OSError):
+                output.close()
+        self._part.unlink(missing_ok=True)
+
+
+def tick(info: VideoInfo) -> Fraction:
+    """The length of the stamps to write: that of ``info``'s times, or one in which its frame rate is exact."""
+    if info.time_base is not None and info.time_base.denominator < MOST_TICKS:
+        return info.time_base
+    parts = lcm(PARTS, info.fps.numerator) if info.fps is not None else PARTS
+    return Fraction(1, parts if parts < MOST_TICKS else PARTS)
+
+
+def _create(part: Path, container: str) -> OutputContainer:
+    try:
+        part.touch()  # so that a folder that takes no file is said before the work
+    except OSError as error:
+        raise OutputError(f"{part.parent} cannot be written to ({error.strerror}): choose another --output") from None
+    return av.open(f"file:{part}", "w", format=container)
+
+
+def _coded_pix_fmt(info: VideoInfo, encoding: Encoding) -> str:
+    names = {f.name for f in encoder(encoding).video_formats or ()}
+    planar = pix_fmt(info.chroma, info.depth)
+    return "p010le" if names and planar not in names and "p010le" in names else planar
+
+
+def _tags(info: VideoInfo) -> tuple[tuple[str, Mapping[int, str], str | None], ...]:
+    color = info.color
+    return (
+        ("colorspace", MATRICES, color.matrix),
+        ("color_primaries", PRIMARIES, color.primaries),
+        ("color_trc", TRANSFERS, color.transfer),
+        ("color_range", RANGES, color.range),
+    )
+
+
+def _location(info: VideoInfo) -> dict[str, str]:
+    location = info.color.chroma_location
+    return {} if location is None else {"chroma_sample_location": location}
