@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidsr.kernels.resample import KernelName, resize
+from vidsr.kernels.resample import resize
 from vidsr.video.roundtrip import Encoder, roundtrip
 
 Clip = npt.NDArray[np.uint8]  # T x H x W code values
@@ -79,7 +79,7 @@ class Resize:
     """The clip at ``factor`` of its size (1/4 is four times smaller), by an antialiased kernel."""
 
     factor: Fraction
-    kernel: KernelName = "bicubic"
+    kernel: str = "bicubic"
 
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
         height, width = (max(1, round(size * self.factor)) for size in clip.shape[1:])
@@ -176,7 +176,8 @@ def _grid(reach: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
 def _normal(weights: npt.NDArray[np.float64]) -> Kernel:
-    return (weights / weights.sum()).astype(np.float32)
+    kernel: Kernel = (weights / weights.sum()).astype(np.float32)
+    return kernel
 
 
 def _path_kernel(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Kernel:
@@ -239,7 +240,13 @@ class Jpeg:
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
         quality = int(rng.integers(self.quality[0], self.quality[1], endpoint=True))
         coded = [cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for frame in clip]
-        return np.stack([cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) for data in coded])
+        return np.stack([_decoded(data) for data in coded])
+
+
+def _decoded(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    assert picture is not None  # OpenCV has just encoded it
+    return picture.astype(np.uint8, copy=False)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch import Tensor
 from vidsr.encoding import Encoding
 from vidsr.errors import OptionError, OutputError
 from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo
-from vidsr.kernels.resample import KERNELS, KernelName, resize
+from vidsr.kernels.resample import KERNELS, resize
 from vidsr.stages.finish import Finish
 from vidsr.train.degrade import (
     Blur,
@@ -55,7 +55,7 @@ class DegradeOptions:
 
     blur: Blur | None = None
     factor: Fraction = Fraction(1)
-    kernel: KernelName = "bicubic"
+    kernel: str = "bicubic"
     noise: Noise | None = None
     encoding: Encoding = field(default_factory=Encoding)
     seed: int = 0
@@ -99,7 +99,7 @@ def degrade_clip(source: Path, target: Path, options: DegradeOptions, *, overwri
     frames = 0
     with VideoReader(source) as reader:
         finish = Finish(reader.info.depth)
-        output = finish.output(replace(reader.info, **_size(reader.info, options.factor)))
+        output = finish.output(reduced(reader.info, options.factor))
         per_batch = max(1, BATCH_PIXELS // (reader.info.width * reader.info.height))
         with VideoWriter(target, output, options.encoding, source) as writer:
             for batch in finish(degraded(reader.batches(per_batch), reader.info, options)):
@@ -118,25 +118,25 @@ def degraded(batches: Iterator[FrameBatch], info: VideoInfo, options: DegradeOpt
     small = None if kernel is None else subsampled(kernel, *SUBSAMPLING[info.chroma])
     chroma_noise = options.noise if isinstance(options.noise, GaussianNoise) else None
     unit = 1 << (info.depth - 8)  # code values per code value of 8 bits
-    reduced = replace(info, **_size(info, options.factor))
+    small_info = reduced(info, options.factor)
     for batch in batches:
         # one generator for each frame, so that the cutting into batches changes nothing
         rngs = [np.random.default_rng([options.seed, origin.index]) for origin in batch.origins]
-        y = _reduced(batch.y, kernel, (reduced.width, reduced.height), options.kernel)
+        y = _reduced(batch.y, kernel, (small_info.width, small_info.height), options.kernel)
         uv = None
         if batch.uv is not None:
-            uv = _noisy(_reduced(batch.uv, small, reduced.chroma_size, options.kernel), chroma_noise, unit, rngs)
+            uv = _noisy(_reduced(batch.uv, small, small_info.chroma_size, options.kernel), chroma_noise, unit, rngs)
         yield batch.planes(_noisy(y, options.noise, unit, rngs), uv)
 
 
-def _reduced(plane: Tensor, blur: Kernel | None, size: tuple[int, int], kernel: KernelName) -> Tensor:
+def _reduced(plane: Tensor, blur: Kernel | None, size: tuple[int, int], kernel: str) -> Tensor:
     """``plane`` (N x C x H x W) blurred and reduced to ``size`` (width, height), as floats."""
     values: Values = plane.flatten(0, 1).to(torch.float32).numpy()
     if blur is not None:
         values = convolve(values, blur)
     if size != values.shape[:0:-1]:
         values = np.stack([resize(frame, *size, kernel=kernel) for frame in values])
-    return torch.from_numpy(values).unflatten(0, plane.shape[:2])
+    return torch.from_numpy(values).view(*plane.shape[:2], size[1], size[0])
 
 
 def _noisy(plane: Tensor, noise: Noise | None, unit: int, rngs: Sequence[np.random.Generator]) -> Tensor:
@@ -162,8 +162,9 @@ def _shares(positions: npt.NDArray[np.float64], reach: int) -> npt.NDArray[np.fl
     return shares
 
 
-def _size(info: VideoInfo, factor: Fraction) -> dict[str, int]:
-    return {"width": max(1, round(info.width * factor)), "height": max(1, round(info.height * factor))}
+def reduced(info: VideoInfo, factor: Fraction) -> VideoInfo:
+    """The facts of the clip at ``factor`` of its size."""
+    return replace(info, width=max(1, round(info.width * factor)), height=max(1, round(info.height * factor)))
 
 
 def _named(text: str, table: dict[str, Callable[[float], T]], option: str) -> T:
@@ -185,8 +186,7 @@ def _factor(text: str) -> Fraction:
     return factor
 
 
-def _kernel(text: str) -> KernelName:
-    for name in KERNELS:
-        if text == name:
-            return name
-    raise OptionError(f"--kernel {text!r} is unknown: choose {', '.join(KERNELS)}")
+def _kernel(text: str) -> str:
+    if text not in KERNELS:
+        raise OptionError(f"--kernel {text!r} is unknown: choose {', '.join(KERNELS)}")
+    return text

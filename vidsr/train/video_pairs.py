@@ -115,12 +115,13 @@ def video_pairs(
 
 def _weights(sources: Sequence[npt.NDArray[np.uint8]], clip_share: float) -> npt.NDArray[np.float64]:
     """How often each source is drawn; they sum to 1."""
-    weights = np.sqrt([float(np.prod(s.shape[-2:])) for s in sources])
+    weights: npt.NDArray[np.float64] = np.sqrt([float(np.prod(s.shape[-2:])) for s in sources])
     is_clip = np.array([s.ndim == 3 for s in sources])
     if is_clip.any() and not is_clip.all():
         weights[is_clip] *= clip_share / weights[is_clip].sum()
         weights[~is_clip] *= (1 - clip_share) / weights[~is_clip].sum()
-    return weights / weights.sum()
+    weights /= weights.sum()
+    return weights
 
 
 def _window(clip: Clip, edge: int, frames: int, rng: np.random.Generator) -> Clip:
@@ -151,9 +152,9 @@ def _path(frames: int, target: int, scale: int, motion: Motion, rng: np.random.G
     steady = np.array([np.cos(direction) * speed, np.sin(direction) * speed, 0, 0])
     if rng.uniform() < 0.5:
         steady[2:] = rng.uniform(-1, 1, 2) * (motion.zoom, motion.turn)
-    path = np.arange(frames)[:, None] * steady
+    path: npt.NDArray[np.float64] = np.arange(frames)[:, None] * steady
     path[:, :2] += rng.uniform() * motion.shake * rng.standard_normal((frames, 2))
-    path -= path[target]
+    path = path - path[target]
     path[:, :2] *= scale
     return path
 
