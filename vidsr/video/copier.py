@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Stream
 from av.video.stream import VideoStream
 
-from vidsr.video.containers import KEEPS_MOST, can_carry, container_format, is_cover
+from vidsr.video.containers import CONTAINERS, KEEPS_MOST, can_carry, container_format, is_cover
 from vidsr.video.probe import MICROSECONDS, open_source, picture_stream, stream_info
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def preflight(source: Path, target: Path) -> list[str]:
 
 
 def _loss(stream: Stream, target: Path) -> str:
-    kept = can_carry(stream, container_format(Path(KEEPS_MOST)))
+    kept = can_carry(stream, CONTAINERS[KEEPS_MOST])
     remedy = f"{KEEPS_MOST} would keep it" if kept else "no container written here keeps it"
     return f"left out, {target.suffix} cannot hold it ({remedy}): {stream_info(stream)}"
 
