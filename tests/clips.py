@@ -16,8 +16,6 @@ BITS = ROWS * COLUMNS - 2  # the first block is always black, the last always wh
 BLACK, WHITE, TEXTURE = 0.18, 0.72, 0.1  # of the largest code value
 AUDIO_RATE = 48_000
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi", ".ts": "mpegts"}
-    b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname\nStyle: Default,Test\n\n[Events]\n"
-)
 
 
 def picture(number: int, size: tuple[int, int], depth: int = 8) -> npt.NDArray[Any]:
