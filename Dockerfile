@@ -9,12 +9,6 @@ FROM python:3.13-slim
 ARG TORCH_BUILD=cpu
 ARG TORCH_INDEX=https://download.pytorch.org/whl/${TORCH_BUILD}
 
-# Numba's thread pool that may be used from several threads at once needs OpenMP's library.
-# hadolint ignore=DL3008
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libgomp1 \
-    && rm -rf /var/lib/apt/lists/*
-
 WORKDIR /opt/vidsr
 COPY constraints.txt ./
 # In a layer of its own: it is most of the image and changes least.

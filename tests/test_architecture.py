@@ -46,7 +46,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     [
         ("av", "video/"),
         ("threading", "prefetch.py"),
-        ("concurrent", "nowhere"),
+        ("concurrent", "kernels/workers.py"),
         ("multiprocessing", "nowhere"),
     ],
 )

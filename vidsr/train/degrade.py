@@ -83,7 +83,9 @@ class Resize:
 
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
         height, width = (max(1, round(size * self.factor)) for size in clip.shape[1:])
-        return np.stack([resize(frame, width, height, kernel=self.kernel) for frame in clip])
+        small = np.empty((len(clip), height, width), np.uint8)
+        resize(clip, width, height, self.kernel, out=small)
+        return small
 
 
 # --- blur

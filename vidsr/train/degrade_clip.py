@@ -135,7 +135,9 @@ def _reduced(plane: Tensor, blur: Kernel | None, size: tuple[int, int], kernel: 
     if blur is not None:
         values = convolve(values, blur)
     if size != values.shape[:0:-1]:
-        values = np.stack([resize(frame, *size, kernel=kernel) for frame in values])
+        small = np.empty((len(values), *size[::-1]), np.float32)
+        resize(values, *size, kernel, out=small)
+        values = small
     return torch.from_numpy(values).view(*plane.shape[:2], size[1], size[0])
 
 
