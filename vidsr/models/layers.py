@@ -35,11 +35,12 @@ def add_anchor(residual: Tensor, x: Tensor, scale: int) -> Tensor:
     return F.pixel_shuffle(residual.float() + x.float(), scale)
 
 
-def conv_float32(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """``conv(x)`` computed in float32 whatever the type of the weights: 8 bits of bf16 cannot hold a picture."""
+def conv_float32(conv: nn.Conv2d | RepConv, x: Tensor) -> Tensor:
+    """``conv(x)`` (same size) in float32 whatever the type of the weights: 8 bits of bf16 cannot hold a picture."""
+    weight = conv.kernel() if isinstance(conv, RepConv) else conv.weight
     bias = None if conv.bias is None else conv.bias.float()
     with torch.autocast(x.device.type, enabled=False):
-        return F.conv2d(x.float(), conv.weight.float(), bias, padding=conv.padding)  # type: ignore[arg-type]
+        return F.conv2d(x.float(), weight.float(), bias, padding=weight.shape[-1] // 2)
 
 
 @torch.no_grad()
@@ -80,12 +81,12 @@ class RepConv(nn.Module):
         self.has_identity = in_channels == out_channels
         if keep:
             with torch.no_grad():
-                self.weight += conv.weight - self.kernel()
+                self.weight.add_(conv.weight - self.kernel())
 
     def kernel(self) -> Tensor:
         """The one 3x3 kernel that does what the branches do together."""
         with torch.autocast(self.weight.device.type, enabled=False):
-            centre = self.pointwise
+            centre: Tensor = self.pointwise
             if self.has_identity:
                 centre = centre + torch.eye(len(centre), device=centre.device)
             out_channels, wide = self.reduce.shape[:2]
@@ -102,7 +103,8 @@ class RepConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The collapsed convolution."""
-        return F.conv2d(x, self.kernel(), self.bias, padding=1)
+        kernel = self.kernel().clone(memory_format=torch.channels_last)
+        return F.conv2d(x, kernel, self.bias, padding=1)
 
     def collapse(self) -> nn.Conv2d:
         """The plain convolution to ship."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -67,7 +66,7 @@ def write(path: Path, network: LumaNetwork, metadata: dict[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     save_file(state, part, metadata)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -112,7 +112,7 @@ def build(
 ) -> Summary:
     """Write the pictures of ``paths`` (files or folders) as the shard ``out``.
 
-    ``reduce``: shrink pictures first, which removes compression noise. ``every``: distance of the frames taken of a clip.
+    ``reduce``: shrink pictures first, which removes compression noise. ``every``: distance of a clip's frames taken.
     """
     files = find_files(paths)
     usable = [f for f in files if f.suffix.lower() in IMAGES | CLIPS]

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
-import os
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidsr.errors import InputError, OptionError
 from vidsr.models import store
-from vidsr.models.layers import LumaNetwork, collapse, reparameterise
+from vidsr.models.layers import reparameterise
 from vidsr.train import dataset
-from vidsr.train.data import Pair, Patches, make_pair, validation_pairs
+from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
+from vidsr.train.data import Pair, Patches, inside, make_pair, validation_pairs
 from vidsr.train.losses import LOSSES
 from vidsr.train.recipe import Recipe, read
+from vidsr.train.validation import sample_picture, validation_psnr
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
@@ -40,19 +40,38 @@ class Report:
     seconds: float  # of training so far, all sessions together
 
 
-@dataclass
-class State:
-    """All that changes while training, and all that a checkpoint holds."""
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A picture of where the run stands."""
 
-    network: LumaNetwork  # training form
-    average: LumaNetwork  # exponential moving average of its parameters
-    optimiser: torch.optim.Optimizer
-    step: int = 0
-    seconds: float = 0.0
-    plateau_factor: float = 1.0
-    best_psnr: float = 0.0
-    stale: int = 0  # validations since the best
-    metrics: list[dict[str, float]] = field(default_factory=list)
+    step: int
+    picture: npt.NDArray[np.uint8]  # rows of LR (bicubic) | output | HR
+
+
+class Observer(Protocol):
+    """Whoever watches a run."""
+
+    def step(self, step: int) -> None:
+        """``step`` steps are done."""
+
+    def report(self, report: Report, metrics: list[dict[str, float]]) -> None:
+        """A validation, and the list of all so far with this one at its end."""
+
+    def sample(self, sample: Sample) -> None:
+        """A sample picture."""
+
+
+class Unwatched:
+    """An observer that looks away."""
+
+    def step(self, step: int) -> None:
+        """Nothing."""
+
+    def report(self, report: Report, metrics: list[dict[str, float]]) -> None:
+        """Nothing."""
+
+    def sample(self, sample: Sample) -> None:
+        """Nothing."""
 
 
 def run(
@@ -62,7 +81,7 @@ def run(
     steps: int | None = None,
     minutes: float | None = None,
     device: str = "cpu",
-    watch: Callable[[Report], None] | None = None,
+    watch: Observer | None = None,
 ) -> Path:
     """Train as the recipe says; return the weights file written in the folder ``out``.
 
@@ -82,7 +101,7 @@ def run(
     patches = Patches(train, recipe.scale, recipe.batch, recipe.patch, recipe.seed)
     last = recipe.steps if steps is None else min(steps, recipe.steps)
     try:
-        advance(recipe, state, patches, validation, last, minutes, checkpoint, watch)
+        advance(recipe, state, patches, validation, last, minutes, checkpoint, watch or Unwatched())
     finally:
         save_checkpoint(checkpoint, recipe, state)
     weights = out / f"{recipe.name}-{recipe.domain}-x{recipe.scale}.safetensors"
@@ -137,7 +156,7 @@ def advance(
     last: int,
     minutes: float | None,
     checkpoint: Path,
-    watch: Callable[[Report], None] | None,
+    watch: Observer,
 ) -> None:
     """Train ``state`` up to step ``last`` or for ``minutes``, whichever comes first."""
     began, earlier = time.monotonic(), state.seconds
@@ -147,20 +166,26 @@ def advance(
     while state.step < last:
         losses.append(train_step(recipe, state, network, patches))
         state.seconds = earlier + time.monotonic() - began
+        watch.step(state.step)
         if state.step % recipe.validate_every == 0 or state.step == last:
-            psnr = validation_psnr(state.average, validation)
-            note_progress(recipe, state, psnr)
-            loss = torch.stack(losses).mean().item()
+            report = validate(recipe, state, validation, torch.stack(losses).mean().item(), bicubic)
             losses.clear()
-            rate = learning_rate(recipe, state)
-            report = Report(state.step, recipe.steps, loss, psnr, bicubic, rate, state.seconds)
-            state.metrics.append({k: v for k, v in asdict(report).items() if k != "steps"})
-            if watch is not None:
-                watch(report)
+            watch.report(report, state.metrics)
+        if recipe.samples_every and state.step % recipe.samples_every == 0:
+            watch.sample(Sample(state.step, sample_picture(state.average, validation[:4])))
         if state.step % recipe.checkpoint_every == 0:
             save_checkpoint(checkpoint, recipe, state)
         if minutes is not None and time.monotonic() - began > 60 * minutes:
             return
+
+
+def validate(recipe: Recipe, state: State, pairs: list[Pair], loss: float, bicubic: float) -> Report:
+    """How the averaged weights do now; noted in ``state``, where a plateau lowers the rate."""
+    psnr = validation_psnr(state.average, pairs)
+    note_progress(recipe, state, psnr)
+    report = Report(state.step, recipe.steps, loss, psnr, bicubic, learning_rate(recipe, state), state.seconds)
+    state.metrics.append({k: v for k, v in asdict(report).items() if k != "steps"})
+    return report
 
 
 def train_step(recipe: Recipe, state: State, network: Any, patches: Patches) -> Tensor:
@@ -170,7 +195,8 @@ def train_step(recipe: Recipe, state: State, network: Any, patches: Patches) -> 
         group["lr"] = learning_rate(recipe, state)
     dtype = DTYPES[recipe.precision]
     with torch.autocast(lr.device.type, dtype, enabled=dtype != torch.float32):
-        output = network(lr.contiguous(memory_format=torch.channels_last))
+        # clone, not contiguous: with one channel the latter keeps strides that mean NCHW, and the whole body follows
+        output = network(lr.clone(memory_format=torch.channels_last))
     border = recipe.scale * (state.network.halo if recipe.border < 0 else recipe.border)
     loss = weighted_loss(recipe, state.step, inside(output.float(), border), inside(hr, border))
     state.optimiser.zero_grad(set_to_none=True)
@@ -180,11 +206,6 @@ def train_step(recipe: Recipe, state: State, network: Any, patches: Patches) -> 
     state.step += 1
     update_average(state, recipe.ema)
     return loss.detach()
-
-
-def inside(picture: Tensor, border: int) -> Tensor:
-    """``picture`` without ``border`` pixels on each side, which the zero padding reached."""
-    return picture[..., border : picture.shape[-2] - border, border : picture.shape[-1] - border]
 
 
 def weighted_loss(recipe: Recipe, step: int, output: Tensor, truth: Tensor) -> Tensor:
@@ -221,69 +242,3 @@ def note_progress(recipe: Recipe, state: State, psnr: float) -> None:
     state.stale += 1
     if recipe.schedule == "plateau" and state.stale > recipe.patience:
         state.plateau_factor, state.stale = state.plateau_factor / 2, 0
-
-
-@torch.no_grad()
-def validation_psnr(network: LumaNetwork | None, pairs: list[Pair]) -> float:
-    """Mean luma PSNR over ``pairs`` of ``network`` (None: of the bicubic upscale), 8 HR pixels left out at the border."""
-    values = []
-    for pair in pairs:
-        x = pair.lr[None, None].float() / 255
-        if network is None:
-            output = F.interpolate(x, size=pair.hr.shape, mode="bicubic", antialias=True)
-        else:
-            training = network.training
-            output = network.eval()(x.contiguous(memory_format=torch.channels_last))
-            network.train(training)
-        codes = inside((output[0, 0] * 255).round().clamp(0, 255), 8)
-        mse = F.mse_loss(codes, inside(pair.hr, 8).float()).item()
-        values.append(10 * math.log10(255**2 / max(mse, 1e-10)))
-    return sum(values) / max(1, len(values))
-
-
-def save_checkpoint(path: Path, recipe: Recipe, state: State) -> None:
-    """Write the state whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    content = {
-        "recipe": asdict(recipe),
-        "network": state.network.state_dict(),
-        "average": state.average.state_dict(),
-        "optimiser": state.optimiser.state_dict(),
-        "progress": {k: getattr(state, k) for k in PROGRESS},
-    }
-    torch.save(content, part)
-    os.replace(part, path)
-
-
-PROGRESS = ("step", "seconds", "plateau_factor", "best_psnr", "stale", "metrics")
-
-
-def load_checkpoint(path: Path, recipe: Recipe, state: State, device: torch.device) -> None:
-    """Continue from ``path``, in place; the recipe must be the one the checkpoint was made with."""
-    content = torch.load(path, map_location=device, weights_only=True)
-    if content["recipe"] != asdict(recipe):
-        changed = [k for k, v in asdict(recipe).items() if content["recipe"].get(k) != v]
-        raise OptionError(f"{path}: made with another recipe ({', '.join(changed)} differ); choose another folder")
-    state.network.load_state_dict(content["network"])
-    state.average.load_state_dict(content["average"])
-    state.optimiser.load_state_dict(content["optimiser"])
-    for key, value in content["progress"].items():
-        setattr(state, key, value)
-
-
-def export(path: Path, recipe: Recipe, recipe_text: str, state: State) -> None:
-    """Write the averaged, collapsed network with what made it."""
-    network = copy.deepcopy(state.average)
-    collapse(network)
-    config = {"scale": recipe.scale, **recipe.config}
-    metadata = {
-        "architecture": recipe.architecture,
-        "config": json.dumps(config),
-        "recipe": recipe_text,
-        "data": ", ".join(Path(name).stem for name in recipe.data),
-        "steps": f"{state.step} of {recipe.steps}",
-        "minutes": f"{state.seconds / 60:.1f}",
-        "validation_psnr": f"{state.metrics[-1]['psnr']:.3f}" if state.metrics else "",
-        "licence": "MIT (weights; trained on the picture sets named in weights/README.md)",
-    }
-    store.write(path, network, metadata)

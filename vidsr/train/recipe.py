@@ -70,7 +70,8 @@ def parse(table: dict[str, Any], where: str) -> Recipe:
     missing = [key for key in ("name", "architecture", "scale") if key not in table]
     if missing:
         raise OptionError(f"{where}: {missing[0]!r} is missing")
-    return Recipe(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+    return Recipe(**values)
 
 
 # first word of the field's annotation -> what TOML may hold for it

@@ -1,0 +1,133 @@
+"""Weights files and the Model they become."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vidsr.errors import ModelError
+from vidsr.models import available_scales, build_network, from_file, list_models, load_model, store
+from vidsr.models.model import TO_RGB, TO_YCBCR, YCBCR_OFFSET
+from vidsr.train.evaluate import evaluate
+
+SHIPPED = store.table()
+IDS = [e.path.stem for e in SHIPPED]
+
+
+def write_weights(folder: Path, name: str = "tiny", scale: int = 2) -> Path:
+    torch.manual_seed(0)
+    config = {"scale": scale, "channels": 8, "layers": 1}
+    path = folder / f"{name}-clean-x{scale}.safetensors"
+    store.write(path, build_network("plain", config), {"architecture": "plain", "config": json.dumps(config)})
+    return path
+
+
+def test_a_written_file_is_found_and_loads_with_what_it_says(tmp_path: Path) -> None:
+    write_weights(tmp_path, scale=2)
+    write_weights(tmp_path, scale=3)
+    model = load_model("tiny", 3, folder=tmp_path)
+    assert (model.name, model.scale, model.halo, model.domain) == ("tiny", 3, 3, "clean")
+    assert model.parameters_count == 8 * 9 + 8 + 8 * 8 * 9 + 8 + 8 * 9 * 9 + 9
+    assert model.kmac_per_pixel == pytest.approx((8 * 9 + 8 * 8 * 9 + 8 * 9 * 9) / 1000)
+    assert available_scales("tiny", folder=tmp_path) == (2, 3)
+    assert [(row["name"], row["scale"]) for row in list_models(tmp_path)] == [("tiny", 2), ("tiny", 3)]
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "domain", "message"),
+    [
+        ("nosuch", 2, "clean", "'nosuch'; there are tiny"),
+        ("tiny", 7, "clean", "no weights for x7 clean; it has x2 clean"),
+        ("tiny", 2, "video", "no weights for x2 video; it has x2 clean"),
+    ],
+)
+def test_unknown_models_are_named_with_those_there_are(
+    tmp_path: Path, name: str, scale: int, domain: str, message: str
+) -> None:
+    write_weights(tmp_path)
+    with pytest.raises(ModelError, match=message):
+        load_model(name, scale, domain=domain, folder=tmp_path)
+    with pytest.raises(ModelError, match="there are tiny"):
+        available_scales("nosuch", folder=tmp_path)
+
+
+def test_damaged_files_are_one_clear_line(tmp_path: Path) -> None:
+    path = write_weights(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match="not a readable weights file"):
+        from_file(path)
+    store.write(path, build_network("plain", {"scale": 2}), {"architecture": "plain", "config": '{"scale": 4}'})
+    with pytest.raises(ModelError, match="do not fit") as caught:
+        from_file(path)
+    assert "\n" not in str(caught.value)
+    store.write(path, build_network("plain", {"scale": 2}), {})
+    with pytest.raises(ModelError, match="do not fit"):
+        from_file(path)
+    with pytest.raises(ModelError, match="not a readable"):
+        from_file(tmp_path / "absent.safetensors")
+
+
+def test_a_picture_comes_back_larger_and_a_grey_one_stays_grey(tmp_path: Path) -> None:
+    model = from_file(write_weights(tmp_path))
+    picture = np.random.default_rng(0).integers(0, 256, (13, 18, 3), dtype=np.uint8)
+    for source in (picture, picture[:, :, 0], np.asfortranarray(picture), picture[::-1]):
+        result = model(source)
+        assert (result.shape[:2], result.dtype) == ((26, 36), np.uint8)
+        assert result.ndim == source.ndim
+    for wrong in (picture.astype(np.float32), picture[..., :2], picture[None]):
+        with pytest.raises(ModelError, match="uint8 H x W x 3"):
+            model(wrong)
+
+
+def test_a_network_that_adds_nothing_keeps_flat_colours(tmp_path: Path) -> None:
+    model = from_file(write_weights(tmp_path))
+    for parameter in model.network.parameters():
+        parameter.zero_()
+    for colour in ((255, 255, 255), (0, 0, 0), (255, 0, 0), (12, 200, 77)):
+        picture = np.full((6, 6, 3), colour, np.uint8)
+        assert np.abs(model(picture).astype(int) - np.array(colour)).max() <= 1
+
+
+def test_colour_conversion_is_bt601_limited() -> None:
+    white = torch.full((3,), 255.0) @ TO_YCBCR.T + YCBCR_OFFSET
+    torch.testing.assert_close(white, torch.tensor([235.0, 128.0, 128.0]), atol=1e-2, rtol=0)
+    torch.testing.assert_close(TO_RGB @ TO_YCBCR, torch.eye(3), atol=1e-5, rtol=0)
+
+
+def test_something_is_shipped_and_it_stays_small() -> None:
+    assert SHIPPED
+    assert sum(e.path.stat().st_size for e in SHIPPED) < 16e6
+
+
+@pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
+def test_shipped_weights_say_what_they_are(entry: store.Entry) -> None:
+    model = load_model(entry.name, entry.scale, domain=entry.domain)
+    assert model.scale == entry.scale
+    for key in ("architecture", "config", "recipe", "data", "steps", "scores", "licence"):
+        assert model.metadata.get(key), f"{entry.path.name} does not state its {key}"
+
+
+@pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
+def test_shipped_weights_beat_bicubic_on_set5(entry: store.Entry, data: Path) -> None:
+    if entry.domain != "clean":
+        pytest.skip("trained for compressed clips; Set5 measures clean ones")
+    model = load_model(entry.name, entry.scale)
+    mean = evaluate(model, model.scale, [data / "set5"])[-1]
+    assert mean.psnr_y > mean.bicubic_psnr_y + 1.0
+    assert mean.ssim > mean.bicubic_ssim
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
+def test_half_precision_costs_at_most_two_hundredths_of_a_decibel(
+    entry: store.Entry, dtype: torch.dtype, data: Path
+) -> None:
+    full = load_model(entry.name, entry.scale, domain=entry.domain)
+    half = load_model(entry.name, entry.scale, dtype=dtype, domain=entry.domain)
+    expected = evaluate(full, full.scale, [data / "set5"])[-1]
+    result = evaluate(half, half.scale, [data / "set5"])[-1]
+    assert abs(result.psnr_y - expected.psnr_y) <= 0.02

@@ -1,0 +1,109 @@
+"""Every architecture: sizes, receptive field, re-parameterisation, memory format and precision."""
+
+import pytest
+import torch
+from torch import nn
+
+from vidsr.errors import ModelError
+from vidsr.models import ARCHITECTURES, build_network
+from vidsr.models.layers import LumaNetwork, RepConv, collapse, reparameterise
+
+CASES = [(name, scale) for name in ARCHITECTURES for scale in (2, 3, 4)]
+
+
+def network_of(name: str, scale: int) -> LumaNetwork:
+    torch.manual_seed(0)
+    return build_network(name, {"scale": scale}).eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize(("name", "scale"), CASES)
+@pytest.mark.parametrize("size", [(1, 1), (17, 12), (8, 23)])
+def test_output_is_scale_times_the_size_in_float32(name: str, scale: int, size: tuple[int, int]) -> None:
+    y = network_of(name, scale)(torch.rand(2, 1, *size))
+    assert y.shape == (2, 1, size[0] * scale, size[1] * scale)
+    assert y.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("name", "scale"), CASES)
+def test_halo_is_the_receptive_field_radius(name: str, scale: int) -> None:
+    network = network_of(name, scale)
+    for parameter in network.parameters():  # no ReLU may hide a path
+        parameter.fill_(0.01)
+    side = 2 * network.halo + 9
+    middle = side // 2
+    x = torch.full((1, 1, side, side), 0.5)
+    touched = x.clone()
+    touched[0, 0, middle, middle] = 1.0
+    changed = (network(touched) - network(x)).abs()[0, 0] > 1e-9
+    rows = changed.any(1).nonzero()[:, 0].div(scale, rounding_mode="floor")
+    reach = max(middle - int(rows.min()), int(rows.max()) - middle)
+    assert reach <= network.halo, "a tile's halo would be too small"
+    assert reach >= network.halo - 1, "a tile's halo would be wasteful"
+
+
+@pytest.mark.parametrize(("name", "scale"), CASES)
+def test_channels_last_gives_the_same_picture(name: str, scale: int) -> None:
+    network = network_of(name, scale)
+    x = torch.rand(1, 1, 24, 20)
+    expected = network(x)
+    last = network.to(memory_format=torch.channels_last)(x.clone(memory_format=torch.channels_last))
+    torch.testing.assert_close(last, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(("name", "scale"), CASES)
+def test_half_precision_stays_within_two_code_values(name: str, scale: int, dtype: torch.dtype) -> None:
+    network = network_of(name, scale)
+    x = torch.rand(1, 1, 24, 20)
+    expected = network(x)
+    result = network.to(dtype)(x)
+    assert result.dtype == torch.float32
+    assert (result - expected).abs().max() < 2 / 255 * expected.abs().max().clamp(min=1)
+
+
+@pytest.mark.parametrize("channels", [(1, 8), (8, 8), (8, 4)])
+@pytest.mark.parametrize("keep", [False, True])
+def test_collapsed_kernel_equals_the_branches(channels: tuple[int, int], keep: bool) -> None:
+    torch.manual_seed(1)
+    plain = nn.Conv2d(*channels, 3, padding=1)
+    block = RepConv(plain, keep)
+    x = torch.randn(2, channels[0], 9, 7)
+    torch.testing.assert_close(block(x), block.branches(x), atol=1e-4, rtol=0)
+    torch.testing.assert_close(block.collapse()(x), block.branches(x), atol=1e-4, rtol=0)
+    assert torch.allclose(block(x), plain(x), atol=1e-4) == keep
+
+
+@pytest.mark.parametrize(("name", "scale"), CASES)
+def test_collapsed_network_equals_the_training_form(name: str, scale: int) -> None:
+    network = network_of(name, scale)
+    reparameterise(network)
+    x = torch.rand(1, 1, 20, 24)
+    expected = network(x)
+    collapse(network)
+    assert not any(isinstance(m, RepConv) for m in network.modules())
+    torch.testing.assert_close(network(x), expected, atol=1e-4, rtol=0)
+    fresh = build_network(name, {"scale": scale})
+    fresh.load_state_dict(network.state_dict())  # the shipped form has exactly the plain network's tensors
+
+
+def test_training_form_keeps_the_function_it_is_warm_started_from() -> None:
+    network = network_of("plain", 2)
+    x = torch.rand(1, 1, 20, 24)
+    expected = network(x)
+    reparameterise(network, keep=True)
+    torch.testing.assert_close(network(x), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["srcnn", "espcn"])
+def test_networks_without_anchor_start_near_the_plain_upscale(name: str) -> None:
+    x = torch.rand(1, 1, 16, 16)[..., :1].expand(1, 1, 16, 16) * 0.5
+    y = network_of(name, 2)(x)
+    nearest = torch.nn.functional.interpolate(x, scale_factor=2)
+    assert (y - nearest)[..., 8:-8, 8:-8].abs().mean() < 0.1
+
+
+def test_unknown_architecture_and_setting_are_named() -> None:
+    with pytest.raises(ModelError, match=r"'unet'.*plain"):
+        build_network("unet", {"scale": 2})
+    with pytest.raises(ModelError, match=r"'depth'.*channels"):
+        build_network("plain", {"scale": 2, "depth": 3})

@@ -1,0 +1,180 @@
+"""A network with weights, ready to upscale luma or whole pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from vidsr.errors import ModelError
+from vidsr.models import store
+from vidsr.models.layers import LumaNetwork
+
+Picture = npt.NDArray[np.uint8]
+
+# RGB codes (0 to 255) -> BT.601 limited Y'CbCr codes, the conversion of the papers
+TO_YCBCR = torch.tensor([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
+YCBCR_OFFSET = torch.tensor([16.0, 128.0, 128.0])
+TO_RGB = torch.linalg.inv(TO_YCBCR)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Trained weights in their network, on a device, in a precision.
+
+    ``model(y)`` maps luma N x 1 x H x W in [0, 1] to float32 at ``scale`` times the size; ``model(picture)`` maps a
+    uint8 numpy picture (H x W x 3 RGB, or H x W grey) to the larger uint8 picture.
+    """
+
+    name: str
+    domain: str
+    path: Path
+    network: LumaNetwork
+    metadata: dict[str, str]
+
+    @property
+    def scale(self) -> int:
+        """Size factor."""
+        return self.network.scale
+
+    @property
+    def halo(self) -> int:
+        """Receptive-field radius, input pixels."""
+        return self.network.halo
+
+    @property
+    def parameters_count(self) -> int:
+        """Number of parameters."""
+        return store.count_parameters(self.network)
+
+    @cached_property
+    def kmac_per_pixel(self) -> float:
+        """Thousands of multiply-accumulates per input pixel, of the convolutions."""
+        probe = torch.zeros(1, 1, 16, 16, device=next(self.network.parameters()).device)
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            self.network(probe)
+        return float(counter.get_total_flops() / 2 / probe.numel() / 1000)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the weights file."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    @overload
+    def __call__(self, source: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, source: Picture) -> Picture: ...
+    def __call__(self, source: Tensor | Picture) -> Tensor | Picture:
+        """The source at ``scale`` times its size."""
+        if isinstance(source, Tensor):
+            return self._luma(source)
+        if source.dtype != np.uint8 or not (source.ndim == 2 or (source.ndim == 3 and source.shape[2] == 3)):
+            raise ModelError(
+                f"a picture of shape {source.shape} and type {source.dtype}: uint8 H x W x 3 (RGB) or H x W is needed"
+            )
+        upscale = self._grey if source.ndim == 2 else self._rgb
+        return upscale(torch.from_numpy(np.ascontiguousarray(source))).numpy()
+
+    @torch.inference_mode()
+    def _luma(self, y: Tensor) -> Tensor:
+        device = next(self.network.parameters()).device
+        result: Tensor = self.network(y.to(device).clone(memory_format=torch.channels_last))
+        return result
+
+    def _grey(self, picture: Tensor) -> Tensor:
+        y = self._luma(picture[None, None].float() / 255)
+        return _codes(y[0, 0].cpu() * 255)
+
+    def _rgb(self, picture: Tensor) -> Tensor:
+        ycbcr = (picture.float() @ TO_YCBCR.T + YCBCR_OFFSET).permute(2, 0, 1)[None]
+        y = self._luma(ycbcr[:, :1] / 255).cpu() * 255
+        chroma = F.interpolate(ycbcr[:, 1:], size=y.shape[-2:], mode="bicubic", antialias=True)  # a = -0.5
+        large = torch.cat([y, chroma], 1)[0].permute(1, 2, 0)
+        return _codes((large - YCBCR_OFFSET) @ TO_RGB.T)
+
+
+def _codes(values: Tensor) -> Tensor:
+    return values.round().clamp(0, 255).to(torch.uint8)
+
+
+def from_file(
+    path: Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, name: str = "", domain: str = ""
+) -> Model:
+    """The model in one weights file.
+
+    Raises:
+        ModelError: the file is absent, damaged, or does not fit the architecture it names.
+    """
+    network, metadata = store.read(path)
+    network = network.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Model(name or path.stem, domain, path, network, metadata)
+
+
+def load_model(
+    name: str,
+    scale: int,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    domain: str = "clean",
+    folder: Path = store.WEIGHTS,
+) -> Model:
+    """The shipped model ``name`` for ``scale``, on ``device`` with its body in ``dtype``.
+
+    ``domain``: ``clean`` (trained on bicubic reduction) or ``video`` (on what codecs leave).
+
+    Raises:
+        ModelError: there is no such model, scale or domain; the message lists what there is.
+    """
+    named = [e for e in store.table(folder) if e.name == name]
+    if not named:
+        names = sorted({e.name for e in store.table(folder)})
+        raise ModelError(f"no model is called {name!r}; there are {', '.join(names) or 'none'}")
+    for entry in named:
+        if (entry.scale, entry.domain) == (scale, domain):
+            return from_file(entry.path, device, dtype, name, domain)
+    have = ", ".join(f"x{e.scale} {e.domain}" for e in named)
+    raise ModelError(f"model {name!r} has no weights for x{scale} {domain}; it has {have}")
+
+
+def available_scales(name: str, domain: str = "clean", folder: Path = store.WEIGHTS) -> tuple[int, ...]:
+    """The scales of the shipped model ``name``, smallest first.
+
+    Raises:
+        ModelError: there is no such model; the message lists those there are.
+    """
+    entries = store.table(folder)
+    scales = tuple(e.scale for e in entries if (e.name, e.domain) == (name, domain))
+    if not scales:
+        names = sorted({e.name for e in entries if e.domain == domain})
+        raise ModelError(f"no model is called {name!r}; there are {', '.join(names) or 'none'}")
+    return scales
+
+
+def list_models(folder: Path = store.WEIGHTS) -> list[dict[str, Any]]:
+    """A row per weights file: name, domain, scale, architecture, parameters, kmac_per_pixel, bytes, sha256, scores."""
+    rows = []
+    for entry in store.table(folder):
+        model = from_file(entry.path, name=entry.name, domain=entry.domain)
+        rows.append(
+            {
+                "name": entry.name,
+                "domain": entry.domain,
+                "scale": entry.scale,
+                "architecture": model.metadata["architecture"],
+                "parameters": model.parameters_count,
+                "kmac_per_pixel": round(model.kmac_per_pixel, 2),
+                "bytes": entry.path.stat().st_size,
+                "sha256": model.sha256,
+                "scores": model.metadata.get("scores", ""),
+            }
+        )
+    return rows
