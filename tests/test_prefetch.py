@@ -74,11 +74,11 @@ def test_a_reader_that_leaves_early_stops_and_closes_the_producer_on_its_thread(
     with prefetch(source(), 2, "endless") as items:
         next(items)
     assert closed_on == ["vidsr-endless"]
-    assert not [t for t in threading.enumerate() if t.name.startswith("vidsr-")]
+    assert not [t for t in threading.enumerate() if t.name == "vidsr-endless"]
 
 
 def test_a_reader_that_raises_leaves_no_thread() -> None:
     with pytest.raises(KeyboardInterrupt), prefetch(stream(1000), 2, "a") as a, prefetch(a, 2, "b") as b:
         next(b)
         raise KeyboardInterrupt
-    assert not [t for t in threading.enumerate() if t.name.startswith("vidsr-")]
+    assert not [t for t in threading.enumerate() if t.name in ("vidsr-a", "vidsr-b")]
