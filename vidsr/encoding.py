@@ -37,6 +37,7 @@ class Codec:
     speed: Speed | None = None
     fixed: dict[str, str] = field(default_factory=dict)  # options it always gets
     params: Literal["x264-params", "x265-params", "svtav1-params"] | None = None  # where its own options go
+    quiet: dict[str, str] = field(default_factory=dict)  # own options that keep it from writing to the terminal
     even: bool = False  # subsampled pictures need an even number of samples
 
 
@@ -56,7 +57,9 @@ def _nvenc() -> Codec:
 # Default qualities of other encoders were set by eye of their authors to be near libx264's 18; none is tuned here.
 CODECS: dict[str, Codec] = {
     "libx264": Codec(Quality("crf", 18, 51), Speed("preset", "medium", _X26X), {}, "x264-params", even=True),
-    "libx265": Codec(Quality("crf", 20, 51), Speed("preset", "medium", _X26X), {}, "x265-params", even=True),
+    "libx265": Codec(
+        Quality("crf", 20, 51), Speed("preset", "medium", _X26X), {}, "x265-params", {"log-level": "none"}, even=True
+    ),
     "libsvtav1": Codec(Quality("crf", 25, 63), Speed("preset", "8", _digits(13)), {}, "svtav1-params", even=True),
     "libvpx-vp9": Codec(Quality("crf", 24, 63), Speed("cpu-used", "3", _digits(8)), {**_RATELESS, "row-mt": "1"}),
     "libvpx": Codec(Quality("crf", 10, 63), Speed("cpu-used", "3", _digits(16)), {"b": "20M"}),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import atan2, degrees
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 Chroma = Literal["gray", "420", "422", "444"]
+FieldOrder = Literal["progressive", "top", "bottom"]  # the field shown first
 
 # chroma format -> (horizontal, vertical) luma samples per chroma sample
 SUBSAMPLING: dict[Chroma, tuple[int, int]] = {"gray": (1, 1), "420": (2, 2), "422": (2, 1), "444": (1, 1)}
@@ -92,6 +94,20 @@ class ColorInfo:
     chroma_location: str | None = None  # left, center, topleft ...
 
 
+Chromaticity = tuple[Fraction, Fraction]  # CIE 1931 x, y
+
+
+@dataclass(frozen=True)
+class HdrInfo:
+    """HDR10's static facts: its mastering display (SMPTE ST 2086) and light level (CTA-861.3), None or 0 if unsaid."""
+
+    primaries: tuple[Chromaticity, Chromaticity, Chromaticity] | None = None  # red, green, blue
+    white: Chromaticity | None = None
+    luminance: tuple[Fraction, Fraction] | None = None  # least and most, cd/m2
+    max_cll: int = 0  # brightest pixel, cd/m2
+    max_fall: int = 0  # brightest frame average, cd/m2
+
+
 @dataclass(frozen=True)
 class VideoInfo:
     """What is known of a picture stream before its first frame; a stage maps the info of its input to its output's."""
@@ -103,12 +119,19 @@ class VideoInfo:
     depth: int = 8  # bits per sample
     color: ColorInfo = field(default_factory=ColorInfo)
     sar: Fraction = Fraction(1)  # sample aspect ratio
-    rotation: int = 0  # degrees, display matrix as stored; carried, never applied
+    display_matrix: tuple[int, ...] | None = None  # nine numbers as FFmpeg stores them; carried, never applied
+    hdr: HdrInfo | None = None
+    field_order: FieldOrder | None = None  # None where the clip does not say
     duration: Fraction | None = None  # seconds
     frames: int | None = None  # estimate, for progress only
     codec: str = ""
     bit_rate: int | None = None  # of the picture stream, bits per second
     time_base: Fraction | None = None  # of the source's stamps, so that a writer can keep them exactly
+
+    @property
+    def rotation(self) -> int:
+        """Degrees by which players turn the picture anticlockwise."""
+        return 0 if self.display_matrix is None else round(-degrees(atan2(*self.display_matrix[1::-1])))
 
     @property
     def peak(self) -> int:

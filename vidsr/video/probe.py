@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.filter
+import av.logging
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition, Stream
@@ -16,9 +19,12 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidsr.errors import InputError
-from vidsr.frames import ColorInfo, VideoInfo
+from vidsr.frames import ColorInfo, FieldOrder, VideoInfo
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, kept_format
+from vidsr.video.sidedata import read_display_matrix, read_hdr, side_data
 
+# FFmpeg's AVFieldOrder: the field shown first, whichever is coded first
+FIELD_ORDERS: dict[int, FieldOrder] = {1: "progressive", 2: "top", 3: "bottom", 4: "bottom", 5: "top"}
 FALLBACK_FPS = Fraction(25)  # of a clip whose header names no rate
 FASTEST = 1000  # frames per second; a header that names more is wrong
 MICROSECONDS = 1_000_000
@@ -110,6 +116,7 @@ def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame
     if stream.metadata.get("alpha_mode") == "1":
         raise InputError(f"{path} has an alpha channel, which would be lost: remove it first (ffmpeg -c:v libvpx-vp9)")
     kept = kept_format(frame, path)
+    beside = side_data(frame)
     duration = _duration(container, stream)
     fps = frame_rate(stream)
     frames = stream.frames or (None if duration is None else round(duration * fps))
@@ -124,15 +131,44 @@ def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame
             primaries=PRIMARIES.get(frame.color_primaries),
             transfer=TRANSFERS.get(frame.color_trc),
             range=kept.range or RANGES.get(frame.color_range),
+            chroma_location=chroma_location(frame) if kept.chroma == "420" else None,
         ),
         sar=stream.sample_aspect_ratio or Fraction(1),
-        rotation=frame.rotation,
+        display_matrix=read_display_matrix(beside),
+        hdr=read_hdr(beside),
+        field_order=_field_order(stream, frame),
         duration=duration,
         frames=frames or None,
         codec=stream.codec_context.name,
         bit_rate=stream.codec_context.bit_rate,
         time_base=stream.time_base,
     )
+
+
+def chroma_location(frame: VideoFrame) -> str | None:
+    """Where chroma sits in the frame. PyAV does not say it, FFmpeg's showinfo filter writes it in its log."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1))
+    shown, sink = graph.add("showinfo", checksum="0"), graph.add("buffersink")
+    source.link_to(shown)
+    shown.link_to(sink)
+    av.logging.set_level(av.logging.INFO)
+    try:
+        with av.logging.Capture() as said:
+            graph.configure()
+            graph.push(frame)
+            graph.pull()
+    finally:
+        av.logging.set_level(None)
+    found = re.search(r" cl:(\w+)", "".join(text for _, _, text in said))
+    return None if found is None or found[1] == "unspecified" else found[1]
+
+
+def _field_order(stream: VideoStream, frame: VideoFrame) -> FieldOrder | None:
+    order = FIELD_ORDERS.get(stream.codec_context.field_order)
+    if frame.interlaced_frame and order in (None, "progressive"):
+        return "top"  # the stream says of this frame that it is interlaced, and not how
+    return order
 
 
 def frame_rate(stream: VideoStream) -> Fraction:

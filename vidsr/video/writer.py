@@ -26,6 +26,7 @@ from vidsr.video.copier import StreamCopier
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder, nearest_format, number, pix_fmt
 from vidsr.video.planes import empty_frame, fill
 from vidsr.video.probe import reason
+from vidsr.video.sidedata import fitted, hdr_options
 
 PARTS = 90_000  # parts of a second for clips whose own are not known
 MOST_TICKS = 1 << 31  # per second; containers keep 32 bits
@@ -156,13 +157,13 @@ class VideoWriter:
         context.time_base = self._tick
         context.sample_aspect_ratio = info.sar
         context.thread_count = self._encoding.threads
-        context.options = self._encoding.arguments | _location(info)
+        context.options = _options(self._encoding, info)
         for attribute, names, tag in _tags(info):
             value = number(names, tag)
             if value is not None:
                 setattr(context, attribute, value)
-        if info.rotation:
-            stream.set_display_rotation(info.rotation)
+        if info.display_matrix is not None:
+            stream.set_display_matrix(fitted(info.display_matrix, info.width, info.height))
         if self._encoding.codec in ("libx265", "hevc_nvenc") and container_format(self.path) in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # the tag that Apple's players ask for
         return stream
@@ -268,6 +269,15 @@ def _tags(info: VideoInfo) -> tuple[tuple[str, Mapping[int, str], str | None], .
     )
 
 
-def _location(info: VideoInfo) -> dict[str, str]:
-    location = info.color.chroma_location
-    return {} if location is None else {"chroma_sample_location": location}
+def _options(encoding: Encoding, info: VideoInfo) -> dict[str, str]:
+    """The encoder's options, with what its own parameter list has to say besides: HDR10, threads, silence."""
+    options = encoding.arguments
+    if info.color.chroma_location is not None:
+        options["chroma_sample_location"] = info.color.chroma_location
+    name = encoding.table_entry.params
+    if name is None:
+        return options
+    params = dict(encoding.table_entry.quiet)
+    params |= {} if info.hdr is None else hdr_options(info.hdr, name)
+    texts = [f"{key}={value}" for key, value in params.items()] + ([options[name]] if name in options else [])
+    return options | ({name: ":".join(texts)} if texts else {})
