@@ -11,7 +11,10 @@ from vidsr.frames import FrameBatch, VideoInfo
 class Stage(Protocol):
     """One step of the journey. Keeps order; may change size, rate and number of frames."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the summary calls it."""
+        ...
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """The facts of the stream this stage makes of ``info``, known before the first frame."""

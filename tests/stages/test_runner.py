@@ -1,0 +1,100 @@
+"""Runner: tiled equals whole, and nothing is lost when memory runs out."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidsr.device import Compute
+from vidsr.errors import DeviceError
+from vidsr.stages.runner import Runner
+
+CPU = Compute(torch.device("cpu"), torch.float32)
+
+
+class Convolutions(nn.Module):
+    """Two 5x5 layers and a sub-pixel head, with a memory that holds ``limit`` input pixels."""
+
+    def __init__(self, scale: int = 2, limit: int | None = None) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.scale, self.halo, self.limit = scale, 4, limit
+        self.first = nn.Conv2d(1, 4, 5, padding=2)
+        self.second = nn.Conv2d(4, scale * scale, 5, padding=2)
+        self.calls: list[torch.Size] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls.append(x.shape)
+        if self.limit is not None and x.shape[0] * x.shape[2] * x.shape[3] > self.limit:
+            raise torch.OutOfMemoryError("pretended")
+        return F.pixel_shuffle(self.second(torch.relu(self.first(x))), self.scale)
+
+
+def planes(n: int, h: int, w: int) -> Tensor:
+    return torch.randint(0, 256, (n, 1, h, w), dtype=torch.uint8, generator=torch.Generator().manual_seed(h * w))
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    n=st.integers(1, 4), h=st.integers(1, 70), w=st.integers(1, 70), tile=st.integers(1, 40), batch=st.integers(1, 5)
+)
+def test_tiled_equals_whole(n: int, h: int, w: int, tile: int, batch: int) -> None:
+    network = Convolutions()
+    whole = Runner(network, CPU)(planes(n, h, w), 255)
+    tiled = Runner(network, CPU, batch=batch, tile=tile)(planes(n, h, w), 255)
+    assert tiled.shape == (n, 1, 2 * h, 2 * w)
+    assert (tiled - whole).abs().max() < 0.01
+
+
+def test_a_tile_without_the_halo_would_not_equal_the_whole() -> None:
+    network = Convolutions()
+    whole = Runner(network, CPU)(planes(1, 64, 64), 255)
+    network.halo = 0
+    assert (Runner(network, CPU, tile=16)(planes(1, 64, 64), 255) - whole).abs().max() > 1
+
+
+@pytest.mark.parametrize("limit", [3 * 64 * 48, 64 * 48, 40 * 40])
+def test_out_of_memory_halves_the_batch_then_tiles_and_loses_no_frame(limit: int) -> None:
+    x = planes(7, 64, 48)
+    whole = Runner(Convolutions(), CPU)(x, 255)
+    runner = Runner(Convolutions(limit=limit), CPU)
+    assert (runner(x, 255) - whole).abs().max() < 0.01
+    assert runner.shrunk > 0
+    before = runner.shrunk
+    runner(x, 255)
+    assert runner.shrunk == before, "the smaller setting is kept"
+
+
+def test_memory_for_not_even_a_tile_is_one_clear_line() -> None:
+    with pytest.raises(DeviceError, match="ran out of memory even on one tile"):
+        Runner(Convolutions(limit=10), CPU)(planes(2, 64, 64), 255)
+
+
+def test_other_errors_pass() -> None:
+    class Broken(Convolutions):
+        def forward(self, x: Tensor) -> Tensor:
+            raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        Runner(Broken(), CPU)(planes(1, 8, 8), 255)
+
+
+def test_a_call_stays_inside_the_pixel_budget() -> None:
+    network = Convolutions()
+    Runner(network, CPU)(planes(40, 128, 256), 255)
+    assert sum(shape[0] for shape in network.calls) == 40
+    assert max(shape[0] * shape[2] * shape[3] for shape in network.calls) <= CPU.pixel_budget
+
+
+@pytest.mark.parametrize("peak", [255, 1023])
+def test_code_values_are_scaled_by_the_peak_and_not_rounded(peak: int) -> None:
+    class Identity(nn.Module):
+        scale, halo = 1, 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + 0.25 / peak
+
+    x = torch.tensor([0.0, 7.0, float(peak)]).reshape(1, 1, 1, 3)
+    assert torch.allclose(Runner(Identity(), CPU)(x, peak), x + 0.25, atol=1e-3)

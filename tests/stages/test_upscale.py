@@ -1,0 +1,90 @@
+"""Upscale: which networks run, the exact size asked for, chroma where it sits."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vidsr.errors import OptionError
+from vidsr.frames import ColorInfo, FrameBatch, Origin, VideoInfo
+from vidsr.options import Factor, Size
+from vidsr.stages.upscale import Upscale, network_factors, siting_shift
+
+INFO = VideoInfo(width=32, height=24, fps=Fraction(25))
+
+
+def batch(y: np.ndarray, uv: np.ndarray | None = None) -> FrameBatch:
+    n = len(y)
+    planes = torch.from_numpy(y), None if uv is None else torch.from_numpy(uv)
+    return FrameBatch(*planes, tuple(Fraction(i) for i in range(n)), tuple(Origin(i) for i in range(n)))
+
+
+@pytest.mark.parametrize(
+    ("factor", "networks"),
+    [("1", ()), ("1/2", ()), ("2", (2,)), ("1.2", (2,)), ("2.5", (3,)), ("4", (4,)), ("5", (2, 3)), ("6", (2, 3)),
+     ("8", (2, 4)), ("9", (3, 3)), ("12", (3, 4)), ("16", (4, 4))],
+)  # fmt: skip
+def test_the_next_larger_network_runs_and_above_four_two_do(factor: str, networks: tuple[int, ...]) -> None:
+    assert sorted(network_factors(Fraction(factor), (2, 3, 4))) == sorted(networks)
+
+
+def test_a_scale_beyond_two_networks_is_one_clear_line() -> None:
+    with pytest.raises(OptionError, match="beyond two networks: ask for at most 16"):
+        network_factors(Fraction(17), (2, 3, 4))
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 90), st.integers(1, 90), st.sampled_from(["nearest", "bilinear", "bicubic", "lanczos"]))
+def test_any_size_is_reached_exactly_and_a_constant_stays_constant(width: int, height: int, kernel: str) -> None:
+    upscale = Upscale(Size(width, height), INFO, (), kernel)
+    y, uv = np.full((2, 1, 24, 32), 77, np.uint8), np.full((2, 2, 12, 16), 140, np.uint8)
+    (result,) = upscale(iter([batch(y, uv)]))
+    assert result.y.shape == (2, 1, height, width)
+    assert result.uv is not None
+    assert result.uv.shape == (2, 2, -(-height // 2), -(-width // 2))
+    assert (result.y.float() - 77).abs().max() < 1e-3
+    assert (result.uv.float() - 140).abs().max() < 1e-3
+
+
+def test_a_stretched_picture_keeps_its_shape_on_screen() -> None:
+    def shape(info: VideoInfo) -> Fraction:
+        return info.sar * info.width / info.height
+
+    stretched = Upscale(Size(64, 24), INFO, (), "bicubic").output(INFO)
+    assert shape(stretched) == shape(INFO)
+    assert Upscale(Factor(Fraction(2)), INFO, (), "bicubic").output(INFO).sar == 1
+
+
+@pytest.mark.parametrize("location", ["left", "center", "topleft", None])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_chroma_stays_where_it_sits(location: str | None, scale: int) -> None:
+    """A chroma ramp in luma coordinates comes back as the same ramp: no drift of colour against luma."""
+    color = ColorInfo(chroma_location=location)
+    info = replace(INFO, width=64, height=48, color=color)
+    x_offset = 0.0 if location in ("left", "topleft", None) else 0.5
+    y_offset = 0.0 if location == "topleft" else 0.5
+
+    def ramp(width: int, height: int, step: float) -> np.ndarray:
+        """Values of 40 + x + y/2 at each chroma sample, x and y in input luma pixels; ``step`` output pixels in one."""
+        x = ((2 * np.arange(width) + x_offset + 0.5) / step) - 0.5
+        y = ((2 * np.arange(height) + y_offset + 0.5) / step) - 0.5
+        return (40 + x[None] + y[:, None] / 2).astype(np.float32)
+
+    low = np.stack([ramp(32, 24, 1)] * 2)[None]
+    upscale = Upscale(Factor(Fraction(scale)), info, (), "bicubic")
+    (result,) = upscale(iter([batch(np.zeros((1, 1, 48, 64), np.uint8), low)]))
+    assert result.uv is not None
+    inner = (slice(4 * scale, -4 * scale), slice(4 * scale, -4 * scale))
+    expected = ramp(32 * scale, 24 * scale, scale)
+    assert np.abs(result.uv[0, 0].numpy()[inner] - expected[inner]).max() < 0.01
+
+
+def test_centred_chroma_needs_no_shift() -> None:
+    assert siting_shift(2, False, Fraction(4)) == 0
+    assert siting_shift(1, True, Fraction(4)) == 0
+    assert siting_shift(2, True, Fraction(1)) == 0
+    assert siting_shift(2, True, Fraction(2)) == 0.125

@@ -1,0 +1,84 @@
+"""compare: bicubic is what the papers' bicubic is, every method is measured on every frame, and the picture shows it."""
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.clips import make_clip
+from vidsr.compare import compare_file
+from vidsr.contest import compare_all, sheet
+from vidsr.errors import ModelError, OptionError
+from vidsr.options import parse_options
+from vidsr.sheet import busiest_crop, side_by_side
+
+OPTIONS = parse_options(scale=2)
+
+
+def test_a_clip_through_classical_methods_and_a_network(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", frames=5, size=(128, 96))
+    rows: list[dict[str, str | int | float]] = []
+    comparison = compare_file(clip, 2, ("nearest", "bicubic", "fast"), OPTIONS, rows.append)
+    assert [score.method for score in comparison.scores] == ["nearest", "bicubic", "fast"]
+    assert all(score.frames == 5 and score.fps > 0 for score in comparison.scores)
+    assert len(rows) == 15
+    by_method = {score.method: score.psnr_y for score in comparison.scores}
+    assert by_method["bicubic"] > by_method["nearest"]
+    for score in comparison.scores:
+        mean = np.mean([row["psnr_y"] for row in rows if row["method"] == score.method])
+        assert score.psnr_y == pytest.approx(mean)
+
+
+def test_an_odd_size_is_cropped_to_a_multiple_and_its_picture_is_whole(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mkv", frames=2, size=(131, 99), codec="ffv1")
+    comparison = compare_file(clip, 3, ("bicubic",), OPTIONS)
+    assert (comparison.info.width, comparison.info.height) == (129, 99)
+    assert sheet(comparison).shape[2] == 3
+
+
+def test_a_folder_of_images_writes_csv_and_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "in").mkdir()
+    for name, shape in (("a.png", (80, 96, 3)), ("grey.png", (90, 96))):
+        smooth = cv2.GaussianBlur(rng.integers(0, 256, shape, np.uint8), (0, 0), 2)
+        cv2.imwrite(str(tmp_path / "in" / name), smooth)
+    compare_all([tmp_path / "in"], 2, ("bilinear", "bicubic"), tmp_path / "out", OPTIONS, as_json=False)
+    printed = capsys.readouterr().out
+    assert "PSNR-Y" in printed and "a.png" in printed and "grey.png" in printed
+    with (tmp_path / "out" / "compare.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 4
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"a.compare.x2.png", "grey.compare.x2.png"}
+
+
+def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = make_clip(tmp_path / "a.mp4", frames=2, size=(64, 48))
+    compare_all([clip], 2, ("nearest",), None, OPTIONS, as_json=True)
+    assert json.loads(capsys.readouterr().out)["scores"][0]["method"] == "nearest"
+
+
+def test_unknown_methods_and_tiny_clips_are_one_clear_line(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", frames=1, size=(64, 48))
+    with pytest.raises(ModelError, match="no_such"):
+        compare_file(clip, 2, ("no_such",), OPTIONS)
+    with pytest.raises(OptionError, match="too small to reduce by 8"):
+        compare_file(clip, 8, ("bicubic",), OPTIONS)
+    with pytest.raises(OptionError, match="leaves nothing to compare"):
+        compare_file(clip, 1, ("bicubic",), OPTIONS)
+
+
+def test_the_crop_is_where_the_detail_is() -> None:
+    luma = np.zeros((100, 120), np.uint8)
+    luma[60:80, 90:110] = np.random.default_rng(0).integers(0, 256, (20, 20))
+    rows, columns = busiest_crop(luma, 32)
+    assert rows.start <= 60 and rows.stop >= 80 and columns.start <= 90 and columns.stop >= 110
+    assert (rows.stop - rows.start, columns.stop - columns.start) == (32, 32)
+
+
+def test_side_by_side_fills_its_last_row() -> None:
+    pictures = {str(i): np.full((8, 10, 3), i, np.uint8) for i in range(5)}
+    result = side_by_side(pictures, columns=3, zoom=2)
+    assert result.shape[0] == 2 * (16 + 28 + 4)
+    assert result.shape[1] == 3 * (20 + 8)

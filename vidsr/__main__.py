@@ -1,0 +1,5 @@
+"""python -m vidsr."""
+
+from vidsr.cli import main
+
+main()

@@ -1,0 +1,25 @@
+"""What Python programs call: the command line's jobs as functions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vidsr.jobs import Job
+from vidsr.options import parse_options
+from vidsr.pipeline import OnFrames, RunReport, enhance_file, ignore
+
+
+def enhance(
+    source: str | Path, target: str | Path | None = None, *, on_frames: OnFrames = ignore, **options: Any
+) -> RunReport:
+    """Enhances one clip or image and returns the report of the run.
+
+    ``options`` are those of `vidsr.options.parse_options`, named as on the command line: ``scale=4, fps="2x",
+    model="fast", crf=16, start="1:02.5", overwrite=True``. Without ``target`` the result lies beside the source.
+
+    Raises:
+        VidsrError: one line that names the thing, the value and the way out; nothing is left half-written.
+    """
+    job = Job(Path(source), None if target is None else Path(target))
+    return enhance_file(job, parse_options(**options), on_frames)

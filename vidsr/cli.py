@@ -1,0 +1,283 @@
+"""The command line: text to options, one call, exit code. No logic, and nothing heavy imported before it is needed."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from vidsr import __version__
+from vidsr.errors import ExitCode, VidsrError
+
+app = typer.Typer(
+    name="vidsr",
+    help="Make a clip larger, smoother and cleaner; exact in time and colour, and measured.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+EXAMPLES = """Examples:
+
+    vidsr enhance clip.mp4 --scale 4 --fps 2x
+
+    vidsr enhance holiday/ --height 1080 --codec libx265 -o enhanced/
+
+    vidsr enhance clip.mkv --size 1920x1080 --model bicubic --start 1:02.5 --frames 100
+"""
+
+SIZE, RATE, ENGINE = "Size", "Frame rate", "Model and device"
+ENCODING, RANGE, OUTPUT = "Encoding", "Part of the clip", "Output"
+
+Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Clips, images or folders.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where networks run.", rich_help_panel=ENGINE)]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vidsr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog=EXAMPLES)
+def enhance(
+    inputs: Inputs,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="File, or folder for several. Default: beside the input.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(metavar="1|2|3|4|N", help="Times the input's size; any positive number.", rich_help_panel=SIZE),
+    ] = None,
+    height: Annotated[int | None, typer.Option(help="Output height; the width follows.", rich_help_panel=SIZE)] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Output size, e.g. 1920x1080.", rich_help_panel=SIZE)
+    ] = None,
+    fps: Annotated[
+        str | None,
+        typer.Option(metavar="2x|60|60000/1001", help="Output frame rate, interpolated.", rich_help_panel=RATE),
+    ] = None,
+    interpolation: Annotated[
+        str, typer.Option(metavar="flow|blend|none", help="How frames in between are made.", rich_help_panel=RATE)
+    ] = "flow",
+    model: Annotated[
+        str, typer.Option(help="A network or a classical kernel; see `vidsr models`.", rich_help_panel=ENGINE)
+    ] = "auto",
+    device: Device = "auto",
+    precision: Annotated[
+        str, typer.Option(metavar="auto|fp32|bf16|fp16", help="Number format of the network.", rich_help_panel=ENGINE)
+    ] = "auto",
+    batch: Annotated[int | None, typer.Option(help="Frames per network call.", rich_help_panel=ENGINE)] = None,
+    tile: Annotated[
+        int | None, typer.Option(help="Side of a tile in input pixels, where memory is short.", rich_help_panel=ENGINE)
+    ] = None,
+    codec: Annotated[str, typer.Option(help="FFmpeg video encoder.", rich_help_panel=ENCODING)] = "libx264",
+    crf: Annotated[
+        float | None, typer.Option(help="Quality; lower is better.  [default: 18]", rich_help_panel=ENCODING)
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Encoder speed.  [default: medium]", rich_help_panel=ENCODING)
+    ] = None,
+    encoder_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Passed to the encoder; repeatable.", rich_help_panel=ENCODING),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Seconds, or 1:02.5.", rich_help_panel=RANGE)
+    ] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="Seconds, or 1:02.5.", rich_help_panel=RANGE)] = None,
+    frames: Annotated[int | None, typer.Option(help="Input frames at most.", rich_help_panel=RANGE)] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(metavar="PATH|none", help="Per-frame CSV.  [default: OUTPUT.frames.csv]", rich_help_panel=OUTPUT),
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="True high resolution to measure against.", rich_help_panel=OUTPUT)
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing output.", rich_help_panel=OUTPUT)
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Errors only.", rich_help_panel=OUTPUT)] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say what is decided.", rich_help_panel=OUTPUT)] = False,
+) -> None:
+    """Enlarge clips, images or folders, and raise their frame rate."""
+    from vidsr.batch import enhance_all
+    from vidsr.options import parse_options
+    from vidsr.report import Reporter, Verbosity
+
+    options = parse_options(
+        scale=scale,
+        height=height,
+        size=size,
+        fps=fps,
+        interpolation=interpolation,
+        model=model,
+        device=device,
+        precision=precision,
+        batch=batch,
+        tile=tile,
+        codec=codec,
+        crf=crf,
+        preset=preset,
+        encoder_options=tuple(encoder_option or ()),
+        start=start,
+        end=end,
+        frames=frames,
+        log=True if log is None else log,
+        reference=reference,
+        overwrite=overwrite,
+    )
+    verbosity = Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
+    with Reporter(verbosity) as reporter:
+        raise typer.Exit(enhance_all(inputs, output, options, reporter))
+
+
+@app.command()
+def compare(
+    inputs: Inputs,
+    scale: Annotated[int, typer.Option(help="Reduce by this, then put back.")] = 4,
+    models: Annotated[str | None, typer.Option(metavar="A,B,...", help="Methods; default: all of them.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the CSV and the picture.")] = None,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(metavar="auto|fp32|bf16|fp16")] = "auto",
+    start: Annotated[str | None, typer.Option(metavar="TIME", help="Seconds, or 1:02.5.")] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames of each clip at most.")] = None,
+    json: Json = False,
+) -> None:
+    """Reduce a clip or image, enlarge it again with each method, and measure."""
+    from vidsr.contest import compare_all
+    from vidsr.options import parse_options
+
+    options = parse_options(scale=scale, device=device, precision=precision, start=start, frames=frames)
+    compare_all(inputs, scale, tuple(models.split(",")) if models else None, output, options, json)
+
+
+@app.command()
+def evaluate(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of sharp images.")],
+    model: Annotated[str, typer.Option(help="A network; see `vidsr models`.")] = "fast",
+    scale: Annotated[int, typer.Option(help="Reduce by this, then put back.")] = 4,
+    domain: Annotated[str, typer.Option(metavar="clean|video", help="Which weights.")] = "clean",
+    lr: Annotated[Path | None, typer.Option(help="Folder of ready LR images of the same names.")] = None,
+    json: Json = False,
+) -> None:
+    """PSNR-Y, SSIM and MSE by the papers' protocol, against bicubic."""
+    from vidsr.models import load_model
+    from vidsr.tables import print_evaluation
+    from vidsr.train.evaluate import evaluate
+
+    print_evaluation(evaluate(load_model(model, scale, domain=domain), scale, folders, lr), json)
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run.")] = Path("runs/train"),
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder.")] = False,
+    steps: Annotated[int | None, typer.Option(help="Stop at this step; the schedule stays.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after this time; the schedule stays.")] = None,
+    device: Annotated[str, typer.Option(metavar="cpu|cuda[:N]")] = "cpu",
+) -> None:
+    """Train a network as a recipe says."""
+    from vidsr.train.watch import train_and_watch
+
+    train_and_watch(recipe, output, resume, steps, minutes, device)
+
+
+@app.command()
+def dataset(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Images, clips, folders.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The shard to write.")],
+    reduce: Annotated[int, typer.Option(help="Shrink first, which removes compression noise.")] = 1,
+    every: Annotated[int, typer.Option(help="Distance of the frames taken of a clip.")] = 10,
+    seed: Annotated[int, typer.Option(help="Of the split into train, validation and test.")] = 0,
+) -> None:
+    """Prepare images and clips as one file to train on."""
+    from vidsr.train.dataset import build
+
+    summary = build(paths, output, reduce=reduce, every=every, seed=seed)
+    typer.echo(f"{output}: {summary.pictures}, {summary.megapixels:.1f} megapixels; {len(summary.skipped)} skipped")
+    for path in summary.skipped:
+        typer.echo(f"skipped: {path}")
+
+
+@app.command()
+def degrade(
+    source: Annotated[Path, typer.Argument(metavar="CLIP")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The clip to write.")],
+    blur: Annotated[str | None, typer.Option(help="gaussian:SIGMA, disk:R, motion:LENGTH, shake:LENGTH.")] = None,
+    noise: Annotated[str | None, typer.Option(help="Sigma in code values, or poisson:GAIN.")] = None,
+    scale: Annotated[str, typer.Option(help="For example 1/4.")] = "1",
+    kernel: Annotated[str, typer.Option(help="What reduces.")] = "bicubic",
+    codec: Annotated[str, typer.Option(help="FFmpeg video encoder.")] = "libx264",
+    crf: Annotated[float | None, typer.Option(help="Quality; higher is worse.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Encoder speed.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+) -> None:
+    """Make a clip worse in a known way: blur, reduction, noise, encoding."""
+    from vidsr.train.degrade_clip import degrade_clip, parse_degrade
+
+    options = parse_degrade(
+        blur=blur, noise=noise, scale=scale, kernel=kernel, codec=codec, crf=crf, preset=preset, seed=seed
+    )
+    typer.echo(f"{output}: {degrade_clip(source, output, options, overwrite=overwrite)} frames")
+
+
+@app.command()
+def info(file: Annotated[Path, typer.Argument(help="A clip or an image.")], json: Json = False) -> None:
+    """Print the streams of a file."""
+    from vidsr.tables import print_streams
+
+    print_streams(file, json)
+
+
+@app.command()
+def models(json: Json = False) -> None:
+    """List the networks and their weights, and the classical kernels."""
+    from vidsr.tables import print_models
+
+    print_models(json)
+
+
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM; not a KeyboardInterrupt, which Typer would answer itself."""
+
+
+def main() -> None:
+    """Run the command line and exit with a documented code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        app()
+    except VidsrError as error:
+        sys.exit(_fail(str(error), ExitCode.BAD_REQUEST))
+    except Interrupted:
+        sys.exit(_fail("interrupted; nothing half-written is left", ExitCode.INTERRUPTED))
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise Interrupted
+
+
+def _fail(line: str, code: ExitCode) -> ExitCode:
+    print(f"vidsr: {line}", file=sys.stderr)
+    return code

@@ -1,0 +1,154 @@
+"""One picture through several methods: reduce it, put it back with each, and measure what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from vidsr.errors import OptionError
+from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.images import read_image
+from vidsr.jobs import IMAGE_SUFFIXES
+from vidsr.metrics import mse, psnr_from_mse, ssim
+from vidsr.options import EnhanceOptions, Factor
+from vidsr.stages.build import make_upscale
+from vidsr.stages.finish import Finish
+from vidsr.stages.upscale import Upscale, resize_planes
+from vidsr.video import VideoReader
+
+METHODS = ("nearest", "bilinear", "bicubic", "lanczos", "espcn", "srcnn", "fast")
+REDUCTION = "bicubic"  # a = -0.5, antialiased: MATLAB's imresize and the papers
+
+Row = dict[str, str | int | float]
+OnRow = Callable[[Row], None]
+
+
+@dataclass
+class Score:
+    """One method against the truth, means over frames."""
+
+    method: str
+    frames: int = 0
+    psnr_y: float = 0.0  # dB
+    ssim_y: float = 0.0
+    mse_y: float = 0.0
+    seconds: float = 0.0  # in the method itself, measuring left out
+
+    def add(self, measured: dict[str, float], seconds: float) -> None:
+        """Counts one more frame."""
+        self.frames += 1
+        self.seconds += seconds
+        for name, value in measured.items():
+            mean = getattr(self, name)
+            setattr(self, name, mean + (value - mean) / self.frames)
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the method alone."""
+        return self.frames / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The scores of every method on one clip or image, and the frame in the middle as each method made it."""
+
+    source: Path
+    scale: int
+    info: VideoInfo  # of the truth
+    scores: tuple[Score, ...]
+    pictures: dict[str, FrameBatch]  # by method, and the truth last; single frames of code values
+
+    @property
+    def frames(self) -> int:
+        """How many frames were measured."""
+        return self.scores[0].frames
+
+
+def compare_file(
+    source: Path, scale: int, methods: Sequence[str], options: EnhanceOptions, on_row: OnRow = lambda row: None
+) -> Comparison:
+    """Reduces ``source`` by ``scale`` (antialiased bicubic, a = -0.5), enlarges it with each method, and measures.
+
+    Luma at the clip's own depth and range (an image: BT.601 limited, as in the papers), rounded, ``scale`` pixels
+    cropped at each border. ``on_row`` receives one row per frame and method.
+
+    Raises:
+        VidsrError: the source can not be read, or a method is unknown or has no network of this scale.
+    """
+    with _frames(source, options) as (frames, info):
+        truth_info = replace(info, width=info.width - info.width % scale, height=info.height - info.height % scale)
+        if min(truth_info.width, truth_info.height) < 8 * scale:
+            raise OptionError(f"{source} is {info.width}x{info.height}: too small to reduce by {scale} and measure")
+        low_info = replace(truth_info, width=truth_info.width // scale, height=truth_info.height // scale)
+        upscales = {name: _method(name, scale, low_info, options) for name in methods}
+        scores = {name: Score(name) for name in methods}
+        pictures: dict[str, FrameBatch] = {}
+        middle = (info.frames or 1) // 2
+        for number, frame in enumerate(frames):
+            truth = _cropped(frame, truth_info)
+            low = _reduced(truth, low_info)
+            kept = {}
+            for name, upscale in upscales.items():
+                started = perf_counter()
+                (result,) = Finish(info.depth)(upscale(iter([low])))
+                seconds = perf_counter() - started
+                measured = measure(result, truth, scale, info)
+                scores[name].add(measured, seconds)
+                on_row({"source": str(source), "frame": number, "method": name, **measured})
+                kept[name] = result
+            if number <= middle:
+                pictures = {**kept, "truth": truth}
+    return Comparison(source, scale, truth_info, tuple(scores.values()), pictures)
+
+
+def measure(result: FrameBatch, truth: FrameBatch, border: int, info: VideoInfo) -> dict[str, float]:
+    """PSNR-Y (dB), SSIM-Y and MSE-Y of one frame against the truth, ``border`` pixels left out on each side."""
+    inside = (slice(border, -border), slice(border, -border))
+    height, width = truth.y.shape[-2:]  # an odd size was padded for the encoder
+    picture = result.y[0, 0, :height, :width].numpy()[inside].astype(np.float32)
+    reference = truth.y[0, 0].numpy()[inside].astype(np.float32)
+    error = mse(picture, reference)
+    return {
+        "psnr_y": psnr_from_mse(error, info.peak),
+        "ssim_y": ssim(picture, reference, info.peak),
+        "mse_y": error,
+    }
+
+
+def _method(name: str, scale: int, info: VideoInfo, options: EnhanceOptions) -> Upscale:
+    upscale = make_upscale(replace(options, model=name, target=Factor(Fraction(scale))), info)
+    if upscale is None:
+        raise OptionError(f"--scale {scale} leaves nothing to compare: give 2, 3 or 4")
+    return upscale
+
+
+@contextmanager
+def _frames(source: Path, options: EnhanceOptions) -> Iterator[tuple[Iterator[FrameBatch], VideoInfo]]:
+    """The frames of a clip or image, one at a time, and its facts."""
+    if source.suffix.lower() in IMAGE_SUFFIXES:
+        picture, info = read_image(source)
+        yield iter([picture]), info
+        return
+    with VideoReader(source, options.start, options.end, options.frames) as reader:
+        yield reader.batches(1), reader.info
+
+
+def _cropped(frame: FrameBatch, info: VideoInfo) -> FrameBatch:
+    """The top left of ``frame``, as large as ``info`` says."""
+    width, height = info.chroma_size
+    uv = None if frame.uv is None else frame.uv[..., :height, :width]
+    return frame.planes(frame.y[..., : info.height, : info.width], uv)
+
+
+def _reduced(frame: FrameBatch, info: VideoInfo) -> FrameBatch:
+    """``frame`` reduced to the size of ``info`` and rounded, as a small clip would store it."""
+    width, height = info.chroma_size
+    uv = None if frame.uv is None else resize_planes(frame.uv, width, height, REDUCTION)
+    (result,) = Finish(info.depth)(iter([frame.planes(resize_planes(frame.y, info.width, info.height, REDUCTION), uv)]))
+    return result

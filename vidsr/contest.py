@@ -1,0 +1,74 @@
+"""`vidsr compare`: every file through every method, a table each, and the CSV and the picture to keep."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+
+from vidsr.color import to_rgb
+from vidsr.compare import METHODS, Comparison, OnRow, compare_file
+from vidsr.errors import OutputError
+from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.jobs import list_jobs
+from vidsr.options import EnhanceOptions
+from vidsr.sheet import Picture, busiest_crop, side_by_side, write_png
+from vidsr.tables import print_comparison
+
+CROP = 128  # pixels of the truth
+COLUMNS = ("source", "frame", "method", "psnr_y", "ssim_y", "mse_y")
+
+
+def compare_all(
+    inputs: Sequence[Path],
+    scale: int,
+    methods: Sequence[str] | None,
+    output: Path | None,
+    options: EnhanceOptions,
+    as_json: bool,
+) -> None:
+    """Compares every file named by ``inputs``; with ``output``, writes compare.csv and a picture per file there.
+
+    Raises:
+        VidsrError: a file can not be read, a method is unknown, or the folder can not be written.
+    """
+    chosen = METHODS if methods is None else tuple(methods)
+    with ExitStack() as stack:
+        on_row = _csv(output, stack)
+        for job in list_jobs(inputs, None, options).jobs:
+            comparison = compare_file(job.source, scale, chosen, options, on_row)
+            print_comparison(comparison, as_json)
+            if output is not None:
+                write_png(output / f"{job.source.stem}.compare.x{scale}.png", sheet(comparison))
+
+
+def sheet(comparison: Comparison) -> Picture:
+    """The busiest crop of the middle frame as each method made it, labelled with its PSNR-Y, the truth last."""
+    crop = busiest_crop(comparison.pictures["truth"].y[0, 0].numpy(), CROP)
+    labels = {score.method: f"{score.method} {score.psnr_y:.2f} dB" for score in comparison.scores}
+    return side_by_side(
+        {labels.get(name, name): _rgb(frame, comparison.info)[crop] for name, frame in comparison.pictures.items()}
+    )
+
+
+def _rgb(frame: FrameBatch, info: VideoInfo) -> Picture:
+    """One frame of ``info``'s size (it may be padded for the encoder) as uint8 H x W x 3."""
+    fitting = frame.planes(frame.y[..., : info.height, : info.width], frame.uv)
+    codes = (to_rgb(fitting, info)[0].permute(1, 2, 0) * 255).round().clamp(0, 255)
+    return codes.to(torch.uint8).numpy()
+
+
+def _csv(output: Path | None, stack: ExitStack) -> OnRow:
+    if output is None:
+        return lambda row: None
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        file = stack.enter_context((output / "compare.csv").open("w", newline=""))
+    except OSError as error:
+        raise OutputError(f"{output} cannot be written: {error.strerror}; choose another folder") from None
+    writer = csv.DictWriter(file, COLUMNS)
+    writer.writeheader()
+    return writer.writerow

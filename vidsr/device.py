@@ -1,0 +1,71 @@
+"""Which device and precision a run uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from vidsr.errors import DeviceError
+from vidsr.options import Precision
+
+DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+# Input pixels per network call. A CPU gains nothing from batches beyond its caches; a GPU needs millions to be busy.
+PIXEL_BUDGET = {"cpu": 1 << 19, "cuda": 1 << 23}
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device that is there, and a precision that it computes fast."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def pixel_budget(self) -> int:
+        """Input pixels per network call."""
+        return PIXEL_BUDGET.get(self.device.type, PIXEL_BUDGET["cpu"])
+
+    def __str__(self) -> str:
+        name = next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
+        return f"{self.device} {name}"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this processor multiplies bf16 in hardware (AVX-512 BF16 or AMX); emulation is slower than fp32."""
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool((probe and probe()) or (amx and amx()))
+
+
+def choose(device: str, precision: Precision) -> Compute:
+    """The device named by ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` with the precision asked for.
+
+    ``auto`` prefers a GPU; automatic precision is fp16 on a GPU, bf16 on a CPU that has it, else fp32.
+
+    Raises:
+        DeviceError: the device is unknown or absent.
+    """
+    chosen = _device(device)
+    if precision != "auto":
+        return Compute(chosen, DTYPES[precision])
+    if chosen.type == "cuda":
+        return Compute(chosen, torch.float16)
+    return Compute(chosen, torch.bfloat16 if cpu_has_bf16() else torch.float32)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise DeviceError(f"--device {name!r} is unknown: choose auto, cpu, cuda or cuda:N") from None
+    if device.type not in PIXEL_BUDGET:
+        raise DeviceError(f"--device {name!r} is not supported: choose auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise DeviceError(f"--device {name}: PyTorch sees no CUDA device; use --device cpu, or install its CUDA build")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, counted from 0")
+    return device

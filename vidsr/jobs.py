@@ -1,0 +1,137 @@
+"""From what the user names (clips, images, folders) to the list of (source, target) files of a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from vidsr.errors import InputError, OptionError, OutputError
+from vidsr.options import EnhanceOptions, decimal
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+CLIP_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob", ".wmv", ".flv"}
+    | {".3gp", ".ogv", ".y4m", ".mxf", ".dv", ".asf"}
+)
+# Containers that are written; what comes in another one goes out as Matroska, which carries everything.
+WRITTEN = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
+# What a codec can not be put in goes to the container behind it.
+CONTAINERS: dict[str, tuple[frozenset[str], str]] = {
+    "ffv1": (frozenset({".mkv"}), ".mkv"),
+    "prores_ks": (frozenset({".mov", ".mkv"}), ".mov"),
+    "libvpx-vp9": (frozenset({".webm", ".mkv", ".mp4", ".m4v"}), ".webm"),
+    "libsvtav1": (frozenset({".mp4", ".m4v", ".mkv", ".webm"}), ".mp4"),
+}
+NOT_IN_WEBM = (frozenset({".mp4", ".m4v", ".mov", ".mkv"}), ".mkv")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to enhance. ``target`` None: beside the source, named after what was done."""
+
+    source: Path
+    target: Path | None
+    root: Path | None = None  # the output folder in which a folder's tree is kept
+    below: Path = Path()  # the source's place in that tree
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the source is a still picture, by its name."""
+        return self.source.suffix.lower() in IMAGE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class JobList:
+    """The files to enhance, in order, and the files of folders that are not clips."""
+
+    jobs: tuple[Job, ...]
+    skipped: tuple[Path, ...]
+
+
+def list_jobs(inputs: Iterable[Path], output: Path | None, options: EnhanceOptions) -> JobList:
+    """Every file named by ``inputs``; folders are walked recursively, their tree kept below the output folder.
+
+    A single file with ``output`` that is not a folder (nor ends in a slash) is written to exactly that path.
+
+    Raises:
+        InputError: an input does not exist, or a folder holds no clip.
+        OptionError: several inputs and an output that is one file.
+    """
+    inputs = list(inputs)
+    for path in inputs:
+        if not path.exists():
+            raise InputError(f"{path} does not exist: check the path")
+    one_file = len(inputs) == 1 and not inputs[0].is_dir()
+    if one_file and output is not None and not output.is_dir() and output.suffix:
+        return JobList((Job(inputs[0], output),), ())
+    if output is not None and (output.is_file() or output.suffix.lower() in CLIP_SUFFIXES):
+        raise OptionError(f"--output {output} is one file and there are several inputs: name a folder")
+    jobs: list[Job] = []
+    skipped: list[Path] = []
+    for path in inputs:
+        if not path.is_dir():
+            jobs.append(Job(path, None, output))
+            continue
+        found, others = _walk(path)
+        root = output if output is not None else path.with_name(f"{path.resolve().name}.{_folder_tag(options)}")
+        jobs += [Job(file, None, root, file.parent.relative_to(path)) for file in found]
+        skipped += others
+        if not found:
+            raise InputError(f"{path} holds no clip and no image: name a folder that does")
+    return JobList(tuple(jobs), tuple(skipped))
+
+
+def target_of(job: Job, options: EnhanceOptions, fps: Fraction | None) -> Path:
+    """Where the result of ``job`` goes, once the output rate is known: ``clip.x4.48fps.mp4``.
+
+    Raises:
+        OutputError: the result would replace its own source, or an existing file without ``overwrite``.
+    """
+    target = job.target
+    if target is None:
+        folder = job.source.parent if job.root is None else job.root / job.below
+        suffix = job.source.suffix if job.is_image else container(job.source, options)
+        target = folder / f"{job.source.stem}.{_tag(options, fps)}{suffix}"
+    if target.exists() and target.samefile(job.source):
+        raise OutputError(f"{target} is the input itself: choose another --output")
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder: name a file, or end the folder with a slash")
+    if target.exists() and not options.overwrite:
+        raise OutputError(f"{target} exists: choose another --output, or give --overwrite")
+    return target
+
+
+def container(source: Path, options: EnhanceOptions) -> str:
+    """The suffix of the same container family as ``source`` that takes the codec asked for."""
+    suffix = source.suffix.lower()
+    suffix = suffix if suffix in WRITTEN else ".mkv"
+    allowed, instead = CONTAINERS.get(options.encoding.codec, NOT_IN_WEBM)
+    return suffix if suffix in allowed else instead
+
+
+def _tag(options: EnhanceOptions, fps: Fraction | None) -> str:
+    rate = f"{decimal(fps)}fps" if options.clock is not None and fps is not None else ""
+    return ".".join(part for part in (options.target.tag, rate) if part) or "vidsr"
+
+
+def _folder_tag(options: EnhanceOptions) -> str:
+    return options.target.tag or "vidsr"
+
+
+def _walk(folder: Path) -> tuple[list[Path], list[Path]]:
+    """(files to enhance, other files) below ``folder``: its clips; or, where it holds none, its images."""
+    files = sorted(_files(folder))
+    clips = [file for file in files if file.suffix.lower() in CLIP_SUFFIXES]
+    chosen = clips or [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    return chosen, [file for file in files if file not in set(chosen)]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    # os.walk does not follow links to folders, so a loop of links ends
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if not name.startswith("."):
+                yield Path(parent, name)

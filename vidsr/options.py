@@ -1,0 +1,223 @@
+"""What the user asked for: text is parsed here, once, into values that cannot be wrong."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, TypeVar, get_args
+
+from vidsr.clocks import Clock, parse_fps
+from vidsr.encoding import Encoding
+from vidsr.errors import OptionError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Interpolation = Literal["flow", "blend", "none"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
+
+T = TypeVar("T", bound=str)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Both sides times ``value``."""
+
+    value: Fraction
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Output width and height, at least one sample."""
+        return max(1, round(width * self.value)), max(1, round(height * self.value))
+
+    @property
+    def tag(self) -> str:
+        """What names it in a file name."""
+        return "" if self.value == 1 else f"x{decimal(self.value)}"
+
+
+@dataclass(frozen=True)
+class Height:
+    """A given height; the width follows, rounded to an even number."""
+
+    value: int
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Output width and height."""
+        return max(2, 2 * round(Fraction(width * self.value, 2 * height))), self.value
+
+    @property
+    def tag(self) -> str:
+        """What names it in a file name."""
+        return f"{self.value}p"
+
+
+@dataclass(frozen=True)
+class Size:
+    """A given width and height."""
+
+    width: int
+    height: int
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Output width and height."""
+        return self.width, self.height
+
+    @property
+    def tag(self) -> str:
+        """What names it in a file name."""
+        return f"{self.width}x{self.height}"
+
+
+Target = Factor | Height | Size
+
+
+@dataclass(frozen=True)
+class EnhanceOptions:
+    """Everything a run needs to know besides its files. Build one from text with `parse_options`."""
+
+    target: Target = Factor(Fraction(1))
+    clock: Clock | None = None  # None keeps every frame at its own time
+    interpolation: Interpolation = "flow"
+    model: str = "auto"
+    device: str = "auto"
+    precision: Precision = "auto"
+    batch: int | None = None  # frames per network call; None chooses by pixel budget
+    tile: int | None = None  # side of a tile in input pixels; None is the whole picture
+    encoding: Encoding = field(default_factory=Encoding)
+    start: Fraction | None = None  # seconds of the source's own clock
+    end: Fraction | None = None
+    frames: int | None = None  # source frames at most
+    log: Path | bool = True  # True: <output>.frames.csv
+    reference: Path | None = None  # true high resolution to measure against
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise OptionError(f"--end {float(self.end)} is not after --start {float(self.start)}: give a later end")
+
+
+def decimal(value: Fraction) -> str:
+    """``value`` in as few digits as tell it: 4, 1.5, 23.976."""
+    return f"{float(value):.3f}".rstrip("0").rstrip(".")
+
+
+def parse_target(scale: str | None, height: int | None, size: str | None) -> Target:
+    """The size asked for; at most one of the three may be given.
+
+    Raises:
+        OptionError: two are given, or one is not a positive number.
+    """
+    given = [name for name, value in (("--scale", scale), ("--height", height), ("--size", size)) if value is not None]
+    if len(given) > 1:
+        raise OptionError(f"{' and '.join(given)} both set the output size: give one of them")
+    if height is not None:
+        return Height(_positive_int(height, "--height"))
+    if size is not None:
+        match = re.fullmatch(r"(\d+)[xX×](\d+)", size.strip())
+        if match is None:
+            raise OptionError(f"--size {size!r} is not a size: write it as 1920x1080")
+        return Size(_positive_int(match[1], "--size"), _positive_int(match[2], "--size"))
+    return Factor(_positive_fraction(scale if scale is not None else "1", "--scale"))
+
+
+def parse_time(text: str | None, option: str) -> Fraction | None:
+    """Seconds from ``75.5``, ``1:15.5`` or ``0:01:15.5``, exact.
+
+    Raises:
+        OptionError: the text is none of these.
+    """
+    if text is None:
+        return None
+    if not re.fullmatch(r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?", text.strip()):
+        raise OptionError(f"{option} {text!r} is not a time: write seconds (62.5) or minutes and seconds (1:02.5)")
+    seconds = Fraction(0)
+    for part in text.strip().split(":"):
+        seconds = seconds * 60 + Fraction(part)
+    return seconds
+
+
+def parse_choice(text: str, choices: tuple[T, ...], option: str) -> T:
+    """``text`` as one of ``choices``.
+
+    Raises:
+        OptionError: it is none of them.
+    """
+    for choice in choices:
+        if text == choice:
+            return choice
+    raise OptionError(f"{option} {text!r} is unknown: choose {', '.join(map(str, choices))}")
+
+
+def parse_options(
+    *,
+    scale: str | int | float | Fraction | None = None,
+    height: int | None = None,
+    size: str | None = None,
+    fps: str | int | Fraction | None = None,
+    interpolation: str = "flow",
+    model: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    batch: int | None = None,
+    tile: int | None = None,
+    codec: str = "libx264",
+    crf: float | None = None,
+    preset: str | None = None,
+    encoder_options: tuple[str, ...] = (),
+    start: str | None = None,
+    end: str | None = None,
+    frames: int | None = None,
+    log: str | Path | bool = True,
+    reference: str | Path | None = None,
+    overwrite: bool = False,
+) -> EnhanceOptions:
+    """Options from what a person writes on the command line or in a Python call.
+
+    Raises:
+        OptionError: a value is unknown, contradicts another, or nothing is asked for.
+    """
+    if all(asked is None for asked in (scale, height, size, fps)):
+        raise OptionError(
+            "nothing to do: ask for a size (--scale 4, --height 1080, --size 1920x1080) or a rate (--fps 2x)"
+        )
+    return EnhanceOptions(
+        target=parse_target(None if scale is None else str(scale), height, size),
+        clock=None if fps is None else parse_fps(str(fps)),
+        interpolation=parse_choice(interpolation, INTERPOLATIONS, "--interpolation"),
+        model=model,
+        device=device,
+        precision=parse_choice(precision, PRECISIONS, "--precision"),
+        batch=None if batch is None else _positive_int(batch, "--batch"),
+        tile=None if tile is None else _positive_int(tile, "--tile"),
+        encoding=Encoding.parse(codec, crf=crf, preset=preset, options=encoder_options),
+        start=parse_time(start, "--start"),
+        end=parse_time(end, "--end"),
+        frames=None if frames is None else _positive_int(frames, "--frames"),
+        log=_parse_log(log),
+        reference=None if reference is None else Path(reference),
+        overwrite=overwrite,
+    )
+
+
+def _parse_log(log: str | Path | bool) -> Path | bool:
+    if isinstance(log, bool):
+        return log
+    return False if str(log) == "none" else Path(log)
+
+
+def _positive_int(value: int | str, option: str) -> int:
+    number = int(value)
+    if number < 1:
+        raise OptionError(f"{option} {value} is not positive: give 1 or more")
+    return number
+
+
+def _positive_fraction(text: str, option: str) -> Fraction:
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise OptionError(f"{option} {text!r} is not a number: write 4, 1.5 or 3/2") from None
+    if value <= 0:
+        raise OptionError(f"{option} {text} is not positive: give a number above 0")
+    return value

@@ -1,0 +1,179 @@
+"""The frame's journey: decode on a thread, stages on a thread, encode here, and nothing kept but what is in flight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from time import perf_counter
+
+from vidsr.errors import OutputError
+from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.images import read_image, write_image
+from vidsr.jobs import Job, target_of
+from vidsr.options import EnhanceOptions
+from vidsr.prefetch import prefetch
+from vidsr.stages import Stage
+from vidsr.stages.build import Plan
+from vidsr.stages.measure import FrameLog
+from vidsr.stopwatch import Stopwatch
+from vidsr.video import VideoReader, open_writer, preflight
+from vidsr.video.writer import Writer
+
+BATCH_PIXELS = 1 << 20  # luma samples per decoded batch
+QUEUE_BATCHES = 2
+QUEUE_BYTES = 256 << 20
+WAIT = "wait"  # the step in which a thread waits for the one before it
+
+OnFrames = Callable[[int, int | None], None]  # (frames written, frames expected or None)
+OnNote = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did."""
+
+    source: Path
+    target: Path
+    input: VideoInfo
+    output: VideoInfo
+    frames: int
+    seconds: float
+    plan: tuple[str, ...]  # the stages in words
+    threads: dict[str, dict[str, float]] = field(default_factory=dict)  # thread -> step -> its own seconds
+    means: dict[str, float] = field(default_factory=dict)  # mean of each measured log column
+    counts: dict[str, int] = field(default_factory=dict)  # frames synthesised, held at cuts, repaired ...
+    log: Path | None = None
+
+    @property
+    def fps(self) -> float:
+        """Frames written per second of the whole run."""
+        return self.frames / self.seconds
+
+    def busy(self, thread: str) -> float:
+        """Seconds in which ``thread`` did not wait for another."""
+        return sum(seconds for step, seconds in self.threads[thread].items() if step != WAIT)
+
+    @property
+    def bottleneck(self) -> str:
+        """The thread that was busy longest, which the others waited for."""
+        return max(self.threads, key=self.busy, default="")
+
+
+def ignore(*_: object) -> None:
+    """Nothing: the listener of a run that nobody listens to."""
+
+
+def enhance_file(
+    job: Job, options: EnhanceOptions, on_frames: OnFrames = ignore, on_note: OnNote = ignore
+) -> RunReport:
+    """Enhances one clip or image and reports what was done.
+
+    Raises:
+        VidsrError: with one line that names the thing, the value and the way out; nothing is left half-written.
+    """
+    return (_enhance_image if job.is_image else _enhance_clip)(job, options, on_frames, on_note)
+
+
+def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_note: OnNote) -> RunReport:
+    started = perf_counter()
+    decoding, staging, encoding = Stopwatch(), Stopwatch(), Stopwatch()
+    frames = 0
+    with VideoReader(job.source, options.start, options.end, options.frames) as reader:
+        plan = Plan(options, reader.info)
+        target = _prepare(target_of(job, options, plan.output.fps))
+        for note in preflight(job.source, target):
+            on_note(note)
+        with (
+            _reference(options) as reference,
+            _frame_log(options, target, plan) as log,
+            open_writer(
+                target, plan.output, options.encoding, job.source, options.start, _end(options, reader.info)
+            ) as writer,
+            prefetch(
+                decoding.timed("decode", reader.batches(_frames_per_batch(reader.info))),
+                QUEUE_BATCHES,
+                "decode",
+                QUEUE_BYTES,
+            ) as decoded,
+            prefetch(
+                chain(decoded, plan.stages(log, reference), staging), QUEUE_BATCHES, "stages", QUEUE_BYTES
+            ) as enhanced,
+        ):
+            for batch in encoding.timed("encode", _written(encoding.timed(WAIT, enhanced), writer)):
+                frames += batch
+                on_frames(frames, plan.output.frames)
+        counts = {**plan.counts, **reader.problems}
+    return RunReport(
+        source=job.source,
+        target=target,
+        input=reader.info,
+        output=plan.output,
+        frames=frames,
+        seconds=perf_counter() - started,
+        plan=plan.words,
+        threads={"decode": decoding.seconds, "stages": staging.seconds, "encode": encoding.seconds},
+        means=log.means if log is not None else {},
+        counts=counts,
+        log=log.path if log is not None else None,
+    )
+
+
+def chain(batches: Iterator[FrameBatch], stages: Sequence[Stage], watch: Stopwatch) -> Iterator[FrameBatch]:
+    """``batches`` through ``stages``, one after the other, each step timed."""
+    stream = watch.timed(WAIT, batches)
+    for stage in stages:
+        stream = watch.timed(stage.name, stage(stream))
+    return stream
+
+
+def _written(batches: Iterator[FrameBatch], writer: Writer) -> Iterator[int]:
+    """How many frames each batch had, once it is written."""
+    for batch in batches:
+        writer.write(batch)
+        yield len(batch)
+
+
+def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_note: OnNote) -> RunReport:
+    started = perf_counter()
+    picture, info = read_image(job.source)
+    plan = Plan(options, info)
+    target = _prepare(target_of(job, options, None))
+    (result,) = [picture] if plan.upscale is None else plan.upscale(iter([picture]))
+    write_image(target, result, plan.output)  # rounds, in RGB
+    on_frames(1, 1)
+    return RunReport(job.source, target, info, plan.output, 1, perf_counter() - started, plan.words)
+
+
+def _frames_per_batch(info: VideoInfo) -> int:
+    return max(1, min(16, BATCH_PIXELS // (info.width * info.height)))
+
+
+def _end(options: EnhanceOptions, info: VideoInfo) -> Fraction | None:
+    """Where the copied streams end: with the pictures."""
+    if options.frames is None or not info.fps:
+        return options.end
+    after_frames = (options.start or Fraction(0)) + options.frames / info.fps
+    return after_frames if options.end is None else min(after_frames, options.end)
+
+
+def _prepare(target: Path) -> Path:
+    """``target``, its folder made."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{target.parent} cannot be made: {error.strerror}; choose another --output") from None
+    return target
+
+
+def _frame_log(options: EnhanceOptions, target: Path, plan: Plan) -> AbstractContextManager[FrameLog | None]:
+    if options.log is False:
+        return nullcontext()
+    path = target.with_name(f"{target.name}.frames.csv") if options.log is True else options.log
+    return FrameLog(path, plan.log_columns)
+
+
+def _reference(options: EnhanceOptions) -> AbstractContextManager[VideoReader | None]:
+    return nullcontext() if options.reference is None else VideoReader(options.reference, options.start, options.end)

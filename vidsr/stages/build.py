@@ -1,0 +1,95 @@
+"""What a run will do: its stages, their order, and the facts of the stream they make. The one place that decides."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from vidsr.device import choose
+from vidsr.frames import VideoInfo
+from vidsr.kernels.resample import KERNELS
+from vidsr.models import available_scales, load_model
+from vidsr.options import EnhanceOptions
+from vidsr.stages import Stage
+from vidsr.stages.finish import Finish
+from vidsr.stages.interpolate import Interpolate, make_engine
+from vidsr.stages.measure import COLUMNS, REFERENCE_COLUMNS, FrameLog, Measure, Tap
+from vidsr.stages.runner import Runner
+from vidsr.stages.upscale import Upscale, network_factors
+from vidsr.video import VideoReader
+
+DEFAULT_MODEL = {"cpu": "fast", "cuda": "fast"}
+
+
+class Plan:
+    """The stages that ``options`` ask for on a stream ``info``, made once and known before the first frame.
+
+    Raises:
+        OptionError, ModelError, DeviceError: the options can not be met.
+    """
+
+    def __init__(self, options: EnhanceOptions, info: VideoInfo) -> None:
+        self._depth = info.depth
+        self._measured = options.reference is not None
+        self.interpolate = make_interpolate(options, info)
+        self.upscale = make_upscale(options, info)
+        self.finish = Finish(info.depth)
+        for stage in self._in_order():
+            info = stage.output(info)
+        self.output = info
+
+    def _in_order(self) -> list[Stage]:
+        # cheap stages first: what works on the picture itself does so at the size where it costs least
+        stages: tuple[Stage | None, ...] = (self.interpolate, self.upscale, self.finish)
+        return [stage for stage in stages if stage is not None]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Each stage in words, for the summary."""
+        return tuple(str(stage) for stage in (self.interpolate, self.upscale) if stage is not None)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What the stages counted, once the run is over."""
+        counts = {} if self.interpolate is None else dict(self.interpolate.counts)
+        shrunk = 0 if self.upscale is None else sum(runner.shrunk for runner in self.upscale.runners)
+        return {**counts, "times_memory_ran_out": shrunk}
+
+    @property
+    def log_columns(self) -> tuple[str, ...]:
+        """Columns of the per-frame log."""
+        return COLUMNS + (REFERENCE_COLUMNS if self._measured else ())
+
+    def stages(self, log: FrameLog | None, reference: VideoReader | None) -> list[Stage]:
+        """The stages in order, with those that measure around the upscale when there is a ``log``."""
+        if log is None:
+            return self._in_order()
+        tap = Tap()
+        references = None if reference is None else reference.batches(1)
+        measure = Measure(tap, log, (1 << self._depth) - 1, references)
+        stages: tuple[Stage | None, ...] = (self.interpolate, tap, self.upscale, self.finish, measure)
+        return [stage for stage in stages if stage is not None]
+
+
+def make_interpolate(options: EnhanceOptions, info: VideoInfo) -> Interpolate | None:
+    """The stage that reaches the rate asked for; None when none is, and for a still picture."""
+    if options.clock is None or info.fps is None:
+        return None
+    return Interpolate(options.clock, make_engine(options.interpolation, info.depth), info)
+
+
+def make_upscale(options: EnhanceOptions, info: VideoInfo) -> Upscale | None:
+    """The stage that reaches the size asked for; None when the picture has it already."""
+    target = options.target
+    width, height = target.size(info.width, info.height)
+    if (width, height) == (info.width, info.height):
+        return None
+    compute = choose(options.device, options.precision)
+    model = DEFAULT_MODEL[compute.device.type] if options.model == "auto" else options.model
+    if model in KERNELS:
+        return Upscale(target, info, (), model)
+    factor = max(Fraction(width, info.width), Fraction(height, info.height))
+    runners = tuple(
+        Runner(load_model(model, scale, compute.device, compute.dtype), compute, options.batch, options.tile)
+        for scale in network_factors(factor, available_scales(model))
+    )
+    return Upscale(target, info, runners, model)

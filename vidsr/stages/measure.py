@@ -1,0 +1,159 @@
+"""A pass-through stage that writes the per-frame log: what the run did to the picture, against named references."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import deque
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+import numpy as np
+from torch import Tensor
+
+from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.kernels.metrics import sse_downscaled, sse_vs_upscaled
+from vidsr.kernels.resample import resize
+from vidsr.metrics import mse, psnr_from_mse, ssim
+
+COLUMNS = ("frame", "time", "source_frame", "phase", "scene_cut", "psnr_y_consistency", "psnr_y_vs_bicubic")
+REFERENCE_COLUMNS = ("psnr_y", "ssim_y", "mse_y", "bicubic_psnr_y", "bicubic_ssim_y", "bicubic_mse_y")
+
+
+class FrameLog(AbstractContextManager["FrameLog"]):
+    """The CSV of a run, which gets its name only when it is complete, and the means of its columns."""
+
+    def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
+        self.path = path
+        self.columns = columns
+        self._part = path.with_name(path.name + ".part")
+        self._sums: dict[str, float] = dict.fromkeys(columns, 0.0)
+        self._counts: dict[str, int] = dict.fromkeys(columns, 0)
+        self._file: TextIO
+
+    def __enter__(self) -> FrameLog:
+        self._file = self._part.open("w", newline="")
+        self._writer = csv.DictWriter(self._file, self.columns)
+        self._writer.writeheader()
+        return self
+
+    def add(self, row: dict[str, str | int | float]) -> None:
+        """One frame's line; numbers count towards the means unless they are infinite (identical pictures)."""
+        self._writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})
+        for key, value in row.items():
+            if isinstance(value, float) and math.isfinite(value):
+                self._sums[key] += value
+                self._counts[key] += 1
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Mean of every measured column that has a finite value."""
+        return {k: self._sums[k] / n for k, n in self._counts.items() if n}
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        if kind is None:
+            self._part.replace(self.path)
+        else:
+            self._part.unlink(missing_ok=True)
+
+
+class Tap:
+    """Remembers the luma that passes, for `Measure` further down to compare with."""
+
+    name = "tap"
+
+    def __init__(self) -> None:
+        self.seen: deque[Tensor] = deque()
+
+    def output(self, info: VideoInfo) -> VideoInfo:
+        """The same stream."""
+        return info
+
+    def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
+        """The same batches."""
+        for batch in batches:
+            self.seen.append(batch.y)
+            yield batch
+
+
+class Measure:
+    """Logs every frame against the input before resizing (``tap``) and, where given, against the true picture.
+
+    The stages between the tap and this one keep every frame. Luma only; PSNR in dB against the clip's own peak.
+    ``references`` are batches of the true picture at the output's size, matched by time.
+    """
+
+    name = "measure"
+
+    def __init__(self, tap: Tap, log: FrameLog, peak: int, references: Iterator[FrameBatch] | None = None) -> None:
+        self.tap = tap
+        self.log = log
+        self.peak = peak
+        self._references = None if references is None else _frames_by_time(references)
+        self._next: tuple[Fraction, np.ndarray] | None = None
+        self._frame = 0
+
+    def output(self, info: VideoInfo) -> VideoInfo:
+        """The same stream."""
+        return info
+
+    def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
+        """The same batches."""
+        for batch in batches:
+            inputs = self.tap.seen.popleft()
+            for i in range(len(batch)):
+                self._measure(batch[i : i + 1], inputs[i, 0].cpu().numpy())
+            yield batch
+
+    def _measure(self, frame: FrameBatch, low: np.ndarray) -> None:
+        output, origin = frame.y[0, 0].numpy(), frame.origins[0]
+        row: dict[str, str | int | float] = {
+            "frame": self._frame,
+            "time": f"{float(frame.times[0]):.6f}",
+            "source_frame": origin.index,
+            "phase": str(origin.phase),
+            "scene_cut": int(origin.scene_cut),
+            "psnr_y_consistency": psnr_from_mse(sse_downscaled(output, low) / low.size, self.peak),
+            "psnr_y_vs_bicubic": psnr_from_mse(sse_vs_upscaled(low, output) / output.size, self.peak),
+        }
+        truth = self._truth_at(frame.times[0])
+        if truth is not None and truth.shape == output.shape:
+            row |= self._against(truth, output, low)
+        self.log.add(row)
+        self._frame += 1
+
+    def _against(self, truth: np.ndarray, output: np.ndarray, low: np.ndarray) -> dict[str, float]:
+        bicubic = resize(low, output.shape[1], output.shape[0], "bicubic", dtype=np.float32)
+        bicubic = np.clip(np.rint(bicubic), 0, self.peak).astype(output.dtype)
+        scores: dict[str, float] = {}
+        for prefix, picture in (("", output), ("bicubic_", bicubic)):
+            error = mse(picture, truth)
+            scores[f"{prefix}psnr_y"] = psnr_from_mse(error, self.peak)
+            scores[f"{prefix}ssim_y"] = ssim(picture, truth, self.peak)
+            scores[f"{prefix}mse_y"] = error
+        return scores
+
+    def _truth_at(self, time: Fraction) -> np.ndarray | None:
+        """The true picture shown at ``time``, within a millisecond; None where the reference has none."""
+        if self._references is None:
+            return None
+        tolerance = Fraction(1, 1000)
+        while self._next is None or self._next[0] < time - tolerance:
+            self._next = next(self._references, None)
+            if self._next is None:
+                self._references = None
+                return None
+        return self._next[1] if self._next[0] <= time + tolerance else None
+
+
+def _frames_by_time(batches: Iterator[FrameBatch]) -> Iterator[tuple[Fraction, np.ndarray]]:
+    for batch in batches:
+        for time, y in zip(batch.times, batch.y.numpy(), strict=True):
+            yield time, y[0]

@@ -1,0 +1,131 @@
+"""Run a network on a batch of planes: precision, pixel budget, tiles, and what to do when memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from vidsr.device import Compute
+from vidsr.errors import DeviceError
+
+MIN_TILE = 32
+
+
+class PlaneNetwork(Protocol):
+    """What the runner needs of a network."""
+
+    @property
+    def scale(self) -> int:
+        """Size factor."""
+        ...
+
+    @property
+    def halo(self) -> int:
+        """Receptive-field radius, input pixels."""
+        ...
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """N x C x H x W in [0, 1] -> N x C x (scale H) x (scale W) float32."""
+        ...
+
+
+class Runner:
+    """Applies ``network`` to planes of code values of any size, in calls that fit the device.
+
+    A call holds at most ``compute.pixel_budget`` input pixels (or ``batch`` frames). With ``tile`` the picture is cut
+    into squares that overlap by the receptive field, so that the result is the one of the whole picture. When the
+    device runs out of memory the batch is halved, then the picture tiled, then the tiles halved; the smaller setting
+    is kept for the rest of the run.
+    """
+
+    def __init__(
+        self, network: PlaneNetwork, compute: Compute, batch: int | None = None, tile: int | None = None
+    ) -> None:
+        self.network = network
+        self.compute = compute
+        self.batch = batch
+        self.tile = tile
+        self.shrunk = 0  # times that memory ran out, for the summary
+
+    def __call__(self, planes: Tensor, peak: int) -> Tensor:
+        """N x C x H x W code values, any dtype -> float32 code values, not rounded, on the device."""
+        while True:
+            try:
+                return self._run(planes, peak)
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                if not self._shrink(planes.shape):
+                    raise DeviceError(
+                        f"{self.compute.device} ran out of memory even on one tile of {self.tile} pixels: "
+                        "free some memory, or choose --device cpu or a smaller --model"
+                    ) from None
+            if self.compute.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    @torch.inference_mode()
+    def _run(self, planes: Tensor, peak: int) -> Tensor:
+        n, c, h, w = planes.shape
+        scale = self.network.scale
+        step = self._frames_per_call(h, w)
+        if step >= n and not self._tiled(h, w):
+            return self._call(planes, peak)
+        result = torch.empty(n, c, h * scale, w * scale, device=self.compute.device)
+        for first in range(0, n, step):
+            frames = slice(first, first + step)
+            for outer, inner, target in self._tiles(h, w):
+                tile = self._call(planes[frames, :, outer[0], outer[1]], peak)
+                result[frames, :, target[0], target[1]] = tile[..., inner[0], inner[1]]
+        return result
+
+    def _call(self, planes: Tensor, peak: int) -> Tensor:
+        x = planes.to(self.compute.device, non_blocking=True).float() / peak
+        return self.network(x.contiguous(memory_format=torch.channels_last)).mul_(peak)
+
+    def _frames_per_call(self, h: int, w: int) -> int:
+        if self.batch is not None:
+            return self.batch
+        side = self.tile or max(h, w)
+        return max(1, self.compute.pixel_budget // (min(h, side) * min(w, side)))
+
+    def _tiled(self, h: int, w: int) -> bool:
+        return self.tile is not None and (h > self.tile or w > self.tile)
+
+    def _tiles(self, h: int, w: int) -> Iterator[tuple[tuple[slice, slice], ...]]:
+        """(rows and columns to read, part of the result to keep, where it goes), for each tile."""
+        for rows in _spans(h, self.tile or h, self.network.halo, self.network.scale):
+            for columns in _spans(w, self.tile or w, self.network.halo, self.network.scale):
+                yield tuple(zip(rows, columns, strict=True))
+
+    def _shrink(self, shape: torch.Size) -> bool:
+        """Choose a smaller setting; False when there is none."""
+        n, _, h, w = shape
+        self.shrunk += 1
+        frames = min(n, self._frames_per_call(h, w))
+        if frames > 1:
+            self.batch = frames // 2
+            return True
+        side = min(self.tile or max(h, w), max(h, w)) // 2
+        if side < MIN_TILE:
+            return False
+        self.tile = side
+        return True
+
+
+def _spans(length: int, tile: int, halo: int, scale: int) -> Iterator[tuple[slice, slice, slice]]:
+    """(span to read, part of its result to keep, where that goes) along one axis, in order, covering it once."""
+    for start in range(0, length, tile):
+        stop = min(start + tile, length)
+        low, high = max(0, start - halo), min(length, stop + halo)
+        yield (
+            slice(low, high),
+            slice((start - low) * scale, (stop - low) * scale),
+            slice(start * scale, stop * scale),
+        )
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,117 @@
+"""Change the size of the picture: luma by a network or a classical kernel, chroma by bicubic, where it sits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from itertools import product
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidsr.errors import OptionError
+from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.kernels.resample import resize
+from vidsr.options import Target
+from vidsr.stages.runner import Runner
+
+CHROMA_KERNEL = "bicubic"
+REDUCTION_KERNEL = "lanczos"  # from the network's size down to the one asked for
+# FFmpeg's chroma locations as (horizontal, vertical): whether the sample sits on a luma sample or midway between two.
+ON_LUMA: dict[str | None, tuple[bool, bool]] = {
+    "left": (True, False),
+    "center": (False, False),
+    "topleft": (True, True),
+    "top": (False, True),
+}
+DEFAULT_LOCATION = "left"  # of MPEG-2, H.264 and H.265 where the clip does not say
+
+
+class Upscale:
+    """Enlarges luma with ``runners`` one after the other, then resizes to ``target``'s exact size with ``kernel``."""
+
+    name = "upscale"
+
+    def __init__(self, target: Target, info: VideoInfo, runners: tuple[Runner, ...], method: str) -> None:
+        self.runners = runners
+        self.method = method
+        self.kernel = REDUCTION_KERNEL if runners else method
+        self.peak = info.peak
+        self.width, self.height = target.size(info.width, info.height)
+        self.location = info.color.chroma_location or DEFAULT_LOCATION
+
+    def output(self, info: VideoInfo) -> VideoInfo:
+        """The same stream at the target's size; a stretched picture keeps its shape on screen by its sample aspect."""
+        stretch = Fraction(self.width * info.height, self.height * info.width)
+        near_one = abs(stretch - 1) < Fraction(1, 50)  # an even width is not a stretch
+        return replace(info, width=self.width, height=self.height, sar=info.sar if near_one else info.sar / stretch)
+
+    def __str__(self) -> str:
+        if not self.runners:
+            return f"{self.method} (numba) to {self.width}x{self.height}"
+        scales = " then ".join(f"x{runner.network.scale}" for runner in self.runners)
+        return f"{self.method} {scales} ({self.runners[0].compute}) to {self.width}x{self.height}"
+
+    def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
+        """The same frames, larger: float32 code values, not rounded."""
+        for batch in batches:
+            uv = None if batch.uv is None else self._chroma(batch)
+            yield batch.planes(self._luma(batch.y), uv)
+
+    def _luma(self, y: Tensor) -> Tensor:
+        for runner in self.runners:
+            y = runner(y, self.peak)
+        return resize_planes(y, self.width, self.height, self.kernel)
+
+    def _chroma(self, batch: FrameBatch) -> Tensor:
+        assert batch.uv is not None
+        sx = -(-batch.y.shape[-1] // batch.uv.shape[-1])
+        sy = -(-batch.y.shape[-2] // batch.uv.shape[-2])
+        on_x, on_y = ON_LUMA.get(self.location, ON_LUMA[DEFAULT_LOCATION])
+        width, height = -(-self.width // sx), -(-self.height // sy)
+        shift_x = siting_shift(sx, on_x, Fraction(self.width, batch.y.shape[-1]))
+        shift_y = siting_shift(sy, on_y, Fraction(self.height, batch.y.shape[-2]))
+        return resize_planes(batch.uv, width, height, CHROMA_KERNEL, shift_x, shift_y)
+
+
+def siting_shift(step: int, on_luma: bool, factor: Fraction) -> float:
+    """How far, in source chroma samples, siting moves the source position of every resized chroma sample.
+
+    A plain resize puts sample j of the output at (j + 1/2) / factor - 1/2 of the input, which is right for samples
+    midway between ``step`` luma samples. Samples on the first of ``step`` luma samples lie (step - 1) / (2 step)
+    chroma samples further left, in input and output alike.
+    """
+    if step == 1 or not on_luma:
+        return 0.0
+    offset = Fraction(step - 1, 2 * step)
+    return float(offset - offset / factor)
+
+
+def resize_planes(
+    planes: Tensor, width: int, height: int, kernel: str, shift_x: float = 0.0, shift_y: float = 0.0
+) -> Tensor:
+    """N x C x H x W code values -> float32 N x C x ``height`` x ``width`` on the CPU; as they are when they fit."""
+    if planes.shape[-2:] == (height, width):
+        return planes
+    source = planes.cpu().numpy()
+    result = resize(source, width, height, kernel, shift_x=shift_x, shift_y=shift_y, dtype=np.float32)
+    return torch.from_numpy(result)
+
+
+def network_factors(factor: Fraction, available: tuple[int, ...]) -> tuple[int, ...]:
+    """The networks to run, one after the other, to reach at least ``factor``: as few as can, then as small as can.
+
+    Raises:
+        OptionError: even two of the largest do not reach it.
+    """
+    if factor <= 1:
+        return ()
+    for count in (1, 2):
+        reaching = [factors for factors in product(sorted(available), repeat=count) if prod(factors) >= factor]
+        if reaching:
+            return min(reaching, key=lambda factors: (prod(factors), factors[::-1]))
+    largest = max(available) ** 2
+    raise OptionError(f"a scale of {float(factor):g} is beyond two networks: ask for at most {largest}")

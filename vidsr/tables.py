@@ -1,0 +1,107 @@
+"""Tables on stdout: streams of a file, networks, scores. For people, or as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vidsr.compare import Comparison
+from vidsr.kernels.resample import KERNELS
+from vidsr.models import list_models
+from vidsr.train.evaluate import Row
+from vidsr.video import streams
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+    """A table; the first column is text, the others are set to the right."""
+    table = Table(title=title or None, box=None, padding=(0, 2, 0, 0), title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*(Text(str(value)) for value in row))
+    # no terminal: as wide as it needs, so that a pipe sees whole lines
+    console = Console(highlight=False)
+    console.print(table, width=None if console.is_terminal else 240)
+
+
+def print_json(value: object) -> None:
+    """``value`` as indented JSON."""
+    print(json.dumps(value, indent=1, default=str))
+
+
+def print_streams(file: Path, as_json: bool) -> None:
+    """The streams of a clip or image."""
+    found = streams(file)
+    if as_json:
+        print_json({"file": str(file), "streams": [stream.to_json() for stream in found]})
+        return
+    print(file)
+    for stream in found:
+        print(f"  {stream}")
+
+
+def print_models(as_json: bool) -> None:
+    """The networks with their weights, and the classical kernels."""
+    rows = list_models()
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("model", "parameters", "kMAC/pixel", "PSNR-Y Set5", "kB", "sha256")
+    print_rows(columns, [_model_cells(row) for row in rows])
+    print(f"\nclassical kernels: {', '.join(KERNELS)}")
+
+
+def _model_cells(row: dict[str, Any]) -> tuple[object, ...]:
+    scores = json.loads(row["scores"] or "{}")
+    return (
+        f"{row['name']} x{row['scale']} {row['domain']}",
+        row["parameters"],
+        f"{row['kmac_per_pixel']:.1f}",
+        scores.get("set5", {}).get("psnr_y", ""),
+        f"{row['bytes'] / 1000:.0f}",
+        row["sha256"][:12],
+    )
+
+
+def print_comparison(comparison: Comparison, as_json: bool) -> None:
+    """The scores of every method on one clip or image."""
+    if as_json:
+        scores = [{**asdict(score), "fps": score.fps} for score in comparison.scores]
+        print_json({"source": str(comparison.source), "scale": comparison.scale, "scores": scores})
+        return
+    rows = [
+        (s.method, f"{s.psnr_y:.3f}", f"{s.ssim_y:.4f}", f"{s.mse_y:.2f}", f"{s.fps:.1f}") for s in comparison.scores
+    ]
+    info = comparison.info
+    title = f"{comparison.source.name}: {info.width}x{info.height}, reduced by {comparison.scale} and put back"
+    print_rows(("method", "PSNR-Y dB", "SSIM-Y", "MSE-Y", "fps"), rows, f"{title}, {comparison.frames} frames")
+
+
+def print_evaluation(rows: Sequence[Row], as_json: bool) -> None:
+    """PSNR-Y, SSIM and MSE of every picture beside bicubic's, and the means."""
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    columns = ("picture", "PSNR-Y dB", "bicubic", "SSIM", "bicubic", "MSE", "bicubic")
+    print_rows(
+        columns,
+        [
+            (
+                f"{row.folder}/{row.picture}",
+                f"{row.psnr_y:.2f}",
+                f"{row.bicubic_psnr_y:.2f}",
+                f"{row.ssim:.4f}",
+                f"{row.bicubic_ssim:.4f}",
+                f"{row.mse:.2f}",
+                f"{row.bicubic_mse:.2f}",
+            )
+            for row in rows
+        ],
+    )
