@@ -1,18 +1,18 @@
-# For a CPU:        docker build -t vidsr .
-# For NVIDIA GPUs:  docker build -t vidsr:cuda --build-arg TORCH_BUILD=cu130 .
+# Build:            docker build -t vidsr --build-arg TORCH_INDEX=ADDRESS .
+#                   ADDRESS is the package index of a PyTorch build, as PyTorch's install page gives it for "CPU" or for a
+#                   version of CUDA. Without it pip's own index decides, which on x86-64 brings CUDA and gigabytes.
 # Use:              docker run --rm -u "$(id -u):$(id -g)" -v "$PWD:/clips" vidsr enhance clip.mp4 --scale 4
-#                   docker run --rm --gpus all -u "$(id -u):$(id -g)" -v "$PWD:/clips" vidsr:cuda enhance clip.mp4
+#                   docker run --rm --gpus all -u "$(id -u):$(id -g)" -v "$PWD:/clips" vidsr enhance clip.mp4
 
 FROM python:3.13-slim
 
-# Which build of PyTorch: cpu, or a CUDA version as PyTorch names them.
-ARG TORCH_BUILD=cpu
-ARG TORCH_INDEX=https://download.pytorch.org/whl/${TORCH_BUILD}
+# Which build of PyTorch; either runs on a CPU, and on a GPU where it was built for one.
+ARG TORCH_INDEX=
 
 WORKDIR /opt/vidsr
 COPY constraints.txt ./
 # In a layer of its own: it is most of the image and changes least.
-RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -c constraints.txt torch setuptools
+RUN pip install --no-cache-dir ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} -c constraints.txt torch setuptools
 COPY pyproject.toml README.md LICENSE ./
 COPY vidsr vidsr
 RUN pip install --no-cache-dir --no-build-isolation -c constraints.txt .
