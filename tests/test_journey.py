@@ -183,6 +183,13 @@ def test_a_read_only_output_folder_is_one_clear_line(tmp_path: Path) -> None:
         run(source, tmp_path / "locked" / "b.mp4")
 
 
+def test_a_log_that_cannot_be_written_is_one_clear_line_and_leaves_no_clip(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", frames=2, size=(64, 48))
+    with pytest.raises(OutputError, match=r"b\.csv cannot be written .*: name another --log, or none"):
+        run(source, tmp_path / "b.mp4", log=tmp_path / "nowhere" / "b.csv")
+    assert os.listdir(tmp_path) == ["a.mp4"]
+
+
 def test_an_existing_output_survives_a_failed_overwrite(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=2, size=(64, 48))
     target = tmp_path / "b.mp4"
@@ -241,7 +248,7 @@ def test_the_log_counts_every_frame_and_knows_the_truth(tmp_path: Path) -> None:
 
 def test_memory_in_flight_is_bounded_by_the_queues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=60, size=(64, 48))
-    monkeypatch.setattr("vidsr.pipeline.BATCH_PIXELS", 64 * 48)
+    monkeypatch.setattr("vidsr.stages.build.MOST_FRAMES", 1)
     decoded = written = most = 0
     batches, write = VideoReader.batches, VideoWriter.write
 

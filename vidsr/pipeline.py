@@ -22,7 +22,6 @@ from vidsr.stopwatch import Stopwatch
 from vidsr.video import VideoReader, open_writer, preflight
 from vidsr.video.writer import Writer
 
-BATCH_PIXELS = 1 << 20  # luma samples per decoded batch
 QUEUE_BATCHES = 2
 QUEUE_BYTES = 256 << 20
 WAIT = "wait"  # the step in which a thread waits for the one before it
@@ -93,7 +92,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
                 target, plan.output, options.encoding, job.source, options.start, _end(options, reader.info)
             ) as writer,
             prefetch(
-                decoding.timed("decode", reader.batches(_frames_per_batch(reader.info))),
+                decoding.timed("decode", reader.batches(plan.frames_per_batch)),
                 QUEUE_BATCHES,
                 "decode",
                 QUEUE_BYTES,
@@ -145,10 +144,6 @@ def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_no
     write_image(target, result, plan.output)  # rounds, in RGB
     on_frames(1, 1)
     return RunReport(job.source, target, info, plan.output, 1, perf_counter() - started, plan.words)
-
-
-def _frames_per_batch(info: VideoInfo) -> int:
-    return max(1, min(16, BATCH_PIXELS // (info.width * info.height)))
 
 
 def _end(options: EnhanceOptions, info: VideoInfo) -> Fraction | None:

@@ -17,6 +17,7 @@ from vidsr.stages.runner import Runner
 from vidsr.stages.upscale import Upscale, network_factors
 from vidsr.video import VideoReader
 
+MOST_FRAMES = 16  # of a batch, however small they are: more would only wait longer
 DEFAULT_MODEL = {"cpu": "fast", "cuda": "fast"}
 
 
@@ -29,6 +30,8 @@ class Plan:
 
     def __init__(self, options: EnhanceOptions, info: VideoInfo) -> None:
         self._depth = info.depth
+        self._pixels = info.width * info.height
+        self._budget = choose(options.device, options.precision).pixel_budget
         self._measured = options.reference is not None
         self.interpolate = make_interpolate(options, info)
         self.upscale = make_upscale(options, info)
@@ -53,6 +56,11 @@ class Plan:
         counts = {} if self.interpolate is None else dict(self.interpolate.counts)
         shrunk = 0 if self.upscale is None else sum(runner.shrunk for runner in self.upscale.runners)
         return {**counts, "times_memory_ran_out": shrunk}
+
+    @property
+    def frames_per_batch(self) -> int:
+        """How many frames to decode at a time: as many as one call of the network takes."""
+        return max(1, min(MOST_FRAMES, self._budget // self._pixels))
 
     @property
     def log_columns(self) -> tuple[str, ...]:

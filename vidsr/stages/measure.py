@@ -6,7 +6,7 @@ import csv
 import math
 from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from typing import TextIO
 import numpy as np
 from torch import Tensor
 
+from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.kernels.metrics import sse_downscaled, sse_vs_upscaled
 from vidsr.kernels.resample import resize
@@ -36,14 +37,16 @@ class FrameLog(AbstractContextManager["FrameLog"]):
         self._file: TextIO
 
     def __enter__(self) -> FrameLog:
-        self._file = self._part.open("w", newline="")
+        with _said_of(self.path):
+            self._file = self._part.open("w", newline="")
         self._writer = csv.DictWriter(self._file, self.columns)
         self._writer.writeheader()
         return self
 
     def add(self, row: dict[str, str | int | float]) -> None:
         """One frame's line; numbers count towards the means unless they are infinite (identical pictures)."""
-        self._writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})
+        with _said_of(self.path):
+            self._writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})
         for key, value in row.items():
             if isinstance(value, float) and math.isfinite(value):
                 self._sums[key] += value
@@ -57,11 +60,21 @@ class FrameLog(AbstractContextManager["FrameLog"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        if kind is None:
-            self._part.replace(self.path)
-        else:
+        try:
+            with _said_of(self.path):
+                self._file.close()
+                if kind is None:
+                    self._part.replace(self.path)
+        finally:
             self._part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _said_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror}): name another --log, or none") from None
 
 
 class Tap:
