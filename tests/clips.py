@@ -100,7 +100,8 @@ def make_clip(
         pix_fmt, tags = pix_fmt.replace("yuvj", "yuv"), {"color_range": 2, **(tags or {})}
     times = [i / fps for i in range(frames)] if times is None else times
     tick = Fraction(1, np.lcm.reduce([1, *(t.denominator for t in times), int(fps.numerator)]))
-    with av.open(str(path), "w", format=CONTAINERS.get(path.suffix)) as output:
+    free_tags = {"movflags": "use_metadata_tags"} if metadata and path.suffix in (".mp4", ".mov") else {}
+    with av.open(str(path), "w", format=CONTAINERS.get(path.suffix), container_options=free_tags) as output:
         output.metadata.update(metadata or {})
         stream = output.add_stream(codec, rate=fps)
         stream.width, stream.height = size
@@ -149,7 +150,7 @@ def _encoder_options(codec: str, crf: float | None, gop: int | None) -> dict[str
 
 
 class _Tone:
-    """An encoded sine on its own track of ``output``."""
+    """An encoded tone on its own track of ``output``; it rises, so that no two packets are equal."""
 
     def __init__(
         self, output: av.container.OutputContainer, track: int, start: Fraction, end: Fraction, suffix: str
@@ -162,7 +163,8 @@ class _Tone:
         length = stream.codec_context.frame_size or 1024
         self.packets: list[Any] = []
         for block in range(round((end - start) * AUDIO_RATE) // length):
-            phase = np.arange(block * length, (block + 1) * length) * (2 * np.pi * 220 * (track + 1) / AUDIO_RATE)
+            seconds = np.arange(block * length, (block + 1) * length) / AUDIO_RATE
+            phase = 2 * np.pi * (220 * (track + 1) * seconds + 30 * seconds**2)
             samples = np.tile((0.2 * np.sin(phase)).astype(np.float32), (2, 1))
             packed = stream.codec_context.format.name == "flt"
             values = np.ascontiguousarray(samples.T).reshape(1, -1) if packed else samples

@@ -12,8 +12,8 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import OutputError
 
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
-KEEPS_MOST = ".mkv"
+# The one that keeps most first: it is named to the user where another loses something.
+CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".webm": "webm"}
 
 
 def container_format(path: Path) -> str:
@@ -30,8 +30,10 @@ def container_format(path: Path) -> str:
 
 def can_carry(stream: Stream, container: str) -> bool:
     """Whether packets of ``stream`` can be copied into ``container``: found by writing the header of an empty file."""
-    if stream.type == "attachment" or (container == "matroska" and is_cover(stream)):
+    if stream.type == "attachment":
         return container == "matroska"
+    if is_cover(stream):
+        return container in ("matroska", "mp4")
     if stream.type != "data" and stream.codec_context is None:
         return False  # without a decoder PyAV cannot copy its parameters
     scratch = av.open(io.BytesIO(), "w", format=container)

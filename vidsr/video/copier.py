@@ -9,21 +9,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import AttachmentStream, Stream
+from av.sidedata.sidedata import Type
+from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
-from vidsr.video.containers import CONTAINERS, KEEPS_MOST, can_carry, container_format, is_cover
-from vidsr.video.probe import MICROSECONDS, open_source, picture_stream, stream_info
+from vidsr.video.containers import CONTAINERS, can_carry, container_format, is_cover
+from vidsr.video.probe import MICROSECONDS, first_frame, open_source, picture_stream, stream_info
+from vidsr.video.sidedata import side_data
+from vidsr.video.tags import file_tags, lost_tags, stream_tags
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # exists for the type checker only
 
-# Written by every muxer itself, or true of the old file only.
-OWN_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate"})
-STATISTICS = ("bps", "number_of_frames", "number_of_bytes", "_statistics_", "duration")  # of Matroska, per stream
 SLACK = 10  # seconds by which the packets of a file may be out of order between its streams
+NOT_CARRIED = {
+    Type.A53_CC: "closed captions inside the picture",
+    Type.DYNAMIC_HDR_PLUS: "HDR10+ metadata",
+    Type.DOVI_RPU_BUFFER: "Dolby Vision metadata",
+    Type.SPHERICAL: "the mark of a 360 degree picture",
+    Type.STEREO3D: "the mark of a stereoscopic picture",
+}
 COVER_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 
 
@@ -37,17 +44,26 @@ def preflight(source: Path, target: Path) -> list[str]:
     container = container_format(target)
     with open_source(source) as opened:
         picture = picture_stream(opened, source)
-        return [
-            _loss(stream, target)
-            for stream in opened.streams
-            if stream is not picture and not can_carry(stream, container)
-        ]
+        losses = []
+        for stream in (picture, *_others(opened, picture)):
+            if stream is not picture and not can_carry(stream, container):
+                losses.append(_lost_stream(stream, target))
+            elif keys := lost_tags(container, stream.metadata):
+                losses.append(f"left out, {target.suffix} holds no such tags of #{stream.index}: {', '.join(keys)}")
+        beside = side_data(first_frame(opened, picture, source))
+        losses += [f"left out, cannot be carried: {words}" for kind, words in NOT_CARRIED.items() if kind in beside]
+        return losses
 
 
-def _loss(stream: Stream, target: Path) -> str:
-    kept = can_carry(stream, CONTAINERS[KEEPS_MOST])
-    remedy = f"{KEEPS_MOST} would keep it" if kept else "no container written here keeps it"
+def _lost_stream(stream: Stream, target: Path) -> str:
+    keeper = next((suffix for suffix, name in CONTAINERS.items() if can_carry(stream, name)), None)
+    remedy = f"{keeper} would keep it" if keeper else "no container written here does"
     return f"left out, {target.suffix} cannot hold it ({remedy}): {stream_info(stream)}"
+
+
+def _others(container: InputContainer, picture: VideoStream) -> list[Stream]:
+    """All streams but the picture and the track in which MP4 keeps the titles of its chapters."""
+    return [s for s in container.streams if s is not picture and not (s.type == "data" and s.discard is Discard.all)]
 
 
 class StreamCopier:
@@ -62,6 +78,7 @@ class StreamCopier:
         self._picture = picture_stream(self._container, source)
         self._start, self._end = start or Fraction(0), end
         self._copies: dict[int, Stream] = {}
+        self._last: dict[int, int] = {}  # decoding time in ticks of the last packet written, by the source's index
         self._pending: Packet[Stream] | None = None
         self._packets: Iterator[Packet[Stream]] = iter(())
 
@@ -70,22 +87,23 @@ class StreamCopier:
         self._container.close()
 
     @property
-    def picture(self) -> VideoStream:
-        """The source's picture stream, for its tags."""
-        return self._picture
+    def tags(self) -> dict[str, str]:
+        """The file's own tags."""
+        return file_tags(self._container.metadata)
 
     def add_to(self, output: OutputContainer, container: str, add_picture: Callable[[], VideoStream]) -> VideoStream:
         """Adds all streams that ``output`` can hold, in the source's order, the new picture where the old one was."""
         result: VideoStream | None = None
+        others = _others(self._container, self._picture)
         for stream in self._container.streams:
             if stream is self._picture:
                 result = add_picture()
-                result.metadata.update(picture_tags(stream))
+                result.metadata.update(stream_tags(container, stream.metadata))
                 result.disposition = stream.disposition
-            elif can_carry(stream, container):
+            elif stream in others and can_carry(stream, container):
                 self._add(stream, output, container)
         assert result is not None  # `picture_stream` found it among the streams
-        output.metadata.update({key: v for key, v in self._container.metadata.items() if key.lower() not in OWN_TAGS})
+        output.metadata.update(self.tags)
         output.set_chapters(list(self._chapters()))
         self._packets = self._wanted()
         return result
@@ -98,7 +116,7 @@ class StreamCopier:
             self._attach_cover(stream, output)
         else:
             self._copies[stream.index] = copied = output.add_stream_from_template(stream, opaque=True)
-            copied.metadata.update(stream.metadata)
+            copied.metadata.update(stream_tags(container, stream.metadata))
             copied.disposition = stream.disposition
 
     def _attach_cover(self, stream: Stream, output: OutputContainer) -> None:
@@ -128,7 +146,11 @@ class StreamCopier:
         if self._start > SLACK:
             self._container.seek(int((self._start - SLACK) * MICROSECONDS))
         for packet in self._container.demux(streams):
-            if packet.dts is None and packet.pts is None:
+            if is_cover(packet.stream) and packet.size:
+                packet.pts = packet.dts = 0
+                yield packet
+                continue
+            if (packet.dts is None and packet.pts is None) or _is_gap(packet):
                 continue
             time = _time(packet)
             if self._end is not None and time >= self._end:
@@ -147,17 +169,25 @@ class StreamCopier:
             if time is not None and _time(packet) > time:
                 self._pending = packet
                 return
-            packet.stream = self._copies[packet.stream.index]
-            output.mux(packet)
+            output.mux(self._moved(packet))
+
+    def _moved(self, packet: Packet[Stream]) -> Packet[Stream]:
+        """The packet on its new stream, decoded later than the one before, as containers ask."""
+        last = self._last.get(packet.stream.index)
+        dts = packet.dts if packet.dts is not None else packet.pts
+        if dts is not None:
+            packet.dts = dts if last is None else max(dts, last + 1)
+            if packet.pts is not None:
+                packet.pts = max(packet.pts, packet.dts)
+            self._last[packet.stream.index] = packet.dts
+        packet.stream = self._copies[packet.stream.index]
+        return packet
 
 
-def picture_tags(stream: Stream) -> dict[str, str]:
-    """The tags of a picture stream that are still true when it is made anew."""
-    return {
-        key: value
-        for key, value in stream.metadata.items()
-        if key.lower() not in OWN_TAGS and not key.lower().startswith(STATISTICS)
-    }
+def _is_gap(packet: Packet[Stream]) -> bool:
+    """Whether it is the empty text between two subtitles of MP4, which the muxer makes anew."""
+    context = packet.stream.codec_context
+    return packet.size == 2 and context is not None and context.name == "mov_text"
 
 
 def _time(packet: Packet[Stream]) -> Fraction:

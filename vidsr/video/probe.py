@@ -14,7 +14,7 @@ import av.filter
 import av.logging
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition, Stream
+from av.stream import AttachmentStream, Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -239,9 +239,9 @@ def stream_info(stream: Stream) -> StreamInfo:
     common: dict[str, Any] = {
         "index": stream.index,
         "type": stream.type,
-        "codec": context.name if context is not None else getattr(stream, "name", None),
+        "codec": _codec_name(stream),
         "language": stream.language,
-        "title": stream.metadata.get("title") or stream.metadata.get("filename"),
+        "title": next((stream.metadata[key] for key in ("title", "name", "filename") if key in stream.metadata), None),
         "disposition": tuple(_dispositions(stream)),
         "start": float(stream.start_time * base) if base and stream.start_time is not None else None,
         "duration": float(stream.duration * base) if base and stream.duration is not None else None,
@@ -262,6 +262,12 @@ def stream_info(stream: Stream) -> StreamInfo:
     if isinstance(stream, AudioStream):
         common |= {"sample_rate": stream.codec_context.sample_rate, "channels": stream.codec_context.layout.name}
     return StreamInfo(**common)
+
+
+def _codec_name(stream: Stream) -> str | None:
+    if stream.codec_context is not None:
+        return stream.codec_context.codec.canonical_name
+    return stream.mimetype if isinstance(stream, AttachmentStream) else stream.name
 
 
 def _dispositions(stream: Stream) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -27,6 +28,7 @@ from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder,
 from vidsr.video.planes import empty_frame, fill
 from vidsr.video.probe import reason
 from vidsr.video.sidedata import fitted, hdr_options
+from vidsr.video.tags import muxer_options
 
 PARTS = 90_000  # parts of a second for clips whose own are not known
 MOST_TICKS = 1 << 31  # per second; containers keep 32 bits
@@ -102,9 +104,11 @@ class VideoWriter:
         self._part = path.with_name(f"{path.stem}.part{path.suffix}")
         container = container_format(path)
         encoder(encoding)  # an unknown one is said before anything is opened
+        os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to the terminal, and asks only this
         self._copier = None if streams_from is None else StreamCopier(streams_from, start, end)
         try:
-            self._output = _create(self._part, container)
+            tags = {} if self._copier is None else self._copier.tags
+            self._output = _create(self._part, container, muxer_options(container, tags))
             self._stream = self._add_streams(container)
             self._open_encoder()
         except BaseException:
@@ -245,12 +249,12 @@ def tick(info: VideoInfo) -> Fraction:
     return Fraction(1, parts if parts < MOST_TICKS else PARTS)
 
 
-def _create(part: Path, container: str) -> OutputContainer:
+def _create(part: Path, container: str, options: dict[str, str]) -> OutputContainer:
     try:
         part.touch()  # so that a folder that takes no file is said before the work
     except OSError as error:
         raise OutputError(f"{part.parent} cannot be written to ({error.strerror}): choose another --output") from None
-    return av.open(f"file:{part}", "w", format=container)
+    return av.open(f"file:{part}", "w", format=container, container_options=options)
 
 
 def _coded_pix_fmt(info: VideoInfo, encoding: Encoding) -> str:
