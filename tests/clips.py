@@ -100,7 +100,7 @@ def make_clip(
         pix_fmt, tags = pix_fmt.replace("yuvj", "yuv"), {"color_range": 2, **(tags or {})}
     times = [i / fps for i in range(frames)] if times is None else times
     tick = Fraction(1, np.lcm.reduce([1, *(t.denominator for t in times), int(fps.numerator)]))
-    free_tags = {"movflags": "use_metadata_tags"} if metadata and path.suffix in (".mp4", ".mov") else {}
+    free_tags = {"movflags": "use_metadata_tags"} if metadata and not cover and path.suffix in (".mp4", ".mov") else {}
     with av.open(str(path), "w", format=CONTAINERS.get(path.suffix), container_options=free_tags) as output:
         output.metadata.update(metadata or {})
         stream = output.add_stream(codec, rate=fps)
@@ -121,7 +121,7 @@ def make_clip(
             output.set_chapters(_chapters(duration))
         if font is not None:
             output.add_attachment("test.ttf", "font/ttf", font)
-        cover_stream = _add_cover(output) if cover else None
+        cover_stream = _add_cover(output, path.suffix) if cover else None
         packets = [packet for sound in sounds for packet in sound.packets]
         packets += [] if texts is None else texts.packets
         for number, time in enumerate(times):
@@ -210,7 +210,12 @@ def _chapters(duration: Fraction) -> list[Any]:
     ]
 
 
-def _add_cover(output: av.container.OutputContainer) -> Any:
+def _add_cover(output: av.container.OutputContainer, suffix: str) -> Any:
+    if suffix == ".mkv":  # an attached file; any picture of that type will do
+        context = av.CodecContext.create("mjpeg", "w")
+        context.width, context.height, context.pix_fmt, context.time_base = 32, 32, "yuvj420p", Fraction(1)
+        output.add_attachment("cover.jpg", "image/jpeg", bytes(context.encode(make_frame(1, (32, 32), "yuvj420p"))[0]))
+        return None
     stream = output.add_stream("mjpeg", rate=1)
     stream.width, stream.height, stream.pix_fmt = 32, 32, "yuvj420p"
     stream.disposition = av.stream.Disposition.attached_pic

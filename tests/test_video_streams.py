@@ -71,9 +71,28 @@ def test_mp4_with_late_sound_text_chapters_cover_and_free_tags(tmp_path: Path, s
         assert packets(target, index) == packets(source, index)
     with av.open(str(target)) as after:
         assert [chapter["metadata"] for chapter in after.chapters()] == [{"title": "First"}, {"title": "Second"}]
-        assert after.metadata["unusual"] == "kept"
+        assert after.metadata["title"] == "A title"
     late = [packets(path, 1)[0][0] - packets(path, 0)[0][0] for path in (source, target)]
     assert late[0] == late[1] > 0.4
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_free_tags_of_a_phone_are_kept(tmp_path: Path, suffix: str) -> None:
+    tags = {"title": "A title", "com.android.version": "9", "location": "-15.8355-048.0153/"}
+    source = make_clip(tmp_path / "a.mp4", frames=2, metadata=tags)
+    assert preflight(source, tmp_path / f"b{suffix}") == []
+    with av.open(str(copy(source, tmp_path / f"b{suffix}"))) as after:
+        found = {key.lower(): value for key, value in after.metadata.items()}
+        assert found.items() >= tags.items()
+
+
+def test_free_tags_that_a_cover_displaces_in_mp4_are_said(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=2, metadata={"unusual": "kept"}, cover=True)
+    (line,) = preflight(source, tmp_path / "b.mp4")
+    assert "beside a cover: UNUSUAL" in line
+    target = copy(source, tmp_path / "b.mp4")
+    assert packets(target, 1)[0][1] == packets(source, 1)[0][1]
+    assert preflight(source, tmp_path / "b.mkv") == []
 
 
 def test_cover_becomes_an_attached_file_in_matroska(tmp_path: Path) -> None:

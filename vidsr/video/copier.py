@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from vidsr.video.containers import CONTAINERS, can_carry, container_format, is_cover
 from vidsr.video.probe import MICROSECONDS, first_frame, open_source, picture_stream, stream_info
 from vidsr.video.sidedata import side_data
-from vidsr.video.tags import file_tags, lost_tags, stream_tags
+from vidsr.video.tags import file_tags, free_tags, lost_tags, muxer_options, stream_tags
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # exists for the type checker only
@@ -50,6 +50,8 @@ def preflight(source: Path, target: Path) -> list[str]:
                 losses.append(_lost_stream(stream, target))
             elif keys := lost_tags(container, stream.metadata):
                 losses.append(f"left out, {target.suffix} holds no such tags of #{stream.index}: {', '.join(keys)}")
+        if _has_cover(opened, container) and (keys := free_tags(container, opened.metadata)):
+            losses.append(f"left out, {target.suffix} holds no such tags beside a cover: {', '.join(keys)}")
         beside = side_data(first_frame(opened, picture, source))
         losses += [f"left out, cannot be carried: {words}" for kind, words in NOT_CARRIED.items() if kind in beside]
         return losses
@@ -59,6 +61,10 @@ def _lost_stream(stream: Stream, target: Path) -> str:
     keeper = next((suffix for suffix, name in CONTAINERS.items() if can_carry(stream, name)), None)
     remedy = f"{keeper} would keep it" if keeper else "no container written here does"
     return f"left out, {target.suffix} cannot hold it ({remedy}): {stream_info(stream)}"
+
+
+def _has_cover(opened: InputContainer, container: str) -> bool:
+    return any(is_cover(stream) and can_carry(stream, container) for stream in opened.streams)
 
 
 def _others(container: InputContainer, picture: VideoStream) -> list[Stream]:
@@ -86,10 +92,9 @@ class StreamCopier:
         """Closes the source."""
         self._container.close()
 
-    @property
-    def tags(self) -> dict[str, str]:
-        """The file's own tags."""
-        return file_tags(self._container.metadata)
+    def muxer_options(self, container: str) -> dict[str, str]:
+        """What the muxer of ``container`` needs to be told to keep the file's tags."""
+        return muxer_options(container, self._container.metadata, _has_cover(self._container, container))
 
     def add_to(self, output: OutputContainer, container: str, add_picture: Callable[[], VideoStream]) -> VideoStream:
         """Adds all streams that ``output`` can hold, in the source's order, the new picture where the old one was."""
@@ -103,7 +108,7 @@ class StreamCopier:
             elif stream in others and can_carry(stream, container):
                 self._add(stream, output, container)
         assert result is not None  # `picture_stream` found it among the streams
-        output.metadata.update(self.tags)
+        output.metadata.update(file_tags(self._container.metadata))
         output.set_chapters(list(self._chapters()))
         self._packets = self._wanted()
         return result

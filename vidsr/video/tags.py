@@ -13,7 +13,10 @@ MP4_KEYS = frozenset(
     | {"grouping", "lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords", "location"}
     | {"creation_time", "compilation", "disc", "track", "hd_video", "media_type", "season_number", "episode_sort"}
 )
-MOV_STREAM_KEYS = frozenset({"language", "handler_name", "creation_time", "vendor_id", "timecode"})
+MOV_STREAM_KEYS = frozenset({"language", "handler_name", "creation_time", "vendor_id", "timecode"}) | {
+    "filename",
+    "mimetype",  # of a cover that was an attached file: its codec says as much
+}
 STREAM_KEYS = {"mov": MOV_STREAM_KEYS, "mp4": MOV_STREAM_KEYS | {"title", "name"}}
 # QuickTime knows languages by a list of its own, in which these have their older codes.
 MOV_LANGUAGES = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi"}
@@ -34,10 +37,16 @@ def stream_tags(container: str, tags: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def muxer_options(container: str, tags: Mapping[str, str]) -> dict[str, str]:
-    """The options that let the container hold all ``tags`` of the file."""
-    free = {key.lower().partition("-")[0] for key in tags} - MP4_KEYS
-    return {"movflags": "use_metadata_tags"} if container in STREAM_KEYS and free else {}
+def free_tags(container: str, tags: Mapping[str, str]) -> list[str]:
+    """The tags of a file that the container has no place of its own for."""
+    if container not in STREAM_KEYS:
+        return []
+    return sorted(key for key in file_tags(tags) if key.lower().partition("-")[0] not in MP4_KEYS)
+
+
+def muxer_options(container: str, tags: Mapping[str, str], has_cover: bool) -> dict[str, str]:
+    """The options that let the container hold all ``tags`` of the file; FFmpeg's MP4 holds a cover or free tags."""
+    return {"movflags": "use_metadata_tags"} if free_tags(container, tags) and not has_cover else {}
 
 
 def lost_tags(container: str, tags: Mapping[str, str]) -> list[str]:

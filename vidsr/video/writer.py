@@ -28,7 +28,6 @@ from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder,
 from vidsr.video.planes import empty_frame, fill
 from vidsr.video.probe import reason
 from vidsr.video.sidedata import fitted, hdr_options
-from vidsr.video.tags import muxer_options
 
 PARTS = 90_000  # parts of a second for clips whose own are not known
 MOST_TICKS = 1 << 31  # per second; containers keep 32 bits
@@ -107,8 +106,8 @@ class VideoWriter:
         os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to the terminal, and asks only this
         self._copier = None if streams_from is None else StreamCopier(streams_from, start, end)
         try:
-            tags = {} if self._copier is None else self._copier.tags
-            self._output = _create(self._part, container, muxer_options(container, tags))
+            options = {} if self._copier is None else self._copier.muxer_options(container)
+            self._output = _create(self._part, container, options)
             self._stream = self._add_streams(container)
             self._open_encoder()
         except BaseException:
