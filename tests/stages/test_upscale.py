@@ -1,5 +1,6 @@
 """Upscale: which networks run, the exact size asked for, chroma where it sits."""
 
+import itertools
 from dataclasses import replace
 from fractions import Fraction
 
@@ -88,3 +89,25 @@ def test_centred_chroma_needs_no_shift() -> None:
     assert siting_shift(1, True, Fraction(4)) == 0
     assert siting_shift(2, True, Fraction(1)) == 0
     assert siting_shift(2, True, Fraction(2)) == 0.125
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=12), st.data())
+def test_repeated_frames_are_made_once_and_shown_as_often_as_they_come(shown: list[int], data: st.DataObject) -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (3, 1, 24, 32), np.uint8)
+    chroma = rng.integers(0, 256, (3, 2, 12, 16), np.uint8)
+    whole = batch(pictures[shown], chroma[shown])
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(shown)), max_size=4)) | {0, len(shown)})
+    upscale = Upscale(Factor(Fraction(2)), INFO, (), "bicubic")
+    parts = [whole[a:b] for a, b in itertools.pairwise(cuts)]
+    results = list(upscale(iter(parts)))
+    once = Upscale(Factor(Fraction(2)), INFO, (), "bicubic")
+    for result, part in zip(results, parts, strict=True):
+        assert result.times == part.times and result.origins == part.origins
+        for i in range(len(part)):
+            (expected,) = once(iter([part[i : i + 1]]))
+            assert torch.equal(result.y[i : i + 1], expected.y)
+            assert result.uv is not None and expected.uv is not None
+            assert torch.equal(result.uv[i : i + 1], expected.uv)
+    assert upscale.repeated == sum(a == b for a, b in itertools.pairwise(shown))

@@ -54,8 +54,10 @@ class Plan:
     def counts(self) -> dict[str, int]:
         """What the stages counted, once the run is over."""
         counts = {} if self.interpolate is None else dict(self.interpolate.counts)
-        shrunk = 0 if self.upscale is None else sum(runner.shrunk for runner in self.upscale.runners)
-        return {**counts, "times_memory_ran_out": shrunk}
+        if self.upscale is not None:
+            counts["frames repeated"] = self.upscale.repeated
+            counts["times memory ran out"] = sum(runner.shrunk for runner in self.upscale.runners)
+        return counts
 
     @property
     def frames_per_batch(self) -> int:

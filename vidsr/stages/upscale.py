@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vidsr.errors import OptionError
-from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.frames import FrameBatch, VideoInfo, concat
 from vidsr.kernels.resample import resize
 from vidsr.options import Target
 from vidsr.stages.runner import Runner
@@ -41,6 +41,7 @@ class Upscale:
         self.kernel = REDUCTION_KERNEL if runners else method
         self.peak = info.peak
         self.width, self.height = target.size(info.width, info.height)
+        self.repeated = 0  # frames that equalled the one before them
         self.location = info.color.chroma_location or DEFAULT_LOCATION
 
     def output(self, info: VideoInfo) -> VideoInfo:
@@ -56,10 +57,28 @@ class Upscale:
         return f"{self.method} {scales} ({self.runners[0].compute}) to {self.width}x{self.height}"
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """The same frames, larger: float32 code values, not rounded."""
+        """The same frames, larger: float32 code values, not rounded; one that repeats is not made again."""
+        last: tuple[FrameBatch, FrameBatch] | None = None  # the frame before, and what was made of it
         for batch in batches:
-            uv = None if batch.uv is None else self._chroma(batch)
-            yield batch.planes(self._luma(batch.y), uv)
+            fresh = [not _same(batch, i, None if last is None else last[0]) for i in range(len(batch))]
+            self.repeated += fresh.count(False)
+            large = (
+                self._enlarged(batch) if all(fresh) else self._spread(batch, fresh, None if last is None else last[1])
+            )
+            last = batch[-1:], large[-1:]
+            yield large
+
+    def _spread(self, batch: FrameBatch, fresh: list[bool], last: FrameBatch | None) -> FrameBatch:
+        """``batch`` enlarged, only ``fresh`` frames by work; the others repeat, the first ones ``last``."""
+        made = [] if last is None else [last]
+        new = [batch[i : i + 1] for i, is_new in enumerate(fresh) if is_new]
+        made += [self._enlarged(concat(new))] if new else []
+        which = torch.tensor(fresh).cumsum(0) - int(last is None)
+        all_made = concat(made)
+        return batch.planes(all_made.y[which], None if all_made.uv is None else all_made.uv[which])
+
+    def _enlarged(self, batch: FrameBatch) -> FrameBatch:
+        return batch.planes(self._luma(batch.y), None if batch.uv is None else self._chroma(batch))
 
     def _luma(self, y: Tensor) -> Tensor:
         for runner in self.runners:
@@ -75,6 +94,15 @@ class Upscale:
         shift_x = siting_shift(sx, on_x, Fraction(self.width, batch.y.shape[-1]))
         shift_y = siting_shift(sy, on_y, Fraction(self.height, batch.y.shape[-2]))
         return resize_planes(batch.uv, width, height, CHROMA_KERNEL, shift_x, shift_y)
+
+
+def _same(batch: FrameBatch, index: int, last: FrameBatch | None) -> bool:
+    """Whether frame ``index`` equals the one before it, which for the first of a batch is ``last``."""
+    before = batch[index - 1 : index] if index else last
+    frame = batch[index : index + 1]
+    if before is None or not torch.equal(frame.y, before.y):
+        return False
+    return frame.uv is None or before.uv is None or torch.equal(frame.uv, before.uv)
 
 
 def siting_shift(step: int, on_luma: bool, factor: Fraction) -> float:
