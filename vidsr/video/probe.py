@@ -113,7 +113,7 @@ def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame
     Raises:
         InputError: the picture has an alpha channel, or a format that is not supported.
     """
-    if stream.metadata.get("alpha_mode") == "1":
+    if {key.lower(): value for key, value in stream.metadata.items()}.get("alpha_mode") == "1":
         raise InputError(f"{path} has an alpha channel, which would be lost: remove it first (ffmpeg -c:v libvpx-vp9)")
     kept = kept_format(frame, path)
     beside = side_data(frame)

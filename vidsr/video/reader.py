@@ -50,9 +50,6 @@ class VideoReader:
         self._start, self._end, self._frames, self._threads = start, end, frames, threads
         self._problems: Counter[str] = Counter()
         self._open(start)
-        first_time = self._time(self._first)
-        if start is not None and first_time is not None and first_time > start:
-            self._reopen()  # the seek went past the start, as it does in some MPEG streams
 
     def _open(self, start: Fraction | None) -> None:
         self._container = open_source(self.path)
@@ -60,24 +57,26 @@ class VideoReader:
             self._stream = _prepared(picture_stream(self._container, self.path), self._threads)
             if start is not None:
                 _seek(self._container, self._stream, start)
+            self._is_avi = self._container.format.name == "avi"
             self._decoded = self._decode()
-            self._first = self._first_frame()
-            self._kept = kept_format(self._first, self.path)
-            self.info = video_info(self._container, self._stream, self._first, self.path)
+            first = next(self._decoded, None)
+            if start is not None and self._is_past(first, start):
+                self._container.close()
+                self._problems.clear()
+                return self._open(None)
+            if first is None:
+                raise InputError(f"{self.path} holds no frame that can be decoded: check that it plays")
+            self._first = first
+            self._kept = kept_format(first, self.path)
+            self.info = video_info(self._container, self._stream, first, self.path)
         except BaseException:
             self._container.close()
             raise
 
-    def _reopen(self) -> None:
-        self._container.close()
-        self._problems.clear()
-        self._open(None)
-
-    def _first_frame(self) -> VideoFrame:
-        first = next(self._decoded, None)
-        if first is None:
-            raise InputError(f"{self.path} holds no frame that can be decoded: check that it plays")
-        return first
+    def _is_past(self, first: VideoFrame | None, start: Fraction) -> bool:
+        """Whether a seek to ``start`` went past it, as it does in some MPEG streams."""
+        time = None if first is None else self._time(first)
+        return time is None or time > start
 
     def __enter__(self) -> Self:
         return self
@@ -101,13 +100,16 @@ class VideoReader:
         """The frames in batches of ``n``, the last one short; to be called once.
 
         Raises:
-            InputError: the picture changes its size on the way.
+            InputError: the picture changes its size on the way, or no frame lies in the range.
         """
         timed = self._in_range()
         done = 0
         while taken := list(islice(timed, n)):
             yield self._batch(taken, done)
             done += len(taken)
+        if not done:
+            asked = f"{float(self._start or 0):g} s to {'its end' if self._end is None else f'{float(self._end):g} s'}"
+            raise InputError(f"{self.path} has no frame from {asked}: choose another --start or --end")
 
     def _in_range(self) -> Iterator[tuple[VideoFrame, Fraction]]:
         count = 0
@@ -125,7 +127,8 @@ class VideoReader:
         time = self._time(frame)
         step = 1 / (self.info.fps or Fraction(25))
         if time is None:
-            self._problems["frames without a time, given the next one"] += 1
+            if not self._is_avi:  # where the last frames never have one
+                self._problems["frames without a time, given the next one"] += 1
             return last + step if last is not None else Fraction(0)
         if last is not None and time <= last:
             self._problems["frames not later than the one before, moved behind it"] += 1
@@ -134,7 +137,10 @@ class VideoReader:
 
     def _time(self, frame: VideoFrame) -> Fraction | None:
         base = frame.time_base or self._stream.time_base
-        return None if frame.pts is None or base is None else frame.pts * base
+        stamp = frame.pts if frame.pts is not None else frame.dts
+        if self._is_avi:  # it stores no presentation times, and FFmpeg's guess is out of order for reordered frames
+            stamp = None if frame.dts is None else frame.dts - self._stream.codec_context.reorder_depth
+        return None if stamp is None or base is None else stamp * base
 
     def _batch(self, taken: list[tuple[VideoFrame, Fraction]], done: int) -> FrameBatch:
         info = self.info

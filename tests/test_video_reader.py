@@ -1,0 +1,296 @@
+"""Frames in: exact planes, exact times, and what is wrong with a clip counted or said in one line."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from tests.clips import chroma, make_clip, make_frame, picture, read_number
+from vidsr.errors import InputError
+from vidsr.frames import FrameBatch, Origin
+from vidsr.video import VideoReader, probe, streams
+
+LOSSLESS: dict[str, Any] = {"codec": "ffv1"}
+
+
+def read(path: Path, **arguments: Any) -> tuple[list[FrameBatch], dict[str, int]]:
+    with VideoReader(path, **arguments) as reader:
+        return list(reader.batches(4)), reader.problems
+
+
+def numbers(batches: list[FrameBatch]) -> list[int]:
+    return [read_number(y[0].numpy()) for batch in batches for y in batch.y]
+
+
+def times(batches: list[FrameBatch]) -> list[Fraction]:
+    return [time for batch in batches for time in batch.times]
+
+
+PLANAR = [
+    (f"{family}{'' if depth == 8 else f'{depth}le'}", family, depth)
+    for family in ("gray", "yuv420p", "yuv422p", "yuv444p")
+    for depth in (8, 10, 12)
+]
+
+
+@pytest.mark.parametrize("size", [(64, 48), (65, 49), (1, 1), (17, 22)])
+@pytest.mark.parametrize(("pix_fmt", "family", "depth"), PLANAR)
+def test_planes_are_exact_to_the_code_value(
+    tmp_path: Path, pix_fmt: str, family: str, depth: int, size: tuple[int, int]
+) -> None:
+    path = make_clip(tmp_path / "a.mkv", frames=3, size=size, pix_fmt=pix_fmt, **LOSSLESS)
+    with VideoReader(path) as reader:
+        (batch,) = reader.batches(4)
+        info = reader.info
+    assert (info.width, info.height, info.depth) == (*size, depth)
+    assert info.chroma == family.removeprefix("yuv").removesuffix("p")
+    assert batch.y.dtype == info.dtype
+    for number, y in enumerate(batch.y):
+        assert np.array_equal(y[0].numpy(), picture(number, size, depth))
+    if batch.uv is None:
+        assert family == "gray"
+        return
+    for number, uv in enumerate(batch.uv):
+        assert np.array_equal(uv.numpy(), np.stack(chroma(number, info.chroma_size, depth)))
+
+
+def test_batches_have_n_frames_and_a_short_last_one(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.mkv", frames=10, **LOSSLESS)
+    batches, problems = read(path)
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+    assert [origin for batch in batches for origin in batch.origins] == [Origin(i) for i in range(10)]
+    assert numbers(batches) == list(range(10))
+    assert problems == {}
+
+
+@pytest.mark.parametrize("fps", [Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), 25])
+def test_rates_stay_rational(tmp_path: Path, fps: Fraction) -> None:
+    path = make_clip(tmp_path / "a.mp4", frames=9, fps=fps)
+    assert probe(path).fps == fps
+    assert times(read(path)[0]) == [i / Fraction(fps) for i in range(9)]
+
+
+def test_non_zero_start_pts(tmp_path: Path) -> None:
+    moments = [Fraction(7, 5) + Fraction(i, 25) for i in range(5)]
+    path = make_clip(tmp_path / "a.mp4", frames=5, times=moments)
+    assert times(read(path)[0]) == moments
+
+
+def test_variable_frame_rate(tmp_path: Path) -> None:
+    moments = [Fraction(i * i, 100) for i in range(8)]
+    assert times(read(make_clip(tmp_path / "a.mp4", frames=8, times=moments))[0]) == moments
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi"])
+@pytest.mark.parametrize(("start", "end", "frames", "expected"), [
+    (Fraction(1), None, None, range(25, 60)),
+    (Fraction(1), Fraction(3, 2), None, range(25, 38)),
+    (Fraction(101, 100), None, 3, range(26, 29)),
+    (None, Fraction(1, 5), None, range(5)),
+    (None, None, 7, range(7)),
+])  # fmt: skip
+def test_time_range(
+    tmp_path: Path, suffix: str, start: Fraction | None, end: Fraction | None, frames: int | None, expected: range
+) -> None:
+    path = make_clip(tmp_path / f"a{suffix}", frames=60, gop=12)
+    offset = times(read(path)[0])[0]  # MPEG-TS and AVI begin a little after zero
+    shifted = {"start": None if start is None else start + offset, "end": None if end is None else end + offset}
+    assert numbers(read(path, **shifted, frames=frames)[0]) == list(expected)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi"])
+def test_a_range_without_frames_is_one_clear_line(tmp_path: Path, suffix: str) -> None:
+    path = make_clip(tmp_path / f"a{suffix}", frames=20)
+    with pytest.raises(InputError, match="no frame from 9 s to its end"):
+        read(path, start=Fraction(9))
+
+
+@pytest.mark.parametrize("options", [{"bf": "0"}, {"bf": "3"}])
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4", "mpeg2video"])
+def test_avi_with_reordered_frames(tmp_path: Path, codec: str, options: dict[str, str]) -> None:
+    path = make_clip(tmp_path / "a.avi", frames=20, gop=6, codec=codec, options=options)
+    batches, problems = read(path)
+    assert numbers(batches) == list(range(20))
+    assert times(batches) == [Fraction(i, 25) for i in range(20)]
+    assert problems == {}
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "codec", "kept"),
+    [("yuvj420p", "mjpeg", "420"), ("yuvj422p", "mjpeg", "422"), ("yuvj444p", "mjpeg", "444")],
+)
+def test_full_range_by_pixel_format_is_kept_as_a_tag(tmp_path: Path, pix_fmt: str, codec: str, kept: str) -> None:
+    path = make_clip(tmp_path / "a.avi", frames=2, pix_fmt=pix_fmt, codec=codec, options={"qmin": "1", "qmax": "1"})
+    batches, _ = read(path)
+    info = probe(path)
+    assert (info.chroma, info.color.range) == (kept, "full")
+    assert np.abs(batches[0].y[0, 0].numpy().astype(int) - picture(0, (64, 48)).astype(int)).mean() < 1
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "codec", "kept", "depth"),
+    [
+        ("rgb24", "png", "444", 8),
+        ("rgb48be", "png", "444", 16),
+        ("bgr0", "ffv1", "444", 8),
+        ("gbrp10le", "ffv1", "444", 10),
+        ("yuv411p", "ffv1", "422", 8),
+        ("yuv410p", "ffv1", "420", 8),
+        ("yuv440p", "ffv1", "444", 8),
+        ("nv12", "rawvideo", "420", 8),
+        ("yuyv422", "rawvideo", "422", 8),
+    ],
+)
+def test_other_formats_become_the_nearest_planar_one(
+    tmp_path: Path, pix_fmt: str, codec: str, kept: str, depth: int
+) -> None:
+    path = make_clip(tmp_path / "a.nut", frames=3, pix_fmt=pix_fmt, codec=codec)
+    info = probe(path)
+    assert (info.chroma, info.depth) == (kept, depth)
+    batches, _ = read(path)
+    assert numbers(batches) == [0, 1, 2]
+    if "rgb" in pix_fmt or "bgr" in pix_fmt or "gbr" in pix_fmt:
+        assert (info.color.matrix, info.color.range) == ("smpte170m", "limited")
+        white = make_frame(0, (64, 48), pix_fmt).reformat(format="yuv444p").to_ndarray()[0]
+        shown = batches[0].y[0, 0].numpy() / 2 ** (depth - 8)
+        assert np.abs(shown - white).mean() < 1.5
+
+
+def test_rgb_white_is_235(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.nut"), "w") as output:
+        stream = output.add_stream("png", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "rgb24"
+        output.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((16, 16, 3), 255, np.uint8), format="rgb24")))
+        output.mux(stream.encode(None))
+    (batch,), _ = read(tmp_path / "a.nut")
+    assert batch.y.unique().tolist() == [235]
+    assert batch.uv is not None
+    assert batch.uv.unique().tolist() == [128]
+
+
+@pytest.mark.parametrize(("pix_fmt", "codec"), [("yuva420p", "ffv1"), ("rgba", "png"), ("yuva444p10le", "prores_ks")])
+def test_alpha_is_refused(tmp_path: Path, pix_fmt: str, codec: str) -> None:
+    path = make_clip(tmp_path / ("a.mkv" if codec == "ffv1" else "a.mov"), frames=1, pix_fmt=pix_fmt, codec=codec)
+    with pytest.raises(InputError, match=r"a\.m.. has an alpha channel"):
+        VideoReader(path)
+
+
+def test_vp9_alpha_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.webm"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libvpx-vp9", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuva420p"
+        stream.metadata["alpha_mode"] = "1"
+        output.mux(stream.encode(make_frame(0, (64, 48), "yuva420p")))
+        output.mux(stream.encode(None))
+    with pytest.raises(InputError, match="alpha"):
+        VideoReader(path)
+
+
+def test_corrupt_packet_in_the_middle(tmp_path: Path) -> None:
+    """Garbage where a packet was costs frames up to the next keyframe at most, and is counted."""
+    path = make_clip(tmp_path / "a.mkv", frames=60, size=(128, 96), gop=10)
+    with av.open(str(path)) as container:
+        packets = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
+    at, size = packets[20]
+    data = bytearray(path.read_bytes())
+    data[at + 16 : at + size] = np.random.default_rng(1).bytes(size - 16)
+    path.write_bytes(data)
+    batches, problems = read(path)
+    assert sum(problems.values()) >= 1
+    assert len(numbers(batches)) >= 50
+    assert times(batches)[-1] == Fraction(59, 25)
+    assert numbers(batches)[-1] == 59
+
+
+def test_truncated_file(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.mkv", frames=60, size=(128, 96), gop=10)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    found = numbers(read(path)[0])
+    assert 20 < len(found) < 60
+    assert found[:20] == list(range(20))
+    mp4 = make_clip(tmp_path / "b.mp4", frames=60)
+    mp4.write_bytes(mp4.read_bytes()[: mp4.stat().st_size * 2 // 3])
+    with pytest.raises(InputError, match=r"b\.mp4 cannot be read"):
+        VideoReader(mp4)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "is empty"), (b"text\n" * 99, "cannot be read"), (b"\x00" * 5000, "cannot be read"),
+     (b"1\n00:00:01,000 --> 00:00:02,000\nHello\n\n" * 9, "text, not a clip|no moving picture"),
+     (b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n", "cannot be read|no moving")],
+)  # fmt: skip
+def test_what_is_no_clip(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "a.mp4").write_bytes(content)
+    for function in (VideoReader, probe):
+        with pytest.raises(InputError, match=said) as error:
+            function(tmp_path / "a.mp4")
+        assert "a.mp4" in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        VideoReader(tmp_path / "none.mp4")
+    with pytest.raises(InputError, match="is a folder"):
+        streams(tmp_path)
+
+
+def test_a_name_of_other_letters_quotes_colon_and_newline(tmp_path: Path) -> None:
+    plain = make_clip(tmp_path / "a.mkv", frames=2, **LOSSLESS)
+    odd = plain.rename(tmp_path / "pipe:ö 'x' \"%03d\"\n字.mkv")
+    assert numbers(read(odd)[0]) == [0, 1]
+
+
+def test_change_of_size_on_the_way_is_one_clear_line(tmp_path: Path) -> None:
+    small, large = (make_clip(tmp_path / f"{w}.ts", frames=5, size=(w, 48)) for w in (64, 96))
+    joined = tmp_path / "a.ts"
+    joined.write_bytes(small.read_bytes() + large.read_bytes())
+    with pytest.raises(InputError, match="changes from 64x48 to 96x48 at"):
+        read(joined)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "expected"),
+    [
+        ([0, 1, None, 3], [0, 1, 2, 3]),  # missing: one frame later
+        ([None, 1, 2], [0, 1, 2]),
+        ([0, 1, 1, 3], [0, 1, 1.5, 3]),  # a duplicate: half a frame later
+        ([0, 2, 1, 4], [0, 2, 2.5, 4]),  # backward
+    ],
+)
+def test_missing_duplicate_and_backward_times_are_repaired_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stamps: list[int | None], expected: list[float]
+) -> None:
+    path = make_clip(tmp_path / "a.mkv", frames=len(stamps), **LOSSLESS)
+    given = iter(stamps)
+    decode = VideoReader._decode
+
+    def stamped(self: VideoReader) -> Any:
+        for frame in decode(self):
+            stamp = next(given)
+            frame.pts = frame.dts = None if stamp is None else stamp * 40  # milliseconds
+            yield frame
+
+    monkeypatch.setattr(VideoReader, "_decode", stamped)
+    batches, problems = read(path)
+    assert [time * 25 for time in times(batches)] == expected
+    assert sum(problems.values()) == 1
+
+
+def test_phone_clip_of_variable_rate(data: Path) -> None:
+    path = data / "clips" / "phone_dog_vfr.mp4"
+    batches, problems = read(path)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        truth = [(frame.pts * stream.time_base, frame.to_ndarray()) for frame in container.decode(stream)]
+    assert times(batches) == [time for time, _ in truth]
+    assert len({b - a for a, b in zip(times(batches), times(batches)[1:], strict=False)}) > 1
+    frames = [y for batch in batches for y in batch.y]
+    for y, (_, planes) in zip(frames, truth, strict=True):
+        assert np.array_equal(y[0].numpy(), planes[:1080])
+    assert problems == {}
