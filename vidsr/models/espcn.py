@@ -33,12 +33,12 @@ class Espcn(LumaNetwork):
         self.scale = config.scale
         self.halo = 4
         first, second = config.channels
-        self.head = nn.Conv2d(1, first, 5, padding=2)
-        self.middle = nn.Conv2d(first, second, 3, padding=1)
-        self.tail = nn.Conv2d(second, config.scale**2, 3, padding=1)
-        carry_picture(self.head, self.middle, self.tail, gain=CARRIER_GAIN)
+        self.head = nn.Conv2d(1, first, 5)
+        self.middle = nn.Conv2d(first, second, 3)
+        self.tail = nn.Conv2d(second, config.scale**2, 3)
+        carry_picture(self.head, self.middle, self.tail, gain=CARRIER_GAIN, centre=0.5)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Upscaled luma, float32, not clipped."""
-        features = torch.tanh(self.middle(torch.tanh(self.head(x.to(self.dtype)))))
+    def interior(self, x: Tensor) -> Tensor:
+        """The upscale of ``x`` without its outermost ``halo`` pixels."""
+        features = torch.tanh(self.middle(torch.tanh(conv_float32(self.head, x)).to(self.dtype)))
         return F.pixel_shuffle(conv_float32(self.tail, features), self.scale)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,9 +60,11 @@ class Model:
     @cached_property
     def kmac_per_pixel(self) -> float:
         """Thousands of multiply-accumulates per input pixel, of the convolutions."""
-        probe = torch.zeros(1, 1, 16, 16, device=next(self.network.parameters()).device)
+        with torch.device("meta"):
+            network = store.build_network(self.metadata["architecture"], json.loads(self.metadata["config"]))
+            probe = torch.zeros(1, 1, 2160, 3840)  # large, so that the edge does not count
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
-            self.network(probe)
+            network(probe)
         return float(counter.get_total_flops() / 2 / probe.numel() / 1000)
 
     @cached_property
@@ -87,7 +90,7 @@ class Model:
     @torch.inference_mode()
     def _luma(self, y: Tensor) -> Tensor:
         device = next(self.network.parameters()).device
-        result: Tensor = self.network(y.to(device).clone(memory_format=torch.channels_last))
+        result: Tensor = self.network(y.to(device))
         return result
 
     def _grey(self, picture: Tensor) -> Tensor:

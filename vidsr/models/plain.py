@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from vidsr.models.layers import LumaNetwork, add_anchor
+from vidsr.models.layers import LumaNetwork, add_anchor, inside
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Plain(LumaNetwork):
         super().__init__()
         self.scale = config.scale
         self.halo = config.layers + 2
-        body: list[nn.Module] = [nn.Conv2d(1, config.channels, 3, padding=1), nn.ReLU(inplace=True)]
+        body: list[nn.Module] = [nn.Conv2d(1, config.channels, 3), nn.ReLU(inplace=True)]
         for _ in range(config.layers):
-            body += [nn.Conv2d(config.channels, config.channels, 3, padding=1), nn.ReLU(inplace=True)]
-        body.append(nn.Conv2d(config.channels, config.scale**2, 3, padding=1))
+            body += [nn.Conv2d(config.channels, config.channels, 3), nn.ReLU(inplace=True)]
+        body.append(nn.Conv2d(config.channels, config.scale**2, 3))
         self.body = nn.Sequential(*body)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Upscaled luma, float32, not clipped."""
-        return add_anchor(self.body(x.to(self.dtype)), x, self.scale)
+    def interior(self, x: Tensor) -> Tensor:
+        """The upscale of ``x`` without its outermost ``halo`` pixels."""
+        return add_anchor(self.body(x.to(self.dtype)), inside(x, self.halo), self.scale)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidsr.models.layers import LumaNetwork, carry_picture, conv_float32
+from vidsr.models.layers import LumaNetwork, carry_picture, conv_float32, inside
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,17 @@ class Srcnn(LumaNetwork):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.scale = config.scale
-        radius = sum(k // 2 for k in config.kernels)
-        self.halo = -(-radius // config.scale) + 2  # the bicubic kernel reaches two input pixels further
+        self.radius = sum(k // 2 for k in config.kernels)  # output pixels
+        self.halo = -(-self.radius // config.scale) + 2  # the bicubic kernel reaches two input pixels further
         (first, second), (a, b, c) = config.channels, config.kernels
-        self.head = nn.Conv2d(1, first, a, padding=a // 2)
-        self.middle = nn.Conv2d(first, second, b, padding=b // 2)
-        self.tail = nn.Conv2d(second, 1, c, padding=c // 2)
+        self.head = nn.Conv2d(1, first, a)
+        self.middle = nn.Conv2d(first, second, b)
+        self.tail = nn.Conv2d(second, 1, c)
         carry_picture(self.head, self.middle, self.tail)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Upscaled luma, float32, not clipped."""
+    def interior(self, x: Tensor) -> Tensor:
+        """The upscale of ``x`` without its outermost ``halo`` pixels."""
         up = F.interpolate(x.float(), scale_factor=self.scale, mode="bicubic", antialias=True)
-        features = torch.relu(self.middle(torch.relu(self.head(up.to(self.dtype)))))
+        up = inside(up, self.halo * self.scale - self.radius)
+        features = torch.relu(self.middle(torch.relu(conv_float32(self.head, up)).to(self.dtype)))
         return conv_float32(self.tail, features)

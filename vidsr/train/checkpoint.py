@@ -55,7 +55,8 @@ def load_checkpoint(path: Path, recipe: Recipe, state: State, device: torch.devi
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise InputError(f"{path}: not a readable checkpoint: {str(error).splitlines()[0]}") from None
     if content["recipe"] != asdict(recipe):
-        changed = [k for k, v in asdict(recipe).items() if content["recipe"].get(k) != v]
+        ours, theirs = asdict(recipe), content["recipe"]
+        changed = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
         raise OptionError(f"{path}: made with another recipe ({', '.join(changed)} differ); choose another folder")
     state.network.load_state_dict(content["network"])
     state.average.load_state_dict(content["average"])

@@ -70,11 +70,6 @@ def _turned(plane: Tensor, flip: bool, turns: int) -> Tensor:
     return torch.rot90(plane.flip(1) if flip else plane, turns)
 
 
-def inside(picture: Tensor, border: int) -> Tensor:
-    """``picture`` without ``border`` pixels on each side, which the zero padding reached."""
-    return picture[..., border : picture.shape[-2] - border, border : picture.shape[-1] - border]
-
-
 def validation_pairs(planes: Sequence[Tensor], scale: int, side: int = 192, most: int = 32) -> list[Pair]:
     """Centre crops of about ``side`` HR pixels of up to ``most`` pictures spread over the set."""
     side -= side % scale

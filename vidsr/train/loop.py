@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +17,10 @@ from torch import Tensor, nn
 
 from vidsr.errors import InputError, OptionError
 from vidsr.models import store
-from vidsr.models.layers import reparameterise
+from vidsr.models.layers import inside, reparameterise
 from vidsr.train import dataset
 from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
-from vidsr.train.data import Pair, Patches, inside, make_pair, validation_pairs
+from vidsr.train.data import Pair, Patches, make_pair, validation_pairs
 from vidsr.train.losses import LOSSES
 from vidsr.train.recipe import Recipe, read
 from vidsr.train.validation import sample_picture, validation_psnr
@@ -162,9 +163,9 @@ def advance(
     began, earlier = time.monotonic(), state.seconds
     bicubic = validation_psnr(None, validation)
     losses: list[Tensor] = []
-    network = torch.compile(state.network) if recipe.compile else state.network
+    interior = torch.compile(state.network.interior) if recipe.compile else state.network.interior
     while state.step < last:
-        losses.append(train_step(recipe, state, network, patches))
+        losses.append(train_step(recipe, state, interior, patches))
         state.seconds = earlier + time.monotonic() - began
         watch.step(state.step)
         if state.step % recipe.validate_every == 0 or state.step == last:
@@ -188,17 +189,16 @@ def validate(recipe: Recipe, state: State, pairs: list[Pair], loss: float, bicub
     return report
 
 
-def train_step(recipe: Recipe, state: State, network: Any, patches: Patches) -> Tensor:
+def train_step(recipe: Recipe, state: State, interior: Callable[[Tensor], Tensor], patches: Patches) -> Tensor:
     """One step of the optimiser; the loss, detached."""
     lr, hr = patches.batch_at(state.step)
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(recipe, state)
     dtype = DTYPES[recipe.precision]
     with torch.autocast(lr.device.type, dtype, enabled=dtype != torch.float32):
-        # clone, not contiguous: with one channel the latter keeps strides that mean NCHW, and the whole body follows
-        output = network(lr.clone(memory_format=torch.channels_last))
-    border = recipe.scale * (state.network.halo if recipe.border < 0 else recipe.border)
-    loss = weighted_loss(recipe, state.step, inside(output.float(), border), inside(hr, border))
+        output = interior(lr)
+    truth = inside(hr, recipe.scale * state.network.halo)
+    loss = weighted_loss(recipe, state.step, output.float(), truth)
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip)

@@ -29,7 +29,6 @@ class Recipe:
     steps: int = 20_000
     batch: int = 32
     patch: int = 64  # side of a training crop, LR pixels
-    border: int = -1  # LR pixels left out of the loss on each side; -1: the network's halo
     loss: dict[str, float] = field(default_factory=lambda: {"l1": 1.0})  # name -> weight
     finish: dict[str, float] = field(default_factory=dict)  # loss of the last `finish_fraction` of the steps
     finish_fraction: float = 0.1

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidsr.models.layers import LumaNetwork
-from vidsr.train.data import Pair, inside
+from vidsr.models.layers import LumaNetwork, inside
+from vidsr.train.data import Pair
 
 BORDER = 8  # HR pixels left out of the score on each side
 
@@ -20,12 +20,7 @@ BORDER = 8  # HR pixels left out of the score on each side
 def upscale(network: LumaNetwork | None, pair: Pair) -> Tensor:
     """H x W codes, rounded, that ``network`` (None: the bicubic, a = -0.5) makes of a pair's LR."""
     x = pair.lr[None, None].float() / 255
-    if network is None:
-        output = F.interpolate(x, size=pair.hr.shape, mode="bicubic", antialias=True)
-    else:
-        training = network.training
-        output = network.eval()(x.clone(memory_format=torch.channels_last))
-        network.train(training)
+    output = F.interpolate(x, size=pair.hr.shape, mode="bicubic", antialias=True) if network is None else network(x)
     return (output[0, 0] * 255).round().clamp(0, 255)
 
 
