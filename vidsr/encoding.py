@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from vidsr.errors import OptionError
@@ -39,6 +39,7 @@ class Codec:
     params: Literal["x264-params", "x265-params", "svtav1-params"] | None = None  # where its own options go
     quiet: dict[str, str] = field(default_factory=dict)  # own options that keep it from writing to the terminal
     even: bool = False  # subsampled pictures need an even number of samples
+    says_sar: bool = False  # the stream itself says the sample aspect ratio, whatever the container
 
 
 _X26X = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
@@ -51,16 +52,17 @@ def _digits(last: int) -> tuple[str, ...]:
 
 
 def _nvenc() -> Codec:
-    return Codec(Quality("cq", 19, 51), Speed("preset", "p5", _NVENC), {"rc": "vbr", **_RATELESS}, even=True)
+    return Codec(
+        Quality("cq", 19, 51), Speed("preset", "p5", _NVENC), {"rc": "vbr", **_RATELESS}, even=True, says_sar=True
+    )
 
 
-# Default qualities of other encoders were set by eye of their authors to be near libx264's 18; none is tuned here.
+_X264 = Codec(Quality("crf", 18, 51), Speed("preset", "medium", _X26X), params="x264-params", even=True, says_sar=True)
+# Default qualities of the other encoders are meant to look like libx264's 18; they were not tuned by measurement.
 CODECS: dict[str, Codec] = {
-    "libx264": Codec(Quality("crf", 18, 51), Speed("preset", "medium", _X26X), {}, "x264-params", even=True),
-    "libx265": Codec(
-        Quality("crf", 20, 51), Speed("preset", "medium", _X26X), {}, "x265-params", {"log-level": "none"}, even=True
-    ),
-    "libsvtav1": Codec(Quality("crf", 25, 63), Speed("preset", "8", _digits(13)), {}, "svtav1-params", even=True),
+    "libx264": _X264,
+    "libx265": replace(_X264, quality=Quality("crf", 20, 51), params="x265-params", quiet={"log-level": "none"}),
+    "libsvtav1": Codec(Quality("crf", 25, 63), Speed("preset", "8", _digits(13)), params="svtav1-params", even=True),
     "libvpx-vp9": Codec(Quality("crf", 24, 63), Speed("cpu-used", "3", _digits(8)), {**_RATELESS, "row-mt": "1"}),
     "libvpx": Codec(Quality("crf", 10, 63), Speed("cpu-used", "3", _digits(16)), {"b": "20M"}),
     "ffv1": Codec(fixed={"level": "3", "slicecrc": "1"}),

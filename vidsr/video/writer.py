@@ -25,7 +25,7 @@ from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.video.containers import container_format
 from vidsr.video.copier import StreamCopier
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder, nearest_format, number, pix_fmt
-from vidsr.video.planes import empty_frame, fill
+from vidsr.video.planes import empty_frame, fill, view
 from vidsr.video.probe import reason
 from vidsr.video.sidedata import fitted, hdr_options
 
@@ -99,15 +99,18 @@ class VideoWriter:
         self._encoding = encoding
         self._start = start or Fraction(0)
         self._tick = tick(info)
+        self._first: int | None = None  # ticks of the first and last frame given to the encoder
         self._last: int | None = None
+        self._decoded: int | None = None  # decoding time in ticks of the last packet from the encoder
         self._part = path.with_name(f"{path.stem}.part{path.suffix}")
         container = container_format(path)
         encoder(encoding)  # an unknown one is said before anything is opened
         os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to the terminal, and asks only this
         self._copier = None if streams_from is None else StreamCopier(streams_from, start, end)
         try:
+            self.notes += untold(info, encoding, container)
             options = {} if self._copier is None else self._copier.muxer_options(container)
-            self._output = _create(self._part, container, options)
+            self._output = _create(self._part, container, options | _clock(container, self._tick))
             self._stream = self._add_streams(container)
             self._open_encoder()
         except BaseException:
@@ -184,12 +187,18 @@ class VideoWriter:
             raise OptionError(f"--encoder-option {unknown[0]} is unknown to {self._encoding.codec}: see ffmpeg -h full")
 
     def _frame(self, y: torch.Tensor, uv: torch.Tensor | None, time: Fraction) -> VideoFrame:
-        info = replace(self.info, width=self._coded.width, height=self._coded.height)
+        coded = self._coded
+        # libswscale converts depth and chroma where the encoder asks for it, but takes grey to be full range
+        chroma = coded.chroma if uv is None else self.info.chroma
+        info = replace(self.info, width=coded.width, height=coded.height, chroma=chroma)
         frame = empty_frame(info)
         fill(frame, 0, info.depth, y.numpy())
         if uv is not None:
             fill(frame, 1, info.depth, uv[0].numpy())
             fill(frame, 2, info.depth, uv[1].numpy())
+        elif chroma != "gray":
+            for index in (1, 2):
+                view(frame, index, info.depth)[:] = 1 << (info.depth - 1)
         frame.pts = self._ticks(time)
         frame.time_base = self._tick
         for attribute, names, tag in _tags(info):
@@ -204,6 +213,7 @@ class VideoWriter:
         """The one rounding of a time: to the nearest tick, later than the frame before."""
         ticks = round((time - self._start) / self._tick)
         self._last = ticks if self._last is None else max(ticks, self._last + 1)
+        self._first = self._last if self._first is None else self._first
         return self._last
 
     def _encode(self, frame: VideoFrame | None) -> None:
@@ -214,9 +224,23 @@ class VideoWriter:
             raise OutputError(f"{self.path} cannot be written ({reason(error)}): check the disk") from None
 
     def _mux(self, packet: Packet[VideoStream]) -> None:
-        if self._copier is not None and packet.dts is not None:
+        self._put_in_order(packet)
+        if self._copier is not None:
+            assert packet.dts is not None
             self._copier.write_until(self._output, packet.dts * packet.time_base)
         self._output.mux(packet)
+
+    def _put_in_order(self, packet: Packet[VideoStream]) -> None:
+        """Gives a decoding time to a packet that has none or a wrong one: x265 does not set those of very short clips.
+
+        A right one is later than the one before, not later than the picture is shown, and no further ahead of the
+        first picture than the last one is behind it.
+        """
+        assert packet.pts is not None and self._first is not None and self._last is not None
+        earliest = 2 * self._first - self._last if self._decoded is None else self._decoded + 1
+        if packet.dts is None or not earliest <= packet.dts <= packet.pts:
+            packet.dts = min(earliest, packet.pts)
+        self._decoded = packet.dts
 
     def _finish(self) -> None:
         self._encode(None)
@@ -254,6 +278,25 @@ def _create(part: Path, container: str, options: dict[str, str]) -> OutputContai
     except OSError as error:
         raise OutputError(f"{part.parent} cannot be written to ({error.strerror}): choose another --output") from None
     return av.open(f"file:{part}", "w", format=container, container_options=options)
+
+
+def _clock(container: str, tick: Fraction) -> dict[str, str]:
+    """The option that lets MP4 say when streams begin as finely as the frames; otherwise it is in milliseconds."""
+    parts = lcm(1000, tick.denominator)
+    return {"movie_timescale": str(parts)} if container in ("mp4", "mov") and parts < MOST_TICKS else {}
+
+
+def untold(info: VideoInfo, encoding: Encoding, container: str) -> list[str]:
+    """What neither the encoder nor the container can say of the picture, in words."""
+    words = []
+    codec = encoding.codec
+    if container in ("matroska", "webm") and info.sar != 1 and not encoding.table_entry.says_sar:
+        words.append(f"the sample aspect ratio {info.sar} of {codec} cannot be written there: end the name in .mp4")
+    if container == "mov" and info.color.range == "full" and codec == "prores_ks":
+        words.append("full range of prores_ks cannot be written there: end the name in .mkv")
+    if info.hdr is not None and encoding.table_entry.params is None:
+        words.append(f"HDR10 metadata cannot be written by {codec}: choose libx265, libx264 or libsvtav1")
+    return words
 
 
 def _coded_pix_fmt(info: VideoInfo, encoding: Encoding) -> str:
