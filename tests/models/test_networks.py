@@ -65,7 +65,7 @@ def test_half_precision_stays_within_two_code_values(name: str, scale: int, dtyp
 @pytest.mark.parametrize("keep", [False, True])
 def test_collapsed_kernel_equals_the_branches(channels: tuple[int, int], keep: bool) -> None:
     torch.manual_seed(1)
-    plain = nn.Conv2d(*channels, 3, padding=1)
+    plain = nn.Conv2d(*channels, 3)
     block = RepConv(plain, keep)
     x = torch.randn(2, channels[0], 9, 7)
     torch.testing.assert_close(block(x), block.branches(x), atol=1e-4, rtol=0)

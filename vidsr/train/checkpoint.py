@@ -48,15 +48,18 @@ def save_checkpoint(path: Path, recipe: Recipe, state: State) -> None:
 PROGRESS = ("step", "seconds", "plateau_factor", "best_psnr", "stale", "metrics")
 
 
+CADENCE = ("validate_every", "samples_every", "checkpoint_every")  # may change between sessions
+
+
 def load_checkpoint(path: Path, recipe: Recipe, state: State, device: torch.device) -> None:
     """Continue from ``path``, in place; the recipe must be the one the checkpoint was made with."""
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise InputError(f"{path}: not a readable checkpoint: {str(error).splitlines()[0]}") from None
-    if content["recipe"] != asdict(recipe):
-        ours, theirs = asdict(recipe), content["recipe"]
-        changed = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
+    ours, theirs = asdict(recipe), content["recipe"]
+    changed = sorted(k for k in ours.keys() | theirs.keys() if k not in CADENCE and ours.get(k) != theirs.get(k))
+    if changed:
         raise OptionError(f"{path}: made with another recipe ({', '.join(changed)} differ); choose another folder")
     state.network.load_state_dict(content["network"])
     state.average.load_state_dict(content["average"])

@@ -70,12 +70,13 @@ def _turned(plane: Tensor, flip: bool, turns: int) -> Tensor:
     return torch.rot90(plane.flip(1) if flip else plane, turns)
 
 
-def validation_pairs(planes: Sequence[Tensor], scale: int, side: int = 192, most: int = 32) -> list[Pair]:
-    """Centre crops of about ``side`` HR pixels of up to ``most`` pictures spread over the set."""
-    side -= side % scale
-    chosen = [planes[i] for i in np.linspace(0, len(planes) - 1, min(most, len(planes))).astype(int)]
+def centre_crops(pairs: Sequence[Pair], scale: int, side: int = 192, most: int = 32) -> list[Pair]:
+    """Centre crops of about ``side`` HR pixels of up to ``most`` pairs spread over the set."""
+    side //= scale
     crops = []
-    for plane in chosen:
-        top, left = (max(0, (n - side) // 2) for n in plane.shape)
-        crops.append(make_pair(plane[top : top + side, left : left + side], scale))
+    for index in np.linspace(0, len(pairs) - 1, min(most, len(pairs))).astype(int):
+        lr, hr = pairs[index].lr, pairs[index].hr
+        top, left = (max(0, (n - side) // 2) for n in lr.shape)
+        large = hr[top * scale : (top + side) * scale, left * scale : (left + side) * scale]
+        crops.append(Pair(lr[top : top + side, left : left + side], large))
     return crops

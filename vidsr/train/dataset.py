@@ -11,6 +11,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vidsr.errors import InputError, OptionError
+from vidsr.train.data import Pair, make_pair
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 CLIPS = {".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".avi", ".m4v", ".ts"}
@@ -56,30 +58,26 @@ def reduce_picture(rgb: Tensor, factor: int) -> Tensor:
 
 def luma_planes(path: Path, reduce: int, every: int) -> Iterator[Tensor]:
     """The luma of an image, or of every ``every``-th frame of a clip, reduced by ``reduce``; H x W uint8."""
-    for rgb in _pictures(path, every):
-        yield rgb_to_luma(reduce_picture(torch.from_numpy(rgb), reduce)).round().to(torch.uint8)
-
-
-def _pictures(path: Path, every: int) -> Iterator[np.ndarray]:
+    if path.suffix.lower() in CLIPS:
+        for y in islice(clip_luma(path), 0, None, every):
+            yield reduce_picture(y[:, :, None], reduce)[:, :, 0].round().to(torch.uint8)
+        return
     import cv2  # lazily: training itself needs no codec
 
-    if path.suffix.lower() in IMAGES:
-        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if bgr is not None:
-            yield np.ascontiguousarray(bgr[:, :, ::-1])
-        return
-    capture = cv2.VideoCapture(str(path))
-    try:
-        index = 0
-        while True:
-            ok, bgr = capture.read()
-            if not ok:
-                return
-            if index % every == 0:
-                yield np.ascontiguousarray(bgr[:, :, ::-1])
-            index += 1
-    finally:
-        capture.release()
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is not None:
+        rgb = torch.from_numpy(np.ascontiguousarray(bgr[:, :, ::-1]))
+        yield rgb_to_luma(reduce_picture(rgb, reduce)).round().to(torch.uint8)
+
+
+def clip_luma(path: Path) -> Iterator[Tensor]:
+    """The luma plane of each frame of a clip, as stored, H x W in 8 bits."""
+    from vidsr.video import VideoReader
+
+    with VideoReader(path) as reader:
+        shift = reader.info.depth - 8
+        for batch in reader.batches(1):
+            yield (batch.y[0, 0].to(torch.int32) >> shift).to(torch.uint8)
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
@@ -139,12 +137,50 @@ def build(
 
 
 def read_shard(path: Path, split: str) -> list[Tensor]:
-    """The luma planes (H x W uint8, views of the memory-mapped file) of one split of a shard."""
+    """The luma planes (H x W uint8, views of the memory-mapped file) of one split of a shard.
+
+    Raises:
+        InputError: the file is absent or no shard.
+    """
+    tensors, _ = _open(path)
+    rows = _rows(tensors["table"], split)
+    return [tensors["pixels"][offset : offset + h * w].view(h, w) for offset, h, w in rows]
+
+
+def read_pairs(path: Path, split: str, scale: int) -> list[Pair]:
+    """LR and HR pictures of one split: those the shard holds, or LR made by the antialiased bicubic.
+
+    Raises:
+        InputError: the file is absent or no shard, or its pairs are of another scale.
+    """
+    tensors, note = _open(path)
+    planes = read_shard(path, split)
+    if "lr_pixels" not in tensors:
+        return [make_pair(plane, scale) for plane in planes]
+    if note.get("scale") != str(scale):
+        raise InputError(f"{path}: holds pairs for x{note.get('scale')}, x{scale} is needed")
+    small = tensors["lr_pixels"]
+    rows = _rows(tensors["table"], split)
+    area = scale * scale
+    return [
+        Pair(small[offset // area : (offset + h * w) // area].view(h // scale, w // scale), plane)
+        for (offset, h, w), plane in zip(rows, planes, strict=True)
+    ]
+
+
+def _open(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    if not path.exists():
+        raise InputError(f"{path}: no such shard; make it with `vidsr dataset PATHS... -o {path}`")
     try:
         with safe_open(path, framework="pt") as shard:
-            pixels, table = shard.get_tensor("pixels"), shard.get_tensor("table")
+            tensors = {key: shard.get_tensor(key) for key in shard.keys()}  # noqa: SIM118
+            note = shard.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: not a shard made by `vidsr dataset`: {error}") from None
-    wanted = SPLITS.index(split)
-    rows = table[table[:, 3] == wanted].tolist()
-    return [pixels[offset : offset + h * w].view(h, w) for offset, h, w, _ in rows]
+    if not {"pixels", "table"} <= tensors.keys():
+        raise InputError(f"{path}: not a shard made by `vidsr dataset`")
+    return tensors, note
+
+
+def _rows(table: Tensor, split: str) -> list[tuple[int, int, int]]:
+    return [(offset, h, w) for offset, h, w, which in table.tolist() if which == SPLITS.index(split)]

@@ -15,12 +15,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from vidsr.errors import InputError, OptionError
+from vidsr.errors import OptionError
 from vidsr.models import store
 from vidsr.models.layers import inside, reparameterise
 from vidsr.train import dataset
 from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
-from vidsr.train.data import Pair, Patches, make_pair, validation_pairs
+from vidsr.train.data import Pair, Patches, centre_crops
 from vidsr.train.losses import LOSSES
 from vidsr.train.recipe import Recipe, read
 from vidsr.train.validation import sample_picture, validation_psnr
@@ -139,14 +139,12 @@ def load_pairs(recipe: Recipe, device: torch.device) -> tuple[list[Pair], list[P
     if not recipe.data:
         raise OptionError(f"recipe {recipe.name}: data = [] names no shard; make one with `vidsr dataset`")
     train: list[Pair] = []
-    validation: list[Tensor] = []
+    validation: list[Pair] = []
     for name in recipe.data:
-        path = Path(name)
-        if not path.exists():
-            raise InputError(f"{path}: no such shard; make it with `vidsr dataset PATHS... -o {path}`")
-        train += [make_pair(p.to(device), recipe.scale) for p in dataset.read_shard(path, "train")]
-        validation += [p.to(device) for p in dataset.read_shard(path, "validation")]
-    return train, validation_pairs(validation, recipe.scale)
+        train += dataset.read_pairs(Path(name), "train", recipe.scale)
+        validation += dataset.read_pairs(Path(name), "validation", recipe.scale)
+    on_device = [Pair(p.lr.to(device), p.hr.to(device)) for p in train]
+    return on_device, [Pair(p.lr.to(device), p.hr.to(device)) for p in centre_crops(validation, recipe.scale)]
 
 
 def advance(

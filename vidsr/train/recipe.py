@@ -43,9 +43,9 @@ class Recipe:
     precision: Precision = "bf16"
     compile: bool = False
     seed: int = 0
-    validate_every: int = 1000
+    validate_every: int = 500
     samples_every: int = 0  # steps between sample pictures; 0: none
-    checkpoint_every: int = 1000
+    checkpoint_every: int = 250
 
     def __post_init__(self) -> None:
         unknown = [n for n in (*self.loss, *self.finish) if n not in LOSSES]

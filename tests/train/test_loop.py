@@ -1,0 +1,208 @@
+"""Training runs end to end, on pictures made here: the loss falls, a resumed run equals an uninterrupted one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from vidsr.errors import InputError, OptionError
+from vidsr.models import from_file
+from vidsr.train import dataset, loop, watch
+from vidsr.train.checkpoint import load_checkpoint
+from vidsr.train.loop import Report, Sample, Unwatched
+from vidsr.train.recipe import parse, read
+
+TINY = """
+name = "tiny"
+architecture = "plain"
+scale = 2
+config = {{ channels = 8, layers = 1 }}
+data = ["{shard}"]
+steps = 60
+batch = 4
+patch = 16
+rate = 4e-3
+warm_up = 5
+validate_every = 15
+checkpoint_every = 10
+precision = "fp32"
+{more}
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """These networks are too small for two threads, which would spend their time waiting for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten pictures of smooth noise with edges."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for index in range(10):
+        coarse = rng.integers(0, 256, (14, 16, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / f"{index}.png"), cv2.resize(coarse, (128, 112), interpolation=cv2.INTER_NEAREST))
+    path = folder / "set.safetensors"
+    summary = dataset.build([folder], path)
+    assert summary.pictures == {"train": 8, "validation": 1, "test": 1}
+    return path
+
+
+def write_recipe(folder: Path, shard: Path, more: str = "") -> Path:
+    path = folder / "tiny-x2.toml"
+    path.write_text(TINY.format(shard=shard, more=more))
+    return path
+
+
+class Notes(Unwatched):
+    """Remembers what it is told; raises at a step to play the user who interrupts."""
+
+    def __init__(self, interrupt_at: int = -1) -> None:
+        self.reports: list[Report] = []
+        self.samples: list[Sample] = []
+        self.interrupt_at = interrupt_at
+
+    def step(self, step: int) -> None:
+        if step == self.interrupt_at:
+            raise KeyboardInterrupt
+
+    def report(self, report: Report, metrics: list[dict[str, float]]) -> None:
+        self.reports.append(report)
+        assert metrics[-1]["step"] == report.step
+
+    def sample(self, sample: Sample) -> None:
+        self.samples.append(sample)
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return from_file(path).network.state_dict()
+
+
+def assert_equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    for key in a:
+        assert torch.equal(a[key], b[key]), key
+
+
+def test_the_loss_falls_and_the_network_comes_to_beat_bicubic(tmp_path: Path, shard: Path) -> None:
+    notes = Notes()
+    loop.run(write_recipe(tmp_path, shard, "seed = 1"), tmp_path / "run", watch=notes)
+    assert [r.step for r in notes.reports] == [15, 30, 45, 60]
+    assert notes.reports[-1].loss < 0.9 * notes.reports[0].loss
+    assert notes.reports[-1].psnr > notes.reports[-1].bicubic
+
+
+@pytest.mark.parametrize("stop_at", [10, 37])
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, shard: Path, stop_at: int) -> None:
+    recipe = write_recipe(tmp_path, shard)
+    whole = loop.run(recipe, tmp_path / "whole")
+    loop.run(recipe, tmp_path / "parts", steps=stop_at)
+    parts = loop.run(recipe, tmp_path / "parts", resume=True)
+    assert_equal(weights(parts), weights(whole))
+
+
+def test_ctrl_c_saves_and_what_it_saved_continues_as_if_nothing_happened(tmp_path: Path, shard: Path) -> None:
+    recipe = write_recipe(tmp_path, shard)
+    whole = loop.run(recipe, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        loop.run(recipe, tmp_path / "cut", watch=Notes(interrupt_at=23))
+    assert_equal(weights(loop.run(recipe, tmp_path / "cut", resume=True)), weights(whole))
+
+
+def test_a_kill_between_checkpoints_goes_back_to_the_last_one(tmp_path: Path, shard: Path) -> None:
+    recipe = write_recipe(tmp_path, shard)
+    whole = loop.run(recipe, tmp_path / "whole")
+    loop.run(recipe, tmp_path / "killed", steps=20)
+    (tmp_path / "killed" / "checkpoint.pt.part").write_bytes(b"half a checkpoint")
+    assert_equal(weights(loop.run(recipe, tmp_path / "killed", resume=True)), weights(whole))
+
+
+def test_a_finished_run_is_not_overwritten_by_accident(tmp_path: Path, shard: Path) -> None:
+    recipe = write_recipe(tmp_path, shard)
+    loop.run(recipe, tmp_path / "run", steps=3)
+    with pytest.raises(OptionError, match="--resume"):
+        loop.run(recipe, tmp_path / "run")
+    recipe.write_text(recipe.read_text() + "ema = 0.9\n")
+    with pytest.raises(OptionError, match="ema differ"):
+        loop.run(recipe, tmp_path / "run", resume=True)
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(InputError, match="not a readable checkpoint"):
+        loop.run(recipe, tmp_path / "run", resume=True)
+
+
+def test_a_budget_of_minutes_stops_early_and_still_writes_weights(tmp_path: Path, shard: Path) -> None:
+    path = loop.run(write_recipe(tmp_path, shard), tmp_path / "run", minutes=0)
+    assert from_file(path).metadata["steps"] == "1 of 60"
+
+
+def test_absent_data_is_named(tmp_path: Path, shard: Path) -> None:
+    recipe = write_recipe(tmp_path, tmp_path / "absent.safetensors")
+    with pytest.raises(InputError, match="vidsr dataset"):
+        loop.run(recipe, tmp_path / "run")
+    with pytest.raises(InputError, match="not a shard"):
+        loop.run(write_recipe(tmp_path, recipe), tmp_path / "other")
+
+
+def test_warm_start_from_another_scale_takes_what_fits(tmp_path: Path, shard: Path) -> None:
+    source = loop.run(write_recipe(tmp_path, shard), tmp_path / "x2", steps=20)
+    table = read(write_recipe(tmp_path, shard)).__dict__ | {"scale": 3, "warm_start": str(source), "data": [str(shard)]}
+    table["betas"] = [0.9, 0.99]
+    network = loop.start(parse(table, "warm"), torch.device("cpu")).network
+    x = torch.rand(1, 1, 12, 12)
+    head = from_file(source).network.body[0]
+    torch.testing.assert_close(network.body[0](x), head(x), atol=1e-5, rtol=0)
+    with pytest.raises(OptionError, match="nothing in it fits"):
+        loop.warm_start(torch.nn.Linear(2, 2), source)
+
+
+def test_the_plateau_schedule_halves_the_rate_and_cosine_ends_at_the_final_rate(tmp_path: Path, shard: Path) -> None:
+    recipe = parse(
+        {"name": "a", "architecture": "plain", "scale": 2, "schedule": "plateau", "patience": 1, "warm_up": 1}, "test"
+    )
+    state = loop.start(recipe, torch.device("cpu"))
+    for psnr in (30.0, 29.0, 29.5):
+        loop.note_progress(recipe, state, psnr)
+    assert loop.learning_rate(recipe, state) == pytest.approx(recipe.rate / 2)
+    cosine = parse({"name": "a", "architecture": "plain", "scale": 2, "steps": 100, "warm_up": 10}, "test")
+    state.step = 0
+    assert loop.learning_rate(cosine, state) == pytest.approx(cosine.rate / 10)
+    state.step = 100
+    assert loop.learning_rate(cosine, state) == pytest.approx(cosine.final_rate)
+
+
+def test_a_watched_run_leaves_metrics_curves_and_samples(tmp_path: Path, shard: Path) -> None:
+    pytest.importorskip("matplotlib")
+    recipe = write_recipe(tmp_path, shard, "samples_every = 30")
+    console = Console(file=(tmp_path / "console.txt").open("w"), width=200)
+    watch.train(recipe, tmp_path / "run", steps=30, console=console)
+    watch.train(recipe, tmp_path / "run", resume=True, console=console)
+    console.file.close()
+    lines = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
+    assert lines[0] == "step,loss,psnr,bicubic,rate,seconds"
+    assert [line.split(",")[0] for line in lines[1:]] == ["15", "30", "45", "60"]
+    assert cv2.imread(str(tmp_path / "run" / "curves.png")) is not None
+    sample = cv2.imread(str(tmp_path / "run" / "samples" / "0000030.png"))
+    assert sample.shape[1] == 3 * 128
+    assert "step 60/60" in (tmp_path / "console.txt").read_text()
+
+
+def test_exported_weights_carry_what_made_them(tmp_path: Path, shard: Path) -> None:
+    recipe = write_recipe(tmp_path, shard)
+    path = loop.run(recipe, tmp_path / "run")
+    model = from_file(path)
+    assert path.name == "tiny-clean-x2.safetensors"
+    assert model.metadata["recipe"] == recipe.read_text()
+    assert model.metadata["steps"] == "60 of 60"
+    state = loop.start(read(recipe), torch.device("cpu"))
+    load_checkpoint(tmp_path / "run" / "checkpoint.pt", read(recipe), state, torch.device("cpu"))
+    x = torch.rand(1, 1, 20, 20)
+    torch.testing.assert_close(model(x), state.average(x), atol=1e-4, rtol=0)

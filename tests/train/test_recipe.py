@@ -1,0 +1,59 @@
+"""Recipes: what is accepted, and what an error says."""
+
+from pathlib import Path
+
+import pytest
+
+import vidsr.train
+from vidsr.errors import InputError, OptionError
+from vidsr.models import build_network
+from vidsr.train.recipe import parse, read
+
+SHIPPED = sorted((Path(vidsr.train.__file__).parent / "recipes").glob("*.toml"))
+MINIMAL = {"name": "fast", "architecture": "plain", "scale": 2}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+def test_shipped_recipes_are_valid_and_named_after_what_they_make(path: Path) -> None:
+    recipe = read(path)
+    build_network(recipe.architecture, {"scale": recipe.scale, **recipe.config})
+    domain = "" if recipe.domain == "clean" else f"-{recipe.domain}"
+    assert path.stem == f"{recipe.name}{domain}-x{recipe.scale}"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stepz": 3}, r"unknown key 'stepz'.*steps"),
+        ({"steps": "many"}, r"steps = 'many' is not of type int"),
+        ({"steps": True}, r"steps = True is not of type int"),
+        ({"steps": 0}, r"steps = 0 must be at least 1"),
+        ({"loss": {"psnr": 1.0}}, r"unknown loss 'psnr'; known: l1"),
+        ({"schedule": "steep"}, r"'steep'; one of cosine"),
+        ({"precision": "int8"}, r"'int8'; one of bf16"),
+        ({"data": "a.safetensors"}, r"data = 'a.safetensors' is not of type tuple"),
+    ],
+)
+def test_a_wrong_setting_is_named(change: dict[str, object], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        parse({**MINIMAL, **change}, "test.toml")
+
+
+def test_a_missing_setting_is_named() -> None:
+    with pytest.raises(OptionError, match="'scale' is missing"):
+        parse({"name": "a", "architecture": "plain"}, "test.toml")
+
+
+def test_files_that_are_no_recipe_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read(tmp_path / "absent.toml")
+    for content in (b"steps = = 3", b"\xff\xfe"):
+        (tmp_path / "bad.toml").write_bytes(content)
+        with pytest.raises(OptionError, match="not a TOML recipe"):
+            read(tmp_path / "bad.toml")
+
+
+def test_lists_and_tables_arrive_typed() -> None:
+    recipe = parse({**MINIMAL, "betas": [0.9, 0.999], "config": {"channels": 8}, "finish": {"l2": 1}}, "test.toml")
+    assert recipe.betas == (0.9, 0.999)
+    assert recipe.config == {"channels": 8}

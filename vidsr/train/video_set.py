@@ -1,0 +1,69 @@
+"""A shard of (HR, LR) pairs that went through real video encoders: the data of the `video` domain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from vidsr.train.data import Pair
+from vidsr.train.dataset import CLIPS, Summary, clip_luma, find_files, read_shard, reduce_picture
+from vidsr.train.video_pairs import video_pairs
+
+FRAMES = 24  # kept of each clip, from its middle part: memory
+SKIPPED = 12  # frames before them
+SPARE = 25  # one pair in this many goes to validation
+
+
+def build(
+    photos: Sequence[Path],
+    clips: Sequence[Path],
+    out: Path,
+    scale: int,
+    count: int = 2400,
+    size: int = 80,
+    seed: int = 0,
+) -> Summary:
+    """Write ``count`` pairs, LR ``size`` pixels wide, as the shard ``out``.
+
+    ``photos``: shards made by `vidsr dataset`, of which the training split is taken. ``clips``: files or folders; clips
+    are reduced by 2 first, which removes what their own encoder left.
+    """
+    sources = [plane.numpy() for shard in photos for plane in read_shard(shard, "train")]
+    files = [f for f in find_files(clips) if f.suffix.lower() in CLIPS]
+    sources += [read_clip(file) for file in files]
+    pairs = [
+        Pair(torch.from_numpy(p.lr), torch.from_numpy(p.hr))
+        for p in video_pairs(sources, count, scale, seed, size=size)
+    ]
+    write(pairs, out, scale)
+    spare = len(pairs[::SPARE])
+    counts = {"train": len(pairs) - spare, "validation": spare, "test": 0}
+    return Summary(counts, sum(p.hr.numel() for p in pairs) / 1e6, ())
+
+
+def read_clip(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """T x H x W luma of ``FRAMES`` frames, reduced by 2."""
+    frames = islice(clip_luma(path), SKIPPED, SKIPPED + FRAMES)
+    small = [reduce_picture(y[:, :, None], 2)[:, :, 0].round().to(torch.uint8) for y in frames]
+    return torch.stack(small).numpy() if small else np.zeros((0, 0, 0), np.uint8)
+
+
+def write(pairs: Sequence[Pair], out: Path, scale: int) -> None:
+    """Write pairs as a shard."""
+    table, offset = [], 0
+    for index, pair in enumerate(pairs):
+        height, width = pair.hr.shape
+        table.append((offset, height, width, int(index % SPARE == 0)))
+        offset += height * width
+    tensors = {
+        "pixels": torch.cat([p.hr.reshape(-1) for p in pairs]),
+        "lr_pixels": torch.cat([p.lr.reshape(-1) for p in pairs]),
+        "table": torch.tensor(table),
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, out, {"scale": str(scale)})
