@@ -12,9 +12,8 @@ import pytest
 import vidsr
 
 PACKAGE = Path(vidsr.__file__).parent
-# Preparation of data decodes clips and resamples; everything else of vidsr.train runs where only torch is installed.
-PREPARATION = {"vidsr.train.degrade", "vidsr.train.degrade_clip", "vidsr.train.video_pairs"}
-
+# What reads, decodes or resamples pictures; everything else of vidsr.train runs where little but torch is installed.
+READERS = {f"vidsr.train.{name}" for name in ("degrade", "degrade_clip", "evaluate", "video_pairs", "video_set")}
 IMPORTED_AS = {"cv2": "opencv-python-headless"}  # import name -> distribution
 
 
@@ -66,7 +65,7 @@ def test_every_import_is_declared() -> None:
 
 
 def test_networks_and_training_import_without_av_cv2_numba() -> None:
-    modules = [name for name in modules_of("models", "train") if name not in PREPARATION]
+    modules = [name for name in modules_of("models", "train") if name not in READERS]
     blocked = "import sys; sys.modules.update(dict.fromkeys(('av', 'cv2', 'numba')))"
     done = run(f"{blocked}\nimport importlib\nfor name in {modules}: importlib.import_module(name)")
     assert done.returncode == 0, done.stderr
