@@ -1,0 +1,148 @@
+"""Shards and patches."""
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vidsr.errors import InputError, OptionError
+from vidsr.train import dataset, video_set
+from vidsr.train.data import Pair, Patches, centre_crops, make_pair
+from vidsr.train.losses import LOSSES, charbonnier, fft
+from vidsr.train.protocol import luma
+
+
+def write_picture(path: Path, height: int = 100, width: int = 120, seed: int = 0) -> np.ndarray:
+    rgb = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), rgb[:, :, ::-1])
+    return rgb
+
+
+def test_a_shard_gives_back_the_luma_of_each_picture(tmp_path: Path) -> None:
+    first = write_picture(tmp_path / "in" / "a.png", 100, 120, 1)
+    second = write_picture(tmp_path / "in" / "deep" / "b.png", 130, 97, 2)
+    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"no picture either")
+    write_picture(tmp_path / "in" / "tiny.png", 20, 200)
+    shard = tmp_path / "out" / "set.safetensors"
+    summary = dataset.build([tmp_path / "in"], shard, split=(100, 0, 0))
+    assert sorted(Path(s).name for s in summary.skipped) == ["broken.jpg", "notes.txt", "tiny.png"]
+    planes = dataset.read_shard(shard, "train")
+    assert summary.pictures == {"train": 2, "validation": 0, "test": 0}
+    for plane, rgb in zip(planes, (first, second), strict=True):
+        assert np.abs(plane.numpy() - luma(rgb)).max() <= 0.5 + 1e-3
+
+
+def test_the_split_is_by_file_seeded_and_80_10_10(tmp_path: Path) -> None:
+    files = [tmp_path / f"{i}.png" for i in range(100)]
+    splits = dataset.split_files(files, (80, 10, 10), seed=3)
+    counts = [list(splits.values()).count(name) for name in dataset.SPLITS]
+    assert counts == [80, 10, 10]
+    assert splits == dataset.split_files(files[::-1], (80, 10, 10), seed=3)
+    assert splits != dataset.split_files(files, (80, 10, 10), seed=4)
+    with pytest.raises(OptionError, match="sum to 100"):
+        dataset.split_files(files, (80, 10, 20), seed=0)
+
+
+def test_an_empty_or_absent_source_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        dataset.build([tmp_path / "absent"], tmp_path / "x")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no picture"):
+        dataset.build([tmp_path / "empty"], tmp_path / "x")
+
+
+def test_frames_of_a_clip_enter_a_shard(samples: Path, tmp_path: Path) -> None:
+    clips = sorted(p for p in samples.iterdir() if p.suffix in dataset.CLIPS)
+    summary = dataset.build([clips[0]], tmp_path / "set.safetensors", split=(100, 0, 0), every=20)
+    first = next(dataset.clip_luma(clips[0]))
+    planes = dataset.read_shard(tmp_path / "set.safetensors", "train")
+    assert len(planes) == summary.pictures["train"] > 0
+    assert tuple(planes[0].shape) == tuple(first.shape)
+    assert torch.equal(planes[0], first)
+
+
+def test_reduction_by_two_removes_what_is_too_fine(tmp_path: Path) -> None:
+    checker = torch.zeros(32, 32, 3)
+    checker[::2, ::2] = checker[1::2, 1::2] = 200.0
+    small = dataset.reduce_picture(checker, 2)
+    assert tuple(small.shape) == (16, 16, 3)
+    assert (small[4:-4, 4:-4] - 100).abs().max() < 12
+
+
+def test_pairs_of_a_shard_keep_their_own_lr(tmp_path: Path) -> None:
+    rng = torch.Generator().manual_seed(0)
+    pairs = [
+        Pair(
+            torch.randint(0, 256, (20, 20), generator=rng, dtype=torch.uint8),
+            torch.randint(0, 256, (80, 80), generator=rng, dtype=torch.uint8),
+        )
+        for _ in range(video_set.SPARE + 2)
+    ]
+    video_set.write(pairs, tmp_path / "video.safetensors", scale=4)
+    train = dataset.read_pairs(tmp_path / "video.safetensors", "train", 4)
+    spare = dataset.read_pairs(tmp_path / "video.safetensors", "validation", 4)
+    expected = [p for i, p in enumerate(pairs) if i % video_set.SPARE]
+    assert len(train) == len(expected) and len(spare) == 2
+    for pair, truth in zip(train, expected, strict=True):
+        assert torch.equal(pair.lr, truth.lr) and torch.equal(pair.hr, truth.hr)
+    with pytest.raises(InputError, match="pairs for x4, x2 is needed"):
+        dataset.read_pairs(tmp_path / "video.safetensors", "train", 2)
+
+
+def coordinates(scale: int, side: int = 40) -> Pair:
+    """HR whose code is the HR row, LR whose code is the first of the HR rows it covers."""
+    hr = torch.arange(side * scale)[:, None].expand(-1, side * scale).to(torch.uint8)
+    return Pair(hr[::scale, ::scale].clone(), hr)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_lr_and_hr_patches_show_the_same_place_turned_the_same_way(scale: int) -> None:
+    lr, hr = Patches([coordinates(scale)], scale, batch=24, patch=10, seed=5).batch_at(7)
+    assert lr.shape == (24, 1, 10, 10) and hr.shape == (24, 1, 10 * scale, 10 * scale)
+    codes_lr, codes_hr = lr * 255, hr * 255
+    blocks = codes_hr.view(24, 10, scale, 10, scale).mean((2, 4))
+    middle = (scale - 1) / 2
+    torch.testing.assert_close(blocks, codes_lr[:, 0] + middle, atol=1e-3, rtol=0)
+
+
+def test_patches_depend_on_seed_and_step_alone() -> None:
+    pictures = [make_pair(torch.randint(0, 256, (60, 64), dtype=torch.uint8), 2) for _ in range(3)]
+    one, other = Patches(pictures, 2, 4, 16, seed=1), Patches(pictures, 2, 4, 16, seed=1)
+    one.batch_at(0)
+    assert all(torch.equal(a, b) for a, b in zip(one.batch_at(9), other.batch_at(9), strict=True))
+    assert not torch.equal(one.batch_at(9)[0], one.batch_at(10)[0])
+    with pytest.raises(ValueError, match="no picture holds"):
+        Patches(pictures, 2, 4, 31, seed=1)
+
+
+def test_larger_pictures_are_drawn_in_proportion_to_the_root_of_their_area() -> None:
+    pairs = [make_pair(torch.full((s, s), s, dtype=torch.uint8), 2) for s in (40, 120)]
+    patches = Patches(pairs, 2, batch=4000, patch=16, seed=0)
+    lr, _ = patches.batch_at(0)
+    share = (lr[:, 0, 0, 0] * 255 > 80).float().mean().item()
+    assert abs(share - 0.75) < 0.03
+
+
+def test_centre_crops_keep_lr_and_hr_together() -> None:
+    (crop,) = centre_crops([coordinates(3, side=80)], 3, side=60)
+    assert tuple(crop.lr.shape) == (20, 20) and tuple(crop.hr.shape) == (60, 60)
+    assert crop.lr[0, 0] == crop.hr[0, 0] == 90
+
+
+def test_losses_have_their_published_values() -> None:
+    a, b = torch.zeros(2, 1, 8, 8), torch.full((2, 1, 8, 8), 0.3)
+    assert LOSSES["l1"](b, a).item() == pytest.approx(0.3)
+    assert LOSSES["l2"](b, a).item() == pytest.approx(0.09)
+    assert charbonnier(b, a).item() == pytest.approx(math.sqrt(0.09 + 1e-6))
+    assert charbonnier(a, a).item() == pytest.approx(1e-3)
+    # a constant error of 0.3 is one coefficient of 0.3 * 8, among 8 x 5 complex ones
+    assert fft(b, a).item() == pytest.approx(0.3 * 8 / (8 * 5 * 2), rel=1e-5)
+    for loss in LOSSES.values():
+        x = torch.rand(1, 1, 8, 8, requires_grad=True)
+        loss(x, torch.rand(1, 1, 8, 8)).backward()
+        assert x.grad is not None and torch.isfinite(x.grad).all()
