@@ -1,0 +1,97 @@
+"""Motion between two luma pictures, both ways."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+Luma = NDArray[np.uint8]
+Flow = NDArray[Any]  # float32, h x w x 2, pixels (x, y): where a pixel of the first picture is in the second
+
+REDUCTION = 4  # the search runs on a picture this much smaller
+BLOCK, STRIDE, REACH = 6, 3, 12  # of the search, in its reduced pixels
+UNEXPLAINED = 8.0  # mean mismatch, in code values, above which a block is searched
+BETTER = 0.6  # a found block must leave less than this share of the mismatch
+DISTANCE_COST = 4.0  # code values of mismatch that a reduced pixel of displacement must save
+
+
+def find_flow(a: Luma, b: Luma) -> Flow:
+    """Where the pixels of ``a`` are in ``b``.
+
+    A first, coarse flow; then, where it explains the picture badly (small things that move far), a search; then a
+    finer flow that keeps of both what fits best.
+    """
+    coarse = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST).calc(a, b, np.empty(0, np.float32))
+    fine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    # measured on real clips: a stride of 4 and no variational step lose 0.02 dB and save half of the time
+    fine.setPatchStride(4)
+    fine.setVariationalRefinementIterations(0)
+    return fine.calc(a, b, with_distant_matches(a, b, coarse))
+
+
+def with_distant_matches(a: Luma, b: Luma, flow: Flow) -> Flow:
+    """``flow``, with blocks that it explains badly replaced by the match that a full search found for them."""
+    h, w = a.shape
+    size = (max(BLOCK, w // REDUCTION), max(BLOCK, h // REDUCTION))
+    scale = np.array([w / size[0], h / size[1]], np.float32)
+    small_a, small_b = (cv2.resize(p, size, interpolation=cv2.INTER_AREA).astype(np.float32) for p in (a, b))
+    small_flow = cv2.resize(flow, size, interpolation=cv2.INTER_AREA) / scale
+    found, moves = _search(small_a, small_b, small_flow)
+    result = flow.copy()
+    for top, left in np.argwhere(found):
+        # a block speaks for the pixels nearer to its middle than to that of its neighbours
+        y, x = ((n * STRIDE + (BLOCK - STRIDE) / 2) * scale[axis] for n, axis in ((top, 1), (left, 0)))
+        rows, columns = (slice(round(n), round(n + STRIDE * scale[axis])) for n, axis in ((y, 1), (x, 0)))
+        result[rows, columns] = moves[top, left] * scale
+    return result
+
+
+@njit(parallel=True, cache=True, fastmath=True, nogil=True)
+def _search(a, b, flow):  # type: ignore[no-untyped-def]
+    """For each block of ``a``: whether a match in ``b`` beats ``flow`` clearly, and the displacement of the best."""
+    h, w = a.shape
+    gh, gw = (h - BLOCK) // STRIDE + 1, (w - BLOCK) // STRIDE + 1
+    found, moves = np.zeros((gh, gw), np.bool_), np.zeros((gh, gw, 2), np.float32)
+    for gy in prange(gh):
+        for gx in range(gw):
+            top, left = gy * STRIDE, gx * STRIDE
+            mismatch = _warped_mismatch(a, b, flow, top, left)
+            if mismatch < UNEXPLAINED * BLOCK * BLOCK:
+                continue
+            best = mismatch * BETTER
+            for dy in range(-min(REACH, top), min(REACH, h - BLOCK - top) + 1):
+                for dx in range(-min(REACH, left), min(REACH, w - BLOCK - left) + 1):
+                    cost = DISTANCE_COST * math.sqrt(dx * dx + dy * dy)
+                    for row in range(top, top + BLOCK):
+                        for col in range(left, left + BLOCK):
+                            cost += abs(a[row, col] - b[row + dy, col + dx])
+                        if cost > best:
+                            break
+                    if cost < best:
+                        best = cost
+                        found[gy, gx] = True
+                        moves[gy, gx, 0], moves[gy, gx, 1] = dx, dy
+    return found, moves
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _warped_mismatch(a, b, flow, top, left):  # type: ignore[no-untyped-def]
+    """Sum of absolute differences of one block of ``a`` and ``b`` sampled along ``flow``."""
+    h, w = a.shape
+    total = 0.0
+    for row in range(top, top + BLOCK):
+        for col in range(left, left + BLOCK):
+            x = min(max(col + flow[row, col, 0], 0.0), w - 1.0)
+            y = min(max(row + flow[row, col, 1], 0.0), h - 1.0)
+            x0, y0 = int(x), int(y)
+            x1, y1 = min(x0 + 1, w - 1), min(y0 + 1, h - 1)
+            fx, fy = x - x0, y - y0
+            upper = b[y0, x0] + fx * (b[y0, x1] - b[y0, x0])
+            lower = b[y1, x0] + fx * (b[y1, x1] - b[y1, x0])
+            total += abs(a[row, col] - upper - fy * (lower - upper))
+    return total

@@ -1,0 +1,106 @@
+"""Motion fields at a moment between two frames, from the motion at both ends.
+
+Each pixel of both frames is pushed along its own motion to the wanted moment and lands there with the weight of its
+trust (Niklaus and Liu, "Softmax splatting for video frame interpolation", CVPR 2020). Where nothing lands, coarser
+levels fill in (pull-push).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+Field = NDArray[Any]  # float32
+
+MISMATCH_COST = 0.07  # fall of trust per code value of mismatch along the motion
+DISAGREEMENT_COST = 0.3  # fall of trust per pixel by which the two motions disagree
+SEEN = 0.1  # weight that has to land on a pixel for it to count as seen
+UNDECIDED = 0.05  # weight of the plain mean where neither frame is seen
+FILL = 0.01  # weight of coarser levels against what landed
+SMOOTH = 5  # pixels over which visibility is averaged
+
+
+@njit(parallel=True, cache=True, fastmath=True, nogil=True)
+def trust(flow, back, luma, other):  # type: ignore[no-untyped-def]
+    """How far each pixel's motion can be trusted, 0 to 1, and by how many pixels the way back disagrees."""
+    h, w = luma.shape
+    weight, disagreement = np.empty((h, w), np.float32), np.empty((h, w), np.float32)
+    for row in prange(h):
+        for col in range(w):
+            u, v = flow[row, col, 0], flow[row, col, 1]
+            x, y = min(max(col + u, 0.0), w - 1.0), min(max(row + v, 0.0), h - 1.0)
+            x0, y0 = int(x), int(y)
+            x1, y1 = min(x0 + 1, w - 1), min(y0 + 1, h - 1)
+            fx, fy = x - x0, y - y0
+            k00, k01, k10, k11 = (1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx
+            du = u + k00 * back[y0, x0, 0] + k01 * back[y0, x1, 0] + k10 * back[y1, x0, 0] + k11 * back[y1, x1, 0]
+            dv = v + k00 * back[y0, x0, 1] + k01 * back[y0, x1, 1] + k10 * back[y1, x0, 1] + k11 * back[y1, x1, 1]
+            there = k00 * other[y0, x0] + k01 * other[y0, x1] + k10 * other[y1, x0] + k11 * other[y1, x1]
+            away = math.sqrt(du * du + dv * dv)
+            disagreement[row, col] = away
+            weight[row, col] = math.exp(
+                -min(MISMATCH_COST * abs(there - luma[row, col]) + DISAGREEMENT_COST * away, 20)
+            )
+    return weight, disagreement
+
+
+def project(forward: Field, backward: Field, weight_a: Field, weight_b: Field, phase: float) -> tuple[Field, Field]:
+    """The motion from the first to the second frame as it lies at ``phase``, and the share of the second frame.
+
+    Returns:
+        h x w x 2 motion over the whole interval, in pixels of the field; h x w share, 0 where only the first frame
+        shows what is there, 1 where only the second does, ``phase`` where both do.
+    """
+    landed = _splat(forward, backward, weight_a, weight_b, phase)
+    seen_a, seen_b = landed[0, ..., 2], landed[1, ..., 2]
+    sums = (1 - phase) * landed[0] + phase * landed[1]
+    say_a, say_b = (
+        scale * cv2.blur(np.minimum(seen / SEEN, 1), (SMOOTH, SMOOTH))
+        for seen, scale in ((seen_a, 1 - phase), (seen_b, phase))
+    )
+    return _fill(sums), (say_b + UNDECIDED * phase) / (say_a + say_b + UNDECIDED)
+
+
+@njit(parallel=True, cache=True, fastmath=True, nogil=True)
+def _splat(forward, backward, weight_a, weight_b, phase):  # type: ignore[no-untyped-def]
+    """For either frame: sums of (weight x motion x, weight x motion y, weight) that land on each pixel at ``phase``."""
+    h, w = weight_a.shape
+    sums = np.zeros((2, h, w, 3), np.float32)
+    for frame in prange(2):  # writers would race within a frame, never between the two
+        flow, weight = (forward, weight_a) if frame == 0 else (backward, weight_b)
+        reach = phase if frame == 0 else 1 - phase
+        sign = 1 if frame == 0 else -1
+        for row in range(h):
+            for col in range(w):
+                u, v, k = flow[row, col, 0], flow[row, col, 1], weight[row, col]
+                x, y = col + reach * u, row + reach * v
+                x0, y0 = math.floor(x), math.floor(y)
+                fx, fy = x - x0, y - y0
+                for dy in range(2):
+                    for dx in range(2):
+                        tx, ty = x0 + dx, y0 + dy
+                        if 0 <= tx < w and 0 <= ty < h:
+                            share = k * (fx if dx else 1 - fx) * (fy if dy else 1 - fy)
+                            sums[frame, ty, tx, 0] += sign * share * u
+                            sums[frame, ty, tx, 1] += sign * share * v
+                            sums[frame, ty, tx, 2] += share
+    return sums
+
+
+def _fill(sums: Field) -> Field:
+    """Motion from the sums; where little landed, that of coarser levels."""
+    levels = [sums]
+    while min(levels[-1].shape[:2]) > 2:
+        h, w = levels[-1].shape[:2]
+        levels.append(np.asarray(cv2.resize(levels[-1], (-(-w // 2), -(-h // 2)), interpolation=cv2.INTER_AREA)))
+    coarsest = levels.pop()
+    motion = coarsest[..., :2] / np.maximum(coarsest[..., 2:], 1e-12)
+    for level in reversed(levels):
+        above = cv2.resize(motion, level.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        motion = (level[..., :2] + FILL * above) / (level[..., 2:] + FILL)
+    return motion
