@@ -1,4 +1,4 @@
-"""Round float code values to the integers that are stored: one pass instead of the four of round, clip, cast and copy."""
+"""Round float code values to the integers that are stored: one pass, not four of round, clip, cast and copy."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.kernels.jit import jit
-from vidsr.kernels.separable import Plane
+from vidsr.kernels.separable import Array, Plane
 from vidsr.kernels.workers import in_parallel, strips
 
 
 def round_codes(values: NDArray[np.float32], peak: int) -> Plane:
-    """``values`` (any shape) rounded, halves up, and clipped to 0 to ``peak``: uint8 where that holds it, else uint16."""
+    """``values`` (any shape) rounded, halves up, clipped to 0 to ``peak``: uint8 where that holds it, else uint16."""
     out = np.empty(values.shape, np.uint8 if peak <= np.iinfo(np.uint8).max else np.uint16)
     source, target = np.ascontiguousarray(values).reshape(-1), out.reshape(-1)
 
@@ -23,6 +23,6 @@ def round_codes(values: NDArray[np.float32], peak: int) -> Plane:
 
 
 @jit
-def _round(values, out, peak):
+def _round(values: Array, out: Array, peak: np.float32) -> None:
     for i in range(out.size):
         out[i] = np.int32(min(max(values[i], np.float32(0)), peak) + np.float32(0.5))

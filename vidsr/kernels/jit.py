@@ -1,0 +1,29 @@
+"""How the kernels are compiled: on first use, without the GIL, kept on disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar, cast
+
+import numba
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def jit(function: Callable[P, R]) -> Callable[P, R]:
+    """``function`` compiled at its first call with each set of types.
+
+    The machine code is kept beside the source, else in the user's cache folder (``NUMBA_CACHE_DIR`` overrides). Where
+    neither can be written it is compiled anew in every process: slower to start, the same afterwards.
+
+    Numba does not notice a change in a compiled function of another file, so compiled code calls only its own file.
+    Sums may be reordered, which makes vectors of them; planes hold no NaN or infinity.
+    """
+    try:
+        compiled = numba.njit(function, cache=True, nogil=True, fastmath=True, error_model="numpy")
+    except RuntimeError as error:
+        logging.getLogger(__name__).info("compiled kernels are not kept (%s); set NUMBA_CACHE_DIR to keep them", error)
+        compiled = numba.njit(function, nogil=True, fastmath=True, error_model="numpy")
+    return cast("Callable[P, R]", compiled)

@@ -1,0 +1,110 @@
+"""Classical kernels that resize planes: nearest, bilinear, bicubic, Lanczos; separable, to any size.
+
+Sample ``j`` of an axis of ``n_out`` lies at ``(j + 1/2) * n_in / n_out - 1/2`` of the axis it was made from: pixels are
+squares, and the corners of the pictures coincide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from math import gcd
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from vidsr.kernels.separable import Axis, Border, Plane, as_planes, filter_planes, make_axis, result_array
+
+NEGLIGIBLE = 1e-12  # a weight that is zero but for rounding
+
+
+def box(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 within half a sample; midway between two samples the later one counts."""
+    return np.where((x > -0.5) & (x <= 0.5), 1.0, 0.0)
+
+
+def tent(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Linear interpolation."""
+    return np.where(np.abs(x) < 1, 1 - np.abs(x), 0.0)
+
+
+def cubic(x: NDArray[np.float64], a: float) -> NDArray[np.float64]:
+    """Cubic convolution with slope ``a`` at 1 (Keys, "Cubic convolution interpolation", 1981, has a = -0.5)."""
+    x = np.abs(x)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = a * (((x - 5) * x + 8) * x - 4)
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+
+
+def lanczos3(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A sinc under the middle lobe of a sinc three times as wide (Duchon, "Lanczos filtering", 1979)."""
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A function of the distance in samples, and how it meets the end of a picture and a reduction."""
+
+    weight: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    radius: float  # beyond it the weight is zero
+    antialias: bool = True  # stretched by the factor of a reduction
+    border: Border = "reflect"
+
+
+KERNELS: dict[str, Kernel] = {
+    "nearest": Kernel(box, 0.5, antialias=False),
+    "bilinear": Kernel(tent, 1),
+    "bicubic": Kernel(lambda x: cubic(x, -0.5), 2),  # as MATLAB's imresize, and so as the papers
+    "bicubic_opencv": Kernel(lambda x: cubic(x, -0.75), 2, antialias=False, border="replicate"),  # cv2.INTER_CUBIC
+    "lanczos": Kernel(lanczos3, 3),
+}
+
+
+def resize(
+    image: Plane,
+    width: int,
+    height: int,
+    kernel: str = "bicubic",
+    *,
+    dtype: DTypeLike | None = None,
+    out: Plane | None = None,
+    peak: int | None = None,
+    shift_x: float = 0.0,
+    shift_y: float = 0.0,
+) -> Plane:
+    """``image`` (... x H x W, uint8, uint16 or float32) at ... x ``height`` x ``width``.
+
+    ``dtype`` (default: the image's) is that of the result: integers are rounded once, halves up, and clipped to
+    ``peak`` (default: all the type holds); float32 is neither. ``out`` receives the result instead of a new array.
+    ``shift_x``, ``shift_y`` move every position that is read, in samples of ``image``, as chroma beside its luma needs.
+    """
+    planes = as_planes(image)
+    shape = (*image.shape[:-2], height, width)
+    if 0 in planes.shape or min(width, height) < 1:
+        raise ValueError(f"cannot resize {image.shape} to {shape}: a side is empty")
+    out = result_array(out, shape, image.dtype if dtype is None else dtype)
+    x = resampling_axis(image.shape[-1], width, kernel, shift_x)
+    y = resampling_axis(image.shape[-2], height, kernel, shift_y)
+    filter_planes(planes, out.reshape(-1, height, width), x, y, peak)
+    return out
+
+
+@lru_cache(maxsize=64)
+def resampling_axis(n_in: int, n_out: int, kernel: str, shift: float = 0.0) -> Axis:
+    """How an axis of ``n_in`` samples becomes one of ``n_out``; weights sum to 1."""
+    shape = KERNELS[kernel]
+    stretch = max(1.0, n_in / n_out) if shape.antialias else 1.0
+    radius = shape.radius * stretch
+    period, step = n_out // gcd(n_in, n_out), n_in // gcd(n_in, n_out)
+    j = np.arange(period)
+    centre = ((2 * j + 1) * step - period) / (2 * period) + shift  # an integer before the division, so exact
+    first = np.floor(centre - radius).astype(np.int64) + 1
+    index = first[:, None] + np.arange(int(np.ceil(2 * radius)))
+    weights = shape.weight((index - centre[:, None]) / stretch)
+    weights[np.abs(weights) < NEGLIGIBLE] = 0
+    used = np.flatnonzero(weights.any(axis=0))
+    weights = weights[:, used[0] : used[-1] + 1] / weights.sum(axis=1, keepdims=True)
+    repeats = n_out // period
+    first = (first + used[0] + step * np.arange(repeats)[:, None]).ravel()
+    return make_axis(n_in, first, np.tile(weights, (repeats, 1)), shape.border, period, step)

@@ -1,0 +1,300 @@
+"""Filter the rows and columns of a plane by tables of weights: the engine of resizing and of blurring.
+
+Every pass is one primitive, `_combine`: a weighted sum of runs of contiguous samples, four at a time. Down the columns
+the runs are rows of the picture. Along a row they are the row itself, shifted; where the size changes by a ratio of
+small integers the row is first parted by position modulo the ratio, so that each phase is contiguous too. Other ratios
+gather. What stands between the two passes is a strip of float rows in cache: no full-size intermediate, one rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from vidsr.kernels.jit import jit
+from vidsr.kernels.workers import in_parallel, strips
+
+Border = Literal["reflect", "replicate", "reflect_101", "constant"]
+
+Array = NDArray[Any]  # inside compiled code, where Numba works the type out
+Plane = NDArray[np.uint8 | np.uint16 | np.float32]
+DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
+
+OUTSIDE = -1  # in Axis.source: a sample of value zero
+TAPS = 4  # taken at a time: weights are padded with zeros to a multiple of it
+LONGEST_PERIOD = 8  # of phases kept apart; beyond it, rows are gathered sample by sample
+GATHER_COST = 4  # of one gathered multiplication, in contiguous ones
+PHASES_COST = 4  # of parting and joining phases, per sample, in contiguous multiplications
+
+
+class Axis(NamedTuple):
+    """What one axis of the result is made of. Input samples are counted with the border put on."""
+
+    pad: int  # border samples in front
+    source: NDArray[np.int64]  # sample with border -> sample without, or OUTSIDE
+    start: NDArray[np.uint64]  # output sample -> its first input sample; unsigned, as then no gather wraps around
+    weights: NDArray[np.float32]  # output sample x tap
+    columns: NDArray[np.float32]  # tap x output sample: the same, as the gathering pass reads it
+    period: int  # weights repeat after so many output samples, 0 where they do not within LONGEST_PERIOD
+    step: int  # input samples per period
+
+
+def make_axis(
+    n_in: int, first: NDArray[np.int64], weights: NDArray[np.float64], border: Border, period: int, step: int
+) -> Axis:
+    """The axis whose output ``j`` is the sum of ``weights[j, k]`` times input sample ``first[j] + k``.
+
+    ``first`` must not decrease. ``period`` and ``step``: ``first[j + period] == first[j] + step`` with equal weights.
+    """
+    if max(period, step) > LONGEST_PERIOD:
+        period, step = 0, 1
+    rows = np.pad(weights.astype(np.float32), ((0, 0), (0, -weights.shape[1] % TAPS)))
+    pad = max(0, -int(first.min()))
+    end = max(n_in, int(first.max()) + rows.shape[1])
+    source = border_index(np.arange(-pad, end), n_in, border)
+    return Axis(pad, source, (first + pad).astype(np.uint64), rows, np.ascontiguousarray(rows.T), period, step)
+
+
+def border_index(index: NDArray[np.int64], n: int, border: Border) -> NDArray[np.int64]:
+    """The sample of an axis of ``n`` that each ``index`` shows, inside it or beyond its ends; OUTSIDE for none."""
+    if border == "constant":
+        return np.where((index >= 0) & (index < n), index, OUTSIDE)
+    if border == "replicate" or n == 1:
+        return np.clip(index, 0, n - 1)
+    if border == "reflect":  # c b a | a b c | c b a
+        folded = index % (2 * n)
+        return np.minimum(folded, 2 * n - 1 - folded)
+    folded = index % (2 * n - 2)  # c b | a b c | b a
+    return np.minimum(folded, 2 * n - 2 - folded)
+
+
+def check_plane(plane: NDArray[np.generic]) -> None:
+    """Raise TypeError unless the kernels know the type of ``plane``."""
+    if plane.dtype not in DTYPES:
+        raise TypeError(f"a plane of {plane.dtype}: give uint8, uint16 or float32")
+
+
+def as_planes(image: Plane) -> Plane:
+    """``image`` (... x H x W) as N x H x W, writable and contiguous: compiled code is made for that alone."""
+    check_plane(image)
+    return np.require(image, requirements=["C", "W", "A"]).reshape(-1, *image.shape[-2:])
+
+
+def result_array(out: Plane | None, shape: tuple[int, ...], dtype: DTypeLike) -> Plane:
+    """``out`` after a check that it can hold a result of ``shape``; a new array of ``dtype`` where it is None."""
+    if out is None:
+        out = np.empty(shape, dtype)
+    check_plane(out)
+    if out.shape != shape or not out.flags.c_contiguous:
+        raise ValueError(f"out of shape {out.shape} does not hold {shape} contiguously")
+    return out
+
+
+def default_peak(dtype: np.dtype[np.generic], peak: int | None) -> np.float32 | None:
+    """The largest code value of ``dtype`` unless ``peak`` says another; None for float32, which is not clipped."""
+    if dtype.kind == "f":
+        return None
+    return np.float32(np.iinfo(dtype.name).max if peak is None else peak)
+
+
+def filter_planes(planes: Plane, out: Plane, x: Axis, y: Axis, peak: int | None = None) -> None:
+    """Filter every plane of ``planes`` (N x H x W) into ``out`` (N x h x w), both C-contiguous.
+
+    Integer results are rounded, halves up, and clipped to ``peak`` (default: what their type holds).
+    """
+    tasks = [(n, rows) for n in range(len(out)) for rows in strips(*out.shape[1:])]
+
+    def work(task: tuple[int, tuple[int, int]]) -> None:
+        n, (first, last) = task
+        filter_rows(planes[n], out[n, first:last], first, x, y, peak)
+
+    in_parallel(work, tasks)
+
+
+def filter_rows(plane: Plane, out: Plane, first: int, x: Axis, y: Axis, peak: int | None = None) -> None:
+    """Write rows ``first``, ``first + 1``, ... of the filtered ``plane`` to all rows of ``out``."""
+    limit = default_peak(out.dtype, peak)
+    height, width = out.shape
+    start, weights = y.start[first : first + height], y.weights[first : first + height]
+    if _down_first(plane.shape, x, y):
+        narrow = np.empty((height, plane.shape[1]), np.float32)
+        _down(plane, narrow, start, y.source, weights, None)
+        wide = out if limit is None else np.empty(out.shape, np.float32)
+        _across(narrow, wide, x)
+        if limit is not None:
+            _round(wide, out, limit)
+    else:
+        lines = y.source[start[0] : start[-1] + np.uint64(weights.shape[1])]
+        narrow = np.empty((len(lines), plane.shape[1]), np.float32)
+        _load(plane, lines, narrow)
+        wide = np.empty((len(lines), width), np.float32)
+        _across(narrow, wide, x)
+        _down(wide, out, start - start[0], np.arange(len(lines)), weights, limit)
+
+
+def _down_first(shape: tuple[int, ...], x: Axis, y: Axis) -> bool:
+    """Whether filtering columns before rows is the cheaper order."""
+    (height, width), (height_out, width_out) = shape, (len(y.start), len(x.start))
+    down = y.weights.shape[1]
+    across = x.weights.shape[1] * (1 if x.period else GATHER_COST) + PHASES_COST
+    rows_last = height_out * (width * down + width_out * across)
+    return bool(rows_last < width_out * (height * across + height_out * down))
+
+
+@jit
+def _down(plane: Array, out: Array, start: Array, source: Array, weights: Array, peak: np.float32 | None) -> None:
+    """Columns: row ``i`` of ``out`` from rows ``source[start[i]]`` and following."""
+    width, taps = out.shape[1], weights.shape[1]
+    samples = plane.reshape(plane.size)
+    offsets = np.empty(taps, np.uint64)
+    row = np.empty(width, np.float32)
+    for i in range(out.shape[0]):
+        for k in range(taps):
+            offsets[k] = source[start[i] + np.uint64(k)] * width
+        if peak is None:
+            _combine(samples, offsets, weights[i], out[i])
+        else:
+            _combine(samples, offsets, weights[i], row)
+            _store(row, out[i], peak)
+
+
+@jit
+def _across(plane: Array, out: Array, x: Axis) -> None:
+    """Rows: each row of ``out`` from that of ``plane``; floats only, so that it is compiled once."""
+    width = plane.shape[1]
+    length = -(-x.source.size // x.step)  # of one phase
+    padded = np.zeros(length * x.step, np.float32)
+    phases = np.empty_like(padded)
+    shifts = _shifts(x, length)
+    parts = np.empty((x.period, out.shape[1] // max(1, x.period)), np.float32)
+    for i in range(out.shape[0]):
+        line = plane[i]
+        for j in range(x.pad):
+            padded[j] = line[x.source[j]]
+        for j in range(width):
+            padded[x.pad + j] = line[j]
+        for j in range(x.pad + width, x.source.size):
+            padded[j] = line[x.source[j]]
+        if x.period == 0:
+            _gather(padded, x.start, x.columns, out[i])
+        else:
+            _part(padded, phases, x.step)
+            for p in range(x.period):
+                _combine(phases, shifts[p], x.weights[p], parts[p])
+            _interleave(parts, out[i])
+
+
+@jit
+def _shifts(x: Axis, length: int) -> Array:
+    """Where tap ``k`` of phase ``p`` reads: an offset into the samples ordered by position modulo ``step``."""
+    shifts = np.empty((x.period, x.weights.shape[1]), np.uint64)
+    for p in range(shifts.shape[0]):
+        for k in range(shifts.shape[1]):
+            position = np.int64(x.start[p]) + k
+            shifts[p, k] = position % x.step * length + position // x.step
+    return shifts
+
+
+@jit
+def _combine(samples: Array, offsets: Array, weights: Array, out: Array) -> None:
+    """``out[i]`` = sum over ``k`` of ``weights[k] * samples[offsets[k] + i]``."""
+    n = np.uint64(out.size)  # unsigned, as the offsets: no index wraps around
+    for k in range(0, weights.size, TAPS):
+        a, b, c, d = offsets[k], offsets[k + 1], offsets[k + 2], offsets[k + 3]
+        wa, wb, wc, wd = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+        for i in range(n):
+            near = wa * np.float32(samples[a + i]) + wb * np.float32(samples[b + i])
+            far = wc * np.float32(samples[c + i]) + wd * np.float32(samples[d + i])
+            out[i] = near + far if k == 0 else out[i] + near + far
+
+
+@jit
+def _gather(samples: Array, start: Array, columns: Array, out: Array) -> None:
+    """As `_combine`, with weights and positions of its own for every output sample."""
+    a, b, c, d = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
+    for k in range(0, columns.shape[0], TAPS):
+        for i in range(out.size):
+            j = start[i] + np.uint64(k)
+            near = columns[k, i] * samples[j + a] + columns[k + 1, i] * samples[j + b]
+            far = columns[k + 2, i] * samples[j + c] + columns[k + 3, i] * samples[j + d]
+            out[i] = near + far if k == 0 else out[i] + near + far
+
+
+@jit
+def _part(padded: Array, phases: Array, step: int) -> None:
+    """Samples ordered by their position modulo ``step``. The literal strides are what LLVM makes shuffles of."""
+    n = padded.size // step
+    if step == 1:
+        for i in range(n):
+            phases[i] = padded[i]
+    elif step == 2:
+        for i in range(n):
+            phases[i] = padded[2 * i]
+            phases[n + i] = padded[2 * i + 1]
+    elif step == 3:
+        for i in range(n):
+            phases[i] = padded[3 * i]
+            phases[n + i] = padded[3 * i + 1]
+            phases[2 * n + i] = padded[3 * i + 2]
+    elif step == 4:
+        for i in range(n):
+            phases[i] = padded[4 * i]
+            phases[n + i] = padded[4 * i + 1]
+            phases[2 * n + i] = padded[4 * i + 2]
+            phases[3 * n + i] = padded[4 * i + 3]
+    else:
+        for p in range(step):
+            for i in range(n):
+                phases[p * n + i] = padded[step * i + p]
+
+
+@jit
+def _interleave(parts: Array, row: Array) -> None:
+    """The inverse of `_part`."""
+    period, n = parts.shape
+    if period == 1:
+        for i in range(n):
+            row[i] = parts[0, i]
+    elif period == 2:
+        for i in range(n):
+            row[2 * i] = parts[0, i]
+            row[2 * i + 1] = parts[1, i]
+    elif period == 3:
+        for i in range(n):
+            row[3 * i] = parts[0, i]
+            row[3 * i + 1] = parts[1, i]
+            row[3 * i + 2] = parts[2, i]
+    elif period == 4:
+        for i in range(n):
+            row[4 * i] = parts[0, i]
+            row[4 * i + 1] = parts[1, i]
+            row[4 * i + 2] = parts[2, i]
+            row[4 * i + 3] = parts[3, i]
+    else:
+        for p in range(period):
+            for i in range(n):
+                row[period * i + p] = parts[p, i]
+
+
+@jit
+def _load(plane: Array, lines: Array, out: Array) -> None:
+    """Rows ``lines`` of ``plane`` as floats."""
+    for i in range(lines.size):
+        line, row = plane[lines[i]], out[i]
+        for j in range(line.size):
+            row[j] = line[j]
+
+
+@jit
+def _round(plane: Array, out: Array, peak: np.float32) -> None:
+    """``plane`` as integers from 0 to ``peak``."""
+    for i in range(plane.shape[0]):
+        _store(plane[i], out[i], peak)
+
+
+@jit
+def _store(row: Array, out: Array, peak: np.float32) -> None:
+    for i in range(out.size):
+        out[i] = np.int32(min(max(row[i], np.float32(0)), peak) + np.float32(0.5))
