@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import chain
@@ -16,6 +17,7 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
 from vidsr.video.containers import CONTAINERS, can_carry, container_format, is_cover
+from vidsr.video.demux import packets
 from vidsr.video.probe import MICROSECONDS, first_frame, open_source, picture_stream, stream_info
 from vidsr.video.sidedata import side_data
 from vidsr.video.tags import file_tags, free_tags, lost_tags, muxer_options, stream_tags
@@ -45,7 +47,7 @@ def preflight(source: Path, target: Path) -> list[str]:
     with open_source(source) as opened:
         picture = picture_stream(opened, source)
         losses = []
-        for stream in (picture, *_others(opened, picture)):
+        for stream in (picture, *others(opened, picture)):
             if stream is not picture and not can_carry(stream, container):
                 losses.append(_lost_stream(stream, target))
             elif keys := lost_tags(container, stream.metadata):
@@ -67,7 +69,7 @@ def _has_cover(opened: InputContainer, container: str) -> bool:
     return any(is_cover(stream) and can_carry(stream, container) for stream in opened.streams)
 
 
-def _others(container: InputContainer, picture: VideoStream) -> list[Stream]:
+def others(container: InputContainer, picture: VideoStream) -> list[Stream]:
     """All streams but the picture and the track in which MP4 keeps the titles of its chapters."""
     return [s for s in container.streams if s is not picture and not (s.type == "data" and s.discard is Discard.all)]
 
@@ -83,6 +85,7 @@ class StreamCopier:
         self._container = open_source(source)
         self._picture = picture_stream(self._container, source)
         self._start, self._end = start or Fraction(0), end
+        self.problems: Counter[str] = Counter()
         self._copies: dict[int, Stream] = {}
         self._last: dict[int, int] = {}  # decoding time in ticks of the last packet written, by the source's index
         self._pending: Packet[Stream] | None = None
@@ -99,13 +102,13 @@ class StreamCopier:
     def add_to(self, output: OutputContainer, container: str, add_picture: Callable[[], VideoStream]) -> VideoStream:
         """Adds all streams that ``output`` can hold, in the source's order, the new picture where the old one was."""
         result: VideoStream | None = None
-        others = _others(self._container, self._picture)
+        copied = others(self._container, self._picture)
         for stream in self._container.streams:
             if stream is self._picture:
                 result = add_picture()
                 result.metadata.update(stream_tags(container, stream.metadata))
                 result.disposition = stream.disposition
-            elif stream in others and can_carry(stream, container):
+            elif stream in copied and can_carry(stream, container):
                 self._add(stream, output, container)
         assert result is not None  # `picture_stream` found it among the streams
         output.metadata.update(file_tags(self._container.metadata))
@@ -150,27 +153,28 @@ class StreamCopier:
         streams = [self._container.streams[index] for index in self._copies]
         if self._start > SLACK:
             self._container.seek(int((self._start - SLACK) * MICROSECONDS))
-        for packet in self._container.demux(streams):
+        for packet in packets(self._container, streams, self.problems):
             if is_cover(packet.stream) and packet.size:
                 packet.pts = packet.dts = 0
                 yield packet
                 continue
-            if (packet.dts is None and packet.pts is None) or _is_gap(packet):
+            if (packet.dts is None and packet.pts is None) or is_gap(packet):
                 continue
-            time = _time(packet)
+            time = _shown(packet)
             if self._end is not None and time >= self._end:
                 if time > self._end + SLACK:
                     return
                 continue
-            if self._start and not _trim_start(packet, self._start):
-                continue
+            if self._start and time < self._start:
+                continue  # without a start, what lies before zero stays: it is the run-up of the sound's codec
+            _move(packet, self._start)
             yield packet
 
     def write_until(self, output: OutputContainer, time: Fraction | None) -> None:
         """Writes the packets up to ``time`` of the output's clock; None writes the rest."""
-        packets = self._packets if self._pending is None else chain([self._pending], self._packets)
+        due = self._packets if self._pending is None else chain([self._pending], self._packets)
         self._pending = None
-        for packet in packets:
+        for packet in due:
             if time is not None and _time(packet) > time:
                 self._pending = packet
                 return
@@ -189,7 +193,7 @@ class StreamCopier:
         return packet
 
 
-def _is_gap(packet: Packet[Stream]) -> bool:
+def is_gap(packet: Packet[Stream]) -> bool:
     """Whether it is the empty text between two subtitles of MP4, which the muxer makes anew."""
     context = packet.stream.codec_context
     return packet.size == 2 and context is not None and context.name == "mov_text"
@@ -202,12 +206,17 @@ def _time(packet: Packet[Stream]) -> Fraction:
     return ticks * packet.time_base
 
 
-def _trim_start(packet: Packet[Stream], start: Fraction) -> bool:
-    """Moves the packet ``start`` earlier; False if it belongs before."""
+def _shown(packet: Packet[Stream]) -> Fraction:
+    """When the packet is presented, in seconds."""
+    ticks = packet.pts if packet.pts is not None else packet.dts
+    assert ticks is not None
+    return ticks * packet.time_base
+
+
+def _move(packet: Packet[Stream], start: Fraction) -> None:
+    """Moves the packet ``start`` earlier."""
     shift = round(start / packet.time_base)
     for name in ("pts", "dts"):
         ticks = getattr(packet, name)
         if ticks is not None:
             setattr(packet, name, ticks - shift)
-    first = packet.pts if packet.pts is not None else packet.dts
-    return first is not None and first >= 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +21,7 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import InputError
 from vidsr.frames import ColorInfo, FieldOrder, VideoInfo
+from vidsr.video.demux import packets
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, kept_format
 from vidsr.video.sidedata import read_display_matrix, read_hdr, side_data
 
@@ -82,16 +84,10 @@ def first_frame(container: InputContainer, stream: VideoStream, path: Path) -> V
     Raises:
         InputError: none does.
     """
-    try:
-        for packet in container.demux(stream):
-            try:
-                frames = stream.decode(packet)
-            except av.FFmpegError:
-                continue
-            if frames:
+    for packet in packets(container, [stream]):
+        with suppress(av.FFmpegError):
+            if frames := stream.decode(packet):
                 return frames[0]
-    except av.FFmpegError as error:
-        raise InputError(f"{path} cannot be decoded ({reason(error)}): check that it plays") from None
     raise InputError(f"{path} holds no frame that can be decoded: check that it plays")
 
 

@@ -14,17 +14,15 @@ import av
 import numpy as np
 import torch
 from av.container import InputContainer
-from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidsr.errors import InputError
 from vidsr.frames import FrameBatch, Origin, VideoInfo
+from vidsr.video.demux import packets
 from vidsr.video.formats import Kept, kept_format
 from vidsr.video.planes import numpy_dtype, view
 from vidsr.video.probe import open_source, picture_stream, video_info
-
-FAILED_READS = 100  # in a row; then the rest of the file is taken to be lost
 
 
 class VideoReader:
@@ -172,7 +170,7 @@ class VideoReader:
         return convert(frame, self._kept)
 
     def _decode(self) -> Generator[VideoFrame]:
-        for packet in self._packets():
+        for packet in packets(self._container, [self._stream], self._problems):
             if packet.is_corrupt:
                 self._problems["damaged packets"] += 1
             try:
@@ -184,19 +182,6 @@ class VideoReader:
                 if frame.is_corrupt:
                     self._problems["damaged frames, concealed by the decoder"] += 1
                 yield frame
-
-    def _packets(self) -> Iterator[Packet[VideoStream]]:
-        """Packets of the picture; a read that fails is counted and tried again behind it."""
-        failed = 0
-        while failed < FAILED_READS:
-            try:
-                for packet in self._container.demux(self._stream):
-                    failed = 0
-                    yield packet
-                return
-            except av.FFmpegError:
-                failed += 1
-                self._problems["failed reads"] += 1
 
 
 def convert(frame: VideoFrame, kept: Kept) -> VideoFrame:

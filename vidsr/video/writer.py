@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import lcm
 from pathlib import Path
@@ -33,8 +34,27 @@ PARTS = 90_000  # parts of a second for clips whose own are not known
 MOST_TICKS = 1 << 31  # per second; containers keep 32 bits
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a finished file should hold."""
+
+    path: Path
+    info: VideoInfo  # as encoded
+    times: tuple[Fraction, ...]  # of every frame, on the file's own clock
+    source: Path | None  # whose other streams it carries, from ``start`` to ``end`` of that clock
+    start: Fraction | None = None
+    end: Fraction | None = None
+
+
 class Writer(Protocol):
     """Takes the frames of one clip."""
+
+    notes: list[str]  # what the file says differently than asked, in words
+
+    @property
+    def written(self) -> Written | None:
+        """What the file should hold, for checking it; None if there is none."""
+        ...
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -59,6 +79,11 @@ def open_writer(
 
 class NullWriter:
     """Takes frames and forgets them: for measuring everything but the encoder."""
+
+    written = None
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +122,10 @@ class VideoWriter:
         self.info = info
         self._coded, self.notes = nearest_format(info, encoding)
         self._encoding = encoding
+        self._range = (start, end)
         self._start = start or Fraction(0)
+        self._source = streams_from
+        self._stamps = array("q")
         self._tick = tick(info)
         self._first: int | None = None  # ticks of the first and last frame given to the encoder
         self._last: int | None = None
@@ -141,6 +169,12 @@ class VideoWriter:
         for i, time in enumerate(batch.times):
             uv = None if batch.uv is None else batch.uv[i]
             self._encode(self._frame(batch.y[i, 0], uv, time))
+
+    @property
+    def written(self) -> Written:
+        """What the file should hold, for checking it."""
+        times = tuple(stamp * self._tick for stamp in self._stamps)
+        return Written(self.path, self._coded, times, self._source, *self._range)
 
     def _add_streams(self, container: str) -> VideoStream:
         if self._copier is None:
@@ -214,6 +248,7 @@ class VideoWriter:
         ticks = round((time - self._start) / self._tick)
         self._last = ticks if self._last is None else max(ticks, self._last + 1)
         self._first = self._last if self._first is None else self._first
+        self._stamps.append(self._last)
         return self._last
 
     def _encode(self, frame: VideoFrame | None) -> None:
@@ -248,6 +283,7 @@ class VideoWriter:
             if self._copier is not None:
                 self._copier.write_until(self._output, None)
                 self._copier.close()
+                self.notes += [f"copied streams of the source: {n} {name}" for name, n in self._copier.problems.items()]
             self._output.close()
             self._part.replace(self.path)
         except OSError as error:
