@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import fmean
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -88,6 +87,8 @@ def read_picture(path: Path) -> Picture:
     Raises:
         InputError: it cannot be read as a picture.
     """
+    import cv2  # lazily: training on another machine needs no codec
+
     picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
     if picture is None:
         raise InputError(f"{path}: cannot be read as a picture")

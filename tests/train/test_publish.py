@@ -1,0 +1,60 @@
+"""From a run to shipped weights and their card; and what training may import."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from vidsr.models import build_network, load_model, store
+from vidsr.train import cards
+from vidsr.train.publish import publish
+
+
+def test_published_weights_carry_their_scores_and_get_a_card(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "squares").mkdir()
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "squares" / "a.png"), picture)
+    config = {"scale": 2, "channels": 8, "layers": 1}
+    weights = tmp_path / "run" / "tiny-clean-x2.safetensors"
+    recipe = 'name = "tiny"\nwarm_start = "somewhere/other-clean-x2.safetensors"\n'
+    metadata = {"architecture": "plain", "config": json.dumps(config), "recipe": recipe}
+    metadata |= {"data": "squares", "steps": "3 of 4", "minutes": "0.1"}
+    store.write(weights, build_network("plain", config), metadata)
+
+    scores = publish(weights, [tmp_path / "squares"], tmp_path / "shipped")
+    model = load_model("tiny", 2, folder=tmp_path / "shipped")
+    assert json.loads(model.metadata["scores"]) == scores
+    assert scores["squares"].keys() == {"psnr_y", "ssim", "bicubic_psnr_y"}
+    text = cards.write(tmp_path / "shipped").read_text()
+    for part in (
+        "tiny-clean-x2.safetensors",
+        "Trained 3 of 4 steps",
+        "other-clean-x2",
+        f"{scores['squares']['psnr_y']:.2f}",
+    ):
+        assert part in text
+
+
+def test_the_shipped_cards_are_those_of_the_shipped_weights(tmp_path: Path) -> None:
+    written = store.WEIGHTS / "README.md"
+    committed = written.read_text()
+    for entry in store.table():
+        model = load_model(entry.name, entry.scale, domain=entry.domain)
+        assert cards.card(model).splitlines()[2] in committed, f"run python -m vidsr.train.cards: {entry.path.name}"
+
+
+def test_training_imports_neither_codecs_nor_numba() -> None:
+    modules = "loop, watch, data, dataset, evaluate, losses, protocol, publish, recipe, validation"
+    code = (
+        "import sys\n"
+        f"from vidsr.train import {modules}\nimport vidsr.models\n"
+        "print([m for m in ('av', 'cv2', 'numba') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,78 @@
+"""The model cards, weights/README.md, written from what the weights files say of themselves."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+from vidsr.models import Model, load_model, store
+
+HEAD = """# Model cards
+
+Written by `python -m vidsr.train.cards` from the metadata of the files beside it; do not edit by hand.
+
+Every network reads and writes luma alone. Scores are PSNR-Y / SSIM by the papers' protocol (`vidsr evaluate`): LR by
+MATLAB's bicubic, 8-bit output, BT.601 limited luma, as many pixels cut off at each side as the scale says. `video`
+weights are trained on what encoders leave, so that clean pictures are not what they are for: train/LOG.md has their
+gain on compressed clips.
+
+**Data.** `photos2`: 192 photographs under CC0, CC-BY, CC-BY-SA, GPL and the Unsplash licence, reduced once more by 2.
+`bsds_t91`: the train and test parts of BSDS500 (its val part is the BSD100 benchmark and was left out; research and
+education) and the 91 images of Yang et al. (academic). `video_x4`: panning windows over photos2 and pieces of 20 camera
+clips (CC0, Pexels licence, demo clips of SAM 2), reduced by 4 and encoded by x264, x265, VP9, MPEG-4 and MPEG-2
+(train/video_pairs.py). 4 % of each set was kept for validation. Set5 and Set14 were measured on, never trained on.
+
+**Licence.** MIT, as the code. The terms of the pictures above are those of their owners; no picture is contained here.
+
+**Training.** On two CPU cores, with the recipe shown; `scripts/train_all` makes all of them again. Adam, cosine
+schedule after a warm-up, moving average of the weights; the 3x3 kernels of `plain` trained as a sum of branches and
+collapsed.
+
+"""
+
+
+def card(model: Model) -> str:
+    """The section of one weights file."""
+    meta = model.metadata
+    recipe = tomllib.loads(meta["recipe"])
+    warm = recipe.get("warm_start", "")
+    lines = [
+        f"## {model.path.name}",
+        "",
+        f"{meta['architecture']} {_settings(meta['config'])}: {model.parameters_count:,} parameters, "
+        f"{model.kmac_per_pixel:.1f} kMAC per input pixel, {model.path.stat().st_size / 1024:.0f} KiB, "
+        f"sha256 `{model.sha256[:16]}…`",
+        "",
+        f"Trained {meta['steps']} steps ({meta['minutes']} minutes of a shared machine) on {meta['data']}"
+        + (f", starting from {Path(warm).name}." if warm else "."),
+        "",
+        "| set | PSNR-Y / SSIM | bicubic |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {s['psnr_y']:.2f} / {s['ssim']:.4f} | {s['bicubic_psnr_y']:.2f} |"
+            for name, s in json.loads(meta["scores"]).items()
+        ),
+        "",
+        "```toml",
+        meta["recipe"].strip(),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _settings(config: str) -> str:
+    return ", ".join(f"{key} {value}" for key, value in json.loads(config).items())
+
+
+def write(folder: Path = store.WEIGHTS) -> Path:
+    """Write the cards of every weights file in ``folder``; the path of the README."""
+    models = [load_model(e.name, e.scale, domain=e.domain, folder=folder) for e in store.table(folder)]
+    path = folder / "README.md"
+    path.write_text(HEAD + "\n".join(card(model) for model in models))
+    return path
+
+
+if __name__ == "__main__":
+    write()
