@@ -96,7 +96,7 @@ class _Range:
 
 
 def _shift(written: Written, source: Facts, target: Facts) -> Fraction:
-    """How much later all streams of ``target`` lie, together: sound may need times before zero, which Matroska lacks."""
+    """How much later all streams of ``target`` lie, together: Matroska has no times before zero."""
     if container_format(written.path) not in ("matroska", "webm") or not (written.times and target.times):
         return Fraction(0)
     copied = _Range(written.start, written.end)
