@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("SVT_LOG", "1")  # before SVT-AV1 is first used: it would write its settings to the terminal
 
 import av
 import numpy as np

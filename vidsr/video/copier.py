@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -178,7 +179,12 @@ class StreamCopier:
             if time is not None and _time(packet) > time:
                 self._pending = packet
                 return
-            output.mux(self._moved(packet))
+            try:
+                output.mux(self._moved(packet))
+            except av.FFmpegError as error:
+                if not isinstance(error, av.error.InvalidDataError) and error.errno != errno.EINVAL:
+                    raise  # the disk's fault, not the packet's
+                self.problems["damaged packets, left out"] += 1
 
     def _moved(self, packet: Packet[Stream]) -> Packet[Stream]:
         """The packet on its new stream, decoded later than the one before, as containers ask."""

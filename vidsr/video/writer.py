@@ -286,7 +286,7 @@ class VideoWriter:
                 self.notes += [f"copied streams of the source: {n} {name}" for name, n in self._copier.problems.items()]
             self._output.close()
             self._part.replace(self.path)
-        except OSError as error:
+        except (av.FFmpegError, OSError) as error:
             raise OutputError(f"{self.path} cannot be written ({reason(error)}): check the disk") from None
 
     def _abandon(self) -> None:
