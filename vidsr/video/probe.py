@@ -15,7 +15,7 @@ import av.filter
 import av.logging
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import AttachmentStream, Disposition, Stream
+from av.stream import AttachmentStream, DataStream, Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -263,7 +263,9 @@ def stream_info(stream: Stream) -> StreamInfo:
 def _codec_name(stream: Stream) -> str | None:
     if stream.codec_context is not None:
         return stream.codec_context.codec.canonical_name
-    return stream.mimetype if isinstance(stream, AttachmentStream) else stream.name
+    if isinstance(stream, AttachmentStream):
+        return stream.mimetype
+    return stream.name if isinstance(stream, DataStream) else None
 
 
 def _dispositions(stream: Stream) -> Iterator[str]:
