@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from vidsr.errors import ModelError
 from vidsr.models import ARCHITECTURES, build_network
-from vidsr.models.layers import LumaNetwork, RepConv, collapse, reparameterise
+from vidsr.models.layers import LumaNetwork, RepConv, add_anchor, collapse, reparameterise
 
 CASES = [(name, scale) for name in ARCHITECTURES for scale in (2, 3, 4)]
 
@@ -59,6 +60,17 @@ def test_half_precision_stays_within_two_code_values(name: str, scale: int, dtyp
     result = network.to(dtype)(x)
     assert result.dtype == torch.float32
     assert (result - expected).abs().max() < 2 / 255 * expected.abs().max().clamp(min=1)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_the_anchor_is_added_pixel_by_pixel(scale: int, dtype: torch.dtype, memory_format: torch.memory_format) -> None:
+    residual = torch.randn(2, scale**2, 5, 7).to(dtype).to(memory_format=memory_format)
+    x = torch.rand(2, 1, 5, 7)
+    expected = F.pixel_shuffle(residual.float(), scale) + F.interpolate(x, scale_factor=scale)
+    torch.testing.assert_close(add_anchor(residual, x, scale), expected)
+    torch.testing.assert_close(add_anchor(residual.requires_grad_(), x, scale).detach(), expected)
 
 
 @pytest.mark.parametrize("channels", [(1, 8), (8, 8), (8, 4)])
