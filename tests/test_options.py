@@ -21,7 +21,7 @@ def test_times_are_exact(text: str, seconds: Fraction) -> None:
 
 @pytest.mark.parametrize("text", ["", "-1", "1:2:3:4", "1m", "nan", "1:", ":1"])
 def test_what_is_no_time_is_one_clear_line(text: str) -> None:
-    with pytest.raises(OptionError, match="--start .* is not a time: write seconds"):
+    with pytest.raises(OptionError, match=r"--start .* is not a time: write seconds"):
         parse_time(text, "--start")
 
 

@@ -82,3 +82,16 @@ def test_a_reader_that_raises_leaves_no_thread() -> None:
         next(b)
         raise KeyboardInterrupt
     assert not [t for t in threading.enumerate() if t.name in ("vidsr-a", "vidsr-b")]
+
+
+def test_ctrl_c_while_the_thread_comes_up_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def interrupted(self: threading.Thread) -> None:
+        start(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt), prefetch(stream(1000), 2, "a"):
+        pass
+    assert not [t for t in threading.enumerate() if t.name == "vidsr-a"]

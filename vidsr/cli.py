@@ -197,9 +197,9 @@ def train(
     device: Annotated[str, typer.Option(metavar="cpu|cuda[:N]")] = "cpu",
 ) -> None:
     """Train a network as a recipe says."""
-    from vidsr.train.watch import train_and_watch
+    from vidsr.train import watch
 
-    train_and_watch(recipe, output, resume, steps, minutes, device)
+    typer.echo(watch.train(recipe, output, resume, steps, minutes, device))
 
 
 @app.command()
@@ -243,6 +243,29 @@ def degrade(
 
 
 @app.command()
+def bench(
+    clip: Annotated[Path, typer.Argument(help="A clip to measure with.")],
+    scale: Annotated[str, typer.Option(help="Times the input's size.")] = "4",
+    fps: Annotated[str | None, typer.Option(metavar="2x|60", help="Output frame rate.")] = None,
+    model: Annotated[str, typer.Option(help="A network or a classical kernel.")] = "auto",
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(metavar="auto|fp32|bf16|fp16")] = "auto",
+    codec: Annotated[str, typer.Option(help="FFmpeg video encoder, or null for none.")] = "libx264",
+    frames: Annotated[int, typer.Option(help="Input frames; they are held in memory.")] = 48,
+    json: Json = False,
+) -> None:
+    """Measure this machine, what each step of a run costs on it, and how near the run comes to its bound."""
+    from vidsr.bench import bench
+    from vidsr.options import parse_options
+    from vidsr.tables import print_bench
+
+    options = parse_options(
+        scale=scale, fps=fps, model=model, device=device, precision=precision, codec=codec, frames=frames
+    )
+    print_bench(bench(clip, options), json)
+
+
+@app.command()
 def info(file: Annotated[Path, typer.Argument(help="A clip or an image.")], json: Json = False) -> None:
     """Print the streams of a file."""
     from vidsr.tables import print_streams
@@ -275,6 +298,8 @@ def main() -> None:
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # an impatient second one must not cut short the clearing up
     raise Interrupted
 
 

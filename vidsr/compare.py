@@ -9,13 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 
-import numpy as np
-
 from vidsr.errors import OptionError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.images import read_image
 from vidsr.jobs import IMAGE_SUFFIXES
-from vidsr.metrics import mse, psnr_from_mse, ssim
+from vidsr.kernels.metrics import sse, ssim
+from vidsr.metrics import psnr_from_mse
 from vidsr.options import EnhanceOptions, Factor
 from vidsr.stages.build import make_upscale
 from vidsr.stages.finish import Finish
@@ -109,14 +108,12 @@ def compare_file(
 
 def measure(result: FrameBatch, truth: FrameBatch, border: int, info: VideoInfo) -> dict[str, float]:
     """PSNR-Y (dB), SSIM-Y and MSE-Y of one frame against the truth, ``border`` pixels left out on each side."""
-    inside = (slice(border, -border), slice(border, -border))
     height, width = truth.y.shape[-2:]  # an odd size was padded for the encoder
-    picture = result.y[0, 0, :height, :width].numpy()[inside].astype(np.float32)
-    reference = truth.y[0, 0].numpy()[inside].astype(np.float32)
-    error = mse(picture, reference)
+    picture, reference = result.y[0, 0, :height, :width].float().numpy(), truth.y[0, 0].float().numpy()
+    error = sse(picture, reference, border) / ((height - 2 * border) * (width - 2 * border))
     return {
         "psnr_y": psnr_from_mse(error, info.peak),
-        "ssim_y": ssim(picture, reference, info.peak),
+        "ssim_y": ssim(picture, reference, info.peak, border),
         "mse_y": error,
     }
 

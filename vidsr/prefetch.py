@@ -42,17 +42,25 @@ class prefetch(Generic[T]):  # lower case: it reads as the verb it is, `with pre
         self._thread = threading.Thread(target=self._produce, name=f"vidsr-{name}", daemon=True)
 
     def __enter__(self) -> Iterator[T]:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # Ctrl-C while it waits for the thread to come up: the block is never entered, nor left
+            self._stop()
+            raise
         return self._consume()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         with self._changed:
             self._stopped = True
             self._items.clear()
             self._changed.notify_all()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         self._failure = None  # its traceback holds the producer's frames, and through them the planes
 
     def _has_room(self, nbytes: int) -> bool:

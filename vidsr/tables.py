@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vidsr.bench import Bench
 from vidsr.compare import Comparison
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import list_models
@@ -82,6 +83,22 @@ def print_comparison(comparison: Comparison, as_json: bool) -> None:
     info = comparison.info
     title = f"{comparison.source.name}: {info.width}x{info.height}, reduced by {comparison.scale} and put back"
     print_rows(("method", "PSNR-Y dB", "SSIM-Y", "MSE-Y", "fps"), rows, f"{title}, {comparison.frames} frames")
+
+
+def print_bench(result: Bench, as_json: bool) -> None:
+    """Peaks of the machine, the cost of each step, the bound that follows, and what the run reached."""
+    if as_json:
+        print_json(result.to_json())
+        return
+    products = ", ".join(f"{name} {value:.0f}" for name, value in result.peaks.gflops.items())
+    print(f"{result.machine}, {result.cores} cores, {result.compute}")
+    print(f"matrix product, GFLOP/s: {products}; memory copy {result.peaks.copy_gbs:.1f} GB/s")
+    print(f"{', '.join(result.plan)}: {result.frames} frames")
+    rows = [(name, f"{1000 * seconds:.2f}") for name, seconds in result.costs.items()]
+    print_rows(("step", "core-ms per frame"), rows)
+    print(
+        f"bound {result.bound:.1f} fps (most in {result.bottleneck}), reached {result.fps:.1f}: {result.efficiency:.0%}"
+    )
 
 
 def print_evaluation(rows: Sequence[Row], as_json: bool) -> None:

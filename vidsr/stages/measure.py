@@ -17,9 +17,9 @@ from torch import Tensor
 
 from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.kernels.metrics import sse_downscaled, sse_vs_upscaled
+from vidsr.kernels.metrics import sse, sse_resized, ssim
 from vidsr.kernels.resample import resize
-from vidsr.metrics import mse, psnr_from_mse, ssim
+from vidsr.metrics import psnr_from_mse
 
 COLUMNS = ("frame", "time", "source_frame", "phase", "scene_cut", "psnr_y_consistency", "psnr_y_vs_bicubic")
 REFERENCE_COLUMNS = ("psnr_y", "ssim_y", "mse_y", "bicubic_psnr_y", "bicubic_ssim_y", "bicubic_mse_y")
@@ -133,8 +133,8 @@ class Measure:
             "source_frame": origin.index,
             "phase": str(origin.phase),
             "scene_cut": int(origin.scene_cut),
-            "psnr_y_consistency": psnr_from_mse(sse_downscaled(output, low) / low.size, self.peak),
-            "psnr_y_vs_bicubic": psnr_from_mse(sse_vs_upscaled(low, output) / output.size, self.peak),
+            "psnr_y_consistency": psnr_from_mse(sse_resized(output, low, peak=self.peak) / low.size, self.peak),
+            "psnr_y_vs_bicubic": psnr_from_mse(sse_resized(low, output, peak=self.peak) / output.size, self.peak),
         }
         truth = self._truth_at(frame.times[0])
         if truth is not None and truth.shape == output.shape:
@@ -143,11 +143,10 @@ class Measure:
         self._frame += 1
 
     def _against(self, truth: np.ndarray, output: np.ndarray, low: np.ndarray) -> dict[str, float]:
-        bicubic = resize(low, output.shape[1], output.shape[0], "bicubic", dtype=np.float32)
-        bicubic = np.clip(np.rint(bicubic), 0, self.peak).astype(output.dtype)
+        bicubic = resize(low, output.shape[1], output.shape[0], "bicubic", dtype=output.dtype, peak=self.peak)
         scores: dict[str, float] = {}
         for prefix, picture in (("", output), ("bicubic_", bicubic)):
-            error = mse(picture, truth)
+            error = sse(picture, truth) / truth.size
             scores[f"{prefix}psnr_y"] = psnr_from_mse(error, self.peak)
             scores[f"{prefix}ssim_y"] = ssim(picture, truth, self.peak)
             scores[f"{prefix}mse_y"] = error
