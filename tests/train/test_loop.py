@@ -179,6 +179,27 @@ def test_the_plateau_schedule_halves_the_rate_and_cosine_ends_at_the_final_rate(
     assert loop.learning_rate(cosine, state) == pytest.approx(cosine.final_rate)
 
 
+def test_the_last_steps_may_have_a_loss_of_their_own() -> None:
+    recipe = parse(
+        {"name": "a", "architecture": "plain", "scale": 2, "steps": 100, "finish": {"l2": 2.0}, "loss": {"l1": 1.0}},
+        "test",
+    )
+    output, truth = torch.full((1, 1, 4, 4), 0.5), torch.zeros(1, 1, 4, 4)
+    assert loop.weighted_loss(recipe, 89, output, truth).item() == pytest.approx(0.5)
+    assert loop.weighted_loss(recipe, 90, output, truth).item() == pytest.approx(2 * 0.25)
+
+
+@pytest.mark.parametrize("architecture", ["espcn", "srcnn"])
+def test_networks_without_anchor_train_in_bf16(tmp_path: Path, shard: Path, architecture: str) -> None:
+    recipe = tmp_path / "other.toml"
+    text = TINY.format(shard=shard, more="").replace("plain", architecture).replace("steps = 60", "steps = 4")
+    text = text.replace("config = { channels = 8, layers = 1 }", "").replace("fp32", "bf16").replace("= 15", "= 2")
+    recipe.write_text(text)
+    notes = Notes()
+    loop.run(recipe, tmp_path / "run", watch=notes)
+    assert len(notes.reports) == 2 and notes.reports[-1].psnr > 15
+
+
 def test_a_watched_run_leaves_metrics_curves_and_samples(tmp_path: Path, shard: Path) -> None:
     pytest.importorskip("matplotlib")
     recipe = write_recipe(tmp_path, shard, "samples_every = 30")

@@ -28,6 +28,8 @@ class Espcn(LumaNetwork):
     thousands of steps that a random start spends on finding it.
     """
 
+    chosen_start = True
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.scale = config.scale

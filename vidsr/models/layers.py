@@ -19,6 +19,7 @@ class LumaNetwork(nn.Module):
 
     scale: int
     halo: int  # receptive-field radius in input pixels: how far an output pixel looks
+    chosen_start = False  # whether the first weights were set up with care, so that training must start from them
 
     @property
     def dtype(self) -> torch.dtype:

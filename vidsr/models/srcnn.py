@@ -26,6 +26,8 @@ class Srcnn(LumaNetwork):
     It starts as that bicubic upscale (one channel of each layer carries the picture).
     """
 
+    chosen_start = True
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.scale = config.scale

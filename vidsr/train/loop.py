@@ -25,8 +25,6 @@ from vidsr.train.losses import LOSSES
 from vidsr.train.recipe import Recipe, read
 from vidsr.train.validation import sample_picture, validation_psnr
 
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
-
 
 @dataclass(frozen=True)
 class Report:
@@ -117,7 +115,7 @@ def start(recipe: Recipe, device: torch.device) -> State:
     if recipe.warm_start:
         warm_start(network, Path(recipe.warm_start))
     if recipe.reparameterise:
-        reparameterise(network, keep=bool(recipe.warm_start))
+        reparameterise(network, keep=bool(recipe.warm_start) or network.chosen_start)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate, betas=recipe.betas)
@@ -192,8 +190,7 @@ def train_step(recipe: Recipe, state: State, interior: Callable[[Tensor], Tensor
     lr, hr = patches.batch_at(state.step)
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(recipe, state)
-    dtype = DTYPES[recipe.precision]
-    with torch.autocast(lr.device.type, dtype, enabled=dtype != torch.float32):
+    with torch.autocast(lr.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         output = interior(lr)
     truth = inside(hr, recipe.scale * state.network.halo)
     loss = weighted_loss(recipe, state.step, output.float(), truth)
