@@ -79,10 +79,10 @@ def resize(
     ``peak`` (default: all the type holds); float32 is neither. ``out`` receives the result instead of a new array.
     ``shift_x``, ``shift_y`` move every position that is read, in samples of ``image``, as chroma beside its luma needs.
     """
-    planes = as_planes(image)
     shape = (*image.shape[:-2], height, width)
-    if 0 in planes.shape or min(width, height) < 1:
+    if 0 in image.shape or min(width, height) < 1:
         raise ValueError(f"cannot resize {image.shape} to {shape}: a side is empty")
+    planes = as_planes(image)
     out = result_array(out, shape, image.dtype if dtype is None else dtype)
     x = resampling_axis(image.shape[-1], width, kernel, shift_x)
     y = resampling_axis(image.shape[-2], height, kernel, shift_y)

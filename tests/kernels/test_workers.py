@@ -1,0 +1,95 @@
+"""The threads of the kernels: order, exceptions, callers at once, forks; and how kernels are compiled."""
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numba
+import numpy as np
+import pytest
+
+from vidsr.kernels.jit import jit
+from vidsr.kernels.workers import STRIP_PIXELS, THREADS, in_parallel, strips
+
+
+@pytest.mark.parametrize(("rows", "width"), [(1, 1), (1080, 1920), (7, STRIP_PIXELS + 1), (5000, 3)])
+def test_strips_cover_every_row_once(rows: int, width: int) -> None:
+    covered = [row for first, last in strips(rows, width) for row in range(first, last)]
+    assert covered == list(range(rows))
+    assert all((last - first) * width <= max(width, STRIP_PIXELS) for first, last in strips(rows, width))
+
+
+def test_results_come_in_the_order_of_the_tasks() -> None:
+    def work(task: int) -> int:
+        time.sleep(0.001 * (task % 3))
+        return task * task
+
+    assert in_parallel(work, range(20)) == [n * n for n in range(20)]
+    assert in_parallel(work, []) == []
+
+
+def test_a_task_that_fails_fails_the_call_and_not_the_next() -> None:
+    def work(task: int) -> int:
+        return 10 // (task - 3)
+
+    with pytest.raises(ZeroDivisionError):
+        in_parallel(work, range(8))
+    assert in_parallel(abs, range(8)) == list(range(8))
+
+
+def test_callers_on_many_threads_each_get_their_own_results() -> None:
+    def call(n: int) -> list[int]:
+        return in_parallel(lambda task: task + n, range(50))
+
+    with ThreadPoolExecutor(8) as callers:
+        assert list(callers.map(call, range(40))) == [list(range(n, n + 50)) for n in range(40)]
+
+
+def test_a_worker_busy_elsewhere_is_not_waited_for() -> None:
+    in_parallel(lambda _: time.sleep(0.01), range(4))  # the pool is up
+
+    def slow(_: int) -> None:
+        time.sleep(0.15)
+
+    with ThreadPoolExecutor(1) as other:
+        busy = other.submit(in_parallel, slow, range(4 * THREADS))  # at least 0.6 s
+        time.sleep(0.05)
+        in_parallel(abs, range(4))
+        assert not busy.done()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_computes_alone() -> None:
+    code = """
+import os, warnings
+import numpy as np
+from vidsr.kernels.resample import resize
+image = np.random.default_rng(0).integers(0, 256, (300, 400), dtype=np.uint8)
+expected = resize(image, 1600, 1200)
+warnings.simplefilter("ignore")  # newer Pythons warn of forks beside threads, which is what this is about
+child = os.fork()
+if child == 0:
+    os._exit(0 if np.array_equal(resize(image, 1600, 1200), expected) else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_where_no_folder_keeps_compiled_kernels_they_are_compiled_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = numba.njit
+
+    def without_cache(function: object, *, cache: bool = False, **options: object) -> object:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return real(function, **options)
+
+    monkeypatch.setattr(numba, "njit", without_cache)
+    with caplog.at_level("INFO"):
+        double = jit(lambda x: x + x)
+    assert double(np.float64(4)) == 8
+    assert "NUMBA_CACHE_DIR" in caplog.text
