@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
@@ -20,6 +21,7 @@ from av.video.stream import VideoStream
 from vidsr.errors import InputError
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.video.demux import packets
+from vidsr.video.fields import Deinterlace, deinterlaced, field_order
 from vidsr.video.formats import Kept, kept_format
 from vidsr.video.planes import numpy_dtype, view
 from vidsr.video.probe import open_source, picture_stream, video_info
@@ -28,7 +30,9 @@ from vidsr.video.probe import open_source, picture_stream, video_info
 class VideoReader:
     """Frames of a clip from ``start`` (inclusive) to ``end`` (exclusive), at most ``frames`` of them, in order.
 
-    Times are those of the clip's own clock: one that starts at 1.4 s gives 1.4 s. Use it as a context manager.
+    Times are those of the clip's own clock: one that starts at 1.4 s gives 1.4 s. Interlaced pictures are made
+    progressive, one for each (``deinterlace`` auto), never (off), or whatever the clip seems to be (force). Use it as a
+    context manager.
 
     Raises:
         InputError: the file is no clip, is empty, or holds a picture that is not supported.
@@ -43,11 +47,18 @@ class VideoReader:
         end: Fraction | None = None,
         frames: int | None = None,
         threads: int = 0,
+        deinterlace: Deinterlace = "auto",
     ) -> None:
         self.path = path
+        self.notes: list[str] = []  # what is done to the pictures before anything else, in words
         self._start, self._end, self._frames, self._threads = start, end, frames, threads
         self._problems: Counter[str] = Counter()
         self._open(start)
+        try:
+            self._pictures = self._progressive(deinterlace)
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self, start: Fraction | None) -> None:
         self._container = open_source(self.path)
@@ -70,6 +81,18 @@ class VideoReader:
         except BaseException:
             self._container.close()
             raise
+
+    def _progressive(self, deinterlace: Deinterlace) -> Iterator[VideoFrame]:
+        """All frames, made progressive if they are not."""
+        frames: Iterator[VideoFrame] = map(self._same_size, chain([self._first], self._decoded))
+        order = "progressive" if deinterlace == "off" else field_order(self.path, self.info)
+        if deinterlace == "force" and order == "progressive":
+            order = "top"
+        if order == "progressive":
+            return frames
+        self.info = replace(self.info, field_order="progressive")
+        self.notes.append(f"interlaced, {order} field first: made progressive by bwdif (--deinterlace off leaves it)")
+        return deinterlaced(frames, order)
 
     def _is_past(self, first: VideoFrame | None, start: Fraction) -> bool:
         """Whether a seek to ``start`` went past it, as it does in some MPEG streams."""
@@ -112,7 +135,7 @@ class VideoReader:
     def _in_range(self) -> Iterator[tuple[VideoFrame, Fraction]]:
         count = 0
         last: Fraction | None = None
-        for frame in chain([self._first], self._decoded):
+        for frame in self._pictures:
             last = time = self._repaired(frame, last)
             if (self._end is not None and time >= self._end) or (self._frames is not None and count >= self._frames):
                 return
@@ -135,9 +158,7 @@ class VideoReader:
 
     def _time(self, frame: VideoFrame) -> Fraction | None:
         base = frame.time_base or self._stream.time_base
-        stamp = frame.pts if frame.pts is not None else frame.dts
-        if self._is_avi:  # it stores no presentation times, and FFmpeg's guess is out of order for reordered frames
-            stamp = None if frame.dts is None else frame.dts - self._stream.codec_context.reorder_depth
+        stamp = frame.pts if frame.pts is not None or self._is_avi else frame.dts
         return None if stamp is None or base is None else stamp * base
 
     def _batch(self, taken: list[tuple[VideoFrame, Fraction]], done: int) -> FrameBatch:
@@ -158,13 +179,16 @@ class VideoReader:
             tuple(Origin(done + i) for i in range(len(taken))),
         )
 
-    def _planar(self, frame: VideoFrame) -> VideoFrame:
-        """``frame`` in the format that the first one was kept in."""
+    def _same_size(self, frame: VideoFrame) -> VideoFrame:
         if (frame.width, frame.height) != (self.info.width, self.info.height):
             raise InputError(
                 f"{self.path} changes from {self.info.width}x{self.info.height} to {frame.width}x{frame.height} at "
                 f"{float(self._time(frame) or 0):.3f} s: cut it there, with --end and --start"
             )
+        return frame
+
+    def _planar(self, frame: VideoFrame) -> VideoFrame:
+        """``frame`` in the format that the first one was kept in."""
         if frame.format.name == self._kept.pix_fmt:
             return frame
         return convert(frame, self._kept)
@@ -181,6 +205,9 @@ class VideoReader:
             for frame in frames:
                 if frame.is_corrupt:
                     self._problems["damaged frames, concealed by the decoder"] += 1
+                if self._is_avi:  # no presentation times are stored, and FFmpeg's guess is wrong for reordered frames
+                    delay = self._stream.codec_context.reorder_depth
+                    frame.pts = None if frame.dts is None else frame.dts - delay
                 yield frame
 
 

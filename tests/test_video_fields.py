@@ -1,0 +1,133 @@
+"""Interlaced clips: recognised by flag and by measuring, and made progressive frame for frame."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from tests.clips import make_clip
+from vidsr.errors import InputError
+from vidsr.video import VideoReader, probe
+
+SIZE = (160, 576)
+
+
+def scene(moment: int, size: tuple[int, int]) -> np.ndarray:
+    """Fine noise that pans under a bright bar that moves the other way."""
+    width, height = size
+    ground = np.random.default_rng(0).random((height, width + 400)) * 40 + 60
+    picture = ground[:, 2 * moment : 2 * moment + width].copy()
+    at = 5 * moment % (width - 20)
+    picture[height // 4 : height // 2, at : at + 20] = 220
+    return picture
+
+
+def woven(path: Path, top_first: bool = True, codec: str = "mpeg2video", options: dict[str, str] | None = None) -> Path:
+    """25 frames a second, each of two fields 1/50 s apart."""
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(codec, rate=25)
+        stream.width, stream.height = SIZE
+        stream.pix_fmt, stream.bit_rate = "yuv420p", 8_000_000
+        stream.options = options or {}
+        for i in range(30):
+            first, second = scene(2 * i, SIZE), scene(2 * i + 1, SIZE)
+            picture = (first if top_first else second).copy()
+            picture[1::2] = (second if top_first else first)[1::2]
+            frame = av.VideoFrame(*SIZE, "yuv420p")
+            for plane in frame.planes:
+                np.frombuffer(plane, np.uint8)[:] = 128
+            np.frombuffer(frame.planes[0], np.uint8).reshape(SIZE[1], -1)[:, : SIZE[0]] = picture
+            frame.pts, frame.time_base = i, Fraction(1, 25)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path
+
+
+def combing(luma: np.ndarray) -> float:
+    """How much neighbouring lines differ more than lines two apart."""
+    luma = luma.astype(float)
+    return float(np.abs(luma[1:-1] - (luma[:-2] + luma[2:]) / 2).mean() - np.abs(luma[2:] - luma[:-2]).mean() / 2)
+
+
+def read(path: Path, **options: Any) -> tuple[np.ndarray, list[Fraction], list[str]]:
+    with VideoReader(path, **options) as reader:
+        batches = list(reader.batches(7))
+        assert reader.info.field_order != "top" or options
+        planes = np.concatenate([batch.y[:, 0].numpy() for batch in batches])
+        return planes, [time for batch in batches for time in batch.times], reader.notes
+
+
+FLAGGED = {"flags": "+ildct+ilme", "field_order": "tt"}
+
+
+@pytest.mark.parametrize(
+    ("top_first", "options", "word"),
+    [(True, FLAGGED, "top"), (True, None, "top"), (False, None, "bottom")],
+    ids=["flagged", "not_flagged", "not_flagged_bottom_first"],
+)
+def test_interlaced_mpeg2_is_made_progressive_and_said(
+    tmp_path: Path, top_first: bool, options: dict[str, str] | None, word: str
+) -> None:
+    path = woven(tmp_path / "a.mkv", top_first, options=options)
+    assert (probe(path).field_order == "top") == bool(options)
+    whole, times, notes = read(path)
+    combed, _, silence = read(path, deinterlace="off")
+    assert times == [Fraction(i, 25) for i in range(30)]
+    assert whole.shape == combed.shape
+    assert combing(whole[5]) < combing(combed[5]) / 2
+    assert len(notes) == 1
+    assert f"{word} field first" in notes[0]
+    assert silence == []
+    # the field shown first is kept: the even lines of a top-first clip
+    kept = slice(0 if top_first else 1, None, 2)
+    assert np.abs(whole[5][kept].astype(int) - combed[5][kept]).mean() < 0.5
+
+
+def test_progressive_clip_of_a_broadcast_height_is_left_alone(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.mp4", frames=30, size=(64, 576))
+    _, _, notes = read(path)
+    assert notes == []
+    _, times, notes = read(path, deinterlace="force")
+    assert len(times) == 30
+    assert len(notes) == 1
+
+
+def test_progressive_pictures_flagged_as_interlaced_are_left_alone(tmp_path: Path) -> None:
+    """PsF: a film coded as fields, as many discs are."""
+    with av.open(str(tmp_path / "a.mkv"), "w") as output:
+        stream = output.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height = SIZE
+        stream.pix_fmt, stream.bit_rate, stream.options = "yuv420p", 8_000_000, FLAGGED
+        for i in range(30):
+            smooth = np.mean([np.roll(scene(i, SIZE), k, axis=0) for k in range(8)], axis=0)
+            planes = np.concatenate([smooth, np.full((SIZE[1] // 2, SIZE[0]), 128)]).astype(np.uint8)
+            frame = av.VideoFrame.from_ndarray(planes, "yuv420p")
+            frame.pts, frame.time_base = i, Fraction(1, 25)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    assert probe(tmp_path / "a.mkv").field_order == "top"
+    assert read(tmp_path / "a.mkv", frames=30)[2] == []
+
+
+def test_time_range_of_an_interlaced_clip(tmp_path: Path) -> None:
+    path = woven(tmp_path / "a.mkv")
+    whole, _, _ = read(path)
+    part, times, _ = read(path, start=Fraction(1, 2), frames=4)
+    assert times == [Fraction(i, 25) for i in range(13, 17)]
+    assert np.abs(part[2].astype(int) - whole[15]).mean() < 1
+
+
+def test_avi_keeps_its_times(tmp_path: Path) -> None:
+    path = woven(tmp_path / "a.avi", options={"bf": "2"})
+    assert read(path)[1] == [Fraction(i, 25) for i in range(30)]
+
+
+def test_change_of_size_within_the_filter_is_one_clear_line(tmp_path: Path) -> None:
+    small, large = (make_clip(tmp_path / f"{w}.ts", frames=5, size=(w, 48)) for w in (64, 96))
+    joined = tmp_path / "a.ts"
+    joined.write_bytes(small.read_bytes() + large.read_bytes())
+    with pytest.raises(InputError, match="changes from 64x48 to 96x48"):
+        read(joined, deinterlace="force")

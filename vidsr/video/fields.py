@@ -1,0 +1,102 @@
+"""Interlaced pictures: recognised by their flags and by measuring, and made progressive."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import av
+import av.filter
+from av.filter import Graph
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+
+from vidsr.frames import FieldOrder, VideoInfo
+from vidsr.video.demux import packets
+from vidsr.video.probe import open_source, picture_stream
+
+Deinterlace = Literal["auto", "off", "force"]
+HEIGHTS = (480, 486, 576, 1080)  # of interlaced broadcast and disc standards
+MEASURED = 25  # frames
+ENOUGH = 5  # frames that show fields, to believe it of a clip that does not say so
+CLEARLY = 10  # times as many frames with fields as without
+PARITY: dict[FieldOrder, str] = {"top": "tff", "bottom": "bff"}
+
+
+def field_order(path: Path, info: VideoInfo) -> FieldOrder:
+    """The field shown first, or progressive: what the clip says, unless its pictures clearly show otherwise.
+
+    Only clips that say to be interlaced, or have the height of an interlaced standard, are measured.
+
+    Raises:
+        InputError: the clip cannot be opened.
+    """
+    said = info.field_order or "progressive"
+    if said == "progressive" and info.height not in HEIGHTS:
+        return said
+    seen = measure(path)
+    fields = seen["tff"] + seen["bff"]
+    if said != "progressive":
+        return "progressive" if seen["progressive"] >= max(ENOUGH, CLEARLY * fields) else said
+    if fields < max(ENOUGH, CLEARLY * seen["progressive"]):
+        return said
+    return "top" if seen["tff"] >= seen["bff"] else "bottom"
+
+
+def measure(path: Path) -> Counter[str]:
+    """How many of the first frames show the top field first (tff), the bottom one (bff), no fields (progressive).
+
+    FFmpeg's idet filter; a frame without motion is undetermined.
+    """
+    with open_source(path) as opened:
+        stream = picture_stream(opened, path)
+        stream.codec_context.thread_type = "AUTO"
+        frames = (frame for packet in packets(opened, [stream]) for frame in _decoded(stream.codec_context, packet))
+        seen = islice(_filtered(frames, "idet"), MEASURED)
+        return Counter(frame.metadata.get("lavfi.idet.multiple.current_frame", "undetermined") for frame in seen)
+
+
+def _decoded(context: av.VideoCodecContext, packet: Packet[Stream]) -> list[VideoFrame]:
+    with suppress(av.FFmpegError):
+        return context.decode(packet if packet.size else None)
+    return []
+
+
+def deinterlaced(frames: Iterable[VideoFrame], order: FieldOrder) -> Iterator[VideoFrame]:
+    """One whole picture for each of ``frames``, at its time: FFmpeg's bwdif filter."""
+    return _filtered(frames, "bwdif", mode="send_frame", parity=PARITY[order], deint="all")
+
+
+def _filtered(frames: Iterable[VideoFrame], name: str, **options: str) -> Iterator[VideoFrame]:
+    graph: Graph | None = None
+    for frame in frames:
+        if graph is None:
+            graph = _graph(frame, name, **options)
+        graph.push(frame)
+        yield from _ready(graph)
+    if graph is not None:
+        graph.push(None)
+        yield from _ready(graph)
+
+
+def _graph(first: VideoFrame, name: str, **options: str) -> Graph:
+    graph = Graph()
+    source = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=first.time_base)
+    chosen, sink = graph.add(name, **options), graph.add("buffersink")
+    source.link_to(chosen)
+    chosen.link_to(sink)
+    graph.configure()
+    return graph
+
+
+def _ready(graph: Graph) -> Iterator[VideoFrame]:
+    with suppress(av.error.BlockingIOError, av.error.EOFError):
+        while True:
+            frame = graph.pull()
+            assert isinstance(frame, VideoFrame)
+            yield frame
