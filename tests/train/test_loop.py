@@ -194,10 +194,11 @@ def test_networks_without_anchor_train_in_bf16(tmp_path: Path, shard: Path, arch
     recipe = tmp_path / "other.toml"
     text = TINY.format(shard=shard, more="").replace("plain", architecture).replace("steps = 60", "steps = 4")
     text = text.replace("config = { channels = 8, layers = 1 }", "").replace("fp32", "bf16").replace("= 15", "= 2")
+    text = text.replace("4e-3", "1e-5")  # a chosen start is not to be shaken off in a test's four steps
     recipe.write_text(text)
     notes = Notes()
     loop.run(recipe, tmp_path / "run", watch=notes)
-    assert len(notes.reports) == 2 and notes.reports[-1].psnr > 15
+    assert len(notes.reports) == 2 and notes.reports[-1].psnr > 20
 
 
 def test_a_watched_run_leaves_metrics_curves_and_samples(tmp_path: Path, shard: Path) -> None:
