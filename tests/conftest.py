@@ -12,6 +12,7 @@ import pytest
 WORKERS = str(min(4, os.cpu_count() or 1))
 os.environ.setdefault("OMP_NUM_THREADS", WORKERS)
 os.environ.setdefault("NUMBA_NUM_THREADS", WORKERS)
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets it
 
 REPO = Path(__file__).parents[1]
 POOLS = ("vidsr-kernels",)  # kept for the life of the process, as those of torch, OpenCV and Numba are

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -289,6 +290,8 @@ def main() -> None:
     """Run the command line and exit with a documented code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+    # PyTorch's workers otherwise spin while they wait, on the cores that the encoder needs
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except VidsrError as error:
