@@ -22,8 +22,8 @@ from vidsr.encoding import CODECS, Encoding
 from vidsr.errors import OptionError, OutputError
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, HdrInfo, Origin, VideoInfo
 from vidsr.video import NullWriter, VideoReader, VideoWriter, nearest_format, open_writer, probe
+from vidsr.video.encoder import tick
 from vidsr.video.sidedata import fitted
-from vidsr.video.writer import tick
 
 FFV1 = Encoding("ffv1")
 FAST = Encoding(preset="ultrafast")
@@ -286,6 +286,21 @@ def test_what_the_encoder_cannot_take_is_converted(tmp_path: Path, codec: str, c
     assert error.abs().mean() / 2 ** (depth - 8) < 2, "neither range nor depth moved"
 
 
+def test_no_frame_at_all_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match="would hold no frame"),
+        VideoWriter(tmp_path / "a.mp4", VideoInfo(64, 48, Fraction(25)), FAST),
+    ):
+        pass
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "libvpx-vp9"])
+def test_number_of_threads_is_taken(tmp_path: Path, codec: str) -> None:
+    info = VideoInfo(64, 64, Fraction(25))
+    assert write(tmp_path / "a.mkv", some_frames(info), info, replace(quick(codec), threads=1)).frames is not None
+
+
 def test_null_codec_writes_nothing(tmp_path: Path) -> None:
     info = VideoInfo(64, 48, Fraction(25))
     with open_writer(tmp_path / "a.mp4", info, Encoding("null")) as writer:
@@ -327,7 +342,7 @@ def test_unknown_codec_or_option_is_one_clear_line(tmp_path: Path, encoding: Enc
     ("name", "encoding", "said"),
     [
         ("a.xyz", FAST, "no container"),
-        ("a.webm", FAST, "cannot hold libx264"),
+        ("a.webm", FAST, "webm cannot hold libx264"),
         ("a.mp4", Encoding(options=(("tune", "nonsense"),)), "does not start"),
         ("none/a.mp4", FAST, "cannot be written to"),
     ],

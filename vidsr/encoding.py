@@ -38,6 +38,7 @@ class Codec:
     fixed: dict[str, str] = field(default_factory=dict)  # options it always gets
     params: Literal["x264-params", "x265-params", "svtav1-params"] | None = None  # where its own options go
     quiet: dict[str, str] = field(default_factory=dict)  # own options that keep it from writing to the terminal
+    threads: str | None = None  # own option for the number of threads, where FFmpeg's has no effect
     even: bool = False  # subsampled pictures need an even number of samples
     says_sar: bool = False  # the stream itself says the sample aspect ratio, whatever the container
 
@@ -61,8 +62,12 @@ _X264 = Codec(Quality("crf", 18, 51), Speed("preset", "medium", _X26X), params="
 # Default qualities of the other encoders are meant to look like libx264's 18; they were not tuned by measurement.
 CODECS: dict[str, Codec] = {
     "libx264": _X264,
-    "libx265": replace(_X264, quality=Quality("crf", 20, 51), params="x265-params", quiet={"log-level": "none"}),
-    "libsvtav1": Codec(Quality("crf", 25, 63), Speed("preset", "8", _digits(13)), params="svtav1-params", even=True),
+    "libx265": replace(
+        _X264, quality=Quality("crf", 20, 51), params="x265-params", quiet={"log-level": "none"}, threads="pools"
+    ),
+    "libsvtav1": Codec(
+        Quality("crf", 25, 63), Speed("preset", "8", _digits(13)), params="svtav1-params", threads="lp", even=True
+    ),
     "libvpx-vp9": Codec(Quality("crf", 24, 63), Speed("cpu-used", "3", _digits(8)), {**_RATELESS, "row-mt": "1"}),
     "libvpx": Codec(Quality("crf", 10, 63), Speed("cpu-used", "3", _digits(16)), {"b": "20M"}),
     "ffv1": Codec(fixed={"level": "3", "slicecrc": "1"}),

@@ -5,8 +5,9 @@ from vidsr.video.copier import preflight
 from vidsr.video.facts import Facts, Track, read_facts
 from vidsr.video.fields import Deinterlace
 from vidsr.video.formats import nearest_format
-from vidsr.video.probe import StreamInfo, probe, streams
+from vidsr.video.probe import probe
 from vidsr.video.reader import VideoReader
+from vidsr.video.table import StreamInfo, streams
 from vidsr.video.writer import NullWriter, VideoWriter, Writer, Written, open_writer
 
 __all__ = [

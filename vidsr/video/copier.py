@@ -19,8 +19,9 @@ from av.video.stream import VideoStream
 
 from vidsr.video.containers import CONTAINERS, can_carry, container_format, is_cover
 from vidsr.video.demux import packets
-from vidsr.video.probe import MICROSECONDS, first_frame, open_source, picture_stream, stream_info
+from vidsr.video.probe import MICROSECONDS, first_frame, open_source, picture_stream
 from vidsr.video.sidedata import side_data
+from vidsr.video.table import stream_info
 from vidsr.video.tags import file_tags, free_tags, lost_tags, muxer_options, stream_tags
 
 if TYPE_CHECKING:

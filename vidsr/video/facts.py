@@ -16,7 +16,8 @@ from vidsr.frames import VideoInfo
 from vidsr.video.containers import can_carry, container_format, is_cover
 from vidsr.video.copier import is_gap, others
 from vidsr.video.demux import packets
-from vidsr.video.probe import MICROSECONDS, first_frame, open_source, picture_stream, stream_info, video_info
+from vidsr.video.probe import MICROSECONDS, first_frame, open_source, picture_stream, video_info
+from vidsr.video.table import stream_info
 from vidsr.video.tags import file_tags, stream_tags
 
 DIGEST = 8  # bytes; equal packets are counted in order, so that chance has little to do

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from array import array
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -21,17 +19,14 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidsr.encoding import Encoding
-from vidsr.errors import OptionError, OutputError
+from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.video.containers import container_format
 from vidsr.video.copier import StreamCopier
-from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder, nearest_format, number, pix_fmt
+from vidsr.video.encoder import MOST_TICKS, add_picture, open_encoder, set_color, tick, untold
+from vidsr.video.formats import nearest_format
 from vidsr.video.planes import empty_frame, fill, view
 from vidsr.video.probe import reason
-from vidsr.video.sidedata import fitted, hdr_options
-
-PARTS = 90_000  # parts of a second for clips whose own are not known
-MOST_TICKS = 1 << 31  # per second; containers keep 32 bits
 
 
 @dataclass(frozen=True)
@@ -132,15 +127,13 @@ class VideoWriter:
         self._decoded: int | None = None  # decoding time in ticks of the last packet from the encoder
         self._part = path.with_name(f"{path.stem}.part{path.suffix}")
         container = container_format(path)
-        encoder(encoding)  # an unknown one is said before anything is opened
-        os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to the terminal, and asks only this
         self._copier = None if streams_from is None else StreamCopier(streams_from, start, end)
         try:
             self.notes += untold(info, encoding, container)
             options = {} if self._copier is None else self._copier.muxer_options(container)
             self._output = _create(self._part, container, options | _clock(container, self._tick))
             self._stream = self._add_streams(container)
-            self._open_encoder()
+            open_encoder(self._stream, self._encoding)
         except BaseException:
             self._abandon()
             raise
@@ -177,48 +170,10 @@ class VideoWriter:
         return Written(self.path, self._coded, times, self._source, *self._range)
 
     def _add_streams(self, container: str) -> VideoStream:
-        if self._copier is None:
-            return self._add_picture()
-        return self._copier.add_to(self._output, container, self._add_picture)
+        def add() -> VideoStream:
+            return add_picture(self._output, self._coded, self._encoding, self._tick)
 
-    def _add_picture(self) -> VideoStream:
-        info = self._coded
-        try:
-            stream = self._output.add_stream(self._encoding.codec, rate=info.fps or Fraction(25))
-        except ValueError:
-            raise OutputError(
-                f"{self.path} cannot hold {self._encoding.codec}: end the name in .mkv, or choose another --codec"
-            ) from None
-        assert isinstance(stream, VideoStream)
-        stream.width, stream.height = info.width, info.height
-        stream.pix_fmt = _coded_pix_fmt(info, self._encoding)
-        stream.time_base = self._tick
-        context = stream.codec_context
-        context.time_base = self._tick
-        context.sample_aspect_ratio = info.sar
-        context.thread_count = self._encoding.threads
-        context.options = _options(self._encoding, info)
-        for attribute, names, tag in _tags(info):
-            value = number(names, tag)
-            if value is not None:
-                setattr(context, attribute, value)
-        if info.display_matrix is not None:
-            stream.set_display_matrix(fitted(info.display_matrix, info.width, info.height))
-        if self._encoding.codec in ("libx265", "hevc_nvenc") and container_format(self.path) in ("mp4", "mov"):
-            context.codec_tag = "hvc1"  # the tag that Apple's players ask for
-        return stream
-
-    def _open_encoder(self) -> None:
-        context = self._stream.codec_context
-        try:
-            context.open()
-        except (av.FFmpegError, ValueError) as error:
-            raise OutputError(
-                f"{self._encoding.codec} does not start ({reason(error)}): choose another --codec or other options"
-            ) from None
-        unknown = [key for key, _ in self._encoding.options if key in context.options]
-        if unknown:
-            raise OptionError(f"--encoder-option {unknown[0]} is unknown to {self._encoding.codec}: see ffmpeg -h full")
+        return add() if self._copier is None else self._copier.add_to(self._output, container, add)
 
     def _frame(self, y: torch.Tensor, uv: torch.Tensor | None, time: Fraction) -> VideoFrame:
         coded = self._coded
@@ -235,10 +190,7 @@ class VideoWriter:
                 view(frame, index, info.depth)[:] = 1 << (info.depth - 1)
         frame.pts = self._ticks(time)
         frame.time_base = self._tick
-        for attribute, names, tag in _tags(info):
-            value = number(names, tag)
-            if value is not None:
-                setattr(frame, attribute, value)
+        set_color(frame, info)
         if info.fps is not None:
             frame.duration = round(1 / info.fps / self._tick)
         return frame
@@ -278,6 +230,8 @@ class VideoWriter:
         self._decoded = packet.dts
 
     def _finish(self) -> None:
+        if self._last is None:
+            raise OutputError(f"{self.path} would hold no frame: choose another --start or --end")
         self._encode(None)
         try:
             if self._copier is not None:
@@ -300,14 +254,6 @@ class VideoWriter:
         self._part.unlink(missing_ok=True)
 
 
-def tick(info: VideoInfo) -> Fraction:
-    """The length of the stamps to write: that of ``info``'s times, or one in which its frame rate is exact."""
-    if info.time_base is not None and info.time_base.denominator < MOST_TICKS:
-        return info.time_base
-    parts = lcm(PARTS, info.fps.numerator) if info.fps is not None else PARTS
-    return Fraction(1, parts if parts < MOST_TICKS else PARTS)
-
-
 def _create(part: Path, container: str, options: dict[str, str]) -> OutputContainer:
     try:
         part.touch()  # so that a folder that takes no file is said before the work
@@ -320,46 +266,3 @@ def _clock(container: str, tick: Fraction) -> dict[str, str]:
     """The option that lets MP4 say when streams begin as finely as the frames; otherwise it is in milliseconds."""
     parts = lcm(1000, tick.denominator)
     return {"movie_timescale": str(parts)} if container in ("mp4", "mov") and parts < MOST_TICKS else {}
-
-
-def untold(info: VideoInfo, encoding: Encoding, container: str) -> list[str]:
-    """What neither the encoder nor the container can say of the picture, in words."""
-    words = []
-    codec = encoding.codec
-    if container in ("matroska", "webm") and info.sar != 1 and not encoding.table_entry.says_sar:
-        words.append(f"the sample aspect ratio {info.sar} of {codec} cannot be written there: end the name in .mp4")
-    if container == "mov" and info.color.range == "full" and codec == "prores_ks":
-        words.append("full range of prores_ks cannot be written there: end the name in .mkv")
-    if info.hdr is not None and encoding.table_entry.params is None:
-        words.append(f"HDR10 metadata cannot be written by {codec}: choose libx265, libx264 or libsvtav1")
-    return words
-
-
-def _coded_pix_fmt(info: VideoInfo, encoding: Encoding) -> str:
-    names = {f.name for f in encoder(encoding).video_formats or ()}
-    planar = pix_fmt(info.chroma, info.depth)
-    return "p010le" if names and planar not in names and "p010le" in names else planar
-
-
-def _tags(info: VideoInfo) -> tuple[tuple[str, Mapping[int, str], str | None], ...]:
-    color = info.color
-    return (
-        ("colorspace", MATRICES, color.matrix),
-        ("color_primaries", PRIMARIES, color.primaries),
-        ("color_trc", TRANSFERS, color.transfer),
-        ("color_range", RANGES, color.range),
-    )
-
-
-def _options(encoding: Encoding, info: VideoInfo) -> dict[str, str]:
-    """The encoder's options, with what its own parameter list has to say besides: HDR10, threads, silence."""
-    options = encoding.arguments
-    if info.color.chroma_location is not None:
-        options["chroma_sample_location"] = info.color.chroma_location
-    name = encoding.table_entry.params
-    if name is None:
-        return options
-    params = dict(encoding.table_entry.quiet)
-    params |= {} if info.hdr is None else hdr_options(info.hdr, name)
-    texts = [f"{key}={value}" for key, value in params.items()] + ([options[name]] if name in options else [])
-    return options | ({name: ":".join(texts)} if texts else {})

@@ -1,0 +1,48 @@
+import pytest
+
+from vidsr.encoding import CODECS, Encoding
+from vidsr.errors import OptionError
+
+
+def test_defaults_are_libx264_crf_18_medium() -> None:
+    assert Encoding() == Encoding.parse()
+    assert Encoding().arguments == {"crf": "18", "preset": "medium"}
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_every_codec_takes_what_its_table_says(codec: str) -> None:
+    entry = CODECS[codec]
+    crf = None if entry.quality is None else 0.0
+    for preset in [None] if entry.speed is None else entry.speed.choices:
+        arguments = Encoding.parse(codec, crf=crf, preset=preset).arguments
+        assert entry.quality is None or arguments[entry.quality.option] == "0"
+        assert preset is None or entry.speed is None or arguments[entry.speed.option] == preset
+
+
+@pytest.mark.parametrize(
+    ("codec", "arguments", "said"),
+    [
+        ("libx264", {"crf": 52}, "--crf 52: libx264 takes 0 to 51"),
+        ("libx264", {"crf": -1}, "takes 0 to 51"),
+        ("libsvtav1", {"preset": "medium"}, "--preset medium is unknown to libsvtav1"),
+        ("ffv1", {"crf": 18}, "ffv1 has no such dial"),
+        ("prores_ks", {"preset": "fast"}, "prores_ks has none"),
+        ("mpeg2video", {"crf": 18}, "--encoder-option"),
+        ("libx264", {"options": ["tune"]}, "'tune' is not key=value"),
+        ("libx264", {"options": ["=x"]}, "is not key=value"),
+    ],
+)
+def test_what_a_codec_has_not_is_one_clear_line(codec: str, arguments: dict[str, object], said: str) -> None:
+    with pytest.raises(OptionError, match=said) as error:
+        Encoding.parse(codec, **arguments)  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
+
+
+def test_options_pass_as_they_are_and_win() -> None:
+    encoding = Encoding.parse("libx264", options=["tune=grain", "x264-params=a=1:b=2", "preset=slow"])
+    assert encoding.arguments == {"crf": "18", "preset": "slow", "tune": "grain", "x264-params": "a=1:b=2"}
+
+
+def test_other_encoders_get_their_options_alone() -> None:
+    assert Encoding.parse("mpeg2video", options=["qscale=3"]).arguments == {"qscale": "3"}
+    assert Encoding.parse("null").is_null

@@ -1,0 +1,130 @@
+"""The encoder of a picture: opened for a stream of a file, told all that is known of the picture."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from math import lcm
+
+import av
+from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidsr.encoding import Encoding
+from vidsr.errors import OptionError, OutputError
+from vidsr.frames import VideoInfo
+from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder, number, pix_fmt
+from vidsr.video.probe import reason
+from vidsr.video.sidedata import fitted, hdr_options
+
+PARTS = 90_000  # parts of a second for clips whose own are not known
+MOST_TICKS = 1 << 31  # per second; containers keep 32 bits
+APPLE_TAG = "hvc1"  # of HEVC in MP4, which Apple's players ask for
+
+
+def tick(info: VideoInfo) -> Fraction:
+    """The length of the stamps to write: that of ``info``'s times, or one in which its frame rate is exact."""
+    if info.time_base is not None and info.time_base.denominator < MOST_TICKS:
+        return info.time_base
+    parts = lcm(PARTS, info.fps.numerator) if info.fps is not None else PARTS
+    return Fraction(1, parts if parts < MOST_TICKS else PARTS)
+
+
+def add_picture(output: OutputContainer, info: VideoInfo, encoding: Encoding, tick: Fraction) -> VideoStream:
+    """A stream of ``output`` for frames of ``info`` with stamps of length ``tick``; its encoder is not yet open.
+
+    Raises:
+        OutputError: the container does not take the codec.
+    """
+    try:
+        stream = output.add_stream(encoding.codec, rate=info.fps or Fraction(25))
+    except ValueError:
+        name = output.format.name
+        raise OutputError(
+            f"{name} cannot hold {encoding.codec}: end the name in .mkv, or choose another --codec"
+        ) from None
+    assert isinstance(stream, VideoStream)
+    stream.width, stream.height = info.width, info.height
+    stream.pix_fmt = _coded_pix_fmt(info, encoding)
+    stream.time_base = tick
+    context = stream.codec_context
+    context.time_base = tick
+    context.sample_aspect_ratio = info.sar
+    context.thread_count = encoding.threads
+    context.options = _options(encoding, info)
+    set_color(context, info)
+    if info.display_matrix is not None:
+        stream.set_display_matrix(fitted(info.display_matrix, info.width, info.height))
+    if context.codec.canonical_name == "hevc" and output.format.name in ("mp4", "mov"):
+        context.codec_tag = APPLE_TAG
+    return stream
+
+
+def open_encoder(stream: VideoStream, encoding: Encoding) -> None:
+    """Opens the encoder of ``stream``.
+
+    Raises:
+        OptionError: the encoder does not know one of its options.
+        OutputError: it does not start.
+    """
+    context = stream.codec_context
+    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to the terminal, and asks only this
+    try:
+        context.open()
+    except (av.FFmpegError, ValueError) as error:
+        raise OutputError(
+            f"{encoding.codec} does not start ({reason(error)}): choose another --codec or other options"
+        ) from None
+    unknown = [key for key, _ in encoding.options if key in context.options]
+    if unknown:
+        raise OptionError(f"--encoder-option {unknown[0]} is unknown to {encoding.codec}: see ffmpeg -h full")
+
+
+def set_color(target: VideoCodecContext | VideoFrame, info: VideoInfo) -> None:
+    """Sets the colour tags that ``info`` has."""
+    color = info.color
+    for attribute, value in (
+        ("colorspace", number(MATRICES, color.matrix)),
+        ("color_primaries", number(PRIMARIES, color.primaries)),
+        ("color_trc", number(TRANSFERS, color.transfer)),
+        ("color_range", number(RANGES, color.range)),
+    ):
+        if value is not None:
+            setattr(target, attribute, value)
+
+
+def untold(info: VideoInfo, encoding: Encoding, container: str) -> list[str]:
+    """What neither the encoder nor the container can say of the picture, in words."""
+    words = []
+    codec = encoding.codec
+    if container in ("matroska", "webm") and info.sar != 1 and not encoding.table_entry.says_sar:
+        words.append(f"the sample aspect ratio {info.sar} of {codec} cannot be written there: end the name in .mp4")
+    if container == "mov" and info.color.range == "full" and codec == "prores_ks":
+        words.append("full range of prores_ks cannot be written there: end the name in .mkv")
+    if info.hdr is not None and encoding.table_entry.params is None:
+        words.append(f"HDR10 metadata cannot be written by {codec}: choose libx265, libx264 or libsvtav1")
+    return words
+
+
+def _coded_pix_fmt(info: VideoInfo, encoding: Encoding) -> str:
+    names = {f.name for f in encoder(encoding).video_formats or ()}
+    planar = pix_fmt(info.chroma, info.depth)
+    return "p010le" if names and planar not in names and "p010le" in names else planar
+
+
+def _options(encoding: Encoding, info: VideoInfo) -> dict[str, str]:
+    """The encoder's options, with what its own parameter list has to say besides: HDR10, threads, silence."""
+    options = encoding.arguments
+    if info.color.chroma_location is not None:
+        options["chroma_sample_location"] = info.color.chroma_location
+    name = encoding.table_entry.params
+    if name is None:
+        return options
+    params = dict(encoding.table_entry.quiet)
+    if encoding.threads and encoding.table_entry.threads:
+        params[encoding.table_entry.threads] = str(encoding.threads)
+    params |= {} if info.hdr is None else hdr_options(info.hdr, name)
+    texts = [f"{key}={value}" for key, value in params.items()] + ([options[name]] if name in options else [])
+    return options | ({name: ":".join(texts)} if texts else {})

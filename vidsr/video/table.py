@@ -1,0 +1,106 @@
+"""The table of a file's streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from av.audio.stream import AudioStream
+from av.stream import AttachmentStream, DataStream, Disposition, Stream
+from av.video.stream import VideoStream
+
+from vidsr.video.probe import frame_rate, open_source
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """One row of a file's table of streams; what a stream does not say is None."""
+
+    index: int
+    type: str  # video, audio, subtitle, data, attachment
+    codec: str | None
+    profile: str | None = None
+    language: str | None = None
+    title: str | None = None
+    disposition: tuple[str, ...] = ()
+    start: float | None = None  # seconds
+    duration: float | None = None  # seconds
+    bit_rate: int | None = None
+    size: str | None = None  # width x height
+    pix_fmt: str | None = None
+    fps: str | None = None  # exact, as a fraction
+    sar: str | None = None
+    sample_rate: int | None = None
+    channels: str | None = None
+    metadata: dict[str, str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What is known of the stream, without what is not."""
+        return {key: value for key, value in asdict(self).items() if value not in (None, (), {})}
+
+    def __str__(self) -> str:
+        """One line for people."""
+        parts = [self.codec, self.profile, self.size, self.pix_fmt]
+        parts += [f"{float(Fraction(self.fps)):.5g} fps"] if self.fps else []
+        parts += [f"{self.sample_rate} Hz"] if self.sample_rate else []
+        parts += [self.channels, self.language, self.title]
+        parts += [f"{self.bit_rate / 1000:.0f} kb/s"] if self.bit_rate else []
+        parts += [", ".join(self.disposition)]
+        return f"#{self.index} {self.type}: {', '.join(str(part) for part in parts if part)}"
+
+
+def streams(path: Path) -> list[StreamInfo]:
+    """All streams of the file, in its order.
+
+    Raises:
+        InputError: the file cannot be opened.
+    """
+    with open_source(path) as container:
+        return [stream_info(stream) for stream in container.streams]
+
+
+def stream_info(stream: Stream) -> StreamInfo:
+    """The row of ``stream``."""
+    context = stream.codec_context
+    base = stream.time_base
+    common: dict[str, Any] = {
+        "index": stream.index,
+        "type": stream.type,
+        "codec": _codec_name(stream),
+        "language": stream.language,
+        "title": next((stream.metadata[key] for key in ("title", "name", "filename") if key in stream.metadata), None),
+        "disposition": tuple(_dispositions(stream)),
+        "start": float(stream.start_time * base) if base and stream.start_time is not None else None,
+        "duration": float(stream.duration * base) if base and stream.duration is not None else None,
+        "metadata": dict(stream.metadata),
+    }
+    if context is None:
+        return StreamInfo(**common)
+    common |= {"profile": context.profile}
+    if stream.type in ("audio", "video"):
+        common |= {"bit_rate": context.bit_rate or None}
+    if isinstance(stream, VideoStream):
+        common |= {
+            "size": f"{stream.width}x{stream.height}",
+            "pix_fmt": stream.pix_fmt,
+            "fps": str(frame_rate(stream)),
+            "sar": str(stream.sample_aspect_ratio or 1),
+        }
+    if isinstance(stream, AudioStream):
+        common |= {"sample_rate": stream.codec_context.sample_rate, "channels": stream.codec_context.layout.name}
+    return StreamInfo(**common)
+
+
+def _codec_name(stream: Stream) -> str | None:
+    if stream.codec_context is not None:
+        return stream.codec_context.codec.canonical_name
+    if isinstance(stream, AttachmentStream):
+        return stream.mimetype
+    return stream.name if isinstance(stream, DataStream) else None
+
+
+def _dispositions(stream: Stream) -> Iterator[str]:
+    return (flag.name for flag in Disposition if flag & stream.disposition and flag.name)
