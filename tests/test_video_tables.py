@@ -1,0 +1,92 @@
+"""What the ffprobe program says of a clip and of its copy: the same, for clips that are odd in every way."""
+
+import json
+import shutil
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clips import make_clip
+from vidsr.encoding import Encoding
+from vidsr.video import VideoReader, VideoWriter
+
+pytestmark = pytest.mark.skipif(shutil.which("ffprobe") is None, reason="no ffprobe program")
+
+SECONDS = 50  # frames
+HLG = {"colorspace": 9, "color_primaries": 9, "color_trc": 18, "color_range": 1}
+PQ = {"colorspace": 9, "color_primaries": 9, "color_trc": 16, "color_range": 1}
+X265_HDR = (
+    "log-level=none:pools=none:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
+    ":max-cll=1000,400"
+)
+CLIPS: dict[str, tuple[str, dict[str, Any]]] = {
+    "mkv_with_ass_subtitles_and_a_font": (".mkv", {"audio": 1, "subtitles": "ass", "font": b"font" * 99}),
+    "mp4_with_rotation": (".mp4", {"rotation": -90, "audio": 1}),
+    "10_bit_hlg": (".mp4", {"pix_fmt": "yuv420p10le", "tags": HLG}),
+    "10_bit_hdr10": (
+        ".mkv",
+        {"pix_fmt": "yuv420p10le", "codec": "libx265", "tags": PQ, "options": {"x265-params": X265_HDR}},
+    ),
+    "interlaced_mpeg2": (".ts", {"codec": "mpeg2video", "options": {"flags": "+ildct+ilme", "field_order": "tt"}}),
+    "anamorphic_dvd_size": (".mkv", {"codec": "mpeg2video", "size": (720, 576), "sar": Fraction(16, 15)}),
+    "late_audio": (".mp4", {"audio": 1, "audio_start": Fraction(1, 2)}),
+    "two_audio_tracks": (".mkv", {"audio": 2}),
+    "chapters": (".mp4", {"chapters": True}),
+    "cover_art": (".mp4", {"cover": True, "audio": 1}),
+    "grey": (".mkv", {"pix_fmt": "gray"}),
+    "444": (".mp4", {"pix_fmt": "yuv444p"}),
+    "full_range_709": (".mp4", {"tags": {"colorspace": 1, "color_primaries": 1, "color_trc": 1, "color_range": 2}}),
+    "variable_rate": (".mp4", {"times": [Fraction(i * i, 1000) for i in range(SECONDS)]}),
+    "ntsc_601": (
+        ".mov",
+        {"fps": Fraction(30000, 1001), "tags": {"colorspace": 6, "color_primaries": 6, "color_trc": 6}, "audio": 1},
+    ),
+    "late_start": (".mkv", {"times": [Fraction(7, 5) + Fraction(i, 25) for i in range(SECONDS)], "audio": 1}),
+}
+OF_ALL = ("codec_type",)
+OF_COPIES = ("codec_name", "sample_rate", "channels", "width", "height")
+OF_PICTURES = ("width", "height", "pix_fmt", "color_range", "color_space", "color_transfer", "color_primaries",
+               "chroma_location")  # fmt: skip
+
+
+def table(path: Path) -> dict[str, Any]:
+    command = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_chapters", "-show_format"]
+    return json.loads(subprocess.run([*command, str(path)], capture_output=True, check=True).stdout)  # type: ignore[no-any-return]
+
+
+def row(stream: dict[str, Any], is_picture: bool) -> dict[str, Any]:
+    keys = OF_ALL + (OF_PICTURES if is_picture else OF_COPIES)
+    words = {key: stream[key] for key in keys if stream.get(key, "unknown") not in ("unknown", "0/0")}
+    if is_picture and stream.get("sample_aspect_ratio", "1:1") != "1:1":
+        words["sar"] = stream["sample_aspect_ratio"]
+    if is_picture and stream["avg_frame_rate"] == stream["r_frame_rate"]:  # of a variable one they are guesses
+        words["rate"] = stream["r_frame_rate"]
+    words["default"] = stream["disposition"]["default"], stream["disposition"]["attached_pic"]
+    words["language"] = stream.get("tags", {}).get("language", "und")
+    words["rotation"] = [data["rotation"] for data in stream.get("side_data_list", []) if "rotation" in data]
+    return words
+
+
+@pytest.mark.parametrize("oddity", CLIPS)
+def test_ffprobe_says_the_same_of_the_copy(tmp_path: Path, oddity: str) -> None:
+    suffix, options = CLIPS[oddity]
+    source = make_clip(tmp_path / f"a{suffix}", **{"frames": SECONDS, **options})
+    target = tmp_path / f"b{'.mkv' if suffix == '.ts' else suffix}"
+    codec = Encoding("libx265" if "hdr10" in oddity else "libx264", preset="ultrafast")
+    with VideoReader(source) as reader, VideoWriter(target, reader.info, codec, source) as writer:
+        for batch in reader.batches(8):
+            writer.write(batch)
+    before, after = table(source), table(target)
+    assert len(before["streams"]) == len(after["streams"])
+    start = [Fraction(one["streams"][0]["start_time"]) for one in (before, after)]
+    for i, (a, b) in enumerate(zip(before["streams"], after["streams"], strict=True)):
+        expected = row(a, i == 0)
+        found = row(b, i == 0)
+        assert {key: found.get(key) for key in expected} == expected
+        lateness = [Fraction(one["start_time"]) - begin for one, begin in ((a, start[0]), (b, start[1]))]
+        assert abs(lateness[0] - lateness[1]) <= Fraction(1, 1000), "sound against picture"
+    assert [chapter["tags"] for chapter in after["chapters"]] == [chapter["tags"] for chapter in before["chapters"]]
+    assert abs(Fraction(after["format"]["duration"]) - Fraction(before["format"]["duration"])) < Fraction(1, 20)
