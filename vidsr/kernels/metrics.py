@@ -41,7 +41,7 @@ def sse_resized(source: Plane, target: Plane, kernel: str = "bicubic", peak: int
         filter_rows(plane, resized, first, x, y, peak)
         return float(_sse(resized, target[first:last], crop))
 
-    return sum(in_parallel(work, _strips_inside(target.shape, crop)))
+    return sum(in_parallel(work, _strips_inside((target.shape[0], max(plane.shape[1], target.shape[1])), crop)))
 
 
 def ssim(a: Plane, b: Plane, peak: int | None = None, crop: int = 0) -> float:

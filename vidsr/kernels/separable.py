@@ -24,7 +24,7 @@ DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 
 OUTSIDE = -1  # in Axis.source: a sample of value zero
 TAPS = 4  # taken at a time: weights are padded with zeros to a multiple of it
-LONGEST_PERIOD = 8  # of phases kept apart; beyond it, rows are gathered sample by sample
+LONGEST_PERIOD = 32  # of phases kept apart; beyond it, rows are gathered sample by sample
 GATHER_COST = 4  # of one gathered multiplication, in contiguous ones
 PHASES_COST = 4  # of parting and joining phases, per sample, in contiguous multiplications
 
@@ -38,7 +38,9 @@ class Axis(NamedTuple):
     weights: NDArray[np.float32]  # output sample x tap
     columns: NDArray[np.float32]  # tap x output sample: the same, as the gathering pass reads it
     period: int  # weights repeat after so many output samples, 0 where they do not within LONGEST_PERIOD
-    step: int  # input samples per period
+    step: int  # input samples per period; a row is parted into so many phases
+    length: int  # of one phase
+    shifts: NDArray[np.uint64]  # phase of the output x tap -> where it reads in the parted row
 
 
 def make_axis(
@@ -54,7 +56,11 @@ def make_axis(
     pad = max(0, -int(first.min()))
     end = max(n_in, int(first.max()) + rows.shape[1])
     source = border_index(np.arange(-pad, end), n_in, border)
-    return Axis(pad, source, (first + pad).astype(np.uint64), rows, np.ascontiguousarray(rows.T), period, step)
+    length = -(-len(source) // step)
+    position = (first[:period, None] + pad) + np.arange(rows.shape[1])
+    shifts = (position % step * length + position // step).astype(np.uint64)
+    columns = np.ascontiguousarray(rows.T)
+    return Axis(pad, source, (first + pad).astype(np.uint64), rows, columns, period, step, length, shifts)
 
 
 def border_index(index: NDArray[np.int64], n: int, border: Border) -> NDArray[np.int64]:
@@ -104,7 +110,8 @@ def filter_planes(planes: Plane, out: Plane, x: Axis, y: Axis, peak: int | None 
 
     Integer results are rounded, halves up, and clipped to ``peak`` (default: what their type holds).
     """
-    tasks = [(n, rows) for n in range(len(out)) for rows in strips(*out.shape[1:])]
+    height, wider = out.shape[1], max(planes.shape[2], out.shape[2])
+    tasks = [(n, rows) for n in range(len(out)) for rows in strips(height, wider)]
 
     def work(task: tuple[int, tuple[int, int]]) -> None:
         n, (first, last) = task
@@ -164,10 +171,8 @@ def _down(plane: Array, out: Array, start: Array, source: Array, weights: Array,
 def _across(plane: Array, out: Array, x: Axis) -> None:
     """Rows: each row of ``out`` from that of ``plane``; floats only, so that it is compiled once."""
     width = plane.shape[1]
-    length = -(-x.source.size // x.step)  # of one phase
-    padded = np.zeros(length * x.step, np.float32)
-    phases = np.empty_like(padded)
-    shifts = _shifts(x, length)
+    padded = np.zeros(x.length * x.step, np.float32)
+    phases = np.empty(x.length * x.step, np.float32)
     parts = np.empty((x.period, out.shape[1] // max(1, x.period)), np.float32)
     for i in range(out.shape[0]):
         line = plane[i]
@@ -182,19 +187,8 @@ def _across(plane: Array, out: Array, x: Axis) -> None:
         else:
             _part(padded, phases, x.step)
             for p in range(x.period):
-                _combine(phases, shifts[p], x.weights[p], parts[p])
+                _combine(phases, x.shifts[p], x.weights[p], parts[p])
             _interleave(parts, out[i])
-
-
-@jit
-def _shifts(x: Axis, length: int) -> Array:
-    """Where tap ``k`` of phase ``p`` reads: an offset into the samples ordered by position modulo ``step``."""
-    shifts = np.empty((x.period, x.weights.shape[1]), np.uint64)
-    for p in range(shifts.shape[0]):
-        for k in range(shifts.shape[1]):
-            position = np.int64(x.start[p]) + k
-            shifts[p, k] = position % x.step * length + position // x.step
-    return shifts
 
 
 @jit

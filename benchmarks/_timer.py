@@ -1,0 +1,44 @@
+"""Time functions side by side, so that what else the machine does falls on all of them alike."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def interleaved(
+    functions: dict[str, Callable[[], object]], repeats: int = 40, warm_up: int = 3
+) -> dict[str, list[float]]:
+    """Seconds of every call of every function, called in turn A B A B; the first ``warm_up`` rounds are not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for number in range(warm_up + repeats):
+        for name, function in functions.items():
+            started = time.perf_counter()
+            function()
+            if number >= warm_up:
+                seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def ratio(seconds: list[float], base: list[float]) -> float:
+    """Median of ``seconds`` over ``base``, round by round."""
+    return statistics.median(a / b for a, b in zip(seconds, base, strict=True))
+
+
+def machine() -> str:
+    """Name of the processor and how many this process may use."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return f"{_processor()}, {cpus} processors, {platform.system()}"
+
+
+def _processor() -> str:
+    facts = Path("/proc/cpuinfo")
+    if facts.exists():
+        for line in facts.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
