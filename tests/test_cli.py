@@ -35,7 +35,7 @@ def test_help_names_the_jobs_and_shows_three_examples() -> None:
     result = vidsr("enhance", "--help")
     assert result.returncode == 0
     assert result.stdout.count("vidsr enhance ") >= 3
-    for group in ("Size", "Frame rate", "Model and device", "Encoding", "Part of the clip", "Output"):
+    for group in ("Size", "Frame rate", "Model and device", "Encoding", "Source", "Output"):
         assert f"─ {group} ─" in result.stdout
 
 
@@ -111,3 +111,40 @@ def test_models_lists_the_weights() -> None:
     assert "fast" in vidsr("models").stdout
     listed = json.loads(vidsr("models", "--json").stdout)
     assert all(len(row["sha256"]) == 64 for row in listed)
+
+
+def test_verify_tells_a_true_result_from_a_false_one(clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mp4"
+    assert vidsr("enhance", clip, "-o", target, "--scale", "2", "--model", "nearest").returncode == 0
+    record = json.loads((tmp_path / "out.mp4.report.json").read_text())
+    assert record["verification"]["ok"] and record["frames"] == 6
+    assert vidsr("verify", clip, target).returncode == 0
+    other = make_clip(tmp_path / "other.mp4", frames=6, size=(64, 48), fps=12)
+    result = vidsr("verify", other, target)
+    assert result.returncode == ExitCode.BUG
+    assert "not as planned" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_degrade_dataset_and_evaluate(clip: Path, tmp_path: Path) -> None:
+    import cv2
+    import numpy as np
+
+    assert "6 frames" in vidsr("degrade", clip, "-o", tmp_path / "worse.mp4", "--scale", "1/2", "--noise", "2").stdout
+    (tmp_path / "pictures").mkdir()
+    smooth = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8), (0, 0), 2)
+    for i in range(10):
+        cv2.imwrite(str(tmp_path / "pictures" / f"{i}.png"), smooth)
+    assert "megapixels" in vidsr("dataset", tmp_path / "pictures", "-o", tmp_path / "shard.safetensors").stdout
+    scored = vidsr("evaluate", tmp_path / "pictures", "--model", "fast", "--scale", "2")
+    assert "pictures/mean" in scored.stdout, scored.stderr
+
+
+def test_compare_prints_every_method(clip: Path) -> None:
+    result = vidsr("compare", clip, "--scale", "2", "--models", "bicubic,fast", "--frames", "2")
+    assert "bicubic" in result.stdout and "fast" in result.stdout, result.stderr
+
+
+def test_bench_names_the_bottleneck(clip: Path) -> None:
+    measured = json.loads(vidsr("bench", clip, "--scale", "2", "--model", "bicubic", "--json").stdout)
+    assert measured["bottleneck"] in measured["costs"]
+    assert measured["bound"] > 0 and measured["peaks"]["gflops"]["fp32"] > 0

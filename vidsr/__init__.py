@@ -7,6 +7,8 @@ hr = vidsr.load_model("fast", scale=4)(rgb)  # uint8 H x W x 3 -> 4H x 4W x 3
 
 from typing import TYPE_CHECKING, Any
 
+from vidsr.version import __version__
+
 if TYPE_CHECKING:
     from vidsr.api import enhance
     from vidsr.compare import compare_file
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from vidsr.models import load_model
     from vidsr.options import EnhanceOptions
 
-__version__ = "0.1.0"
 __all__ = ["EnhanceOptions", "VidsrError", "__version__", "compare_file", "enhance", "load_model"]
 
 # Imported when first asked for, so that `vidsr --help` does not pay for PyTorch.

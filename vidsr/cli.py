@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from vidsr import __version__
-from vidsr.errors import ExitCode, VidsrError
+from vidsr.errors import ExitCode, VerifyError, VidsrError
+from vidsr.version import __version__
 
 app = typer.Typer(
     name="vidsr",
@@ -33,7 +33,7 @@ EXAMPLES = """Examples:
 """
 
 SIZE, RATE, ENGINE = "Size", "Frame rate", "Model and device"
-ENCODING, RANGE, OUTPUT = "Encoding", "Part of the clip", "Output"
+ENCODING, RANGE, OUTPUT = "Encoding", "Source", "Output"
 
 Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Clips, images or folders.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -110,6 +110,12 @@ def enhance(
         str | None,
         typer.Option(metavar="PATH|none", help="Per-frame CSV.  [default: OUTPUT.frames.csv]", rich_help_panel=OUTPUT),
     ] = None,
+    deinterlace: Annotated[
+        str, typer.Option(metavar="auto|off|force", help="Make interlaced clips progressive.", rich_help_panel=RANGE)
+    ] = "auto",
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Check the finished file.", rich_help_panel=OUTPUT)
+    ] = True,
     reference: Annotated[
         Path | None, typer.Option(help="True high resolution to measure against.", rich_help_panel=OUTPUT)
     ] = None,
@@ -143,7 +149,9 @@ def enhance(
         end=end,
         frames=frames,
         log=True if log is None else log,
+        deinterlace=deinterlace,
         reference=reference,
+        verify=verify,
         overwrite=overwrite,
     )
     verbosity = Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
@@ -244,6 +252,21 @@ def degrade(
 
 
 @app.command()
+def verify(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The clip that was enhanced.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="What was made of it.")],
+    json: Json = False,
+) -> None:
+    """Check that a result has its source's times, tags and streams, and that every frame decodes."""
+    from vidsr.tables import print_verification
+    from vidsr.verify import verify_files
+
+    verification = verify_files(source, target)
+    print_verification(verification, json)
+    verification.demand()
+
+
+@app.command()
 def bench(
     clip: Annotated[Path, typer.Argument(help="A clip to measure with.")],
     scale: Annotated[str, typer.Option(help="Times the input's size.")] = "4",
@@ -294,6 +317,8 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
+    except VerifyError as error:
+        sys.exit(_fail(str(error), ExitCode.BUG))
     except VidsrError as error:
         sys.exit(_fail(str(error), ExitCode.BAD_REQUEST))
     except Interrupted:

@@ -14,8 +14,10 @@ from vidsr.errors import OptionError
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Interpolation = Literal["flow", "blend", "none"]
+Deinterlace = Literal["auto", "off", "force"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
+DEINTERLACE: tuple[Deinterlace, ...] = get_args(Deinterlace)
 
 T = TypeVar("T", bound=str)
 
@@ -88,8 +90,10 @@ class EnhanceOptions:
     start: Fraction | None = None  # seconds of the source's own clock
     end: Fraction | None = None
     frames: int | None = None  # source frames at most
+    deinterlace: Deinterlace = "auto"
     log: Path | bool = True  # True: <output>.frames.csv
     reference: Path | None = None  # true high resolution to measure against
+    verify: bool = True  # check the finished file against the plan
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -169,7 +173,9 @@ def parse_options(
     end: str | None = None,
     frames: int | None = None,
     log: str | Path | bool = True,
+    deinterlace: str = "auto",
     reference: str | Path | None = None,
+    verify: bool = True,
     overwrite: bool = False,
 ) -> EnhanceOptions:
     """Options from what a person writes on the command line or in a Python call.
@@ -195,7 +201,9 @@ def parse_options(
         end=parse_time(end, "--end"),
         frames=None if frames is None else _positive_int(frames, "--frames"),
         log=_parse_log(log),
+        deinterlace=parse_choice(deinterlace, DEINTERLACE, "--deinterlace"),
         reference=None if reference is None else Path(reference),
+        verify=verify,
         overwrite=overwrite,
     )
 

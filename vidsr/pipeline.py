@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
@@ -19,8 +20,9 @@ from vidsr.stages import Stage
 from vidsr.stages.build import Plan
 from vidsr.stages.measure import FrameLog
 from vidsr.stopwatch import Stopwatch
-from vidsr.video import VideoReader, open_writer, preflight
-from vidsr.video.writer import Writer
+from vidsr.verify import Verification, verify
+from vidsr.version import __version__
+from vidsr.video import VideoReader, Writer, open_writer, preflight
 
 QUEUE_BATCHES = 2
 QUEUE_BYTES = 256 << 20
@@ -45,6 +47,8 @@ class RunReport:
     means: dict[str, float] = field(default_factory=dict)  # mean of each measured log column
     counts: dict[str, int] = field(default_factory=dict)  # frames synthesised, held at cuts, repaired ...
     log: Path | None = None
+    weights: dict[str, str] = field(default_factory=dict)  # file name -> sha256
+    verification: Verification | None = None
 
     @property
     def fps(self) -> float:
@@ -80,10 +84,10 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
     started = perf_counter()
     decoding, staging, encoding = Stopwatch(), Stopwatch(), Stopwatch()
     frames = 0
-    with VideoReader(job.source, options.start, options.end, options.frames) as reader:
+    with _reader(job.source, options) as reader:
         plan = Plan(options, reader.info)
         target = _prepare(target_of(job, options, plan.output.fps))
-        for note in preflight(job.source, target):
+        for note in (*reader.notes, *preflight(job.source, target)):
             on_note(note)
         with (
             _reference(options) as reference,
@@ -105,7 +109,9 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
                 frames += batch
                 on_frames(frames, plan.output.frames)
         counts = {**plan.counts, **reader.problems}
-    return RunReport(
+    for note in writer.notes:
+        on_note(note)
+    report = RunReport(
         source=job.source,
         target=target,
         input=reader.info,
@@ -117,7 +123,16 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
         means=log.means if log is not None else {},
         counts=counts,
         log=log.path if log is not None else None,
+        weights=plan.weights,
     )
+    if writer.written is None:
+        return report
+    if options.verify:
+        report = replace(report, verification=verify(writer.written))
+    write_record(report, options)
+    if report.verification is not None:
+        report.verification.demand()
+    return report
 
 
 def chain(batches: Iterator[FrameBatch], stages: Sequence[Stage], watch: Stopwatch) -> Iterator[FrameBatch]:
@@ -170,5 +185,25 @@ def _frame_log(options: EnhanceOptions, target: Path, plan: Plan) -> AbstractCon
     return FrameLog(path, plan.log_columns)
 
 
+def _reader(source: Path, options: EnhanceOptions) -> VideoReader:
+    return VideoReader(source, options.start, options.end, options.frames, deinterlace=options.deinterlace)
+
+
 def _reference(options: EnhanceOptions) -> AbstractContextManager[VideoReader | None]:
     return nullcontext() if options.reference is None else VideoReader(options.reference, options.start, options.end)
+
+
+def write_record(report: RunReport, options: EnhanceOptions) -> None:
+    """Writes ``<output>.report.json``: what was asked, what was done with which weights, how long it took, and that it
+    was verified.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    path = report.target.with_name(f"{report.target.name}.report.json")
+    verification = None if report.verification is None else report.verification.to_json()
+    record = {"vidsr": __version__, "options": asdict(options), **asdict(report), "verification": verification}
+    try:
+        path.write_text(json.dumps(record, indent=1, default=str) + "\n")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror}): check the disk") from None

@@ -17,6 +17,7 @@ from vidsr.compare import Comparison
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import list_models
 from vidsr.train.evaluate import Row
+from vidsr.verify import Verification
 from vidsr.video import streams
 
 
@@ -99,6 +100,15 @@ def print_bench(result: Bench, as_json: bool) -> None:
     print(
         f"bound {result.bound:.1f} fps (most in {result.bottleneck}), reached {result.fps:.1f}: {result.efficiency:.0%}"
     )
+
+
+def print_verification(verification: Verification, as_json: bool) -> None:
+    """Each thing that was compared, and whether it held."""
+    if as_json:
+        print_json(verification.to_json())
+        return
+    for check in verification.checks:
+        print(f"{'ok  ' if check.ok else 'DIFF'} {check}")
 
 
 def print_evaluation(rows: Sequence[Row], as_json: bool) -> None:

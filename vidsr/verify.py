@@ -13,6 +13,7 @@ from vidsr.errors import VerifyError
 from vidsr.frames import VideoInfo
 from vidsr.video import Facts, Track, Written, container_format, read_facts
 
+UNSAID = {"range": "limited"}  # what players take for granted
 MILLISECOND = Fraction(1, 1000)
 
 
@@ -141,7 +142,7 @@ def _color_checks(info: VideoInfo, target: Facts) -> Iterator[Check]:
     for name in ("matrix", "primaries", "transfer", "range"):
         expected = getattr(info.color, name)
         if expected is not None:  # an untagged source may be tagged by the encoder's own default
-            yield _equal(name, expected, getattr(target.info.color, name))
+            yield _equal(name, expected, getattr(target.info.color, name) or UNSAID.get(name))
 
 
 def _time_checks(times: tuple[Fraction, ...], target: Facts, shift: Fraction) -> Iterator[Check]:

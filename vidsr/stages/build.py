@@ -51,6 +51,11 @@ class Plan:
         return tuple(str(stage) for stage in (self.interpolate, self.upscale) if stage is not None)
 
     @property
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of each weights file that is used, by its name."""
+        return {} if self.upscale is None else self.upscale.weights
+
+    @property
     def counts(self) -> dict[str, int]:
         """What the stages counted, once the run is over."""
         counts = {} if self.interpolate is None else dict(self.interpolate.counts)
@@ -98,8 +103,9 @@ def make_upscale(options: EnhanceOptions, info: VideoInfo) -> Upscale | None:
     if model in KERNELS:
         return Upscale(target, info, (), model)
     factor = max(Fraction(width, info.width), Fraction(height, info.height))
-    runners = tuple(
-        Runner(load_model(model, scale, compute.device, compute.dtype), compute, options.batch, options.tile)
+    networks = [
+        load_model(model, scale, compute.device, compute.dtype)
         for scale in network_factors(factor, available_scales(model))
-    )
-    return Upscale(target, info, runners, model)
+    ]
+    runners = tuple(Runner(network, compute, options.batch, options.tile) for network in networks)
+    return Upscale(target, info, runners, model, {network.path.name: network.sha256 for network in networks})

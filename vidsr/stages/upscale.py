@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from math import prod
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -35,7 +36,15 @@ class Upscale:
 
     name = "upscale"
 
-    def __init__(self, target: Target, info: VideoInfo, runners: tuple[Runner, ...], method: str) -> None:
+    def __init__(
+        self,
+        target: Target,
+        info: VideoInfo,
+        runners: tuple[Runner, ...],
+        method: str,
+        weights: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.weights = dict(weights)  # file name -> sha256, for the record of the run
         self.runners = runners
         self.method = method
         self.kernel = REDUCTION_KERNEL if runners else method

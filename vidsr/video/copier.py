@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from vidsr.video.containers import CONTAINERS, can_carry, container_format, is_cover
 from vidsr.video.demux import packets
-from vidsr.video.probe import MICROSECONDS, first_frame, open_source, picture_stream
+from vidsr.video.probe import MICROSECONDS, first_frame, on_clock, open_source, picture_stream
 from vidsr.video.sidedata import side_data
 from vidsr.video.table import stream_info
 from vidsr.video.tags import file_tags, free_tags, lost_tags, muxer_options, stream_tags
@@ -72,21 +72,27 @@ def _has_cover(opened: InputContainer, container: str) -> bool:
 
 
 def others(container: InputContainer, picture: VideoStream) -> list[Stream]:
-    """All streams but the picture and the track in which MP4 keeps the titles of its chapters."""
-    return [s for s in container.streams if s is not picture and not (s.type == "data" and s.discard is Discard.all)]
+    """All streams but the picture and the tracks that MP4 makes of tags: titles of chapters, the time code."""
+    return [
+        stream
+        for stream in container.streams
+        if stream is not picture
+        and not (stream.type == "data" and (stream.discard is Discard.all or "timecode" in stream.metadata))
+    ]
 
 
 class StreamCopier:
     """The streams of ``source`` other than its picture, written into another file as they are.
 
-    With ``start`` (seconds of the source's clock) packets before it are left out and the rest moves to begin at zero;
-    with ``end``, packets from there on are left out.
+    With ``start`` (seconds from where the source begins to play) packets before it are left out and the rest moves to
+    begin at zero; with ``end``, packets from there on are left out.
     """
 
     def __init__(self, source: Path, start: Fraction | None, end: Fraction | None) -> None:
         self._container = open_source(source)
         self._picture = picture_stream(self._container, source)
-        self._start, self._end = start or Fraction(0), end
+        self.range = on_clock(self._container, start, end)
+        self._start, self._end = self.range[0] or Fraction(0), self.range[1]
         self.problems: Counter[str] = Counter()
         self._copies: dict[int, Stream] = {}
         self._last: dict[int, int] = {}  # decoding time in ticks of the last packet written, by the source's index

@@ -21,6 +21,7 @@ from vidsr.video.table import stream_info
 from vidsr.video.tags import file_tags, stream_tags
 
 DIGEST = 8  # bytes; equal packets are counted in order, so that chance has little to do
+MPEG_AUDIO = ("mp1", "mp2", "mp3")  # one format in three layers, which MP4 does not tell apart
 ADTS_START, ADTS_MASK = b"\xff\xf0", b"\xff\xf6"
 
 
@@ -113,7 +114,14 @@ def _decode(facts: Facts, context: av.VideoCodecContext, packet: Packet[Stream])
 def _track(stream: Stream, container: str | None) -> Track:
     info = stream_info(stream)
     tags = stream_tags(container or "", stream.metadata)
-    track = Track(info.type, info.codec, tags.get("language"), info.title, info.disposition)
+    language = tags.get("language")
+    track = Track(
+        info.type,
+        "mpeg audio" if info.codec in MPEG_AUDIO else info.codec,
+        None if language == "und" else language,
+        info.title,
+        info.disposition,
+    )
     track.timed = stream.type != "attachment" and not is_cover(stream)
     if isinstance(stream, AttachmentStream):
         track.packets.append((Fraction(0), _digest(stream.data)))

@@ -74,6 +74,20 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
+def on_clock(
+    container: InputContainer, start: Fraction | None, end: Fraction | None
+) -> tuple[Fraction | None, Fraction | None]:
+    """``start`` and ``end``, counted from where the file begins to play, on the file's own clock."""
+    begins = [
+        stream.start_time * stream.time_base
+        for stream in (*container.streams.video, *container.streams.audio)
+        if stream.start_time is not None and stream.time_base and not stream.disposition & Disposition.attached_pic
+    ]
+    # what lies before zero is the run-up of the sound's codec, which is not played
+    begin = max(Fraction(0), min(begins, default=Fraction(0)))
+    return None if start is None else begin + start, None if end is None else begin + end
+
+
 def first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
     """The first picture that decodes.
 

@@ -24,13 +24,14 @@ from vidsr.video.demux import packets
 from vidsr.video.fields import Deinterlace, deinterlaced, field_order
 from vidsr.video.formats import Kept, kept_format
 from vidsr.video.planes import numpy_dtype, view
-from vidsr.video.probe import open_source, picture_stream, video_info
+from vidsr.video.probe import on_clock, open_source, picture_stream, video_info
 
 
 class VideoReader:
     """Frames of a clip from ``start`` (inclusive) to ``end`` (exclusive), at most ``frames`` of them, in order.
 
-    Times are those of the clip's own clock: one that starts at 1.4 s gives 1.4 s. Interlaced pictures are made
+    ``start`` and ``end`` are seconds from where the clip begins to play, as players count. Times of frames are those
+    of the clip's own clock: one that starts at 1.4 s gives 1.4 s. Interlaced pictures are made
     progressive, one for each (``deinterlace`` auto), never (off), or whatever the clip seems to be (force). Use it as a
     context manager.
 
@@ -51,28 +52,29 @@ class VideoReader:
     ) -> None:
         self.path = path
         self.notes: list[str] = []  # what is done to the pictures before anything else, in words
-        self._start, self._end, self._frames, self._threads = start, end, frames, threads
+        self._asked, self._frames, self._threads = (start, end), frames, threads
         self._problems: Counter[str] = Counter()
-        self._open(start)
+        self._open(seek=start is not None)
         try:
             self._pictures = self._progressive(deinterlace)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, start: Fraction | None) -> None:
+    def _open(self, seek: bool) -> None:
         self._container = open_source(self.path)
         try:
             self._stream = _prepared(picture_stream(self._container, self.path), self._threads)
-            if start is not None:
-                _seek(self._container, self._stream, start)
+            self._start, self._end = on_clock(self._container, *self._asked)
+            if seek and self._start is not None:
+                _seek(self._container, self._stream, self._start)
             self._is_avi = self._container.format.name == "avi"
             self._decoded = self._decode()
             first = next(self._decoded, None)
-            if start is not None and self._is_past(first, start):
+            if seek and self._is_past_start(first):
                 self._container.close()
                 self._problems.clear()
-                return self._open(None)
+                return self._open(seek=False)
             if first is None:
                 raise InputError(f"{self.path} holds no frame that can be decoded: check that it plays")
             self._first = first
@@ -94,10 +96,10 @@ class VideoReader:
         self.notes.append(f"interlaced, {order} field first: made progressive by bwdif (--deinterlace off leaves it)")
         return deinterlaced(frames, order)
 
-    def _is_past(self, first: VideoFrame | None, start: Fraction) -> bool:
-        """Whether a seek to ``start`` went past it, as it does in some MPEG streams."""
+    def _is_past_start(self, first: VideoFrame | None) -> bool:
+        """Whether a seek to the start went past it, as it does in some MPEG streams."""
         time = None if first is None else self._time(first)
-        return time is None or time > start
+        return time is None or (self._start is not None and time > self._start)
 
     def __enter__(self) -> Self:
         return self
@@ -129,7 +131,8 @@ class VideoReader:
             yield self._batch(taken, done)
             done += len(taken)
         if not done:
-            asked = f"{float(self._start or 0):g} s to {'its end' if self._end is None else f'{float(self._end):g} s'}"
+            start, end = self._asked
+            asked = f"{float(start or 0):g} s to {'its end' if end is None else f'{float(end):g} s'}"
             raise InputError(f"{self.path} has no frame from {asked}: choose another --start or --end")
 
     def _in_range(self) -> Iterator[tuple[VideoFrame, Fraction]]:

@@ -96,8 +96,8 @@ class VideoWriter:
     """Writes frames of ``info`` to ``path``; the file appears when the block is left without an exception.
 
     Until then it is ``<name>.part<suffix>`` beside it, and an exception removes that. ``streams_from`` is the clip
-    whose other streams and tags are copied. With ``start`` and ``end`` (seconds of the source's clock) the output's
-    clock begins at ``start`` and copied packets end before ``end``.
+    whose other streams and tags are copied. With ``start`` and ``end`` (seconds from where the source begins to play)
+    the output's clock begins at ``start`` and copied packets end before ``end``.
 
     Raises:
         OptionError: the encoder or one of its options is unknown.
@@ -117,8 +117,6 @@ class VideoWriter:
         self.info = info
         self._coded, self.notes = nearest_format(info, encoding)
         self._encoding = encoding
-        self._range = (start, end)
-        self._start = start or Fraction(0)
         self._source = streams_from
         self._stamps = array("q")
         self._tick = tick(info)
@@ -128,6 +126,8 @@ class VideoWriter:
         self._part = path.with_name(f"{path.stem}.part{path.suffix}")
         container = container_format(path)
         self._copier = None if streams_from is None else StreamCopier(streams_from, start, end)
+        self._range = (start, end) if self._copier is None else self._copier.range
+        self._start = self._range[0] or Fraction(0)
         try:
             self.notes += untold(info, encoding, container)
             options = {} if self._copier is None else self._copier.muxer_options(container)
