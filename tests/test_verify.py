@@ -72,10 +72,9 @@ def test_time_range_passes(tmp_path: Path, suffix: str) -> None:
     verify(copied(source, tmp_path / f"b{suffix}", Fraction(1), Fraction("2.51"))).demand()
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_a_real_phone_clip_passes(data: Path, tmp_path: Path, suffix: str) -> None:
+def test_a_real_phone_clip_passes(data: Path, tmp_path: Path) -> None:
     source = data / "clips" / "phone_dog_vfr.mp4"
-    verification = verify(copied(source, tmp_path / f"b{suffix}"))
+    verification = verify(copied(source, tmp_path / "b.mp4"))
     verification.demand()
     assert len(verification.checks) >= 10
 

@@ -96,9 +96,17 @@ def test_time_range(
     tmp_path: Path, suffix: str, start: Fraction | None, end: Fraction | None, frames: int | None, expected: range
 ) -> None:
     path = make_clip(tmp_path / f"a{suffix}", frames=60, gop=12)
-    offset = times(read(path)[0])[0]  # MPEG-TS and AVI begin a little after zero
-    shifted = {"start": None if start is None else start + offset, "end": None if end is None else end + offset}
-    assert numbers(read(path, **shifted, frames=frames)[0]) == list(expected)
+    assert numbers(read(path, start=start, end=end, frames=frames)[0]) == list(expected)
+
+
+def test_time_range_counts_from_where_the_clip_begins_to_play(tmp_path: Path) -> None:
+    """A broadcast recording's clock may begin anywhere; players count from its beginning."""
+    moments = [Fraction(3600) + Fraction(i, 25) for i in range(50)]
+    path = make_clip(tmp_path / "a.ts", frames=50, times=moments, gop=10)
+    assert numbers(read(path, start=Fraction(0), end=Fraction(1, 5))[0]) == [0, 1, 2, 3, 4]
+    batches, _ = read(path, start=Fraction(1), frames=2)
+    assert numbers(batches) == [25, 26]
+    assert times(batches)[0] - times(read(path)[0])[0] == 1
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.clips import make_clip
+from tests.clips import make_clip, make_frame
 from vidsr.encoding import Encoding
 from vidsr.errors import InputError, OutputError
 from vidsr.video import VideoReader, VideoWriter, preflight, streams
@@ -156,6 +156,31 @@ def test_time_range_keeps_sound_and_picture_together_to_a_millisecond(
     with av.open(str(target)) as container:
         last = max(chapter["end"] * chapter["time_base"] for chapter in container.chapters())
         assert last <= end - start
+
+
+def test_time_range_of_a_clock_that_begins_late(tmp_path: Path) -> None:
+    times = [Fraction(100) + Fraction(i, 25) for i in range(75)]
+    source = make_clip(tmp_path / "a.ts", frames=75, times=times, audio=1, audio_start=Fraction(100), gop=10)
+    target = copy(source, tmp_path / "b.mp4", SECOND, 2 * SECOND)
+    assert packets(target, 0)[0][0] == 0
+    assert len(packets(target, 0)) == 25
+    assert packets(target, 1)[0][0] < Fraction(1, 40)
+    assert packets(target, 1)[-1][0] < 1
+
+
+def test_time_code_is_kept_by_mp4_and_matroska(tmp_path: Path) -> None:
+    source = tmp_path / "a.mov"
+    with av.open(str(source), "w") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.metadata["timecode"] = 64, 48, "01:02:03:04"
+        output.mux(stream.encode(make_frame(0, (64, 48))))
+        output.mux(stream.encode(None))
+    assert [s.type for s in streams(source)] == ["video", "data"]
+    for suffix in (".mov", ".mp4", ".mkv"):
+        assert preflight(source, tmp_path / f"b{suffix}") == []
+        with av.open(str(copy(source, tmp_path / f"b{suffix}"))) as after:
+            tags = {key.lower(): value for key, value in after.streams.video[0].metadata.items()}
+            assert tags["timecode"] == "01:02:03:04"
 
 
 def test_a_clip_without_sound_and_one_of_sound_alone(tmp_path: Path) -> None:
