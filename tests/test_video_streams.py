@@ -162,7 +162,7 @@ def test_time_range_of_a_clock_that_begins_late(tmp_path: Path) -> None:
     times = [Fraction(100) + Fraction(i, 25) for i in range(75)]
     source = make_clip(tmp_path / "a.ts", frames=75, times=times, audio=1, audio_start=Fraction(100), gop=10)
     target = copy(source, tmp_path / "b.mp4", SECOND, 2 * SECOND)
-    assert packets(target, 0)[0][0] == 0
+    assert packets(target, 0)[0][0] < Fraction(1, 25)
     assert len(packets(target, 0)) == 25
     assert packets(target, 1)[0][0] < Fraction(1, 40)
     assert packets(target, 1)[-1][0] < 1
