@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vidsr.models.layers import LumaNetwork, carry_picture, conv_float32
 
 CARRIER_GAIN = 0.25  # small enough for tanh to be nearly linear
+DETAIL_GAIN = 16.0  # large enough for it not to be
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Espcn(LumaNetwork):
         self.head = nn.Conv2d(1, first, 5)
         self.middle = nn.Conv2d(first, second, 3)
         self.tail = nn.Conv2d(second, config.scale**2, 3)
-        carry_picture(self.head, self.middle, self.tail, gain=CARRIER_GAIN, centre=0.5)
+        carry_picture(self.head, self.middle, self.tail, gain=CARRIER_GAIN, centre=0.5, detail=DETAIL_GAIN)
 
     def interior(self, x: Tensor) -> Tensor:
         """The upscale of ``x`` without its outermost ``halo`` pixels."""

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from vidsr.models.layers import LumaNetwork, carry_picture, conv_float32, inside
 
+DETAIL_GAIN = 4.0  # of the first layer's other channels at the start
+
 
 @dataclass(frozen=True)
 class Config:
@@ -37,7 +39,7 @@ class Srcnn(LumaNetwork):
         self.head = nn.Conv2d(1, first, a)
         self.middle = nn.Conv2d(first, second, b)
         self.tail = nn.Conv2d(second, 1, c)
-        carry_picture(self.head, self.middle, self.tail)
+        carry_picture(self.head, self.middle, self.tail, detail=DETAIL_GAIN)
 
     def interior(self, x: Tensor) -> Tensor:
         """The upscale of ``x`` without its outermost ``halo`` pixels."""
