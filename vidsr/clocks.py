@@ -114,7 +114,7 @@ def parse_fps(text: str) -> Clock:
         OptionError: it names none.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?|\d+/\d+)\s*([xX×]?)", text.strip())
-    if match is None or re.search(r"/0+\b", text):
+    if match is None or re.search(r"/0+(?!\d)", text):
         raise OptionError(
             f"--fps {text!r} is not a rate: write a factor (2x, 2.5x) or frames per second (60, 60000/1001)"
         )

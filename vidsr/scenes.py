@@ -22,7 +22,9 @@ BLOCK_W, BLOCK_H = 16, 12
 REACH_X, REACH_Y = 10, 6  # how far a block may have moved
 FLAT = 3.0  # standard deviation below which a block looks like any other
 CUT_CHANGE = 8.0  # mean change in code values below which nothing is a cut
-CUT_LIKENESS = 0.70  # best F1 on pairs cut from the training clips; benchmarks/interpolation.py measures it on others
+# Limits of best F1 on pairs of the training clips; benchmarks/scene_cuts.py measures them on other clips.
+CUT_LIKENESS = 0.70
+CUT_FOLLOWED, CUT_LIKENESS_UNFOLLOWED = 0.05, 0.80
 SAME_CHANGE = 1.0  # largest change of a reduced pixel that coding noise makes
 
 
@@ -32,9 +34,17 @@ def reduce(y: Tensor, depth: int) -> Small:
     return np.asarray(small, np.float32) * np.float32(255 / ((1 << depth) - 1))
 
 
-def is_cut(a: Small, b: Small) -> bool:
-    """Whether a new scene begins at ``b``, the frame after ``a``."""
-    return float(np.abs(a - b).mean()) > CUT_CHANGE and likeness(a, b) < CUT_LIKENESS
+def is_cut(a: Small, b: Small, followed: float | None = None) -> bool:
+    """Whether a new scene begins at ``b``, the frame after ``a``.
+
+    ``followed`` is the share of the picture whose motion optical flow could follow there and back; None if nobody
+    looked.
+    """
+    if float(np.abs(a - b).mean()) <= CUT_CHANGE:
+        return False
+    if followed is None:
+        return likeness(a, b) < CUT_LIKENESS
+    return followed < CUT_FOLLOWED and likeness(a, b) < CUT_LIKENESS_UNFOLLOWED
 
 
 def is_duplicate(a: Small, b: Small) -> bool:

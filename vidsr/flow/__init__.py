@@ -28,6 +28,7 @@ Array = NDArray[Any]  # float32
 
 FLOW_PIXELS = 640 * 360  # a larger picture is reduced for the search of motion until it fits
 SMALLEST_SIDE = 32  # dense inverse search needs room for its patches
+FOLLOWED = 1.0  # pixels of the field by which the way there and back may miss
 WINDOW = 9  # pixels of the field over which moving is compared with standing still
 NOISE = 1.0  # code values of mismatch that mean nothing
 STILL = 0.5  # weight of standing still where both explain the pair equally well
@@ -54,10 +55,10 @@ class FlowPair:
         lumas = [_eight_bit_luma(self._planes[0][n], depth, size) for n in range(2)]
         self._forward, self._backward = (_halved_flow(find_flow(*pair)) for pair in (lumas, lumas[::-1]))
         self._luma_a, self._luma_b = (_half(luma.astype(np.float32)) for luma in lumas)
-        self._trust_a, _ = trust(self._forward, self._backward, self._luma_a, self._luma_b)
+        self._trust_a, astray = trust(self._forward, self._backward, self._luma_a, self._luma_b)
         self._trust_b, _ = trust(self._backward, self._forward, self._luma_b, self._luma_a)
         self._change = _window(np.abs(self._luma_a - self._luma_b))
-        self.follows = True
+        self.followed = float((astray < FOLLOWED).mean())
 
     def at(self, phases: Sequence[Fraction]) -> tuple[Tensor, Tensor | None]:
         """Luma and chroma planes at each of ``phases``, float32 code values."""

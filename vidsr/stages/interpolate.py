@@ -34,8 +34,8 @@ class Pair(Protocol):
     """Two neighbouring frames, ready to make what lies between them."""
 
     @property
-    def follows(self) -> bool:
-        """Whether the second frame goes on from the first; False holds the nearer one instead."""
+    def followed(self) -> float | None:
+        """Share of the picture whose motion was found, there and back; None if the engine does not look."""
         ...
 
     def at(self, phases: Sequence[Fraction]) -> Planes:
@@ -70,7 +70,7 @@ class BlendEngine:
 class _BlendPair:
     a: FrameBatch
     b: FrameBatch
-    follows: bool = True
+    followed: None = None
 
     def at(self, phases: Sequence[Fraction]) -> Planes:
         share = torch.tensor([float(phase) for phase in phases]).view(-1, 1, 1, 1)
@@ -210,10 +210,10 @@ class Interpolate:
 
     def _prepare(self, a: Source, b: Source) -> Pair | None:
         """The pair, or None where the nearer frame is to be held: equal frames, a cut, no engine."""
-        if self.engine is None or _equal(a.frame, b.frame) or scenes.is_cut(a.small, b.small):
+        if self.engine is None or _equal(a.frame, b.frame):
             return None
         pair = self.engine.prepare(a.frame, b.frame)
-        return pair if pair.follows else None
+        return None if scenes.is_cut(a.small, b.small, pair.followed) else pair
 
 
 def gathered(frames: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
