@@ -85,10 +85,11 @@ def test_chroma_stays_where_it_sits(location: str | None, scale: int) -> None:
 
 
 def test_centred_chroma_needs_no_shift() -> None:
-    assert siting_shift(2, False, Fraction(4)) == 0
-    assert siting_shift(1, True, Fraction(4)) == 0
-    assert siting_shift(2, True, Fraction(1)) == 0
-    assert siting_shift(2, True, Fraction(2)) == 0.125
+    assert siting_shift(2, 0.5, Fraction(4)) == 0
+    assert siting_shift(1, 0.0, Fraction(4)) == 0
+    assert siting_shift(2, 0.0, Fraction(1)) == 0
+    assert siting_shift(2, 0.0, Fraction(2)) == 0.125
+    assert siting_shift(2, 1.0, Fraction(2)) == -0.125
 
 
 @settings(deadline=None, max_examples=40)

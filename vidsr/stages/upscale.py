@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidsr.color import DEFAULT_LOCATION, LOCATIONS
 from vidsr.errors import OptionError
 from vidsr.frames import FrameBatch, VideoInfo, concat
 from vidsr.kernels.resample import resize
@@ -21,14 +22,6 @@ from vidsr.stages.runner import Runner
 
 CHROMA_KERNEL = "bicubic"
 REDUCTION_KERNEL = "lanczos"  # from the network's size down to the one asked for
-# FFmpeg's chroma locations as (horizontal, vertical): whether the sample sits on a luma sample or midway between two.
-ON_LUMA: dict[str | None, tuple[bool, bool]] = {
-    "left": (True, False),
-    "center": (False, False),
-    "topleft": (True, True),
-    "top": (False, True),
-}
-DEFAULT_LOCATION = "left"  # of MPEG-2, H.264 and H.265 where the clip does not say
 
 
 class Upscale:
@@ -98,10 +91,10 @@ class Upscale:
         assert batch.uv is not None
         sx = -(-batch.y.shape[-1] // batch.uv.shape[-1])
         sy = -(-batch.y.shape[-2] // batch.uv.shape[-2])
-        on_x, on_y = ON_LUMA.get(self.location, ON_LUMA[DEFAULT_LOCATION])
+        at_x, at_y = LOCATIONS[self.location]
         width, height = -(-self.width // sx), -(-self.height // sy)
-        shift_x = siting_shift(sx, on_x, Fraction(self.width, batch.y.shape[-1]))
-        shift_y = siting_shift(sy, on_y, Fraction(self.height, batch.y.shape[-2]))
+        shift_x = siting_shift(sx, at_x, Fraction(self.width, batch.y.shape[-1]))
+        shift_y = siting_shift(sy, at_y, Fraction(self.height, batch.y.shape[-2]))
         return resize_planes(batch.uv, width, height, CHROMA_KERNEL, shift_x, shift_y)
 
 
@@ -114,17 +107,17 @@ def _same(batch: FrameBatch, index: int, last: FrameBatch | None) -> bool:
     return frame.uv is None or before.uv is None or torch.equal(frame.uv, before.uv)
 
 
-def siting_shift(step: int, on_luma: bool, factor: Fraction) -> float:
+def siting_shift(step: int, at: float, factor: Fraction) -> float:
     """How far, in source chroma samples, siting moves the source position of every resized chroma sample.
 
     A plain resize puts sample j of the output at (j + 1/2) / factor - 1/2 of the input, which is right for samples
-    midway between ``step`` luma samples. Samples on the first of ``step`` luma samples lie (step - 1) / (2 step)
-    chroma samples further left, in input and output alike.
+    midway between two luma samples (``at`` 1/2, see `vidsr.color.LOCATIONS`). Samples elsewhere lie (1/2 - at) / 2
+    chroma samples before that, in input and output alike.
     """
-    if step == 1 or not on_luma:
+    if step == 1:
         return 0.0
-    offset = Fraction(step - 1, 2 * step)
-    return float(offset - offset / factor)
+    offset = (0.5 - at) / 2
+    return offset - offset / float(factor)
 
 
 def resize_planes(
