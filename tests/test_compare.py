@@ -12,8 +12,11 @@ from tests.clips import make_clip
 from vidsr.compare import compare_file
 from vidsr.contest import compare_all, sheet
 from vidsr.errors import ModelError, OptionError
+from vidsr.kernels.resample import resize
+from vidsr.metrics import psnr
 from vidsr.options import parse_options
 from vidsr.sheet import busiest_crop, side_by_side
+from vidsr.video import VideoReader
 
 OPTIONS = parse_options(scale=2)
 
@@ -37,6 +40,19 @@ def test_an_odd_size_is_cropped_to_a_multiple_and_its_picture_is_whole(tmp_path:
     comparison = compare_file(clip, 3, ("bicubic",), OPTIONS)
     assert (comparison.info.width, comparison.info.height) == (129, 99)
     assert sheet(comparison).shape[2] == 3
+
+
+def test_an_odd_reduced_size_is_not_padded_before_it_is_put_back(tmp_path: Path, samples: Path) -> None:
+    """270 rows reduced by 4 are 67: a row added for an encoder's sake would shift the whole picture."""
+    options = parse_options(scale=4, frames=1)
+    comparison = compare_file(samples / "phone_dog.mp4", 4, ("bicubic", "fast"), options)
+    with VideoReader(samples / "phone_dog.mp4") as reader:
+        truth = next(reader.batches(1)).y[0, 0, :268].numpy()
+    low = resize(truth, 120, 67, "bicubic")
+    expected = psnr(resize(low, 480, 268, "bicubic"), truth, crop=4)
+    bicubic, fast = (score.psnr_y for score in comparison.scores)
+    assert bicubic == pytest.approx(expected, abs=1e-3)
+    assert fast > bicubic + 0.5
 
 
 def test_a_folder_of_images_writes_csv_and_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

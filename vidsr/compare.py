@@ -17,7 +17,7 @@ from vidsr.kernels.metrics import sse, ssim
 from vidsr.metrics import psnr_from_mse
 from vidsr.options import EnhanceOptions, Factor
 from vidsr.stages.build import make_upscale
-from vidsr.stages.finish import Finish
+from vidsr.stages.finish import Finish, rounded
 from vidsr.stages.upscale import Upscale, resize_planes
 from vidsr.video import VideoReader
 
@@ -146,6 +146,5 @@ def _cropped(frame: FrameBatch, info: VideoInfo) -> FrameBatch:
 def _reduced(frame: FrameBatch, info: VideoInfo) -> FrameBatch:
     """``frame`` reduced to the size of ``info`` and rounded, as a small clip would store it."""
     width, height = info.chroma_size
-    uv = None if frame.uv is None else resize_planes(frame.uv, width, height, REDUCTION)
-    (result,) = Finish(info.depth)(iter([frame.planes(resize_planes(frame.y, info.width, info.height, REDUCTION), uv)]))
-    return result
+    uv = None if frame.uv is None else rounded(resize_planes(frame.uv, width, height, REDUCTION), info.depth)
+    return frame.planes(rounded(resize_planes(frame.y, info.width, info.height, REDUCTION), info.depth), uv)
