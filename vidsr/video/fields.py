@@ -57,8 +57,12 @@ def measure(path: Path) -> Counter[str]:
         stream = picture_stream(opened, path)
         stream.codec_context.thread_type = "AUTO"
         frames = (frame for packet in packets(opened, [stream]) for frame in _decoded(stream.codec_context, packet))
-        seen = islice(_filtered(frames, "idet"), MEASURED)
-        return Counter(frame.metadata.get("lavfi.idet.multiple.current_frame", "undetermined") for frame in seen)
+        seen: Counter[str] = Counter()
+        for frame in islice(_filtered(frames, "idet"), MEASURED):
+            seen[frame.metadata.get("lavfi.idet.multiple.current_frame", "undetermined")] += 1
+            if seen["progressive"] == CLEARLY and not seen["tff"] + seen["bff"]:
+                break  # as clear as it will be, and most clips are
+        return seen
 
 
 def _decoded(context: av.VideoCodecContext, packet: Packet[Stream]) -> list[VideoFrame]:
