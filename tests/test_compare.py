@@ -1,4 +1,4 @@
-"""compare: bicubic is what the papers' bicubic is, every method is measured on every frame, and the picture shows it."""
+"""compare: bicubic is the papers', every method is measured on every frame, and the picture shows it."""
 
 import csv
 import json
