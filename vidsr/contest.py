@@ -55,9 +55,8 @@ def sheet(comparison: Comparison) -> Picture:
 
 
 def _rgb(frame: FrameBatch, info: VideoInfo) -> Picture:
-    """One frame of ``info``'s size (it may be padded for the encoder) as uint8 H x W x 3."""
-    fitting = frame.planes(frame.y[..., : info.height, : info.width], frame.uv)
-    codes = (to_rgb(fitting, info)[0].permute(1, 2, 0) * 255).round().clamp(0, 255)
+    """One frame as uint8 H x W x 3."""
+    codes = (to_rgb(frame, info)[0].permute(1, 2, 0) * 255).round().clamp(0, 255)
     return codes.to(torch.uint8).numpy()
 
 

@@ -115,7 +115,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
         source=job.source,
         target=target,
         input=reader.info,
-        output=plan.output,
+        output=plan.output if writer.written is None else writer.written.info,
         frames=frames,
         seconds=perf_counter() - started,
         plan=plan.words,
