@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from vidsr.errors import ModelError
+from vidsr.metrics import psnr, rgb_to_y
 from vidsr.models import Model, available_scales, build_network, from_file, list_models, load_model, store
 from vidsr.models.model import TO_RGB, TO_YCBCR, YCBCR_OFFSET
 from vidsr.train.evaluate import evaluate, pictures, read_picture
-from vidsr.train.protocol import imresize, luma, modcrop, psnr, shave
+from vidsr.train.protocol import imresize, modcrop, shave
 
 SHIPPED = store.table()
 IDS = [e.path.stem for e in SHIPPED]
@@ -128,7 +129,7 @@ def luma_pairs(folder: Path, scale: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """LR and HR luma of a folder's pictures, 8 bits."""
     pairs = []
     for path in pictures(folder):
-        hr = modcrop(luma(read_picture(path)).round().astype(np.uint8), scale)
+        hr = modcrop(rgb_to_y(read_picture(path)).round().astype(np.uint8), scale)
         pairs.append((imresize(hr, hr.shape[0] // scale, hr.shape[1] // scale), hr))
     return pairs
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from vidsr.errors import InputError, OptionError
+from vidsr.metrics import rgb_to_y
 from vidsr.train import dataset, video_set
 from vidsr.train.data import Pair, Patches, centre_crops, make_pair
 from vidsr.train.losses import LOSSES, charbonnier, fft
-from vidsr.train.protocol import luma
 
 
 def write_picture(path: Path, height: int = 100, width: int = 120, seed: int = 0) -> np.ndarray:
@@ -34,7 +34,7 @@ def test_a_shard_gives_back_the_luma_of_each_picture(tmp_path: Path) -> None:
     planes = dataset.read_shard(shard, "train")
     assert summary.pictures == {"train": 2, "validation": 0, "test": 0}
     for plane, rgb in zip(planes, (first, second), strict=True):
-        assert np.abs(plane.numpy() - luma(rgb)).max() <= 0.5 + 1e-3
+        assert np.abs(plane.numpy() - rgb_to_y(rgb)).max() <= 0.5 + 1e-3
 
 
 def test_the_split_is_by_file_seeded_and_80_10_10(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from vidsr.errors import InputError
 from vidsr.kernels.resample import resize
+from vidsr.metrics import psnr, rgb_to_y, ssim
 from vidsr.train.evaluate import evaluate, read_picture
-from vidsr.train.protocol import imresize, luma, modcrop, psnr, ssim
+from vidsr.train.protocol import imresize, modcrop
 
 PUBLISHED = {2: 33.66, 3: 30.39, 4: 28.42}  # bicubic, PSNR-Y on Set5
 
@@ -43,8 +44,8 @@ def test_imresize_of_a_ramp_by_hand() -> None:
 
 def test_luma_is_limited_range_and_a_grey_file_is_luma_as_it_is() -> None:
     white = np.full((1, 1, 3), 255, np.uint8)
-    assert luma(white)[0, 0] == pytest.approx(235, abs=2e-2)
-    assert luma(white[:, :, 0])[0, 0] == 255
+    assert rgb_to_y(white)[0, 0] == pytest.approx(235, abs=2e-2)
+    assert rgb_to_y(white[:, :, 0])[0, 0] == 255
 
 
 def test_psnr_and_ssim_of_known_errors() -> None:

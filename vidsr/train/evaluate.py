@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.errors import InputError
+from vidsr.metrics import mse, psnr, rgb_to_y, ssim
 from vidsr.models import Model
 from vidsr.train.dataset import IMAGES
-from vidsr.train.protocol import imresize, luma, modcrop, mse, psnr, shave, ssim
+from vidsr.train.protocol import imresize, modcrop, shave
 
 Picture = npt.NDArray[np.uint8]
 
@@ -64,9 +65,9 @@ def evaluate_picture(model: Callable[[Picture], Picture] | Model, scale: int, pa
     lr = imresize(hr, *size) if lr_dir is None else read_picture(lr_dir / path.name)
     if lr.shape[:2] != size:
         raise InputError(f"{path.name}: its LR picture is {lr.shape[1]}x{lr.shape[0]}, {size[1]}x{size[0]} is needed")
-    truth = shave(luma(hr), scale)
+    truth = shave(rgb_to_y(hr), scale)
     outputs = (model(lr), imresize(lr, *hr.shape[:2]))
-    numbers = (score(shave(luma(output), scale), truth) for output in outputs)
+    numbers = (score(shave(rgb_to_y(output), scale), truth) for output in outputs)
     return Row(path.parent.name, path.name, *[value for triple in numbers for value in triple])
 
 

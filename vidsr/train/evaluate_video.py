@@ -17,9 +17,10 @@ from statistics import fmean
 import numpy as np
 import numpy.typing as npt
 
+from vidsr.metrics import psnr
 from vidsr.models import Model, load_model, store
 from vidsr.train.dataset import clip_luma
-from vidsr.train.protocol import imresize, modcrop, psnr, shave
+from vidsr.train.protocol import imresize, modcrop, shave
 from vidsr.video.roundtrip import roundtrip
 
 SCALE = 4

@@ -1,4 +1,4 @@
-"""The papers' way to measure super-resolution, in NumPy and PyTorch alone.
+"""The papers' way to prepare pictures for measuring super-resolution, in NumPy alone; `vidsr.metrics` has the scores.
 
 HR cropped to a multiple of the scale; LR by MATLAB's ``imresize`` (cubic a = -0.5 stretched by the scale, borders
 mirrored) per channel of RGB, rounded to 8 bits; the network's result rounded to 8 bits; luma of BT.601 limited range,
@@ -11,14 +11,9 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
 
 Picture = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float64]
-
-WINDOW, SIGMA = 11, 1.5  # of SSIM (Wang et al. 2004)
-C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 def imresize(picture: Picture, height: int, width: int) -> Picture:
@@ -57,38 +52,6 @@ def modcrop(picture: Picture, scale: int) -> Picture:
     return picture[:height, :width]
 
 
-def luma(picture: Picture) -> Values:
-    """H x W luma: 16 to 235 of an RGB picture, a single-channel picture as it is."""
-    values = picture.astype(np.float64)
-    return values if picture.ndim == 2 else values @ np.array([65.481, 128.553, 24.966]) / 255 + 16
-
-
 def shave(values: Values, border: int) -> Values:
     """``values`` without ``border`` pixels on each side."""
     return values[border : values.shape[0] - border, border : values.shape[1] - border]
-
-
-def mse(a: Values, b: Values) -> float:
-    """Mean squared error."""
-    return float(np.mean((a - b) ** 2))
-
-
-def psnr(a: Values, b: Values) -> float:
-    """Peak signal-to-noise ratio for a peak of 255, dB; infinite for equal pictures."""
-    error = mse(a, b)
-    return math.inf if error == 0 else 10 * math.log10(255**2 / error)
-
-
-def ssim(a: Values, b: Values) -> float:
-    """Structural similarity: 11 x 11 Gaussian window of sigma 1.5, valid region, peak 255 (Wang et al. 2004)."""
-    offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
-    line = torch.exp(-(offsets**2) / (2 * SIGMA**2))
-    line /= line.sum()
-    x, y = torch.from_numpy(a), torch.from_numpy(b)
-    stack = torch.stack([x, y, x * x, y * y, x * y])[:, None]
-    stack = F.conv2d(F.conv2d(stack, line.view(1, 1, -1, 1)), line.view(1, 1, 1, -1))[:, 0]
-    mean_x, mean_y, xx, yy, xy = stack
-    variance_x, variance_y, covariance = xx - mean_x**2, yy - mean_y**2, xy - mean_x * mean_y
-    similarity = (2 * mean_x * mean_y + C1) * (2 * covariance + C2)
-    similarity /= (mean_x**2 + mean_y**2 + C1) * (variance_x + variance_y + C2)
-    return float(similarity.mean())
