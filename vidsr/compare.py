@@ -21,7 +21,7 @@ from vidsr.stages.finish import Finish, rounded
 from vidsr.stages.upscale import Upscale, resize_planes
 from vidsr.video import VideoReader
 
-METHODS = ("nearest", "bilinear", "bicubic", "lanczos", "espcn", "srcnn", "fast")
+METHODS = ("nearest", "bilinear", "bicubic", "lanczos", "espcn", "srcnn", "fast", "balanced")
 REDUCTION = "bicubic"  # a = -0.5, antialiased: MATLAB's imresize and the papers
 
 Row = dict[str, str | int | float]
