@@ -25,7 +25,7 @@ CUT_CHANGE = 8.0  # mean change in code values below which nothing is a cut
 # Limits of best F1 on pairs of the training clips; benchmarks/scene_cuts.py measures them on other clips.
 CUT_LIKENESS = 0.70
 CUT_FOLLOWED, CUT_LIKENESS_UNFOLLOWED = 0.05, 0.80
-SAME_CHANGE = 1.0  # largest change of a reduced pixel that coding noise makes
+SAME_CHANGE = 1.0  # largest change of a reduced pixel, rounded as the planes are, that coding noise makes
 
 
 def reduce(y: Tensor, depth: int) -> Small:
@@ -49,7 +49,7 @@ def is_cut(a: Small, b: Small, followed: float | None = None) -> bool:
 
 def is_duplicate(a: Small, b: Small) -> bool:
     """Whether ``b`` shows what ``a`` shows, but for coding noise."""
-    return float(np.abs(a - b).max()) < SAME_CHANGE
+    return float(np.abs(a - b).max()) <= SAME_CHANGE
 
 
 def likeness(a: Small, b: Small) -> float:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidsr.flow.motion import find_flow
+from vidsr.flow.overlay import pinned
 from vidsr.flow.projection import project, trust
 from vidsr.flow.warp import mismatch, render, spline
 from vidsr.frames import FrameBatch
@@ -50,9 +51,12 @@ class FlowPair:
     """Two frames and the motion between them. Fields stand at half the size at which motion was searched."""
 
     def __init__(self, a: FrameBatch, b: FrameBatch, depth: int) -> None:
-        self._planes = [_with_splines(p, q) for p, q in zip(_channels(a), _channels(b), strict=True)]
+        channels = list(zip(_channels(a), _channels(b), strict=True))
+        bright = [plane * np.float32(255 / ((1 << depth) - 1)) for plane in channels[0]]
+        pin = pinned(*bright)
+        self._planes = [(p, q, spline(p), spline(q), _resized(pin, p.shape)) for p, q in channels]
         size = _search_size(*a.y.shape[-2:])
-        lumas = [_eight_bit_luma(self._planes[0][n], depth, size) for n in range(2)]
+        lumas = [cv2.convertScaleAbs(_resized(plane, size)) for plane in bright]
         self._forward, self._backward = (_halved_flow(find_flow(*pair)) for pair in (lumas, lumas[::-1]))
         self._luma_a, self._luma_b = (_half(luma.astype(np.float32)) for luma in lumas)
         self._trust_a, astray = trust(self._forward, self._backward, self._luma_a, self._luma_b)
@@ -84,20 +88,16 @@ def _channels(frame: FrameBatch) -> list[Array]:
     return [plane.numpy().astype(np.float32) for plane in planes]
 
 
-def _with_splines(a: Array, b: Array) -> tuple[Array, Array, Array, Array]:
-    return a, b, spline(a), spline(b)
-
-
 def _search_size(h: int, w: int) -> tuple[int, int]:
-    """Width and height, even, of the picture in which motion is searched."""
+    """Height and width, even, of the picture in which motion is searched."""
     step = max(1, math.ceil(math.sqrt(h * w / FLOW_PIXELS)))
-    return max(SMALLEST_SIDE, -(-w // step) // 2 * 2), max(SMALLEST_SIDE, -(-h // step) // 2 * 2)
+    return max(SMALLEST_SIDE, -(-h // step) // 2 * 2), max(SMALLEST_SIDE, -(-w // step) // 2 * 2)
 
 
-def _eight_bit_luma(plane: Array, depth: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-    if plane.shape != size[::-1]:
-        plane = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.convertScaleAbs(plane, alpha=255 / ((1 << depth) - 1)))
+def _resized(plane: Array, size: tuple[int, ...]) -> Array:
+    if plane.shape == size:
+        return plane
+    return cv2.resize(plane, size[::-1], interpolation=cv2.INTER_AREA)
 
 
 def _half(plane: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-Luma = NDArray[np.uint8]
+Luma = NDArray[Any]  # uint8, h x w
 Flow = NDArray[Any]  # float32, h x w x 2, pixels (x, y): where a pixel of the first picture is in the second
 
 REDUCTION = 4  # the search runs on a picture this much smaller

@@ -75,11 +75,11 @@ def _linear(plane, x, y):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
-def render(a, b, spline_a, spline_b, field, phase):  # type: ignore[no-untyped-def]
+def render(a, b, spline_a, spline_b, pin, field, phase):  # type: ignore[no-untyped-def]
     """The plane at ``phase`` between ``a`` and ``b``.
 
     ``field`` is h x w x 4 at any size: motion x and y over the interval in its own pixels, share of ``b``, share of
-    the plain mean.
+    the plain mean. ``pin`` is the least share of the plain mean at each pixel.
     """
     h, w = a.shape
     fh, fw = field.shape[:2]
@@ -103,5 +103,5 @@ def render(a, b, spline_a, spline_b, field, phase):  # type: ignore[no-untyped-d
             from_b = _sample(spline_b, col + (1 - phase) * u, row + (1 - phase) * v)
             moved = from_a + share * (from_b - from_a)
             mean = a[row, col] + phase * (b[row, col] - a[row, col])
-            result[row, col] = moved + plain * (mean - moved)
+            result[row, col] = moved + max(plain, pin[row, col]) * (mean - moved)
     return result

@@ -1,0 +1,36 @@
+"""What stands still over a moving picture: subtitles, logos, scores. Motion must not drag it along."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Plane = NDArray[Any]  # float32
+
+UNCHANGED = 10.0  # code values of change at which a pixel's stillness falls to 1/e
+FAINT = 6.0  # slope, in code values per pixel, that is no structure
+WINDOW = 9  # pixels over which structure is judged
+MOVES, STANDS = 0.3, 0.6  # share of the structure around that stands still: below nothing is pinned, above all
+MARGIN = 3  # pixels by which pinned structure grows, so that no copy of it shows beside it
+
+
+def pinned(a: Plane, b: Plane) -> Plane:
+    """How far each pixel is to be held in place, 0 to 1, from 8-bit luma of both frames.
+
+    A pixel is held where it is the same in both frames and so is most of the structure around it: texture that moves
+    can meet itself in single pixels, and flat surfaces say nothing.
+    """
+    mean = (a + b) / 2
+    slope = np.abs(cv2.Sobel(mean, cv2.CV_32F, 1, 0, scale=0.25)) + np.abs(
+        cv2.Sobel(mean, cv2.CV_32F, 0, 1, scale=0.25)
+    )
+    structure = np.maximum(slope - FAINT, 0)
+    unchanged = np.exp(-(((a - b) / UNCHANGED) ** 2))
+    window = (WINDOW, WINDOW)
+    standing = cv2.blur(structure * unchanged, window) / (cv2.blur(structure, window) + 0.5)
+    held = unchanged * np.clip((standing - MOVES) / (STANDS - MOVES), 0, 1)
+    grown = cv2.dilate(held * (structure > 0), np.ones((MARGIN, MARGIN), np.uint8))
+    return np.asarray(np.maximum(held, cv2.blur(grown, (3, 3))))
