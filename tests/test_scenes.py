@@ -51,8 +51,11 @@ def test_one_scene_is_no_cut(name: str, followed: float | None) -> None:
     assert not scenes.is_cut(small(A), small(ONE_SCENE[name]), followed)
 
 
-def test_motion_that_was_followed_is_no_cut_however_different_the_pictures() -> None:
-    assert not scenes.is_cut(small(A), small(B), followed=0.5)
+def test_motion_that_was_followed_decides_a_doubtful_pair() -> None:
+    doubtful = small(0.5 * A + 0.5 * B)
+    assert 0.55 < scenes.likeness(small(A), doubtful) < 0.8
+    assert scenes.is_cut(small(A), doubtful, followed=0.01)
+    assert not scenes.is_cut(small(A), doubtful, followed=0.5)
 
 
 def test_ten_bits_are_judged_as_eight() -> None:

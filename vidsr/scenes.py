@@ -23,8 +23,9 @@ REACH_X, REACH_Y = 10, 6  # how far a block may have moved
 FLAT = 3.0  # standard deviation below which a block looks like any other
 CUT_CHANGE = 8.0  # mean change in code values below which nothing is a cut
 # Limits of best F1 on pairs of the training clips; benchmarks/scene_cuts.py measures them on other clips.
-CUT_LIKENESS = 0.70
-CUT_FOLLOWED, CUT_LIKENESS_UNFOLLOWED = 0.05, 0.80
+CUT_LIKENESS = 0.70  # when no flow was looked for
+CUT_LIKENESS_LOST, CUT_LIKENESS_FOLLOWED = 0.80, 0.55  # when flow lost the picture, and when it did not
+LOST = 0.05  # share of the picture followed there and back below which flow lost it
 SAME_CHANGE = 1.0  # largest change of a reduced pixel, rounded as the planes are, that coding noise makes
 
 
@@ -42,9 +43,10 @@ def is_cut(a: Small, b: Small, followed: float | None = None) -> bool:
     """
     if float(np.abs(a - b).mean()) <= CUT_CHANGE:
         return False
-    if followed is None:
-        return likeness(a, b) < CUT_LIKENESS
-    return followed < CUT_FOLLOWED and likeness(a, b) < CUT_LIKENESS_UNFOLLOWED
+    limit = CUT_LIKENESS
+    if followed is not None:
+        limit = CUT_LIKENESS_LOST if followed < LOST else CUT_LIKENESS_FOLLOWED
+    return likeness(a, b) < limit
 
 
 def is_duplicate(a: Small, b: Small) -> bool:

@@ -220,8 +220,8 @@ def gathered(frames: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
     """The same frames in batches bounded in frames and bytes."""
     held: list[FrameBatch] = []
     for frame in frames:
-        count, size = sum(map(len, held)), sum(batch.nbytes for batch in held)
-        if held and (count + len(frame) > BATCH_FRAMES or size + frame.nbytes > BATCH_BYTES):
+        count = sum(map(len, held)) + len(frame)
+        if held and (count > BATCH_FRAMES or count * _float_bytes(frame[:1]) > BATCH_BYTES):
             yield concat(held)
             held = []
         held.append(frame)
@@ -236,10 +236,14 @@ def _singly(batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
 
 
 def _slices(count: int, frame: FrameBatch) -> Iterator[slice]:
-    """``range(count)`` in pieces whose float32 frames fit a batch."""
-    samples = frame.y.numel() + (0 if frame.uv is None else frame.uv.numel())
-    piece = max(1, min(BATCH_FRAMES, BATCH_BYTES // (4 * samples)))
+    """``range(count)`` in pieces whose frames fit a batch."""
+    piece = max(1, min(BATCH_FRAMES, BATCH_BYTES // _float_bytes(frame)))
     return (slice(start, start + piece) for start in range(0, count, piece))
+
+
+def _float_bytes(frame: FrameBatch) -> int:
+    """Bytes of one frame as float32, which it becomes beside a synthesised one."""
+    return 4 * (frame.y.numel() + (0 if frame.uv is None else frame.uv.numel()))
 
 
 def _shown(frame: FrameBatch, time: Fraction, origin: Origin) -> FrameBatch:
