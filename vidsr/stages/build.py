@@ -18,7 +18,7 @@ from vidsr.stages.upscale import Upscale, network_factors
 from vidsr.video import VideoReader
 
 MOST_FRAMES = 16  # of a batch, however small they are: more would only wait longer
-DEFAULT_MODEL = {"cpu": "fast", "cuda": "fast"}
+DEFAULT_MODEL = {"cpu": "balanced", "cuda": "balanced"}
 
 
 class Plan:
