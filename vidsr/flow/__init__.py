@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidsr.flow.motion import find_flow
+from vidsr.flow.motion import find_flows
 from vidsr.flow.overlay import pinned
 from vidsr.flow.projection import project, trust
 from vidsr.flow.warp import mismatch, render, spline
@@ -57,7 +57,7 @@ class FlowPair:
         self._planes = [(p, q, spline(p), spline(q), _resized(pin, p.shape)) for p, q in channels]
         size = _search_size(*a.y.shape[-2:])
         lumas = [cv2.convertScaleAbs(_resized(plane, size)) for plane in bright]
-        self._forward, self._backward = (_halved_flow(find_flow(*pair)) for pair in (lumas, lumas[::-1]))
+        self._forward, self._backward = (_half(flow) / 2 for flow in find_flows(*lumas))
         self._luma_a, self._luma_b = (_half(luma.astype(np.float32)) for luma in lumas)
         self._trust_a, astray = trust(self._forward, self._backward, self._luma_a, self._luma_b)
         self._trust_b, _ = trust(self._backward, self._forward, self._luma_b, self._luma_a)
@@ -103,10 +103,6 @@ def _resized(plane: Array, size: tuple[int, ...]) -> Array:
 def _half(plane: Array) -> Array:
     h, w = plane.shape[:2]
     return np.asarray(cv2.resize(plane, (w // 2, h // 2), interpolation=cv2.INTER_AREA))
-
-
-def _halved_flow(flow: Array) -> Array:
-    return _half(flow) / 2
 
 
 def _window(error: Array) -> Array:

@@ -15,6 +15,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from vidsr.flow.warp import F32, U64, linear
+
 Field = NDArray[Any]  # float32
 
 MISMATCH_COST = 0.07  # fall of trust per code value of mismatch along the motion
@@ -27,26 +29,19 @@ SMOOTH = 5  # pixels over which visibility is averaged
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
 def trust(flow, back, luma, other):  # type: ignore[no-untyped-def]
-    """How far each pixel's motion can be trusted, 0 to 1, and by how many pixels the way back disagrees."""
+    """How far each pixel's motion can be trusted, 0 to 1, and by how many pixels the way back misses."""
     h, w = luma.shape
-    weight, disagreement = np.empty((h, w), np.float32), np.empty((h, w), np.float32)
+    weight, astray = np.empty((h, w), np.float32), np.empty((h, w), np.float32)
     for row in prange(h):
         for col in range(w):
             u, v = flow[row, col, 0], flow[row, col, 1]
-            x, y = min(max(col + u, 0.0), w - 1.0), min(max(row + v, 0.0), h - 1.0)
-            x0, y0 = int(x), int(y)
-            x1, y1 = min(x0 + 1, w - 1), min(y0 + 1, h - 1)
-            fx, fy = x - x0, y - y0
-            k00, k01, k10, k11 = (1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx
-            du = u + k00 * back[y0, x0, 0] + k01 * back[y0, x1, 0] + k10 * back[y1, x0, 0] + k11 * back[y1, x1, 0]
-            dv = v + k00 * back[y0, x0, 1] + k01 * back[y0, x1, 1] + k10 * back[y1, x0, 1] + k11 * back[y1, x1, 1]
-            there = k00 * other[y0, x0] + k01 * other[y0, x1] + k10 * other[y1, x0] + k11 * other[y1, x1]
-            away = math.sqrt(du * du + dv * dv)
-            disagreement[row, col] = away
-            weight[row, col] = math.exp(
-                -min(MISMATCH_COST * abs(there - luma[row, col]) + DISAGREEMENT_COST * away, 20)
-            )
-    return weight, disagreement
+            x, y = F32(col) + u, F32(row) + v
+            du, dv = u + linear(back[..., 0], x, y), v + linear(back[..., 1], x, y)
+            missed = abs(linear(other, x, y) - luma[row, col])
+            astray[row, col] = math.sqrt(du * du + dv * dv)
+            cost = F32(MISMATCH_COST) * missed + F32(DISAGREEMENT_COST) * astray[row, col]
+            weight[row, col] = math.exp(-min(cost, F32(20)))
+    return weight, astray
 
 
 def project(forward: Field, backward: Field, weight_a: Field, weight_b: Field, phase: float) -> tuple[Field, Field]:
@@ -73,22 +68,22 @@ def _splat(forward, backward, weight_a, weight_b, phase):  # type: ignore[no-unt
     sums = np.zeros((2, h, w, 3), np.float32)
     for frame in prange(2):  # writers would race within a frame, never between the two
         flow, weight = (forward, weight_a) if frame == 0 else (backward, weight_b)
-        reach = phase if frame == 0 else 1 - phase
-        sign = 1 if frame == 0 else -1
+        reach, sign = (F32(phase), F32(1)) if frame == 0 else (F32(1 - phase), F32(-1))
         for row in range(h):
             for col in range(w):
                 u, v, k = flow[row, col, 0], flow[row, col, 1], weight[row, col]
-                x, y = col + reach * u, row + reach * v
+                x, y = F32(col) + reach * u, F32(row) + reach * v
                 x0, y0 = math.floor(x), math.floor(y)
-                fx, fy = x - x0, y - y0
+                fx, fy = x - F32(x0), y - F32(y0)
                 for dy in range(2):
                     for dx in range(2):
                         tx, ty = x0 + dx, y0 + dy
                         if 0 <= tx < w and 0 <= ty < h:
-                            share = k * (fx if dx else 1 - fx) * (fy if dy else 1 - fy)
-                            sums[frame, ty, tx, 0] += sign * share * u
-                            sums[frame, ty, tx, 1] += sign * share * v
-                            sums[frame, ty, tx, 2] += share
+                            share = k * (fx if dx else F32(1) - fx) * (fy if dy else F32(1) - fy)
+                            at = sums[frame, U64(ty), U64(tx)]
+                            at[0] += sign * share * u
+                            at[1] += sign * share * v
+                            at[2] += share
     return sums
 
 

@@ -7,14 +7,16 @@ Sampling is by cubic B-splines through the pixels (Unser, "Splines: a perfect fi
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-Plane = NDArray[np.float32]
-Field = NDArray[np.float32]
+Plane = NDArray[Any]  # float32, h x w
+
+F32, U64 = np.float32, np.uint64
 
 _POLE = math.sqrt(3) - 2
 _TAPS = np.array([_POLE ** abs(k) for k in range(-6, 7)])
@@ -26,52 +28,81 @@ def spline(plane: Plane) -> Plane:
     return np.asarray(cv2.sepFilter2D(plane, cv2.CV_32F, _TAPS, _TAPS, borderType=cv2.BORDER_REFLECT_101))
 
 
+# Kernels compute in float32 and index with unsigned integers: float64 and the check for negative indices, as Python's
+# rules ask for, more than double their time.
+
+
 @njit(inline="always")
-def _sample(coefficients, x, y):  # type: ignore[no-untyped-def]
-    """The spline's value at (x, y), held inside the picture."""
-    h, w = coefficients.shape
-    x, y = min(max(x, 0.0), w - 1.0), min(max(y, 0.0), h - 1.0)
-    x1, y1 = int(x), int(y)
-    f, g = x - x1, y - y1
-    f0, f1, f3 = (1 - f) ** 3 / 6, (f - 2) * f * f / 2 + 2 / 3, f * f * f / 6
-    g0, g1, g3 = (1 - g) ** 3 / 6, (g - 2) * g * g / 2 + 2 / 3, g * g * g / 6
-    f2, g2 = 1 - f0 - f1 - f3, 1 - g0 - g1 - g3
-    # beyond the border the picture is mirrored, as it was for its coefficients
-    x0, y0 = min(abs(x1 - 1), w - 1), min(abs(y1 - 1), h - 1)
-    x2, y2 = max(w - 1 - abs(w - 2 - x1), 0), max(h - 1 - abs(h - 2 - y1), 0)
-    x3, y3 = max(w - 1 - abs(w - 3 - x1), 0), max(h - 1 - abs(h - 3 - y1), 0)
-    total = 0.0
-    for row, weight in ((y0, g0), (y1, g1), (y2, g2), (y3, g3)):
-        line = coefficients[row]
-        total += weight * (f0 * line[x0] + f1 * line[x1] + f2 * line[x2] + f3 * line[x3])
-    return total
+def between_pixels(position, length):  # type: ignore[no-untyped-def]
+    """The two pixels of a row of ``length`` around ``position``, held inside, and how far it is from the first."""
+    held = min(max(position, F32(0)), F32(length - 1))
+    first = U64(held)
+    return first, min(first + U64(1), U64(length - 1)), held - F32(first)
+
+
+@njit(inline="always")
+def linear(plane, x, y):  # type: ignore[no-untyped-def]
+    """The plane's value at (x, y), linear between pixels, held inside the picture."""
+    h, w = plane.shape
+    x0, x1, fx = between_pixels(x, w)
+    y0, y1, fy = between_pixels(y, h)
+    upper = plane[y0, x0] + fx * (plane[y0, x1] - plane[y0, x0])
+    lower = plane[y1, x0] + fx * (plane[y1, x1] - plane[y1, x0])
+    return upper + fy * (lower - upper)
+
+
+@njit(inline="always")
+def _four_pixels(position, length):  # type: ignore[no-untyped-def]
+    """The four pixels around ``position``; beyond the border the picture is mirrored, as for its coefficients."""
+    at = int(position)
+    return (
+        U64(min(abs(at - 1), length - 1)),
+        U64(at),
+        U64(max(length - 1 - abs(length - 2 - at), 0)),
+        U64(max(length - 1 - abs(length - 3 - at), 0)),
+    )
+
+
+@njit(inline="always")
+def _weights(f):  # type: ignore[no-untyped-def]
+    """Cubic B-spline at the four pixels around a position ``f`` behind the second of them."""
+    rest = F32(1) - f
+    k0 = rest * rest * rest * F32(1 / 6)
+    k1 = (f - F32(2)) * f * f * F32(0.5) + F32(2 / 3)
+    k3 = f * f * f * F32(1 / 6)
+    return k0, k1, F32(1) - k0 - k1 - k3, k3
+
+
+@njit(inline="always")
+def _sample(c, x, y):  # type: ignore[no-untyped-def]
+    """The value at (x, y), held inside the picture, of the spline with coefficients ``c``."""
+    h, w = c.shape
+    x, y = min(max(x, F32(0)), F32(w - 1)), min(max(y, F32(0)), F32(h - 1))
+    x0, x1, x2, x3 = _four_pixels(x, w)
+    y0, y1, y2, y3 = _four_pixels(y, h)
+    f0, f1, f2, f3 = _weights(x - F32(x1))
+    g0, g1, g2, g3 = _weights(y - F32(y1))
+    return (
+        g0 * (f0 * c[y0, x0] + f1 * c[y0, x1] + f2 * c[y0, x2] + f3 * c[y0, x3])
+        + g1 * (f0 * c[y1, x0] + f1 * c[y1, x1] + f2 * c[y1, x2] + f3 * c[y1, x3])
+        + g2 * (f0 * c[y2, x0] + f1 * c[y2, x1] + f2 * c[y2, x2] + f3 * c[y2, x3])
+        + g3 * (f0 * c[y3, x0] + f1 * c[y3, x1] + f2 * c[y3, x2] + f3 * c[y3, x3])
+    )
 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
 def mismatch(a, b, motion, phase):  # type: ignore[no-untyped-def]
     """Absolute difference of the two pictures, each sampled where ``motion`` says the moment ``phase`` comes from."""
     h, w = a.shape
+    back, forth = F32(phase), F32(1 - phase)
     result = np.empty((h, w), np.float32)
     for row in prange(h):
         for col in range(w):
             u, v = motion[row, col, 0], motion[row, col, 1]
-            from_a = _linear(a, col - phase * u, row - phase * v)
-            from_b = _linear(b, col + (1 - phase) * u, row + (1 - phase) * v)
+            from_a = linear(a, F32(col) - back * u, F32(row) - back * v)
+            from_b = linear(b, F32(col) + forth * u, F32(row) + forth * v)
             result[row, col] = abs(from_a - from_b)
     return result
-
-
-@njit(inline="always")
-def _linear(plane, x, y):  # type: ignore[no-untyped-def]
-    """The plane's value at (x, y), linear between pixels, held inside the picture."""
-    h, w = plane.shape
-    x, y = min(max(x, 0.0), w - 1.0), min(max(y, 0.0), h - 1.0)
-    x0, y0 = int(x), int(y)
-    x1, y1 = min(x0 + 1, w - 1), min(y0 + 1, h - 1)
-    fx, fy = x - x0, y - y0
-    upper = (1 - fx) * plane[y0, x0] + fx * plane[y0, x1]
-    lower = (1 - fx) * plane[y1, x0] + fx * plane[y1, x1]
-    return (1 - fy) * upper + fy * lower
 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
@@ -83,25 +114,24 @@ def render(a, b, spline_a, spline_b, pin, field, phase):  # type: ignore[no-unty
     """
     h, w = a.shape
     fh, fw = field.shape[:2]
-    sx, sy = w / fw, h / fh
+    sx, sy = F32(w / fw), F32(h / fh)
+    back, forth = F32(phase), F32(1 - phase)
     result = np.empty((h, w), np.float32)
     for row in prange(h):
-        y = min(max((row + 0.5) / sy - 0.5, 0.0), fh - 1.0)
-        y0 = int(y)
-        y1, fy = min(y0 + 1, fh - 1), y - y0
+        y0, y1, fy = between_pixels((F32(row) + F32(0.5)) / sy - F32(0.5), fh)
+        line = np.empty((fw, 4), np.float32)  # the field at this row
+        for x in range(fw):
+            for n in range(4):
+                line[x, n] = field[y0, x, n] + fy * (field[y1, x, n] - field[y0, x, n])
         for col in range(w):
-            x = min(max((col + 0.5) / sx - 0.5, 0.0), fw - 1.0)
-            x0 = int(x)
-            x1, fx = min(x0 + 1, fw - 1), x - x0
-            k00, k01, k10, k11 = (1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx
-            f00, f01, f10, f11 = field[y0, x0], field[y0, x1], field[y1, x0], field[y1, x1]
-            u = sx * (k00 * f00[0] + k01 * f01[0] + k10 * f10[0] + k11 * f11[0])
-            v = sy * (k00 * f00[1] + k01 * f01[1] + k10 * f10[1] + k11 * f11[1])
-            share = k00 * f00[2] + k01 * f01[2] + k10 * f10[2] + k11 * f11[2]
-            plain = k00 * f00[3] + k01 * f01[3] + k10 * f10[3] + k11 * f11[3]
-            from_a = _sample(spline_a, col - phase * u, row - phase * v)
-            from_b = _sample(spline_b, col + (1 - phase) * u, row + (1 - phase) * v)
+            x0, x1, fx = between_pixels((F32(col) + F32(0.5)) / sx - F32(0.5), fw)
+            u = sx * (line[x0, 0] + fx * (line[x1, 0] - line[x0, 0]))
+            v = sy * (line[x0, 1] + fx * (line[x1, 1] - line[x0, 1]))
+            share = line[x0, 2] + fx * (line[x1, 2] - line[x0, 2])
+            plain = max(line[x0, 3] + fx * (line[x1, 3] - line[x0, 3]), pin[row, col])
+            from_a = _sample(spline_a, F32(col) - back * u, F32(row) - back * v)
+            from_b = _sample(spline_b, F32(col) + forth * u, F32(row) + forth * v)
             moved = from_a + share * (from_b - from_a)
-            mean = a[row, col] + phase * (b[row, col] - a[row, col])
-            result[row, col] = moved + max(plain, pin[row, col]) * (mean - moved)
+            mean = a[row, col] + back * (b[row, col] - a[row, col])
+            result[row, col] = moved + plain * (mean - moved)
     return result

@@ -1,0 +1,180 @@
+"""Every second frame dropped and put back, by each engine and by the ffmpeg program's minterpolate, side by side.
+
+    python benchmarks/interpolation.py [--clips bikes bee] [--frames 61] [--json PATH]
+
+Clips: those of $VIDSR_DATA/clips (default: shared/data beside the repository), reduced by area to at most 480 columns.
+The dropped frames are the truth: PSNR and SSIM of 8-bit luma, on the frames that every method makes (minterpolate
+leaves some out at either end). Moving clips are those where blending stays under 40 dB. Times are wall time per output
+frame (real ones included) from frames in memory to frames in memory; that of ffmpeg is its run with the filter less
+its run without, so neither side pays for starting, reading or writing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets it, before a pool of workers starts
+
+import cv2
+import numpy as np
+import torch
+from _timer import machine
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidsr.clocks import Times
+from vidsr.frames import FrameBatch, VideoInfo, concat
+from vidsr.kernels.metrics import ssim
+from vidsr.metrics import psnr
+from vidsr.stages.finish import Finish
+from vidsr.stages.interpolate import EngineName, Interpolate, make_engine
+from vidsr.video import VideoReader
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
+WIDEST = 480
+STILL = 40.0  # dB of blending from which on a clip hardly moves
+ENGINES: dict[str, EngineName] = {"duplicate": "none", "blend": "blend", "flow": "flow"}
+MINTERPOLATE = "minterpolate=fps={fps}:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1"
+PIX_FMT = {"gray": "gray", "420": "yuv420p", "422": "yuv422p", "444": "yuv444p"}
+
+Luma = NDArray[np.uint8]
+Made = dict[int, Luma]  # frame number of the whole clip -> luma
+
+
+def read(path: Path, frames: int) -> tuple[FrameBatch, VideoInfo]:
+    """The clip's first frames, 8 bits, at most 480 columns, as if of constant rate."""
+    with VideoReader(path) as reader:
+        info = reader.info
+        width = min(WIDEST, info.width) // 2 * 2
+        height = round(info.height * width / info.width / 2) * 2
+        small = replace(info, width=width, height=height, fps=Fraction(30), time_base=None)
+        batches = [_reduced(batch, small) for batch in islice(reader.batches(1), frames)]
+    clip = concat(batches)
+    odd = len(clip) - (1 - len(clip) % 2)  # so that it ends with a frame that is kept
+    times = tuple(Fraction(i, 30) for i in range(odd))
+    return replace(clip[:odd], times=times), replace(small, frames=odd)
+
+
+def _reduced(batch: FrameBatch, info: VideoInfo) -> FrameBatch:
+    def planes(values: Tensor, size: tuple[int, int]) -> Tensor:
+        resized = [cv2.resize(plane.numpy(), size, interpolation=cv2.INTER_AREA) for plane in values[0]]
+        return torch.from_numpy(np.stack(resized))[None]
+
+    uv = None if batch.uv is None else planes(batch.uv, info.chroma_size)
+    return batch.planes(planes(batch.y, (info.width, info.height)), uv)
+
+
+def restore(clip: FrameBatch, info: VideoInfo, engine: EngineName) -> tuple[Made, float]:
+    """The dropped frames as ``engine`` makes them, and its seconds per output frame."""
+    kept = concat([clip[i : i + 1] for i in range(0, len(clip), 2)])
+    halved = replace(info, fps=Fraction(15), frames=len(kept))
+    stage, finish = Interpolate(Times(Fraction(2)), make_engine(engine, 8), halved), Finish(8)
+    started = perf_counter()
+    result = concat(list(finish(stage(iter([kept])))))
+    seconds = perf_counter() - started
+    numbers = [round(time * 30) for time in result.times]
+    made = {n: luma.numpy() for n, luma in zip(numbers, result.y[:, 0], strict=True) if n % 2 and n < len(clip)}
+    return made, seconds / len(result)
+
+
+def minterpolate(clip: FrameBatch, info: VideoInfo, folder: Path) -> tuple[Made, float]:
+    """The dropped frames as the ffmpeg program makes them, and its seconds per output frame."""
+    raw = b"".join(_raw(clip[i : i + 1]) for i in range(0, len(clip), 2))
+    target = folder / "made.nut"
+
+    def seconds(filters: str) -> float:
+        source = ["-f", "rawvideo", "-pix_fmt", PIX_FMT[info.chroma], "-s", f"{info.width}x{info.height}", "-r", "15"]
+        sink = ["-vf", filters, "-c:v", "rawvideo", "-y", str(target)]
+        started = perf_counter()
+        subprocess.run(["ffmpeg", "-v", "error", *source, "-i", "-", *sink], input=raw, check=True)
+        return perf_counter() - started
+
+    idle, busy = seconds("null"), seconds(MINTERPOLATE.format(fps=30))
+    with VideoReader(target) as reader:
+        frames = {round(frame.times[0] * 30): frame.y[0, 0].numpy() for frame in reader.batches(1)}
+    made = {n: luma for n, luma in frames.items() if n % 2 and n < len(clip)}
+    return made, (busy - idle) / len(frames)
+
+
+def _raw(frame: FrameBatch) -> bytes:
+    chroma = b"" if frame.uv is None else frame.uv.numpy().tobytes()
+    return frame.y.numpy().tobytes() + chroma
+
+
+def measure(path: Path, frames: int, with_ffmpeg: bool, folder: Path) -> dict[str, dict[str, float]]:
+    """For each method: mean PSNR-Y and SSIM-Y of the frames it put back, and milliseconds per output frame."""
+    clip, info = read(path, frames)
+    made = {name: restore(clip, info, engine) for name, engine in ENGINES.items()}
+    if with_ffmpeg:
+        made["minterpolate"] = minterpolate(clip, info, folder)
+    common = sorted(set.intersection(*(set(frames) for frames, _ in made.values())))
+    truth = {n: clip.y[n, 0].numpy() for n in common}
+    return {
+        name: {
+            "psnr_y": float(np.mean([psnr(frames[n], truth[n]) for n in common])),
+            "ssim_y": float(np.mean([ssim(frames[n], truth[n], 255) for n in common])),
+            "ms": 1000 * seconds,
+        }
+        for name, (frames, seconds) in made.items()
+    }
+
+
+def summary(table: dict[str, dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Mean of every figure over the moving clips."""
+    moving = [row for row in table.values() if row["blend"]["psnr_y"] < STILL]
+    methods = moving[0] if moving else {}
+    return {
+        name: {figure: float(np.mean([row[name][figure] for row in moving])) for figure in methods[name]}
+        for name in methods
+    }
+
+
+def show(name: str, row: dict[str, dict[str, float]]) -> None:
+    cells = [f"{method} {r['psnr_y']:6.2f} dB {r['ssim_y']:.4f} {r['ms']:6.1f} ms" for method, r in row.items()]
+    print(f"{name:16s} {'  | '.join(cells)}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", nargs="+", help="names of clips without suffix; default: all")
+    parser.add_argument("--frames", type=int, default=61, help="frames read of each clip")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    folder = DATA / "clips"
+    if not folder.is_dir():
+        raise SystemExit(f"no clips in {folder}: name the data folder with VIDSR_DATA")
+    paths = [path for path in sorted(folder.iterdir()) if not arguments.clips or path.stem in arguments.clips]
+    with_ffmpeg = shutil.which("ffmpeg") is not None
+    if not with_ffmpeg:
+        print("the ffmpeg program is not installed: its column is left out")
+    table: dict[str, dict[str, dict[str, float]]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        measure(paths[0], 5, False, Path(scratch))  # compiles the kernels
+        for path in paths:
+            table[path.stem] = measure(path, arguments.frames, with_ffmpeg, Path(scratch))
+            show(path.stem, table[path.stem])
+    means = summary(table)
+    show("moving, mean", means)
+    if "minterpolate" in means:
+        gain = means["flow"]["psnr_y"] - means["minterpolate"]["psnr_y"]
+        speed = means["minterpolate"]["ms"] / means["flow"]["ms"]
+        print(f"flow against minterpolate on moving clips: {gain:+.2f} dB, {speed:.1f} times as fast; {machine()}")
+    if arguments.json:
+        result: dict[str, Any] = {"machine": machine(), "frames": arguments.frames, "clips": table, "moving": means}
+        arguments.json.write_text(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
