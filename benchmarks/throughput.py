@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import sys
@@ -20,6 +19,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from _timer import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
@@ -109,7 +110,7 @@ def main() -> None:
             commands[f"vidsr {model}"] = vidsr(clip, target, "--model", model)
             commands[f"vidsr {model}, no log"] = vidsr(clip, target, "--model", model, "--log", "none")
         table = compare(commands, arguments.repeats)
-        print(f"300 frames 480x270 -> 1920x1080, libx264 crf 18 medium, {os.cpu_count()} cores, {platform.processor()}")
+        print(f"300 frames 480x270 -> 1920x1080, libx264 crf 18 medium, {machine()}")
         for name, row in table.items():
             print(
                 f"{name:24s} {row['wall_s']:7.2f} s  {300 / row['wall_s']:6.1f} fps  {row['wall_ratio']:5.2f} x ffmpeg"
@@ -122,9 +123,7 @@ def main() -> None:
                 print(f"peak memory at {frames} frames of 160x90: {memory[str(frames)]:.0f} MB")
             print(f"ratio {memory['2000'] / memory['200']:.3f}")
     if arguments.json:
-        arguments.json.write_text(
-            json.dumps({"machine": platform.platform(), "table": table, "memory_mb": memory}, indent=1)
-        )
+        arguments.json.write_text(json.dumps({"machine": machine(), "table": table, "memory_mb": memory}, indent=1))
 
 
 if __name__ == "__main__":

@@ -82,6 +82,10 @@ def enhance(
     model: Annotated[
         str, typer.Option(help="A network or a classical kernel; see `vidsr models`.", rich_help_panel=ENGINE)
     ] = "auto",
+    source: Annotated[
+        str,
+        typer.Option(metavar="auto|clean|video", help="Weights for clean or compressed clips.", rich_help_panel=ENGINE),
+    ] = "auto",
     device: Device = "auto",
     precision: Annotated[
         str, typer.Option(metavar="auto|fp32|bf16|fp16", help="Number format of the network.", rich_help_panel=ENGINE)
@@ -137,6 +141,7 @@ def enhance(
         fps=fps,
         interpolation=interpolation,
         model=model,
+        source=source,
         device=device,
         precision=precision,
         batch=batch,

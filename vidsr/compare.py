@@ -119,7 +119,7 @@ def measure(result: FrameBatch, truth: FrameBatch, border: int, info: VideoInfo)
 
 
 def _method(name: str, scale: int, info: VideoInfo, options: EnhanceOptions) -> Upscale:
-    upscale = make_upscale(replace(options, model=name, target=Factor(Fraction(scale))), info)
+    upscale = make_upscale(replace(options, model=name, source="clean", target=Factor(Fraction(scale))), info)
     if upscale is None:
         raise OptionError(f"--scale {scale} leaves nothing to compare: give 2, 3 or 4")
     return upscale

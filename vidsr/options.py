@@ -15,9 +15,11 @@ from vidsr.errors import OptionError
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Interpolation = Literal["flow", "blend", "none"]
 Deinterlace = Literal["auto", "off", "force"]
+Source = Literal["auto", "clean", "video"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
 DEINTERLACE: tuple[Deinterlace, ...] = get_args(Deinterlace)
+SOURCES: tuple[Source, ...] = get_args(Source)
 
 T = TypeVar("T", bound=str)
 
@@ -82,6 +84,7 @@ class EnhanceOptions:
     clock: Clock | None = None  # None keeps every frame at its own time
     interpolation: Interpolation = "flow"
     model: str = "auto"
+    source: Source = "auto"  # which weights: trained on clean pictures, or on what encoders leave
     device: str = "auto"
     precision: Precision = "auto"
     batch: int | None = None  # frames per network call; None chooses by pixel budget
@@ -161,6 +164,7 @@ def parse_options(
     fps: str | int | Fraction | None = None,
     interpolation: str = "flow",
     model: str = "auto",
+    source: str = "auto",
     device: str = "auto",
     precision: str = "auto",
     batch: int | None = None,
@@ -192,6 +196,7 @@ def parse_options(
         clock=None if fps is None else parse_fps(str(fps)),
         interpolation=parse_choice(interpolation, INTERPOLATIONS, "--interpolation"),
         model=model,
+        source=parse_choice(source, SOURCES, "--source"),
         device=device,
         precision=parse_choice(precision, PRECISIONS, "--precision"),
         batch=None if batch is None else _positive_int(batch, "--batch"),

@@ -8,6 +8,7 @@ from vidsr.device import choose
 from vidsr.frames import VideoInfo
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import available_scales, load_model
+from vidsr.models.store import table
 from vidsr.options import EnhanceOptions
 from vidsr.stages import Stage
 from vidsr.stages.finish import Finish
@@ -18,6 +19,9 @@ from vidsr.stages.upscale import Upscale, network_factors
 from vidsr.video import VideoReader
 
 MOST_FRAMES = 16  # of a batch, however small they are: more would only wait longer
+# Below so many bits per pixel a clip is taken to be visibly compressed. Of H.264 that is about CRF 26 on the clips of
+# train/LOG.md's table; other codecs by their efficiency, roughly.
+BITS_PER_PIXEL = {"h264": 0.15, "hevc": 0.1, "vp9": 0.1, "av1": 0.08, "vp8": 0.2, "mpeg4": 0.3, "mpeg2video": 0.4}
 DEFAULT_MODEL = {"cpu": "balanced", "cuda": "balanced"}
 
 
@@ -103,9 +107,22 @@ def make_upscale(options: EnhanceOptions, info: VideoInfo) -> Upscale | None:
     if model in KERNELS:
         return Upscale(target, info, (), model)
     factor = max(Fraction(width, info.width), Fraction(height, info.height))
-    networks = [
-        load_model(model, scale, compute.device, compute.dtype)
-        for scale in network_factors(factor, available_scales(model))
-    ]
+    scales = network_factors(factor, available_scales(model))
+    domain = choose_domain(options, info, model, scales)
+    networks = [load_model(model, scale, compute.device, compute.dtype, domain) for scale in scales]
     runners = tuple(Runner(network, compute, options.batch, options.tile) for network in networks)
-    return Upscale(target, info, runners, model, {network.path.name: network.sha256 for network in networks})
+    return Upscale(
+        target, info, runners, f"{model} ({domain})", {network.path.name: network.sha256 for network in networks}
+    )
+
+
+def choose_domain(options: EnhanceOptions, info: VideoInfo, model: str, scales: tuple[int, ...]) -> str:
+    """Which weights suit the clip: ``video`` where an encoder has left few bits per pixel and such weights exist."""
+    if options.source != "auto":
+        return options.source
+    enough = BITS_PER_PIXEL.get(info.codec)
+    if enough is None or not info.bit_rate or not info.fps:
+        return "clean"
+    spent = info.bit_rate / float(info.width * info.height * info.fps)
+    trained = {entry.scale for entry in table() if (entry.name, entry.domain) == (model, "video")}
+    return "video" if spent < enough and trained.issuperset(scales) else "clean"

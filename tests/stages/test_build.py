@@ -1,0 +1,52 @@
+"""Plans: which weights a clip gets, and the order of the stages."""
+
+from fractions import Fraction
+
+import pytest
+
+from vidsr.errors import ModelError
+from vidsr.frames import VideoInfo
+from vidsr.options import parse_options
+from vidsr.stages.build import Plan, choose_domain
+
+PIXELS_A_SECOND = 480 * 270 * 25
+
+
+def clip(codec: str = "h264", bits_per_pixel: float = 0.05) -> VideoInfo:
+    return VideoInfo(480, 270, Fraction(25), codec=codec, bit_rate=round(bits_per_pixel * PIXELS_A_SECOND))
+
+
+@pytest.mark.parametrize(
+    ("source", "info", "scales", "domain"),
+    [
+        ("auto", clip(), (4,), "video"),
+        ("auto", clip(bits_per_pixel=0.5), (4,), "clean"),
+        ("auto", clip("ffv1"), (4,), "clean"),
+        ("auto", clip(), (2,), "clean"),  # no such weights yet
+        ("clean", clip(), (4,), "clean"),
+        ("video", clip(bits_per_pixel=0.5), (4,), "video"),
+        ("auto", VideoInfo(480, 270, None, codec="png"), (4,), "clean"),
+    ],
+)
+def test_weights_follow_the_source(source: str, info: VideoInfo, scales: tuple[int, ...], domain: str) -> None:
+    assert choose_domain(parse_options(scale=4, source=source), info, "balanced", scales) == domain
+
+
+def test_the_plan_says_what_it_chose() -> None:
+    (words,) = Plan(parse_options(scale=4), clip()).words
+    assert words.startswith("balanced (video) x4")
+
+
+def test_video_weights_asked_for_where_there_are_none_are_one_clear_line() -> None:
+    with pytest.raises(ModelError, match="has no weights for x2 video"):
+        Plan(parse_options(scale=2, source="video"), clip())
+
+
+def test_stages_stand_in_their_order() -> None:
+    plan = Plan(parse_options(scale=2, fps="2x"), clip())
+    assert [stage.name for stage in plan.stages(None, None)] == ["interpolate", "upscale", "finish"]
+    assert (plan.output.width, plan.output.fps) == (960, 50)
+
+
+def test_a_size_that_is_there_already_needs_no_network() -> None:
+    assert Plan(parse_options(size="480x270"), clip()).upscale is None
