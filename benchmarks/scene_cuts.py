@@ -1,0 +1,153 @@
+"""Precision, recall and F1 of the scene-cut detector, on pairs of frames made from real clips.
+
+    python benchmarks/scene_cuts.py [--pairs 400] [--json PATH]
+
+Cuts: those that the clips contain, and pairs of frames from different clips. No cuts: neighbours, every second frame,
+flashes, steps of fades and of dissolves, fast pans with motion blur. Clips: those of $VIDSR_DATA/clips (default:
+shared/data beside the repository), reduced to 320x180 luma. The limits in vidsr/scenes.py were chosen on other clips.
+Judged twice: by likeness alone, as for blending, and with what optical flow could follow, as for the flow engine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets it, before a pool of workers starts
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vidsr import scenes
+from vidsr.flow import FlowEngine
+from vidsr.frames import FrameBatch, Origin
+from vidsr.video import VideoReader
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
+WIDTH, HEIGHT, FRAMES = 320, 180, 250
+
+# the frame before each cut that a clip contains, found by eye
+CUTS = {"bikes": {29, 75, 136, 186, 241}, "city_cc0": {115}, "bbb_1080p60": {20}}
+
+Luma = NDArray[np.uint8]
+Pair = tuple[str, bool, Luma, Luma]  # what it is, whether it is a cut, both frames
+
+
+def read(path: Path) -> list[Luma]:
+    """The clip's first frames, reduced."""
+    with VideoReader(path) as reader:
+        frames = (batch.y[0, 0].numpy() for batch in islice(reader.batches(1), FRAMES))
+        return [cv2.resize(frame, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for frame in frames]
+
+
+def natural(clips: dict[str, list[Luma]]) -> Iterator[Pair]:
+    """Neighbours and every second frame as they are."""
+    for name, frames in clips.items():
+        cuts = CUTS.get(name, set())
+        for kind, step in (("neighbours", 1), ("every 2nd frame", 2)):
+            for i in range(0, len(frames) - step, 3):
+                if not cuts & set(range(i, i + step)):
+                    yield kind, False, frames[i], frames[i + step]
+        for i in sorted(cuts):
+            yield "cut of the clip", True, frames[i], frames[i + 1]
+
+
+def made(clips: dict[str, list[Luma]], pairs: int) -> Iterator[Pair]:
+    """Cuts between clips, and half as many of each thing that looks like one."""
+    rng = np.random.default_rng(0)
+    names = list(clips)
+
+    def neighbours(name: str) -> tuple[Luma, Luma]:
+        places = [i for i in range(len(clips[name]) - 1) if i not in CUTS.get(name, set())]
+        i = int(rng.choice(places))
+        return clips[name][i], clips[name][i + 1]
+
+    for number in range(pairs):
+        first, second = rng.choice(names, 2, replace=False)
+        (a, b), (c, d) = neighbours(first), neighbours(second)
+        yield "cut between clips", True, a, d
+        if number % 2:
+            continue
+        flash = np.clip(b * rng.uniform(1.2, 2.5) + rng.uniform(10, 90), 0, 255).astype(np.uint8)
+        yield "flash", False, *((a, flash) if rng.random() < 0.5 else (flash, a))
+        steps = rng.integers(6, 16)
+        start, to = rng.integers(0, steps), rng.choice([0, 255])
+        yield "fade", False, _mixed(a, to, start / steps), _mixed(b, to, (start + 1) / steps)
+        steps = rng.integers(8, 20)
+        start = rng.integers(0, steps)
+        yield "dissolve", False, _mixed(a, c, start / steps), _mixed(b, d, (start + 1) / steps)
+        yield "pan", False, *_pan(a, rng)
+
+
+def _mixed(a: Luma, b: Luma | int, share: float) -> Luma:
+    return np.asarray(a * (1 - share) + np.asarray(b) * share).astype(np.uint8)
+
+
+def _pan(picture: Luma, rng: np.random.Generator) -> tuple[Luma, Luma]:
+    """Two views of ``picture``, enlarged, 5 to 25 % of the width apart and blurred along the way."""
+    zoom, distance = rng.uniform(1.6, 2.5), rng.uniform(0.05, 0.25) * WIDTH * rng.choice([-1, 1])
+    drop = rng.uniform(-0.05, 0.05) * HEIGHT
+    large = cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+    length = max(1, int(abs(distance) / 2))
+    blur = np.full((1, length), 1 / length, np.float32)
+    middle = large.shape[1] / 2, large.shape[0] / 2
+    views = [
+        cv2.getRectSubPix(large, (WIDTH, HEIGHT), (middle[0] + side * distance / 2, middle[1] + side * drop / 2))
+        for side in (-1, 1)
+    ]
+    return cv2.filter2D(views[0], -1, blur), cv2.filter2D(views[1], -1, blur)
+
+
+def judge(a: Luma, b: Luma, with_flow: bool) -> bool:
+    """What the stage would decide."""
+    first, second = (
+        FrameBatch(torch.from_numpy(np.ascontiguousarray(p))[None, None], None, (Fraction(i),), (Origin(i),))
+        for i, p in enumerate((a, b))
+    )
+    followed = FlowEngine().prepare(first, second).followed if with_flow else None
+    return scenes.is_cut(scenes.reduce(first.y, 8), scenes.reduce(second.y, 8), followed)
+
+
+def score(pairs: list[Pair], with_flow: bool) -> dict[str, object]:
+    """Precision, recall, F1, and the wrong pairs by kind."""
+    decided = [(kind, cut, judge(a, b, with_flow)) for kind, cut, a, b in pairs]
+    hits = sum(cut and said for _, cut, said in decided)
+    precision, recall = hits / sum(said for *_, said in decided), hits / sum(cut for _, cut, _ in decided)
+    return {
+        "precision": precision,
+        "recall": recall,
+        "f1": 2 * precision * recall / (precision + recall),
+        "pairs": dict(Counter(kind for kind, *_ in decided)),
+        "wrong": dict(Counter(kind for kind, cut, said in decided if cut != said)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=400, help="cuts made between clips")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    folder = DATA / "clips"
+    if not folder.is_dir():
+        raise SystemExit(f"no clips in {folder}: name the data folder with VIDSR_DATA")
+    clips = {path.stem: read(path) for path in sorted(folder.iterdir())}
+    pairs = [*natural(clips), *made(clips, arguments.pairs)]
+    results = {"likeness alone": score(pairs, False), "with flow": score(pairs, True)}
+    for name, result in results.items():
+        print(f"{name}: precision {result['precision']:.3f}, recall {result['recall']:.3f}, F1 {result['f1']:.3f}")
+        print(f"  of {result['pairs']}\n  wrong {result['wrong']}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
