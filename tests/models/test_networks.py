@@ -55,6 +55,8 @@ def test_channels_last_gives_the_same_picture(name: str, scale: int) -> None:
 @pytest.mark.parametrize(("name", "scale"), CASES)
 def test_half_precision_stays_within_two_code_values(name: str, scale: int, dtype: torch.dtype) -> None:
     network = network_of(name, scale)
+    if not network.anchored:
+        pytest.skip("stays in float32")
     x = torch.rand(1, 1, 24, 20)
     expected = network(x)
     result = network.to(dtype)(x)

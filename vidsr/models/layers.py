@@ -13,13 +13,15 @@ class LumaNetwork(nn.Module):
     The picture's edge is replicated once, by the receptive field, and no convolution pads. (Zero padding inside costs
     0.6 dB on Set5 when training, rightly, leaves out of the loss what padding reached.)
 
-    The weights may be cast to bf16 or fp16; the input is cast to them inside, and what carries the picture's mean
-    (the anchor, or the last layer where there is none) stays in float32.
+    The weights of an anchored network may be cast to bf16 or fp16; the input is cast to them inside, and the anchor,
+    which carries the picture's mean, stays in float32.
     """
 
     scale: int
     halo: int  # receptive-field radius in input pixels: how far an output pixel looks
-    chosen_start = False  # whether the first weights were set up with care, so that training must start from them
+    # Whether the input's upscale is added to what the layers say. Without it they carry the picture's mean themselves:
+    # they stay in float32, in use and in training, and training starts from exactly their first weights.
+    anchored = True
 
     @property
     def dtype(self) -> torch.dtype:
@@ -50,14 +52,6 @@ def add_anchor(residual: Tensor, x: Tensor, scale: int) -> Tensor:
     rows = residual.permute(0, 2, 3, 1).view(n, height, width, scale, scale).transpose(2, 3)
     torch.add(rows, x.float()[:, 0, :, None, :, None], out=result.view(n, height, scale, width, scale))
     return result
-
-
-def conv_float32(conv: nn.Conv2d | RepConv, x: Tensor) -> Tensor:
-    """``conv(x)``, without padding, in float32 whatever the type of the weights: bf16 cannot hold a picture's codes."""
-    weight = conv.kernel() if isinstance(conv, RepConv) else conv.weight
-    bias = None if conv.bias is None else conv.bias.float()
-    with torch.autocast(x.device.type, enabled=False):
-        return F.conv2d(x.float(), weight.float(), bias)
 
 
 @torch.no_grad()

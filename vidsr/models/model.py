@@ -114,13 +114,13 @@ def _codes(values: Tensor) -> Tensor:
 def from_file(
     path: Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, name: str = "", domain: str = ""
 ) -> Model:
-    """The model in one weights file.
+    """The model in one weights file. Networks without an anchor stay in float32 whatever ``dtype`` says.
 
     Raises:
         ModelError: the file is absent, damaged, or does not fit the architecture it names.
     """
     network, metadata = store.read(path)
-    network = network.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(device, dtype if network.anchored else torch.float32, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Model(name or path.stem, domain, path, network, metadata)
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidsr.models.layers import LumaNetwork, carry_picture, conv_float32, inside
+from vidsr.models.layers import LumaNetwork, carry_picture, inside
 
 DETAIL_GAIN = 4.0  # of the first layer's other channels at the start
 
@@ -28,7 +28,7 @@ class Srcnn(LumaNetwork):
     It starts as that bicubic upscale (one channel of each layer carries the picture).
     """
 
-    chosen_start = True
+    anchored = False
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Srcnn(LumaNetwork):
 
     def interior(self, x: Tensor) -> Tensor:
         """The upscale of ``x`` without its outermost ``halo`` pixels."""
-        up = F.interpolate(x.float(), scale_factor=self.scale, mode="bicubic", antialias=True)
+        up = F.interpolate(x, scale_factor=self.scale, mode="bicubic", antialias=True)
         up = inside(up, self.halo * self.scale - self.radius)
-        features = torch.relu(self.middle(torch.relu(conv_float32(self.head, up)).to(self.dtype)))
-        return conv_float32(self.tail, features)
+        result: Tensor = self.tail(torch.relu(self.middle(torch.relu(self.head(up)))))
+        return result

@@ -115,7 +115,7 @@ def start(recipe: Recipe, device: torch.device) -> State:
     if recipe.warm_start:
         warm_start(network, Path(recipe.warm_start))
     if recipe.reparameterise:
-        reparameterise(network, keep=bool(recipe.warm_start) or network.chosen_start)
+        reparameterise(network, keep=bool(recipe.warm_start) or not network.anchored)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate, betas=recipe.betas)
@@ -190,7 +190,8 @@ def train_step(recipe: Recipe, state: State, interior: Callable[[Tensor], Tensor
     lr, hr = patches.batch_at(state.step)
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(recipe, state)
-    with torch.autocast(lr.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+    half = recipe.precision == "bf16" and state.network.anchored
+    with torch.autocast(lr.device.type, torch.bfloat16, enabled=half):
         output = interior(lr)
     truth = inside(hr, recipe.scale * state.network.halo)
     loss = weighted_loss(recipe, state.step, output.float(), truth)
