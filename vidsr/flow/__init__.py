@@ -52,13 +52,12 @@ class FlowPair:
 
     def __init__(self, a: FrameBatch, b: FrameBatch, depth: int) -> None:
         channels = list(zip(_channels(a), _channels(b), strict=True))
-        bright = [plane * np.float32(255 / ((1 << depth) - 1)) for plane in channels[0]]
-        pin = pinned(*bright)
-        self._planes = [(p, q, spline(p), spline(q), _resized(pin, p.shape)) for p, q in channels]
         size = _search_size(*a.y.shape[-2:])
-        lumas = [cv2.convertScaleAbs(_resized(plane, size)) for plane in bright]
-        self._forward, self._backward = (_half(flow) / 2 for flow in find_flows(*lumas))
-        self._luma_a, self._luma_b = (_half(luma.astype(np.float32)) for luma in lumas)
+        lumas = [_resized(plane, size) * np.float32(255 / ((1 << depth) - 1)) for plane in channels[0]]
+        pin = pinned(*lumas)
+        self._planes = [(p, q, spline(p), spline(q), _resized(pin, p.shape)) for p, q in channels]
+        self._forward, self._backward = (_half(flow) / 2 for flow in find_flows(*map(cv2.convertScaleAbs, lumas)))
+        self._luma_a, self._luma_b = (_half(luma) for luma in lumas)
         self._trust_a, astray = trust(self._forward, self._backward, self._luma_a, self._luma_b)
         self._trust_b, _ = trust(self._backward, self._forward, self._luma_b, self._luma_a)
         self._change = _window(np.abs(self._luma_a - self._luma_b))
@@ -97,7 +96,8 @@ def _search_size(h: int, w: int) -> tuple[int, int]:
 def _resized(plane: Array, size: tuple[int, ...]) -> Array:
     if plane.shape == size:
         return plane
-    return cv2.resize(plane, size[::-1], interpolation=cv2.INTER_AREA)
+    smaller = size < plane.shape
+    return cv2.resize(plane, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
 
 
 def _half(plane: Array) -> Array:

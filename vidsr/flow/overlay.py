@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Plane = NDArray[Any]  # float32
 
-UNCHANGED = 10.0  # code values of change at which a pixel's stillness falls to 1/e
+UNCHANGED = 16.0  # code values of change from which on a pixel does not stand still
 FAINT = 6.0  # slope, in code values per pixel, that is no structure
 WINDOW = 9  # pixels over which structure is judged
 MOVES, STANDS = 0.3, 0.6  # share of the structure around that stands still: below nothing is pinned, above all
@@ -23,12 +23,12 @@ def pinned(a: Plane, b: Plane) -> Plane:
     A pixel is held where it is the same in both frames and so is most of the structure around it: texture that moves
     can meet itself in single pixels, and flat surfaces say nothing.
     """
-    mean = (a + b) / 2
+    mean = (a + b) * 0.5
     slope = np.abs(cv2.Sobel(mean, cv2.CV_32F, 1, 0, scale=0.25)) + np.abs(
         cv2.Sobel(mean, cv2.CV_32F, 0, 1, scale=0.25)
     )
     structure = np.maximum(slope - FAINT, 0)
-    unchanged = np.exp(-(((a - b) / UNCHANGED) ** 2))
+    unchanged = np.square(np.maximum(1 - np.square((a - b) * np.float32(1 / UNCHANGED)), 0))
     window = (WINDOW, WINDOW)
     standing = cv2.blur(structure * unchanged, window) / (cv2.blur(structure, window) + 0.5)
     held = unchanged * np.clip((standing - MOVES) / (STANDS - MOVES), 0, 1)
