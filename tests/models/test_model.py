@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import vidsr.train
 from vidsr.errors import ModelError
 from vidsr.metrics import psnr, rgb_to_y
 from vidsr.models import Model, available_scales, build_network, from_file, list_models, load_model, store
@@ -112,6 +113,13 @@ def test_shipped_weights_say_what_they_are(entry: store.Entry) -> None:
     assert model.scale == entry.scale
     for key in ("architecture", "config", "recipe", "data", "steps", "scores", "licence"):
         assert model.metadata.get(key), f"{entry.path.name} does not state its {key}"
+
+
+@pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
+def test_shipped_weights_were_made_by_the_recipe_in_the_repository(entry: store.Entry) -> None:
+    _, metadata = store.read(entry.path)
+    recipe = Path(vidsr.train.__file__).parent / "recipes" / f"{entry.path.stem.replace('-clean', '')}.toml"
+    assert metadata["recipe"] == recipe.read_text()
 
 
 @pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
