@@ -1,6 +1,7 @@
 """Optical flow: kernels against slow twins, motion that is known, and what must not move."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import cv2
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidsr.flow import FlowEngine
+from vidsr.flow.curve import acceleration, curved, straight
 from vidsr.flow.motion import find_flows
 from vidsr.flow.overlay import pinned
 from vidsr.flow.projection import _splat, project, trust
@@ -128,7 +130,7 @@ def spline_value(plane: Plane, x: float, y: float) -> float:
 @given(st.floats(-3, 3), st.floats(-3, 3))
 def test_warping_samples_the_spline_through_the_pixels(u: float, v: float) -> None:
     plane = np.random.default_rng(5).uniform(0, 255, (24, 29)).astype(np.float32)
-    field = np.broadcast_to(np.float32([u, v, 0, 0]), (24, 29, 4)).copy()
+    field = np.broadcast_to(np.float32([-u, -v, 0, 0, 0, 0]), (24, 29, 6)).copy()
     result = render(plane, plane, spline(plane), spline(plane), np.zeros_like(plane), field, 1.0)
     for row, col in ((12, 14), (2, 3), (21, 26), (0, 0)):
         x, y = min(max(col - u, 0), 28), min(max(row - v, 0), 23)
@@ -137,8 +139,8 @@ def test_warping_samples_the_spline_through_the_pixels(u: float, v: float) -> No
 
 def test_a_field_of_any_size_moves_a_plane_by_its_own_pixels() -> None:
     a, b = texture(48, 64), texture(48, 64, seed=1)
-    field = np.zeros((24, 32, 4), np.float32)
-    field[..., 0] = 3  # of its own pixels: six of the plane's
+    field = np.zeros((24, 32, 6), np.float32)
+    field[..., 0] = -1.5  # of its own pixels: three of the plane's
     result = render(a, b, spline(a), spline(b), np.zeros_like(a), field, 0.5)
     assert np.abs(result[:, 8:-8] - np.roll(a, 3, axis=1)[:, 8:-8]).max() < 0.1
 
@@ -147,8 +149,8 @@ def test_mismatch_is_nothing_along_the_true_motion() -> None:
     big = texture(60, 100)
     a, b = big[:, 10:80].copy(), big[:, 6:76].copy()
     motion = np.broadcast_to(np.float32([4, 0]), (60, 70, 2)).copy()
-    assert mismatch(a, b, motion, 0.5)[:, 4:-4].max() < 1e-3
-    assert mismatch(a, b, 0 * motion, 0.5).mean() > 5
+    assert mismatch(a, b, straight(motion, 0.5))[:, 4:-4].max() < 1e-3
+    assert mismatch(a, b, straight(0 * motion, 0.5)).mean() > 5
 
 
 # motion that is known
@@ -200,6 +202,45 @@ def test_projection_of_one_motion_is_that_motion_everywhere() -> None:
     motion, share = project(forward, -forward, ones, ones, 0.25)
     assert np.allclose(motion, forward, atol=1e-3)
     assert np.allclose(share[8:-8, 8:-8], 0.25, atol=1e-3)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.5, 2.0])
+def test_acceleration_of_a_parabola_is_found_at_both_ends(ratio: float) -> None:
+    ones = np.ones((20, 30), np.float32)
+
+    def moved(start: float, end: float) -> Plane:  # along x(s) = 3 s + 2 s^2, y(s) = -s^2: acceleration (4, -2)
+        x, y = 3 * (end - start) + 2 * (end**2 - start**2), -(end**2 - start**2)
+        return np.broadcast_to(np.float32([x, y]), (20, 30, 2)).copy()
+
+    at_a = acceleration(moved(0, 1), moved(0, -ratio), ones, ones, ratio)
+    at_b = acceleration(moved(1, 0), moved(1, 1 + ratio), ones, ones, ratio)
+    for found in (at_a, at_b):
+        assert np.allclose(found, [4, -2, 1], atol=0.02)
+    for phase in (0.25, 0.5):
+        ways = curved(moved(0, 1), phase, at_a, at_b)
+        assert np.allclose(ways[..., :2], moved(phase, 0), atol=0.02)
+        assert np.allclose(ways[..., 2:], moved(phase, 1), atol=0.02)
+
+
+def test_ends_that_contradict_each_other_leave_the_path_straight() -> None:
+    motion = np.broadcast_to(np.float32([5, 0]), (20, 30, 2)).copy()
+    one_way = np.broadcast_to(np.float32([30, 0, 1]), (20, 30, 3)).copy()
+    other = one_way * np.float32([-1, 1, 1])
+    assert np.allclose(curved(motion, 0.5, one_way, other), straight(motion, 0.5), atol=1e-3)
+
+
+def test_neighbouring_pairs_bend_the_path() -> None:
+    big = texture(200, 400)
+
+    def at(s: float) -> FrameBatch:
+        view = np.asarray(cv2.getRectSubPix(big, (240, 136), (200, 100 + 4 * s * s)))
+        return replace(frame(view, None, torch.float32), times=(Fraction(s),))
+
+    engine = FlowEngine()
+    before, pair, after = (engine.prepare(at(s), at(s + 1)) for s in (-1, 0, 1))
+    truth = at(0.5).y[0, 0].numpy()
+    bent, plain = (pair.at([HALF], *pairs)[0][0, 0].numpy() for pairs in ((before, after), ()))
+    assert psnr(bent[12:-12, 12:-12], truth[12:-12, 12:-12]) > psnr(plain[12:-12, 12:-12], truth[12:-12, 12:-12]) + 6
 
 
 # what must not move or change

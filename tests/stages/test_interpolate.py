@@ -54,6 +54,7 @@ class CountingEngine:
     """Blends, and remembers which pairs and phases it was asked for."""
 
     asked: list[tuple[int, tuple[Fraction, ...]]] = field(default_factory=list)
+    neighbours: list[tuple[int | None, int, int | None]] = field(default_factory=list)
     name: str = "counting"
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> Pair:
@@ -67,9 +68,19 @@ class _CountingPair:
     b: FrameBatch
     followed: None = None
 
-    def at(self, phases: Sequence[Fraction]) -> Planes:
-        self.engine.asked.append((self.a.origins[0].index, tuple(phases)))
+    @property
+    def index(self) -> int:
+        return self.a.origins[0].index
+
+    def at(self, phases: Sequence[Fraction], before: Pair | None = None, after: Pair | None = None) -> Planes:
+        self.engine.asked.append((self.index, tuple(phases)))
+        self.engine.neighbours.append((_index(before), self.index, _index(after)))
         return BlendEngine().prepare(self.a, self.b).at(phases)
+
+
+def _index(pair: Pair | None) -> int | None:
+    assert pair is None or isinstance(pair, _CountingPair)
+    return None if pair is None else pair.index
 
 
 @pytest.mark.parametrize("engine", ["flow", "blend", "none"])
@@ -158,6 +169,14 @@ def test_across_a_cut_the_nearer_frame_is_held(name: interpolate.EngineName) -> 
     for n, source in zip(held, (1, 1, 2), strict=True):
         assert torch.equal(result.y[n], batch.y[source].float())
     assert stage.counts == {"synthesised": 6, "held_at_cuts": 3, "duplicates": 0}
+
+
+def test_pairs_know_their_neighbours_but_not_across_a_cut() -> None:
+    lumas = [*drifting(4), *(picture(2, 48, 72, cell=3)[:, i : i + 64] for i in (0, 2, 4))]
+    batch, info = clip(lumas)
+    engine = CountingEngine()
+    run(Interpolate(Times(Fraction(2)), engine, info), batch)
+    assert engine.neighbours == [(None, 0, 1), (0, 1, 2), (1, 2, None), (None, 4, 5), (4, 5, None)]
 
 
 def test_without_an_engine_the_nearer_frame_is_shown() -> None:

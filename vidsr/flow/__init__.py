@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vidsr.flow.curve import acceleration, curved, straight
 from vidsr.flow.motion import find_flows
 from vidsr.flow.overlay import pinned
 from vidsr.flow.projection import project, trust
@@ -29,57 +30,97 @@ Array = NDArray[Any]  # float32
 
 FLOW_PIXELS = 640 * 360  # a larger picture is reduced for the search of motion until it fits
 SMALLEST_SIDE = 32  # dense inverse search needs room for its patches
+UNEVEN = 2.0  # a neighbouring interval this many times longer or shorter says nothing about a bend
 FOLLOWED = 1.0  # pixels of the field by which the way there and back may miss
 WINDOW = 9  # pixels of the field over which moving is compared with standing still
 NOISE = 1.0  # code values of mismatch that mean nothing
 STILL = 0.5  # weight of standing still where both explain the pair equally well
 
 
-@dataclass(frozen=True)
 class FlowEngine:
     """Optical flow, for planes of ``depth`` bits."""
 
-    depth: int = 8
-    name: str = "optical flow"
+    name = "optical flow"
+
+    def __init__(self, depth: int = 8) -> None:
+        self._depth = depth
+        self._latest: Side | None = None
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> FlowPair:
         """The motion between two single frames, both ways, found once for all phases."""
-        return FlowPair(a, b, self.depth)
+        first = self._latest
+        if first is None or first.frame is not a:  # a frame is most often the second of one pair, then the first
+            first = Side(a, self._depth)
+        self._latest = Side(b, self._depth)
+        return FlowPair(first, self._latest)
+
+
+class Side:
+    """One frame of a pair, in the forms that are needed of it."""
+
+    def __init__(self, frame: FrameBatch, depth: int) -> None:
+        self.frame = frame
+        self.planes = _channels(frame)
+        self.luma = _resized(self.planes[0], _search_size(*self.planes[0].shape)) * np.float32(255 / ((1 << depth) - 1))
+        self.small_luma = _half(self.luma)
+
+    @cached_property
+    def splines(self) -> list[Array]:
+        """Spline coefficients of each plane."""
+        return [spline(plane) for plane in self.planes]
 
 
 class FlowPair:
     """Two frames and the motion between them. Fields stand at half the size at which motion was searched."""
 
-    def __init__(self, a: FrameBatch, b: FrameBatch, depth: int) -> None:
-        channels = list(zip(_channels(a), _channels(b), strict=True))
-        size = _search_size(*a.y.shape[-2:])
-        lumas = [_resized(plane, size) * np.float32(255 / ((1 << depth) - 1)) for plane in channels[0]]
-        pin = pinned(*lumas)
-        self._planes = [(p, q, spline(p), spline(q), _resized(pin, p.shape)) for p, q in channels]
-        self._forward, self._backward = (_half(flow) / 2 for flow in find_flows(*map(cv2.convertScaleAbs, lumas)))
-        self._luma_a, self._luma_b = (_half(luma) for luma in lumas)
-        self._trust_a, astray = trust(self._forward, self._backward, self._luma_a, self._luma_b)
-        self._trust_b, _ = trust(self._backward, self._forward, self._luma_b, self._luma_a)
-        self._change = _window(np.abs(self._luma_a - self._luma_b))
+    def __init__(self, a: Side, b: Side) -> None:
+        self._a, self._b = a, b
+        self.duration = b.frame.times[0] - a.frame.times[0]
+        flows = find_flows(cv2.convertScaleAbs(a.luma), cv2.convertScaleAbs(b.luma))
+        self.forward, self.backward = (_half(flow) / 2 for flow in flows)
+        self.trust_a, astray = trust(self.forward, self.backward, a.small_luma, b.small_luma)
+        self.trust_b, _ = trust(self.backward, self.forward, b.small_luma, a.small_luma)
         self.followed = float((astray < FOLLOWED).mean())
 
-    def at(self, phases: Sequence[Fraction]) -> tuple[Tensor, Tensor | None]:
-        """Luma and chroma planes at each of ``phases``, float32 code values."""
-        pictures = [self._picture(float(phase)) for phase in phases]
+    def at(
+        self, phases: Sequence[Fraction], before: object = None, after: object = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Luma and chroma planes at each of ``phases``, float32 code values.
+
+        ``before`` and ``after`` are the pairs on either side, if the scene goes on there: paths then may bend.
+        """
+        change = _window(np.abs(self._a.small_luma - self._b.small_luma))
+        pin = pinned(self._a.luma, self._b.luma)
+        pins = [_resized(pin, plane.shape) for plane in self._a.planes]
+        bends = self._bends(before, after)
+        pictures = []
+        for phase in map(float, phases):
+            field = self._field(phase, change, bends)
+            sides = zip(self._a.planes, self._b.planes, self._a.splines, self._b.splines, pins, strict=True)
+            pictures.append([render(*planes, field, phase) for planes in sides])
         y = torch.from_numpy(np.stack([[luma] for luma, *_ in pictures]))
-        if len(self._planes) == 1:
+        if len(pins) == 1:
             return y, None
         return y, torch.from_numpy(np.stack([chroma for _, *chroma in pictures]))
 
-    def _picture(self, phase: float) -> list[Array]:
-        field = self._field(phase)
-        return [render(*planes, field, phase) for planes in self._planes]
+    def _bends(self, before: object, after: object) -> tuple[Array, Array] | None:
+        """Acceleration at the first and at the second frame; None where one of them is not known."""
+        if not (isinstance(before, FlowPair) and isinstance(after, FlowPair)):
+            return None
+        ratios = [float(pair.duration / self.duration) for pair in (before, after)]
+        if min(ratios) < 1 / UNEVEN or max(ratios) > UNEVEN:
+            return None
+        return (
+            acceleration(self.forward, before.backward, self.trust_a, before.trust_b, ratios[0]),
+            acceleration(self.backward, after.forward, self.trust_b, after.trust_a, ratios[1]),
+        )
 
-    def _field(self, phase: float) -> Array:
-        motion, share = project(self._forward, self._backward, self._trust_a, self._trust_b, phase)
-        moving = _window(mismatch(self._luma_a, self._luma_b, motion, phase))
-        still = STILL * moving**2 / (STILL * moving**2 + self._change**2)
-        return np.dstack([motion, share, still])
+    def _field(self, phase: float, change: Array, bends: tuple[Array, Array] | None) -> Array:
+        motion, share = project(self.forward, self.backward, self.trust_a, self.trust_b, phase)
+        ways = straight(motion, phase) if bends is None else curved(motion, phase, *bends)
+        moving = _window(mismatch(self._a.small_luma, self._b.small_luma, ways))
+        still = STILL * moving**2 / (STILL * moving**2 + change**2)
+        return np.dstack([ways, share, still])
 
 
 def _channels(frame: FrameBatch) -> list[Array]:

@@ -91,16 +91,15 @@ def _sample(c, x, y):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
-def mismatch(a, b, motion, phase):  # type: ignore[no-untyped-def]
-    """Absolute difference of the two pictures, each sampled where ``motion`` says the moment ``phase`` comes from."""
+def mismatch(a, b, ways):  # type: ignore[no-untyped-def]
+    """Absolute difference of the two pictures along ``ways``: x and y to the first, x and y to the second."""
     h, w = a.shape
-    back, forth = F32(phase), F32(1 - phase)
     result = np.empty((h, w), np.float32)
     for row in prange(h):
         for col in range(w):
-            u, v = motion[row, col, 0], motion[row, col, 1]
-            from_a = linear(a, F32(col) - back * u, F32(row) - back * v)
-            from_b = linear(b, F32(col) + forth * u, F32(row) + forth * v)
+            way = ways[row, col]
+            from_a = linear(a, F32(col) + way[0], F32(row) + way[1])
+            from_b = linear(b, F32(col) + way[2], F32(row) + way[3])
             result[row, col] = abs(from_a - from_b)
     return result
 
@@ -109,29 +108,29 @@ def mismatch(a, b, motion, phase):  # type: ignore[no-untyped-def]
 def render(a, b, spline_a, spline_b, pin, field, phase):  # type: ignore[no-untyped-def]
     """The plane at ``phase`` between ``a`` and ``b``.
 
-    ``field`` is h x w x 4 at any size: motion x and y over the interval in its own pixels, share of ``b``, share of
-    the plain mean. ``pin`` is the least share of the plain mean at each pixel.
+    ``field`` is h x w x 6 at any size: the ways to ``a`` and to ``b``, x and y each, in its own pixels; share of ``b``;
+    share of the plain mean. ``pin`` is the least share of the plain mean at each pixel.
     """
     h, w = a.shape
     fh, fw = field.shape[:2]
     sx, sy = F32(w / fw), F32(h / fh)
-    back, forth = F32(phase), F32(1 - phase)
     result = np.empty((h, w), np.float32)
     for row in prange(h):
         y0, y1, fy = between_pixels((F32(row) + F32(0.5)) / sy - F32(0.5), fh)
-        line = np.empty((fw, 4), np.float32)  # the field at this row
+        line = np.empty((fw, 6), np.float32)  # the field at this row
         for x in range(fw):
-            for n in range(4):
+            for n in range(6):
                 line[x, n] = field[y0, x, n] + fy * (field[y1, x, n] - field[y0, x, n])
         for col in range(w):
             x0, x1, fx = between_pixels((F32(col) + F32(0.5)) / sx - F32(0.5), fw)
-            u = sx * (line[x0, 0] + fx * (line[x1, 0] - line[x0, 0]))
-            v = sy * (line[x0, 1] + fx * (line[x1, 1] - line[x0, 1]))
-            share = line[x0, 2] + fx * (line[x1, 2] - line[x0, 2])
-            plain = max(line[x0, 3] + fx * (line[x1, 3] - line[x0, 3]), pin[row, col])
-            from_a = _sample(spline_a, F32(col) - back * u, F32(row) - back * v)
-            from_b = _sample(spline_b, F32(col) + forth * u, F32(row) + forth * v)
+            left, right = line[x0], line[x1]
+            au, av = left[0] + fx * (right[0] - left[0]), left[1] + fx * (right[1] - left[1])
+            bu, bv = left[2] + fx * (right[2] - left[2]), left[3] + fx * (right[3] - left[3])
+            share = left[4] + fx * (right[4] - left[4])
+            plain = max(left[5] + fx * (right[5] - left[5]), pin[row, col])
+            from_a = _sample(spline_a, F32(col) + sx * au, F32(row) + sy * av)
+            from_b = _sample(spline_b, F32(col) + sx * bu, F32(row) + sy * bv)
             moved = from_a + share * (from_b - from_a)
-            mean = a[row, col] + back * (b[row, col] - a[row, col])
+            mean = a[row, col] + F32(phase) * (b[row, col] - a[row, col])
             result[row, col] = moved + plain * (mean - moved)
     return result

@@ -38,8 +38,11 @@ class Pair(Protocol):
         """Share of the picture whose motion was found, there and back; None if the engine does not look."""
         ...
 
-    def at(self, phases: Sequence[Fraction]) -> Planes:
-        """One frame at each of ``phases`` (0 is the first frame, 1 the second), float32."""
+    def at(self, phases: Sequence[Fraction], before: Pair | None = None, after: Pair | None = None) -> Planes:
+        """One frame at each of ``phases`` (0 is the first frame, 1 the second), float32.
+
+        ``before`` and ``after`` are the pairs on either side, of the same engine, where the scene goes on there.
+        """
         ...
 
 
@@ -72,7 +75,7 @@ class _BlendPair:
     b: FrameBatch
     followed: None = None
 
-    def at(self, phases: Sequence[Fraction]) -> Planes:
+    def at(self, phases: Sequence[Fraction], before: Pair | None = None, after: Pair | None = None) -> Planes:
         share = torch.tensor([float(phase) for phase in phases]).view(-1, 1, 1, 1)
         uv = None if self.a.uv is None or self.b.uv is None else torch.lerp(self.a.uv.float(), self.b.uv.float(), share)
         return torch.lerp(self.a.y.float(), self.b.y.float(), share), uv
@@ -96,6 +99,22 @@ class Source:
     def time(self) -> Fraction:
         """When it is shown."""
         return self.frame.times[0]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """From source ``a`` to the next, ``b``; None after the last."""
+
+    a: Source
+    b: Source | None
+    between: list[Fraction]  # output times that are not a's own
+    pair: Pair | None  # None where the nearer source is held
+
+    @property
+    def phases(self) -> list[Fraction]:
+        """Where each time between lies on the way from ``a`` to ``b``."""
+        assert self.b is not None
+        return [(time - self.a.time) / (self.b.time - self.a.time) for time in self.between]
 
 
 @dataclass(frozen=True)
@@ -145,14 +164,13 @@ class Interpolate:
     def _frames(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
         """Output frames, one or a few at a time."""
         sources = self._timed(batches)
-        previous: Source | None = None
-        for source in self._distinct(sources) if self.duplicates == "smooth" else sources:
-            if previous is not None:
-                yield from self._between(previous, source)
-            previous = source
-        if previous is not None:
-            for time in previous.times:
-                yield _shown(previous.frame, time, previous.frame.origins[0])
+        intervals = self._intervals(self._distinct(sources) if self.duplicates == "smooth" else sources)
+        before: Pair | None = None
+        interval = next(intervals, None)
+        while interval is not None:
+            following = next(intervals, None)
+            yield from self._filled(interval, before, None if following is None else following.pair)
+            before, interval = interval.pair, following
 
     def _timed(self, batches: Iterator[FrameBatch]) -> Iterator[Source]:
         """Every frame, with the output times from it up to the next."""
@@ -187,26 +205,14 @@ class Interpolate:
                 current = source
         yield current
 
-    def _between(self, a: Source, b: Source) -> Iterator[FrameBatch]:
-        """The output frames of the interval that ``a`` begins."""
-        times = [time for time in a.times if time != a.time]
-        if len(times) < len(a.times):
-            yield a.frame
-        if not times:
-            return
-        origins = [Origin(a.frame.origins[0].index, (time - a.time) / (b.time - a.time)) for time in times]
-        pair = self._prepare(a, b)
-        if pair is not None:
-            self.counts["synthesised"] += len(times)
-            for some in _slices(len(times), a.frame):
-                y, uv = pair.at([origin.phase for origin in origins[some]])
-                yield FrameBatch(y, uv, tuple(times[some]), tuple(origins[some]))
-            return
-        cut = self.engine is not None and not _equal(a.frame, b.frame)
-        self.counts["held_at_cuts"] += cut * len(times)
-        for time, origin in zip(times, origins, strict=True):
-            nearer = a if origin.phase <= HALF else b
-            yield _shown(nearer.frame, time, replace(origin, scene_cut=cut))
+    def _intervals(self, sources: Iterator[Source]) -> Iterator[Interval]:
+        """What lies between each source and the next, and the last source for itself."""
+        a = next(sources, None)
+        while a is not None:
+            b = next(sources, None)
+            between = [time for time in a.times if time != a.time]
+            yield Interval(a, b, between, self._prepare(a, b) if between and b is not None else None)
+            a = b
 
     def _prepare(self, a: Source, b: Source) -> Pair | None:
         """The pair, or None where the nearer frame is to be held: equal frames, a cut, no engine."""
@@ -214,6 +220,32 @@ class Interpolate:
             return None
         pair = self.engine.prepare(a.frame, b.frame)
         return None if scenes.is_cut(a.small, b.small, pair.followed) else pair
+
+    def _filled(self, interval: Interval, before: Pair | None, after: Pair | None) -> Iterator[FrameBatch]:
+        """The output frames from a source up to the next."""
+        a, times = interval.a, interval.between
+        if len(times) < len(a.times):
+            yield a.frame
+        if interval.pair is None:
+            yield from self._held(interval)
+            return
+        self.counts["synthesised"] += len(times)
+        origins = [Origin(a.frame.origins[0].index, phase) for phase in interval.phases]
+        for some in _slices(len(times), a.frame):
+            y, uv = interval.pair.at(interval.phases[some], before, after)
+            yield FrameBatch(y, uv, tuple(times[some]), tuple(origins[some]))
+
+    def _held(self, interval: Interval) -> Iterator[FrameBatch]:
+        """The nearer source at each time between."""
+        a, b = interval.a, interval.b
+        if b is None:
+            yield from (_shown(a.frame, time, a.frame.origins[0]) for time in interval.between)
+            return
+        cut = self.engine is not None and not _equal(a.frame, b.frame)
+        self.counts["held_at_cuts"] += cut * len(interval.between)
+        for time, phase in zip(interval.between, interval.phases, strict=True):
+            origin = Origin(a.frame.origins[0].index, phase, scene_cut=cut)
+            yield _shown(a.frame if phase <= HALF else b.frame, time, origin)
 
 
 def gathered(frames: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
