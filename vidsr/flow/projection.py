@@ -25,6 +25,7 @@ SEEN = 0.1  # weight that has to land on a pixel for it to count as seen
 UNDECIDED = 0.05  # weight of the plain mean where neither frame is seen
 FILL = 0.01  # weight of coarser levels against what landed
 SMOOTH = 5  # pixels over which visibility is averaged
+MEDIAN = 5  # pixels over which the motion's median is taken
 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
@@ -58,7 +59,9 @@ def project(forward: Field, backward: Field, weight_a: Field, weight_b: Field, p
         scale * cv2.blur(np.minimum(seen / SEEN, 1), (SMOOTH, SMOOTH))
         for seen, scale in ((seen_a, 1 - phase), (seen_b, phase))
     )
-    return _fill(sums), (say_b + UNDECIDED * phase) / (say_a + say_b + UNDECIDED)
+    # where motions meet, their mean is that of nothing in the picture: the median takes a side
+    motion = [cv2.medianBlur(np.ascontiguousarray(part), MEDIAN) for part in np.moveaxis(_fill(sums), -1, 0)]
+    return np.dstack(motion), (say_b + UNDECIDED * phase) / (say_a + say_b + UNDECIDED)
 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
