@@ -239,7 +239,7 @@ def test_neighbouring_pairs_bend_the_path() -> None:
     engine = FlowEngine()
     before, pair, after = (engine.prepare(at(s), at(s + 1)) for s in (-1, 0, 1))
     truth = at(0.5).y[0, 0].numpy()
-    bent, plain = (pair.at([HALF], *pairs)[0][0, 0].numpy() for pairs in ((before, after), ()))
+    bent, plain = (pair.at([HALF], *sides)[0][0, 0].numpy() for sides in ((before.motion, after.motion), ()))
     assert psnr(bent[12:-12, 12:-12], truth[12:-12, 12:-12]) > psnr(plain[12:-12, 12:-12], truth[12:-12, 12:-12]) + 6
 
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from vidsr.clocks import Clock, Rate, Times, parse_fps
 from vidsr.frames import Chroma, FrameBatch, Origin, VideoInfo, concat
 from vidsr.stages import interpolate
-from vidsr.stages.interpolate import BlendEngine, Engine, Interpolate, Pair, Planes, make_engine
+from vidsr.stages.engines import BlendEngine, Engine, EngineName, Pair, Planes, make_engine
+from vidsr.stages.interpolate import Interpolate
 
 HALF = Fraction(1, 2)
 
@@ -54,7 +55,7 @@ class CountingEngine:
     """Blends, and remembers which pairs and phases it was asked for."""
 
     asked: list[tuple[int, tuple[Fraction, ...]]] = field(default_factory=list)
-    neighbours: list[tuple[int | None, int, int | None]] = field(default_factory=list)
+    neighbours: list[tuple[object, int, object]] = field(default_factory=list)
     name: str = "counting"
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> Pair:
@@ -72,20 +73,19 @@ class _CountingPair:
     def index(self) -> int:
         return self.a.origins[0].index
 
-    def at(self, phases: Sequence[Fraction], before: Pair | None = None, after: Pair | None = None) -> Planes:
+    @property
+    def motion(self) -> int:
+        return self.index
+
+    def at(self, phases: Sequence[Fraction], before: object = None, after: object = None) -> Planes:
         self.engine.asked.append((self.index, tuple(phases)))
-        self.engine.neighbours.append((_index(before), self.index, _index(after)))
+        self.engine.neighbours.append((before, self.index, after))
         return BlendEngine().prepare(self.a, self.b).at(phases)
-
-
-def _index(pair: Pair | None) -> int | None:
-    assert pair is None or isinstance(pair, _CountingPair)
-    return None if pair is None else pair.index
 
 
 @pytest.mark.parametrize("engine", ["flow", "blend", "none"])
 @pytest.mark.parametrize("rate", ["2x", "2.5x", "60", "23.976"])
-def test_real_frames_at_output_times_pass_untouched(engine: interpolate.EngineName, rate: str) -> None:
+def test_real_frames_at_output_times_pass_untouched(engine: EngineName, rate: str) -> None:
     batch, info = clip(drifting(6))
     result = run(Interpolate(parse_fps(rate), make_engine(engine, 8), info), batch)
     real = [n for n, (time, origin) in enumerate(zip(result.times, result.origins, strict=True)) if time in batch.times]
@@ -158,7 +158,7 @@ def test_no_frames_give_no_frames() -> None:
 
 
 @pytest.mark.parametrize("name", ["flow", "blend"])
-def test_across_a_cut_the_nearer_frame_is_held(name: interpolate.EngineName) -> None:
+def test_across_a_cut_the_nearer_frame_is_held(name: EngineName) -> None:
     lumas = [picture(1, cell=3)] * 2 + [picture(2, cell=3)] * 2
     batch, info = clip([luma + i % 2 for i, luma in enumerate(lumas)])
     stage = Interpolate(Times(Fraction(4)), make_engine(name, 8), info)
@@ -209,13 +209,25 @@ def test_smooth_moves_from_one_distinct_frame_to_the_next() -> None:
     assert stage.counts["duplicates"] == 4
 
 
-def test_smooth_film_in_60_moves_at_every_output_frame() -> None:
-    film = drifting(5)
-    pattern = [0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4]
+def test_smooth_film_in_60_moves_evenly_at_every_output_frame() -> None:
+    film = [picture(0, 48, 104)[:, 5 * i : 5 * i + 64] for i in range(8)]
+    pattern = [i for i in range(8) for _ in range(3 - i % 2)]
     batch, info = clip([film[i] for i in pattern], fps=Fraction(60))
-    result = run(Interpolate(Rate(Fraction(60)), BlendEngine(), info, duplicates="smooth"), batch)
-    moving = result.y[: pattern.index(4) + 1].float()
-    assert (moving[1:] - moving[:-1]).abs().mean(dim=(1, 2, 3)).min() > 0.5
+    engine = CountingEngine()
+    result = run(Interpolate(Rate(Fraction(60)), engine, info, duplicates="smooth"), batch)
+    fifth = Fraction(1, 5)
+    even, odd = (2 * fifth, 4 * fifth), (fifth, 3 * fifth)
+    assert [phases for _, phases in engine.asked[:6]] == [even, odd] * 3
+    assert result.times == batch.times
+    assert torch.equal(result.y[::5], batch.y[::5].float())  # every other film frame was taken at a tick
+
+
+def test_smooth_leaves_a_variable_rate_without_repeats_alone() -> None:
+    times = [Fraction(n, 60) for n in (0, 3, 5, 8, 10, 13)]
+    batch, info = clip(drifting(6, step=4), times, fps=Fraction(24))
+    result = run(Interpolate(Times(Fraction(1)), BlendEngine(), info, duplicates="smooth"), batch)
+    assert result.times == batch.times
+    assert torch.equal(result.y, batch.y)
 
 
 def test_smooth_lets_a_standing_picture_stand() -> None:
@@ -277,7 +289,7 @@ def test_batches_are_bounded_in_frames_and_bytes(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
 @pytest.mark.parametrize("chroma", ["gray", "420", "422", "444"])
 @pytest.mark.parametrize("engine", ["flow", "blend", "none"])
-def test_every_type_and_chroma(dtype: torch.dtype, chroma: Chroma, engine: interpolate.EngineName) -> None:
+def test_every_type_and_chroma(dtype: torch.dtype, chroma: Chroma, engine: EngineName) -> None:
     batch, info = clip([luma[:45, :61] for luma in drifting(3)])
     info = replace(info, width=61, height=45, chroma=chroma, depth=10 if dtype == torch.uint16 else 8)
     width, height = info.chroma_size

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -60,9 +61,15 @@ class Side:
 
     def __init__(self, frame: FrameBatch, depth: int) -> None:
         self.frame = frame
-        self.planes = _channels(frame)
-        self.luma = _resized(self.planes[0], _search_size(*self.planes[0].shape)) * np.float32(255 / ((1 << depth) - 1))
+        y = frame.y[0, 0].numpy().astype(np.float32)
+        self.luma = _resized(y, _search_size(*y.shape)) * np.float32(255 / ((1 << depth) - 1))
         self.small_luma = _half(self.luma)
+
+    @cached_property
+    def planes(self) -> list[Array]:
+        """Each plane in float32. It and ``splines`` are large: made when first rendered, not when motion is found."""
+        uv = [] if self.frame.uv is None else list(self.frame.uv[0])
+        return [plane.numpy().astype(np.float32) for plane in (self.frame.y[0, 0], *uv)]
 
     @cached_property
     def splines(self) -> list[Array]:
@@ -70,44 +77,32 @@ class Side:
         return [spline(plane) for plane in self.planes]
 
 
-class FlowPair:
-    """Two frames and the motion between them. Fields stand at half the size at which motion was searched."""
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """Motion both ways between two frames, and how far to trust it, in fields of half the size of the search."""
 
-    def __init__(self, a: Side, b: Side) -> None:
-        self._a, self._b = a, b
-        self.duration = b.frame.times[0] - a.frame.times[0]
+    duration: Fraction  # seconds from the first to the second
+    forward: Array
+    backward: Array
+    trust_a: Array
+    trust_b: Array
+    followed: float  # share of the picture that was followed there and back
+
+    @classmethod
+    def between(cls, a: Side, b: Side) -> Motion:
+        """The motion between two frames."""
         flows = find_flows(cv2.convertScaleAbs(a.luma), cv2.convertScaleAbs(b.luma))
-        self.forward, self.backward = (_half(flow) / 2 for flow in flows)
-        self.trust_a, astray = trust(self.forward, self.backward, a.small_luma, b.small_luma)
-        self.trust_b, _ = trust(self.backward, self.forward, b.small_luma, a.small_luma)
-        self.followed = float((astray < FOLLOWED).mean())
+        forward, backward = (_half(flow) / 2 for flow in flows)
+        trust_a, astray = trust(forward, backward, a.small_luma, b.small_luma)
+        trust_b, _ = trust(backward, forward, b.small_luma, a.small_luma)
+        duration = b.frame.times[0] - a.frame.times[0]
+        return cls(duration, forward, backward, trust_a, trust_b, float((astray < FOLLOWED).mean()))
 
-    def at(
-        self, phases: Sequence[Fraction], before: object = None, after: object = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Luma and chroma planes at each of ``phases``, float32 code values.
-
-        ``before`` and ``after`` are the pairs on either side, if the scene goes on there: paths then may bend.
-        """
-        change = _window(np.abs(self._a.small_luma - self._b.small_luma))
-        pin = pinned(self._a.luma, self._b.luma)
-        pins = [_resized(pin, plane.shape) for plane in self._a.planes]
-        bends = self._bends(before, after)
-        pictures = []
-        for phase in map(float, phases):
-            field = self._field(phase, change, bends)
-            sides = zip(self._a.planes, self._b.planes, self._a.splines, self._b.splines, pins, strict=True)
-            pictures.append([render(*planes, field, phase) for planes in sides])
-        y = torch.from_numpy(np.stack([[luma] for luma, *_ in pictures]))
-        if len(pins) == 1:
-            return y, None
-        return y, torch.from_numpy(np.stack([chroma for _, *chroma in pictures]))
-
-    def _bends(self, before: object, after: object) -> tuple[Array, Array] | None:
-        """Acceleration at the first and at the second frame; None where one of them is not known."""
-        if not (isinstance(before, FlowPair) and isinstance(after, FlowPair)):
+    def bends(self, before: object, after: object) -> tuple[Array, Array] | None:
+        """Acceleration at the first and at the second frame; None where the motion on a side is not known."""
+        if not (isinstance(before, Motion) and isinstance(after, Motion)):
             return None
-        ratios = [float(pair.duration / self.duration) for pair in (before, after)]
+        ratios = [float(side.duration / self.duration) for side in (before, after)]
         if min(ratios) < 1 / UNEVEN or max(ratios) > UNEVEN:
             return None
         return (
@@ -115,17 +110,57 @@ class FlowPair:
             acceleration(self.backward, after.forward, self.trust_b, after.trust_a, ratios[1]),
         )
 
-    def _field(self, phase: float, change: Array, bends: tuple[Array, Array] | None) -> Array:
-        motion, share = project(self.forward, self.backward, self.trust_a, self.trust_b, phase)
+
+class FlowPair:
+    """Two frames and the motion between them."""
+
+    def __init__(self, a: Side, b: Side) -> None:
+        self._a, self._b = a, b
+        self.motion = Motion.between(a, b)
+
+    @property
+    def followed(self) -> float:
+        """Share of the picture that was followed there and back."""
+        return self.motion.followed
+
+    def at(
+        self, phases: Sequence[Fraction], before: object = None, after: object = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Luma and chroma planes at each of ``phases``, float32 code values.
+
+        ``before`` and ``after`` are the motion on either side, if the scene goes on there: paths then may bend.
+        """
+        bends = self.motion.bends(before, after)
+        pictures = [self._picture(float(phase), bends) for phase in phases]
+        y = torch.from_numpy(np.stack([[luma] for luma, *_ in pictures]))
+        if len(pictures[0]) == 1:
+            return y, None
+        return y, torch.from_numpy(np.stack([chroma for _, *chroma in pictures]))
+
+    @cached_property
+    def _pins(self) -> list[Array]:
+        """How far each pixel of each plane is to be held in place."""
+        pin = pinned(self._a.luma, self._b.luma)
+        return [_resized(pin, plane.shape) for plane in self._a.planes]
+
+    @cached_property
+    def _change(self) -> Array:
+        """How much the picture changes around each pixel of the field."""
+        return _window(np.abs(self._a.small_luma - self._b.small_luma))
+
+    def _picture(self, phase: float, bends: tuple[Array, Array] | None) -> list[Array]:
+        field = self._field(phase, bends)
+        a, b = self._a, self._b
+        planes = zip(a.planes, b.planes, a.splines, b.splines, self._pins, strict=True)
+        return [render(*plane, field, phase) for plane in planes]
+
+    def _field(self, phase: float, bends: tuple[Array, Array] | None) -> Array:
+        known = self.motion
+        motion, share = project(known.forward, known.backward, known.trust_a, known.trust_b, phase)
         ways = straight(motion, phase) if bends is None else curved(motion, phase, *bends)
         moving = _window(mismatch(self._a.small_luma, self._b.small_luma, ways))
-        still = STILL * moving**2 / (STILL * moving**2 + change**2)
+        still = STILL * moving**2 / (STILL * moving**2 + self._change**2)
         return np.dstack([ways, share, still])
-
-
-def _channels(frame: FrameBatch) -> list[Array]:
-    planes = [frame.y[0, 0]] if frame.uv is None else [frame.y[0, 0], *frame.uv[0]]
-    return [plane.numpy().astype(np.float32) for plane in planes]
 
 
 def _search_size(h: int, w: int) -> tuple[int, int]:

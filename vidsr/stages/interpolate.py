@@ -7,98 +7,26 @@ interval, so N frames at 2x become 2N and sound stays in step to the end. Nothin
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
-from torch import Tensor
 
 from vidsr import scenes
 from vidsr.clocks import Clock
-from vidsr.flow import FlowEngine
 from vidsr.frames import FrameBatch, Origin, VideoInfo, concat
+from vidsr.stages.cadence import Source, distinct, evened, timed
+from vidsr.stages.engines import Engine, EngineName, Pair, make_engine
+
+__all__ = ["Engine", "EngineName", "Interpolate", "make_engine"]
 
 BATCH_FRAMES = 16
 BATCH_BYTES = 32 << 20
-LONGEST_REPEAT = 4  # source frames that repeat one picture; with more of them the picture stands still
 HALF = Fraction(1, 2)
 
-EngineName = Literal["flow", "blend", "none"]
 Duplicates = Literal["keep", "smooth"]
-Planes = tuple[Tensor, Tensor | None]  # N x 1 x H x W and N x 2 x h x w code values
-
-
-class Pair(Protocol):
-    """Two neighbouring frames, ready to make what lies between them."""
-
-    @property
-    def followed(self) -> float | None:
-        """Share of the picture whose motion was found, there and back; None if the engine does not look."""
-        ...
-
-    def at(self, phases: Sequence[Fraction], before: Pair | None = None, after: Pair | None = None) -> Planes:
-        """One frame at each of ``phases`` (0 is the first frame, 1 the second), float32.
-
-        ``before`` and ``after`` are the pairs on either side, of the same engine, where the scene goes on there.
-        """
-        ...
-
-
-class Engine(Protocol):
-    """A way to make frames between two frames."""
-
-    @property
-    def name(self) -> str:
-        """What it is, in words."""
-        ...
-
-    def prepare(self, a: FrameBatch, b: FrameBatch) -> Pair:
-        """The work that all phases between two single frames share, done once."""
-        ...
-
-
-class BlendEngine:
-    """Weighted means: no motion, and no harm to what stands still."""
-
-    name = "blend"
-
-    def prepare(self, a: FrameBatch, b: FrameBatch) -> Pair:
-        """The two frames."""
-        return _BlendPair(a, b)
-
-
-@dataclass(frozen=True)
-class _BlendPair:
-    a: FrameBatch
-    b: FrameBatch
-    followed: None = None
-
-    def at(self, phases: Sequence[Fraction], before: Pair | None = None, after: Pair | None = None) -> Planes:
-        share = torch.tensor([float(phase) for phase in phases]).view(-1, 1, 1, 1)
-        uv = None if self.a.uv is None or self.b.uv is None else torch.lerp(self.a.uv.float(), self.b.uv.float(), share)
-        return torch.lerp(self.a.y.float(), self.b.y.float(), share), uv
-
-
-def make_engine(name: EngineName, depth: int) -> Engine | None:
-    """The engine called ``name`` for planes of ``depth`` bits; None holds the nearer frame."""
-    engines: dict[EngineName, Engine | None] = {"flow": FlowEngine(depth), "blend": BlendEngine(), "none": None}
-    return engines[name]
-
-
-@dataclass
-class Source:
-    """A single source frame, its reduced luma, and the output times that start from it."""
-
-    frame: FrameBatch
-    small: scenes.Small
-    times: list[Fraction] = field(default_factory=list)
-
-    @property
-    def time(self) -> Fraction:
-        """When it is shown."""
-        return self.frame.times[0]
 
 
 @dataclass(frozen=True)
@@ -109,6 +37,11 @@ class Interval:
     b: Source | None
     between: list[Fraction]  # output times that are not a's own
     pair: Pair | None  # None where the nearer source is held
+
+    @property
+    def motion(self) -> object:
+        """What the intervals on either side may know of this one."""
+        return None if self.pair is None else self.pair.motion
 
     @property
     def phases(self) -> list[Fraction]:
@@ -163,47 +96,23 @@ class Interpolate:
 
     def _frames(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
         """Output frames, one or a few at a time."""
-        sources = self._timed(batches)
-        intervals = self._intervals(self._distinct(sources) if self.duplicates == "smooth" else sources)
-        before: Pair | None = None
+        intervals = self._intervals(self._sources(batches))
+        before: object = None
         interval = next(intervals, None)
         while interval is not None:
             following = next(intervals, None)
-            yield from self._filled(interval, before, None if following is None else following.pair)
-            before, interval = interval.pair, following
+            yield from self._filled(interval, before, None if following is None else following.motion)
+            before, interval = interval.motion, following
 
-    def _timed(self, batches: Iterator[FrameBatch]) -> Iterator[Source]:
-        """Every frame, with the output times from it up to the next."""
-        period = Fraction(0) if self.info.fps is None else 1 / self.info.fps
-        clock, source, step = self.clock, None, period
-        for index, frame in enumerate(_singly(batches)):
-            following = Source(frame, scenes.reduce(frame.y, self.info.depth))
-            if source is None:
-                clock = clock.starting_at(following.time)
-            else:
-                source.times += clock.between(source.time, following.time, index - 1)
-                # the last frame is shown no longer than an average one, whatever gap a variable rate left before it
-                step = min(following.time - source.time, period or following.time - source.time)
-                yield source
-            source = following
-        if source is not None:
-            source.times += clock.between(source.time, source.time + step, index) if step else [source.time]
-            yield source
-
-    def _distinct(self, sources: Iterator[Source]) -> Iterator[Source]:
-        """The frames that differ from the one before, each with the output times of its repeats too."""
-        current, run = next(sources, None), 0
-        if current is None:
+    def _sources(self, batches: Iterator[FrameBatch]) -> Iterator[Source]:
+        """The frames that motion runs between."""
+        sources = timed(_singly(batches), self.clock, self.info)
+        if self.duplicates == "keep" or self.info.fps is None:
+            yield from sources
             return
-        for source in sources:
-            run = run + 1 if scenes.is_duplicate(current.small, source.small) else 0
-            if 0 < run <= LONGEST_REPEAT:
-                self.counts["duplicates"] += 1
-                current.times += source.times
-            else:
-                yield current
-                current = source
-        yield current
+        for source in evened(distinct(sources), 1 / self.info.fps):
+            self.counts["duplicates"] += source.repeats
+            yield source
 
     def _intervals(self, sources: Iterator[Source]) -> Iterator[Interval]:
         """What lies between each source and the next, and the last source for itself."""
@@ -221,7 +130,7 @@ class Interpolate:
         pair = self.engine.prepare(a.frame, b.frame)
         return None if scenes.is_cut(a.small, b.small, pair.followed) else pair
 
-    def _filled(self, interval: Interval, before: Pair | None, after: Pair | None) -> Iterator[FrameBatch]:
+    def _filled(self, interval: Interval, before: object, after: object) -> Iterator[FrameBatch]:
         """The output frames from a source up to the next."""
         a, times = interval.a, interval.between
         if len(times) < len(a.times):
