@@ -243,6 +243,18 @@ def test_neighbouring_pairs_bend_the_path() -> None:
     assert psnr(bent[12:-12, 12:-12], truth[12:-12, 12:-12]) > psnr(plain[12:-12, 12:-12], truth[12:-12, 12:-12]) + 6
 
 
+def test_the_share_says_which_frame_sees_what() -> None:
+    forward, backward = np.zeros((2, 40, 80, 2), np.float32)
+    forward[:, 20:40, 0], backward[:, 32:52, 0] = 12, -12  # a thing 20 wide that moves by 12
+    weight_a, weight_b = np.ones((2, 40, 80), np.float32)
+    weight_a[:, 40:52] = weight_b[:, 20:32] = 1e-3  # ground that the other frame does not see
+    _, share = project(forward, backward, weight_a, weight_b, 0.5)
+    middle = share[10:30]
+    assert middle[:, 22:24].min() > 0.6  # ground behind the thing, uncovered: the second frame sees it
+    assert middle[:, 48:50].max() < 0.4  # ground before it, soon covered
+    assert np.allclose(middle[:, 60:70], 0.5, atol=0.01)
+
+
 # what must not move or change
 
 
@@ -272,6 +284,18 @@ def test_texture_that_moves_is_not_pinned_and_text_is() -> None:
     still = pinned(big[:, :256], big[:, :256])
     assert moving.mean() < 0.1
     assert still[30:-30, 30:-30].mean() > 0.5
+
+
+def test_motion_that_explains_less_than_standing_still_gives_way() -> None:
+    picture = cv2.GaussianBlur(texture(144, 256), (0, 0), 8)  # too smooth for anything to be pinned
+    a, b = picture, picture + 2
+    pair = FlowEngine().prepare(frame(a, None, torch.float32), frame(b, None, torch.float32))
+    wrong = np.full_like(pair.motion.forward, 12)
+    pair.motion = replace(pair.motion, forward=wrong, backward=-wrong)
+    result = pair.at([HALF])[0][0, 0].numpy()
+    dragged = np.abs(np.roll(a, (12, 12), axis=(0, 1)) - np.roll(a, (-12, -12), axis=(0, 1)))[30:-30, 30:-30]
+    assert dragged.mean() > 15
+    assert np.abs(result - (a + b) / 2)[30:-30, 30:-30].mean() < 0.5
 
 
 def test_still_frames_come_back_as_they_are() -> None:

@@ -21,7 +21,7 @@ Field = NDArray[Any]  # float32
 
 MISMATCH_COST = 0.07  # fall of trust per code value of mismatch along the motion
 DISAGREEMENT_COST = 0.3  # fall of trust per pixel by which the two motions disagree
-SEEN = 0.1  # weight that has to land on a pixel for it to count as seen
+SEEN = 0.01  # weight that has to land on a pixel for it to count as seen
 UNDECIDED = 0.05  # weight of the plain mean where neither frame is seen
 FILL = 0.01  # weight of coarser levels against what landed
 SMOOTH = 5  # pixels over which visibility is averaged
