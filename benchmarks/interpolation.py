@@ -37,15 +37,16 @@ from vidsr.clocks import Times
 from vidsr.frames import FrameBatch, VideoInfo, concat
 from vidsr.kernels.metrics import ssim
 from vidsr.metrics import psnr
+from vidsr.options import Interpolation
 from vidsr.stages.finish import Finish
-from vidsr.stages.interpolate import EngineName, Interpolate, make_engine
+from vidsr.stages.interpolate import Interpolate, make_engine
 from vidsr.video import VideoReader
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
 WIDEST = 480
 STILL = 40.0  # dB of blending from which on a clip hardly moves
-ENGINES: dict[str, EngineName] = {"duplicate": "none", "blend": "blend", "flow": "flow"}
+ENGINES: dict[str, Interpolation] = {"duplicate": "none", "blend": "blend", "flow": "flow"}
 MINTERPOLATE = "minterpolate=fps={fps}:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1"
 PIX_FMT = {"gray": "gray", "420": "yuv420p", "422": "yuv422p", "444": "yuv444p"}
 
@@ -76,7 +77,7 @@ def _reduced(batch: FrameBatch, info: VideoInfo) -> FrameBatch:
     return batch.planes(planes(batch.y, (info.width, info.height)), uv)
 
 
-def restore(clip: FrameBatch, info: VideoInfo, engine: EngineName) -> tuple[Made, float]:
+def restore(clip: FrameBatch, info: VideoInfo, engine: Interpolation) -> tuple[Made, float]:
     """The dropped frames as ``engine`` makes them, and its seconds per output frame."""
     kept = concat([clip[i : i + 1] for i in range(0, len(clip), 2)])
     halved = replace(info, fps=Fraction(15), frames=len(kept))

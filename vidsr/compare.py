@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 
+from vidsr.device import choose
 from vidsr.errors import OptionError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.images import read_image
@@ -119,7 +120,8 @@ def measure(result: FrameBatch, truth: FrameBatch, border: int, info: VideoInfo)
 
 
 def _method(name: str, scale: int, info: VideoInfo, options: EnhanceOptions) -> Upscale:
-    upscale = make_upscale(replace(options, model=name, source="clean", target=Factor(Fraction(scale))), info)
+    wanted = replace(options, model=name, source="clean", target=Factor(Fraction(scale)))
+    upscale = make_upscale(wanted, info, choose(options.device, options.precision))
     if upscale is None:
         raise OptionError(f"--scale {scale} leaves nothing to compare: give 2, 3 or 4")
     return upscale

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from vidsr.clocks import Clock, Rate, Times, parse_fps
 from vidsr.frames import Chroma, FrameBatch, Origin, VideoInfo, concat
+from vidsr.options import Interpolation
 from vidsr.stages import interpolate
-from vidsr.stages.engines import BlendEngine, Engine, EngineName, Pair, Planes, make_engine
+from vidsr.stages.engines import BlendEngine, Engine, Pair, Planes, make_engine
 from vidsr.stages.interpolate import Interpolate
 
 HALF = Fraction(1, 2)
@@ -85,7 +86,7 @@ class _CountingPair:
 
 @pytest.mark.parametrize("engine", ["flow", "blend", "none"])
 @pytest.mark.parametrize("rate", ["2x", "2.5x", "60", "23.976"])
-def test_real_frames_at_output_times_pass_untouched(engine: EngineName, rate: str) -> None:
+def test_real_frames_at_output_times_pass_untouched(engine: Interpolation, rate: str) -> None:
     batch, info = clip(drifting(6))
     result = run(Interpolate(parse_fps(rate), make_engine(engine, 8), info), batch)
     real = [n for n, (time, origin) in enumerate(zip(result.times, result.origins, strict=True)) if time in batch.times]
@@ -158,7 +159,7 @@ def test_no_frames_give_no_frames() -> None:
 
 
 @pytest.mark.parametrize("name", ["flow", "blend"])
-def test_across_a_cut_the_nearer_frame_is_held(name: EngineName) -> None:
+def test_across_a_cut_the_nearer_frame_is_held(name: Interpolation) -> None:
     lumas = [picture(1, cell=3)] * 2 + [picture(2, cell=3)] * 2
     batch, info = clip([luma + i % 2 for i, luma in enumerate(lumas)])
     stage = Interpolate(Times(Fraction(4)), make_engine(name, 8), info)
@@ -289,7 +290,7 @@ def test_batches_are_bounded_in_frames_and_bytes(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
 @pytest.mark.parametrize("chroma", ["gray", "420", "422", "444"])
 @pytest.mark.parametrize("engine", ["flow", "blend", "none"])
-def test_every_type_and_chroma(dtype: torch.dtype, chroma: Chroma, engine: EngineName) -> None:
+def test_every_type_and_chroma(dtype: torch.dtype, chroma: Chroma, engine: Interpolation) -> None:
     batch, info = clip([luma[:45, :61] for luma in drifting(3)])
     info = replace(info, width=61, height=45, chroma=chroma, depth=10 if dtype == torch.uint16 else 8)
     width, height = info.chroma_size

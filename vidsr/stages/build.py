@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from vidsr.device import choose
+from vidsr.device import Compute, choose
 from vidsr.frames import VideoInfo
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import available_scales, load_model
@@ -35,10 +35,11 @@ class Plan:
     def __init__(self, options: EnhanceOptions, info: VideoInfo) -> None:
         self._depth = info.depth
         self._pixels = info.width * info.height
-        self._budget = choose(options.device, options.precision).pixel_budget
+        compute = choose(options.device, options.precision)
+        self._budget = compute.pixel_budget
         self._measured = options.reference is not None
         self.interpolate = make_interpolate(options, info)
-        self.upscale = make_upscale(options, info)
+        self.upscale = make_upscale(options, info, compute)
         self.finish = Finish(info.depth)
         for stage in self._in_order():
             info = stage.output(info)
@@ -96,13 +97,12 @@ def make_interpolate(options: EnhanceOptions, info: VideoInfo) -> Interpolate | 
     return Interpolate(options.clock, make_engine(options.interpolation, info.depth), info)
 
 
-def make_upscale(options: EnhanceOptions, info: VideoInfo) -> Upscale | None:
+def make_upscale(options: EnhanceOptions, info: VideoInfo, compute: Compute) -> Upscale | None:
     """The stage that reaches the size asked for; None when the picture has it already."""
     target = options.target
     width, height = target.size(info.width, info.height)
     if (width, height) == (info.width, info.height):
         return None
-    compute = choose(options.device, options.precision)
     model = DEFAULT_MODEL[compute.device.type] if options.model == "auto" else options.model
     if model in KERNELS:
         return Upscale(target, info, (), model)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from vidsr.flow import FlowEngine
 from vidsr.frames import FrameBatch
+from vidsr.options import Interpolation
 
-EngineName = Literal["flow", "blend", "none"]
 Planes = tuple[Tensor, Tensor | None]  # N x 1 x H x W and N x 2 x h x w code values
 
 
@@ -74,7 +74,7 @@ class _BlendPair:
         return torch.lerp(self.a.y.float(), self.b.y.float(), share), uv
 
 
-def make_engine(name: EngineName, depth: int) -> Engine | None:
+def make_engine(name: Interpolation, depth: int) -> Engine | None:
     """The engine called ``name`` for planes of ``depth`` bits; None holds the nearer frame."""
-    engines: dict[EngineName, Engine | None] = {"flow": FlowEngine(depth), "blend": BlendEngine(), "none": None}
+    engines: dict[Interpolation, Engine | None] = {"flow": FlowEngine(depth), "blend": BlendEngine(), "none": None}
     return engines[name]

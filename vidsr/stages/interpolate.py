@@ -18,9 +18,9 @@ from vidsr import scenes
 from vidsr.clocks import Clock
 from vidsr.frames import FrameBatch, Origin, VideoInfo, concat
 from vidsr.stages.cadence import Source, distinct, evened, timed
-from vidsr.stages.engines import Engine, EngineName, Pair, make_engine
+from vidsr.stages.engines import Engine, Pair, make_engine
 
-__all__ = ["Engine", "EngineName", "Interpolate", "make_engine"]
+__all__ = ["Engine", "Interpolate", "make_engine"]
 
 BATCH_FRAMES = 16
 BATCH_BYTES = 32 << 20

@@ -3,7 +3,6 @@
 from vidsr.video.containers import container_format
 from vidsr.video.copier import preflight
 from vidsr.video.facts import Facts, Track, read_facts
-from vidsr.video.fields import Deinterlace
 from vidsr.video.formats import nearest_format
 from vidsr.video.probe import probe
 from vidsr.video.reader import VideoReader
@@ -11,7 +10,6 @@ from vidsr.video.table import StreamInfo, streams
 from vidsr.video.writer import NullWriter, VideoWriter, Writer, Written, open_writer
 
 __all__ = [
-    "Deinterlace",
     "Facts",
     "NullWriter",
     "StreamInfo",

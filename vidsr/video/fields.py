@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 import av
 import av.filter
@@ -20,7 +19,6 @@ from vidsr.frames import FieldOrder, VideoInfo
 from vidsr.video.demux import packets
 from vidsr.video.probe import open_source, picture_stream
 
-Deinterlace = Literal["auto", "off", "force"]
 HEIGHTS = (480, 486, 576, 1080)  # of interlaced broadcast and disc standards
 MEASURED = 25  # frames
 ENOUGH = 5  # frames that show fields, to believe it of a clip that does not say so

@@ -20,8 +20,9 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import InputError
 from vidsr.frames import FrameBatch, Origin, VideoInfo
+from vidsr.options import Deinterlace
 from vidsr.video.demux import packets
-from vidsr.video.fields import Deinterlace, deinterlaced, field_order
+from vidsr.video.fields import deinterlaced, field_order
 from vidsr.video.formats import Kept, kept_format
 from vidsr.video.planes import numpy_dtype, view
 from vidsr.video.probe import on_clock, open_source, picture_stream, video_info
