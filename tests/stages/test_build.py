@@ -1,13 +1,14 @@
 """Plans: which weights a clip gets, and the order of the stages."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
 from vidsr.errors import ModelError
 from vidsr.frames import VideoInfo
 from vidsr.options import parse_options
-from vidsr.stages.build import Plan, choose_domain
+from vidsr.stages.build import Plan, choose_domain, default_model
 
 PIXELS_A_SECOND = 480 * 270 * 25
 
@@ -35,6 +36,15 @@ def test_weights_follow_the_source(source: str, info: VideoInfo, scales: tuple[i
 def test_the_plan_says_what_it_chose() -> None:
     (words,) = Plan(parse_options(scale=4), clip()).words
     assert words.startswith("balanced (video) x4")
+
+
+def test_a_gpu_takes_best_where_its_weights_exist_and_balanced_elsewhere(tmp_path: Path) -> None:
+    for name, scales in {"balanced": (2, 3, 4), "best": (2, 4)}.items():
+        for scale in scales:
+            (tmp_path / f"{name}-clean-x{scale}.safetensors").touch()
+    chosen = {n: default_model("cuda", Fraction(n), tmp_path) for n in (1, 2, 3, 4, 8, 12)}
+    assert chosen == {1: "best", 2: "best", 3: "balanced", 4: "best", 8: "best", 12: "balanced"}
+    assert default_model("cpu", Fraction(4), tmp_path) == "balanced"
 
 
 def test_video_weights_asked_for_where_there_are_none_are_one_clear_line() -> None:

@@ -36,6 +36,13 @@ class LumaNetwork(nn.Module):
         """The upscale of ``x`` without its outermost ``halo`` pixels, which are only looked at."""
         raise NotImplementedError
 
+    def for_training(self, keep: bool) -> None:
+        """Take on, in place, the form that trains better and that ``collapse`` takes off again.
+
+        ``keep``: start from exactly the present function instead of from a richer one.
+        """
+        reparameterise(self, keep or not self.anchored)
+
 
 def inside(picture: Tensor, border: int) -> Tensor:
     """``picture`` (... x H x W) without ``border`` pixels on each side."""
@@ -138,6 +145,32 @@ class RepConv(nn.Module):
         return conv
 
 
+class NormConv(nn.Module):
+    """A convolution without bias, followed by batch norm. For training only: it collapses to one convolution."""
+
+    def __init__(self, conv: nn.Module) -> None:
+        super().__init__()
+        assert isinstance(conv, nn.Conv2d)
+        self.conv = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size[0], bias=False)
+        self.conv.weight.data = conv.weight.detach().clone()
+        self.norm = nn.BatchNorm2d(conv.out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The convolution, normalised by the batch in training, by what was seen in training otherwise."""
+        y: Tensor = self.norm(self.conv(x))
+        return y
+
+    def collapse(self) -> nn.Conv2d:
+        """The plain convolution to ship."""
+        mean, variance = self.norm.running_mean, self.norm.running_var
+        assert mean is not None and variance is not None
+        gain = self.norm.weight.detach() / torch.sqrt(variance + self.norm.eps)
+        conv = nn.Conv2d(self.conv.in_channels, self.conv.out_channels, self.conv.kernel_size[0])
+        conv.weight.data = self.conv.weight.detach() * gain[:, None, None, None]
+        conv.bias = nn.Parameter(self.norm.bias.detach() - mean * gain)
+        return conv
+
+
 def reparameterise(network: nn.Module, keep: bool = False) -> None:
     """Replace every 3x3 convolution of ``network``, in place, by its training form."""
     for name, child in network.named_children():
@@ -150,7 +183,7 @@ def reparameterise(network: nn.Module, keep: bool = False) -> None:
 def collapse(network: nn.Module) -> None:
     """Replace every training form in ``network``, in place, by the one convolution it stands for."""
     for name, child in network.named_children():
-        if isinstance(child, RepConv):
+        if isinstance(child, RepConv | NormConv):
             setattr(network, name, child.collapse())
         else:
             collapse(child)

@@ -25,6 +25,8 @@ ARCHITECTURES: dict[str, tuple[str, str]] = {
     "plain": ("vidsr.models.plain", "Plain"),
     "espcn": ("vidsr.models.espcn", "Espcn"),
     "srcnn": ("vidsr.models.srcnn", "Srcnn"),
+    "residual": ("vidsr.models.residual", "Residual"),
+    "srresnet": ("vidsr.models.srresnet", "Srresnet"),
 }
 
 

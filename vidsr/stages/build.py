@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 from vidsr.device import Compute, choose
 from vidsr.frames import VideoInfo
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import available_scales, load_model
-from vidsr.models.store import table
+from vidsr.models.store import WEIGHTS, table
 from vidsr.options import EnhanceOptions
 from vidsr.stages import Stage
 from vidsr.stages.finish import Finish
@@ -22,7 +23,8 @@ MOST_FRAMES = 16  # of a batch, however small they are: more would only wait lon
 # Below so many bits per pixel a clip is taken to be visibly compressed. Of H.264 that is about CRF 26 on the clips of
 # train/LOG.md's table; other codecs by their efficiency, roughly.
 BITS_PER_PIXEL = {"h264": 0.15, "hevc": 0.1, "vp9": 0.1, "av1": 0.08, "vp8": 0.2, "mpeg4": 0.3, "mpeg2video": 0.4}
-DEFAULT_MODEL = {"cpu": "balanced", "cuda": "balanced"}
+# The first that has weights for the scales at hand. `best` costs six times `balanced`, which only a GPU has to spare.
+DEFAULT_MODELS = {"cpu": ("balanced",), "cuda": ("best", "balanced")}
 
 
 class Plan:
@@ -103,10 +105,10 @@ def make_upscale(options: EnhanceOptions, info: VideoInfo, compute: Compute) -> 
     width, height = target.size(info.width, info.height)
     if (width, height) == (info.width, info.height):
         return None
-    model = DEFAULT_MODEL[compute.device.type] if options.model == "auto" else options.model
+    factor = max(Fraction(width, info.width), Fraction(height, info.height))
+    model = default_model(compute.device.type, factor) if options.model == "auto" else options.model
     if model in KERNELS:
         return Upscale(target, info, (), model)
-    factor = max(Fraction(width, info.width), Fraction(height, info.height))
     scales = network_factors(factor, available_scales(model))
     domain = choose_domain(options, info, model, scales)
     networks = [load_model(model, scale, compute.device, compute.dtype, domain) for scale in scales]
@@ -114,6 +116,14 @@ def make_upscale(options: EnhanceOptions, info: VideoInfo, compute: Compute) -> 
     return Upscale(
         target, info, runners, f"{model} ({domain})", {network.path.name: network.sha256 for network in networks}
     )
+
+
+def default_model(device: str, factor: Fraction, folder: Path = WEIGHTS) -> str:
+    """The best model that ``device`` has time for, of those with weights for the scales that reach ``factor``."""
+    *better, sure = DEFAULT_MODELS[device]
+    scales = network_factors(factor, available_scales(sure, folder=folder))
+    trained = {(entry.name, entry.scale) for entry in table(folder) if entry.domain == "clean"}
+    return next((name for name in better if all((name, scale) in trained for scale in scales)), sure)
 
 
 def choose_domain(options: EnhanceOptions, info: VideoInfo, model: str, scales: tuple[int, ...]) -> str:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from vidsr.errors import OptionError
 from vidsr.models import store
-from vidsr.models.layers import inside, reparameterise
+from vidsr.models.layers import inside
 from vidsr.train import dataset
 from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
 from vidsr.train.data import Pair, Patches, centre_crops
@@ -115,9 +115,9 @@ def start(recipe: Recipe, device: torch.device) -> State:
     if recipe.warm_start:
         warm_start(network, Path(recipe.warm_start))
     if recipe.reparameterise:
-        reparameterise(network, keep=bool(recipe.warm_start) or not network.anchored)
+        network.for_training(keep=bool(recipe.warm_start))
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = copy.deepcopy(network).requires_grad_(False)
+    average = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate, betas=recipe.betas)
     return State(network, average, optimiser)
 
@@ -159,7 +159,9 @@ def advance(
     began, earlier = time.monotonic(), state.seconds
     bicubic = validation_psnr(None, validation)
     losses: list[Tensor] = []
-    interior = torch.compile(state.network.interior) if recipe.compile else state.network.interior
+    device = next(state.network.parameters()).device
+    compiled = recipe.compile and device.type == "cuda"
+    interior = torch.compile(state.network.interior) if compiled else state.network.interior
     while state.step < last:
         losses.append(train_step(recipe, state, interior, patches))
         state.seconds = earlier + time.monotonic() - began
@@ -227,7 +229,10 @@ def update_average(state: State, ema: float) -> None:
     for mean, parameter in zip(state.average.parameters(), state.network.parameters(), strict=True):
         mean.lerp_(parameter, 1 - decay)
     for kept, current in zip(state.average.buffers(), state.network.buffers(), strict=True):
-        kept.copy_(current)
+        if kept.is_floating_point():  # what batch norm saw belongs to the weights that saw it
+            kept.lerp_(current, 1 - decay)
+        else:
+            kept.copy_(current)
 
 
 def note_progress(recipe: Recipe, state: State, psnr: float) -> None:

@@ -41,7 +41,7 @@ class Recipe:
     clip: float = 0.5  # largest norm of the gradient
     ema: float = 0.999
     precision: Precision = "bf16"
-    compile: bool = False
+    compile: bool = False  # by torch.compile, on CUDA; a CPU would need a C++ compiler to run the recipe
     seed: int = 0
     validate_every: int = 500
     samples_every: int = 0  # steps between sample pictures; 0: none
