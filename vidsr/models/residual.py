@@ -37,7 +37,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W -> N x C x H-4 x W-4."""
-        return inside(x, 2) + self.second(torch.relu(self.first(x)))
+        change: Tensor = self.second(torch.relu(self.first(x)))
+        return inside(x, 2) + change
 
 
 class Residual(LumaNetwork):
