@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
+from inspect import Signature, signature
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from vidsr.errors import ExitCode, VerifyError, VidsrError
+from vidsr.options import EnhanceOptions
 from vidsr.version import __version__
 
 app = typer.Typer(
@@ -40,6 +43,31 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where networks run.", rich_help_panel=ENGINE)]
 
 
+class Request(NamedTuple):
+    """Files, and what to do with them."""
+
+    inputs: list[Path]
+    output: Path | None
+    options: EnhanceOptions
+
+
+def asks(request: Callable[..., Request]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command that begins with the options of ``request``, declared there once, and takes what becomes of them."""
+
+    def joined(command: Callable[..., None]) -> Callable[..., None]:
+        asked = signature(request, eval_str=True).parameters
+        _, *own = signature(command, eval_str=True).parameters.values()
+
+        def called(**given: Any) -> None:
+            command(request(**{name: given.pop(name) for name in asked}), **given)
+
+        called.__name__, called.__doc__ = command.__name__, command.__doc__
+        called.__signature__ = Signature([*asked.values(), *own])  # type: ignore[attr-defined]  # what Typer reads
+        return called
+
+    return joined
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"vidsr {__version__}")
@@ -55,8 +83,7 @@ def _root(
     pass
 
 
-@app.command(epilog=EXAMPLES)
-def enhance(
+def request(
     inputs: Inputs,
     output: Annotated[
         Path | None,
@@ -126,13 +153,9 @@ def enhance(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing output.", rich_help_panel=OUTPUT)
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Errors only.", rich_help_panel=OUTPUT)] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Say what is decided.", rich_help_panel=OUTPUT)] = False,
-) -> None:
-    """Enlarge clips, images or folders, and raise their frame rate."""
-    from vidsr.batch import enhance_all
+) -> Request:
+    """What `enhance` and `plan` are asked: files, and what to do with them."""
     from vidsr.options import parse_options
-    from vidsr.report import Reporter, Verbosity
 
     options = parse_options(
         scale=scale,
@@ -159,9 +182,35 @@ def enhance(
         verify=verify,
         overwrite=overwrite,
     )
+    return Request(inputs, output, options)
+
+
+@app.command(epilog=EXAMPLES)
+@asks(request)
+def enhance(
+    asked: Request,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Errors only.", rich_help_panel=OUTPUT)] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say what is decided.", rich_help_panel=OUTPUT)] = False,
+) -> None:
+    """Enlarge clips, images or folders, and raise their frame rate."""
+    from vidsr.batch import enhance_all
+    from vidsr.report import Reporter, Verbosity
+
     verbosity = Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
     with Reporter(verbosity) as reporter:
-        raise typer.Exit(enhance_all(inputs, output, options, reporter))
+        raise typer.Exit(enhance_all(asked.inputs, asked.output, asked.options, reporter))
+
+
+@app.command()
+@asks(request)
+def plan(asked: Request, json: Json = False) -> None:
+    """Say what `enhance` with the same options would do, and how long it would take, without doing it."""
+    from vidsr.estimate import estimate_all
+    from vidsr.tables import print_estimates
+
+    estimates = estimate_all(asked.inputs, asked.output, asked.options)
+    print_estimates(estimates, json)
+    raise typer.Exit(estimates.exit_code)
 
 
 @app.command()

@@ -84,7 +84,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
     started = perf_counter()
     decoding, staging, encoding = Stopwatch(), Stopwatch(), Stopwatch()
     frames = 0
-    with _reader(job.source, options) as reader:
+    with open_reader(job.source, options) as reader:
         plan = Plan(options, reader.info)
         target = _prepare(target_of(job, options, plan.output.fps))
         for note in (*reader.notes, *preflight(job.source, target)):
@@ -185,7 +185,12 @@ def _frame_log(options: EnhanceOptions, target: Path, plan: Plan) -> AbstractCon
     return FrameLog(path, plan.log_columns)
 
 
-def _reader(source: Path, options: EnhanceOptions) -> VideoReader:
+def open_reader(source: Path, options: EnhanceOptions) -> VideoReader:
+    """The frames that ``options`` ask for.
+
+    Raises:
+        InputError: the file is no clip, or holds a picture that is not supported.
+    """
     return VideoReader(source, options.start, options.end, options.frames, deinterlace=options.deinterlace)
 
 

@@ -127,7 +127,7 @@ def _summary_rows(report: RunReport, verbosity: Verbosity) -> list[tuple[str, st
     size = report.target.stat().st_size / 1e6 if report.target.exists() else 0.0
     rows = [
         ("output", f"{report.target} ({size:.2f} MB)"),
-        ("picture", f"{_picture(report.input)} -> {_picture(report.output)}"),
+        ("picture", f"{picture(report.input)} -> {picture(report.output)}"),
         ("stages", ", ".join(report.plan)),
         ("frames", f"{report.frames} in {report.seconds:.1f} s, {report.fps:.1f} fps"),
     ]
@@ -146,6 +146,7 @@ def _summary_rows(report: RunReport, verbosity: Verbosity) -> list[tuple[str, st
     return rows
 
 
-def _picture(info: VideoInfo) -> str:
+def picture(info: VideoInfo) -> str:
+    """Size and rate in words."""
     rate = f" {decimal(info.fps)} fps" if info.fps else ""
     return f"{info.width}x{info.height}{rate}"

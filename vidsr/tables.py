@@ -14,8 +14,10 @@ from rich.text import Text
 
 from vidsr.bench import Bench
 from vidsr.compare import Comparison
+from vidsr.estimate import Estimates, Outlook
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import list_models
+from vidsr.report import picture
 from vidsr.train.evaluate import Row
 from vidsr.verify import Verification
 from vidsr.video import streams
@@ -132,3 +134,48 @@ def print_evaluation(rows: Sequence[Row], as_json: bool) -> None:
             for row in rows
         ],
     )
+
+
+def print_estimates(estimates: Estimates, as_json: bool) -> None:
+    """What would become of each file, and what the whole run would take."""
+    if as_json:
+        print_json(estimates.to_json())
+        return
+    for file in estimates.files:
+        print(f"{file.source} -> {file.target}")
+        for name, value in _outlook_rows(file):
+            print(f"  {name:<8} {value}")
+    for path, why in estimates.failed:
+        print(f"{path}: would fail: {why}")
+    for path in estimates.unopened:
+        print(f"{path}: not opened, estimated by its size")
+    memory = "" if estimates.memory is None else f", {_megabytes(estimates.memory)} of memory"
+    print(
+        f"about {duration(estimates.seconds)}, {_megabytes(estimates.bytes)} on disk "
+        f"({_megabytes(estimates.free)} are free){memory}; nothing was written"
+    )
+
+
+def _outlook_rows(file: Outlook) -> list[tuple[str, str]]:
+    rows = [
+        ("picture", f"{picture(file.input)} -> {picture(file.output)}"),
+        ("stages", ", ".join(file.stages) or "none"),
+    ]
+    rows += [("copied", stream) for stream in file.kept]
+    rows += [("note", note) for note in file.notes]
+    rows += [("problem", file.problem)] if file.problem else []
+    frames = f"{file.output.frames} frames, " if file.output.frames else ""
+    rows.append(("about", f"{frames}{duration(file.seconds)}, {_megabytes(file.bytes)} ({file.basis})"))
+    return rows
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.3g} MB" if size < 1e9 else f"{size / 1e9:.3g} GB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words of at most two parts: 8.1 s, 12 min 5 s, 3 h 20 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

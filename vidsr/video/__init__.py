@@ -1,26 +1,30 @@
 """The only package that imports av: what a clip holds, its frames as planes, and a clip written from planes."""
 
 from vidsr.video.containers import container_format
-from vidsr.video.copier import preflight
+from vidsr.video.copier import carried, preflight
 from vidsr.video.facts import Facts, Track, read_facts
 from vidsr.video.formats import nearest_format
 from vidsr.video.probe import probe
 from vidsr.video.reader import VideoReader
+from vidsr.video.sizes import PacketSizes, packet_sizes
 from vidsr.video.table import StreamInfo, streams
 from vidsr.video.writer import NullWriter, VideoWriter, Writer, Written, open_writer
 
 __all__ = [
     "Facts",
     "NullWriter",
+    "PacketSizes",
     "StreamInfo",
     "Track",
     "VideoReader",
     "VideoWriter",
     "Writer",
     "Written",
+    "carried",
     "container_format",
     "nearest_format",
     "open_writer",
+    "packet_sizes",
     "preflight",
     "probe",
     "read_facts",

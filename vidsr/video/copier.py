@@ -61,6 +61,19 @@ def preflight(source: Path, target: Path) -> list[str]:
         return losses
 
 
+def carried(source: Path, target: Path) -> list[str]:
+    """The streams of ``source`` beside its picture that ``target`` will hold, in words.
+
+    Raises:
+        InputError: the source cannot be opened.
+        OutputError: the target's suffix names no container that is written.
+    """
+    container = container_format(target)
+    with open_source(source) as opened:
+        beside = others(opened, picture_stream(opened, source))
+        return [str(stream_info(stream)) for stream in beside if can_carry(stream, container)]
+
+
 def _lost_stream(stream: Stream, target: Path) -> str:
     keeper = next((suffix for suffix, name in CONTAINERS.items() if can_carry(stream, name)), None)
     remedy = f"{keeper} would keep it" if keeper else "no container written here does"

@@ -80,10 +80,20 @@ class VideoReader:
                 raise InputError(f"{self.path} holds no frame that can be decoded: check that it plays")
             self._first = first
             self._kept = kept_format(first, self.path)
-            self.info = video_info(self._container, self._stream, first, self.path)
+            info = video_info(self._container, self._stream, first, self.path)
+            self.info = replace(info, frames=self._expected(info))
         except BaseException:
             self._container.close()
             raise
+
+    def _expected(self, info: VideoInfo) -> int | None:
+        """How many frames of the clip lie in the range asked for, as far as its headers tell."""
+        start, end = self._asked
+        frames = info.frames
+        if frames is not None and info.duration and (start or end):
+            first, last = start or Fraction(0), min(end or info.duration, info.duration)
+            frames = max(1, round(frames * (last - first) / info.duration))
+        return self._frames if frames is None else min(frames, self._frames or frames)
 
     def _progressive(self, deinterlace: Deinterlace) -> Iterator[VideoFrame]:
         """All frames, made progressive if they are not."""
