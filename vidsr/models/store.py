@@ -18,7 +18,7 @@ from vidsr.errors import ModelError
 from vidsr.models.layers import LumaNetwork
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
-FILE_NAME = re.compile(r"(?P<name>[a-z0-9_]+)-(?P<domain>clean|video)-x(?P<scale>\d)\.safetensors")
+FILE_NAME = re.compile(r"(?P<name>[a-z0-9_-]+)-(?P<domain>clean|video|any)-x(?P<scale>\d)\.safetensors")
 
 # architecture -> (module, class); each module has the network and its frozen Config
 ARCHITECTURES: dict[str, tuple[str, str]] = {

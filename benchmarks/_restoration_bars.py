@@ -1,0 +1,74 @@
+"""What restoration is held to, and whether it holds, from the tables of benchmarks/restoration.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+Row = dict[str, float]
+Tables = dict[str, dict[str, Row]]
+
+
+def bars(tables: Tables) -> list[str]:
+    """One line for every bar whose figures are there: whether it holds, what it asks, what was measured."""
+    return [
+        f"{'holds' if value >= limit else 'FAILS'}: {what} {value:+.2f} (at least {limit:g})"
+        for what, value, limit in _bars(tables)
+    ]
+
+
+def _bars(tables: Tables) -> Iterator[tuple[str, float, float]]:
+    yield from _gaussian(tables.get("gaussian", {}))
+    yield from _motion(tables.get("motion", {}))
+    yield from _compressed(tables.get("compressed", {}))
+    yield from _noise(tables.get("noise", {}))
+    yield from _sharp(tables.get("sharp", {}))
+    for name in {"deblur-fast"} & set(tables.get("speed", {}).get("fps", {})):
+        yield f"frames per second of {name} at 480x270", tables["speed"]["fps"][name], 60
+
+
+def _gaussian(rows: dict[str, Row]) -> Iterator[tuple[str, float, float]]:
+    for sigma, row in rows.items():
+        for name in ("deblur", "deblur-fast"):
+            if name in row:
+                limit = 0.5 if sigma == "1.6" else 0.0
+                yield (
+                    f"sigma {sigma}, noise 2: {name} over Wiener with the true sigma, dB",
+                    row[name] - row["wiener"],
+                    limit,
+                )
+        if "autoencoder" in row:
+            yield f"sigma {sigma}, noise 2: autoencoder over the input, dB", row["autoencoder"] - row["input"], 0.0
+
+
+def _motion(rows: dict[str, Row]) -> Iterator[tuple[str, float, float]]:
+    for length, row in rows.items():
+        for name in ("deblur", "deblur-fast"):
+            if name in row:
+                yield f"motion {length} px, noise 1: {name} over the input, dB", row[name] - row["input"], 2.0
+
+
+def _compressed(rows: dict[str, Row]) -> Iterator[tuple[str, float, float]]:
+    for name in ("restore", "restore-fast"):
+        for crf in sorted({label.split()[0] for label in rows}):
+            gains = [row[name] for label, row in rows.items() if label.startswith(crf) and name in row]
+            if gains:
+                yield f"CRF {crf}: {name}, mean gain, dB", float(np.mean(gains)), 0.3
+                yield f"CRF {crf}: {name}, gain on its worst clip, dB", min(gains), -0.05
+
+
+def _noise(rows: dict[str, Row]) -> Iterator[tuple[str, float, float]]:
+    for sigma, row in rows.items():
+        if sigma != "seconds" and "denoise" in row:
+            yield f"noise {sigma}: denoise over bilateral, dB", row["denoise"] - row["bilateral"], 1.0
+            yield f"noise {sigma}: denoise over non-local means, dB", row["denoise"] - row["nlm"], 0.0
+    seconds = rows.get("seconds", {})
+    if "denoise" in seconds:
+        yield "non-local means' time over denoise's", seconds["nlm"] / seconds["denoise"], 10.0
+
+
+def _sharp(rows: dict[str, Row]) -> Iterator[tuple[str, float, float]]:
+    for name in next(iter(rows.values()), {}):
+        worst = min(rows, key=lambda clip: rows[clip][name])
+        yield f"untouched sharp clips through {name}, worst ({worst}), dB", rows[worst][name], 40.0

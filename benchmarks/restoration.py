@@ -1,0 +1,270 @@
+"""Every restoration method on blur, noise and compression: the networks beside what needs no training.
+
+    python benchmarks/restoration.py [--parts gaussian ...] [--models deblur-fast ...] [--weights DIR] [--json PATH]
+
+Pictures: luma of Set14 and of one frame of each clip in $VIDSR_DATA (default: shared/data beside the repository), clips
+reduced by area to at most 480 columns. Degraded by vidsr/train/degrade.py to 8-bit codes; PSNR on luma, all pixels,
+results rounded to 8 bits. The classical methods are told the true sigma, and their other setting is the best of those
+tried for each row, which no user could know; the networks are told nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets it, before a pool of workers starts
+
+import cv2
+import numpy as np
+import torch
+from _restoration_bars import bars
+from _timer import machine
+from numpy.typing import NDArray
+
+from vidsr.classical.deconvolution import richardson_lucy, unsharp, wiener
+from vidsr.classical.smoothing import bilateral, non_local_means
+from vidsr.device import choose
+from vidsr.metrics import psnr, rgb_to_y
+from vidsr.models import load_model
+from vidsr.models.store import WEIGHTS, table
+from vidsr.restoration import NETWORKS
+from vidsr.stability import flow_difference, flows, warped_difference
+from vidsr.stages.runner import Runner
+from vidsr.train.degrade import Blur, GaussianBlur, MotionBlur, convolve
+from vidsr.video import VideoReader
+from vidsr.video.roundtrip import roundtrip
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
+WIDEST = 480
+SIGMAS, LENGTHS, CRFS, NOISE = (0.8, 1.2, 1.6, 2.5), (9, 15), (28, 35), 10
+CLIP_FRAMES, STEADY_FRAMES, MIDDLE = 12, 8, 15
+STILL_CLIP, MOVING_CLIP = "phone_dog_vfr", "bikes"
+FPS_SIZE, FPS_FRAMES = (270, 480), 32
+
+Luma = NDArray[np.uint8]
+Method = Callable[[Luma], NDArray[Any]]
+Row = dict[str, float]
+
+
+# --- pictures
+
+
+@cache
+def clip(path: Path) -> Luma:
+    """The first frames of a clip, T x H x W, at most 480 columns."""
+    with VideoReader(path, frames=MIDDLE + CLIP_FRAMES) as reader:
+        frames = [batch.y[0, 0].numpy() for batch in reader.batches(1)][-CLIP_FRAMES:]
+        scale = min(1.0, WIDEST / reader.info.width)
+        size = round(reader.info.width * scale), round(reader.info.height * scale)
+    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames])
+
+
+def clips() -> dict[str, Luma]:
+    return {path.stem: clip(path) for path in sorted((DATA / "clips").iterdir())}
+
+
+@cache
+def pictures() -> dict[str, Luma]:
+    """Set14 and a frame of each clip."""
+    files = sorted(p for p in (DATA / "set14").iterdir() if p.suffix in (".png", ".bmp") and "LR" not in p.stem)
+    read = {p.stem: cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in files}
+    luma = {name: np.rint(rgb_to_y(p if p.ndim == 2 else p[..., ::-1])).astype(np.uint8) for name, p in read.items()}
+    return luma | {name: frames[0] for name, frames in clips().items()}
+
+
+def degraded(picture: Luma, blur: Blur | None, noise: float, rng: np.random.Generator) -> Luma:
+    """``picture`` blurred, then noisy, then rounded, once."""
+    values = picture.astype(np.float32)
+    if blur is not None:
+        values = convolve(values[None], blur.kernel(rng))[0]
+    return np.clip(np.rint(values + noise * rng.standard_normal(values.shape, np.float32)), 0, 255).astype(np.uint8)
+
+
+# --- methods
+
+
+def networks(names: list[str] | None, folder: Path) -> dict[str, Method]:
+    """Every restoration network in ``folder``, or those named."""
+    compute = choose("auto", "auto")
+    known = [name for task in NETWORKS.values() for name in task]
+    there = {entry.name for entry in table(folder) if entry.domain == "any" and entry.scale == 1}
+
+    def method(runner: Runner, picture: Luma) -> NDArray[Any]:
+        return runner(torch.from_numpy(picture)[None, None], 255).cpu()[0, 0].numpy()
+
+    return {
+        name: partial(method, Runner(load_model(name, 1, compute.device, compute.dtype, "any", folder), compute))
+        for name in known
+        if name in there and (names is None or name in names)
+    }
+
+
+def on_floats(function: Callable[..., NDArray[Any]], *settings: float) -> Method:
+    return lambda picture: function(picture.astype(np.float32), *settings)
+
+
+def deconvolutions(sigma: float) -> dict[str, list[Method]]:
+    """Each classical method with the true ``sigma``, in the settings of which the best is taken."""
+    return {
+        "unsharp": [on_floats(unsharp, sigma, amount) for amount in (0.5, 1.0, 1.5, 2.0)],
+        "richardson-lucy": [on_floats(richardson_lucy, sigma, count) for count in (10, 20, 40)],
+        "wiener": [on_floats(wiener, sigma, weight) for weight in (0.001, 0.002, 0.004, 0.008)],
+    }
+
+
+def denoisers(noise: float) -> dict[str, list[Method]]:
+    return {
+        "bilateral": [on_floats(bilateral, noise, reach) for reach in (1.7, 2.1, 2.5)],
+        "nlm": [on_floats(non_local_means, noise, strength) for strength in (0.9, 1.05, 1.2)],
+    }
+
+
+def score(method: Method, bad: dict[str, Luma], good: dict[str, Luma]) -> float:
+    """Mean PSNR-Y over the pictures."""
+    codes = {name: np.clip(np.rint(method(picture)), 0, 255) for name, picture in bad.items()}
+    return float(np.mean([psnr(codes[name], good[name]) for name in bad]))
+
+
+def compared(bad: dict[str, Luma], classical: dict[str, list[Method]], trained: dict[str, Method]) -> Row:
+    """PSNR-Y of the degraded pictures and of what each method makes of them."""
+    good = pictures()
+    row = {"input": score(lambda picture: picture, bad, good)}
+    row |= {name: max(score(method, bad, good) for method in tried) for name, tried in classical.items()}
+    return row | {name: score(method, bad, good) for name, method in trained.items()}
+
+
+# --- parts
+
+
+def gaussian(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
+    """Gaussian blur and noise of 2/255."""
+    for sigma in SIGMAS:
+        bad = _all_degraded(GaussianBlur((sigma, sigma)), 2)
+        yield f"{sigma}", compared(bad, deconvolutions(sigma), trained)
+
+
+def motion(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
+    """Straight motion at random angles and noise of 1/255."""
+    for length in LENGTHS:
+        yield f"{length}", compared(_all_degraded(MotionBlur((length, length)), 1), {}, trained)
+
+
+def noise(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
+    """Noise of 10/255, and the seconds each method takes for all pictures."""
+    bad = _all_degraded(None, NOISE)
+    yield f"{NOISE}", compared(bad, denoisers(NOISE), trained)
+    methods = trained | {name: tried[1] for name, tried in denoisers(NOISE).items()}
+    yield "seconds", {name: min(_seconds(method, bad) for _ in range(3)) for name, method in methods.items()}
+
+
+def compressed(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
+    """PSNR-Y gained over the decoded clip, by libx264 at each CRF."""
+    for crf in CRFS:
+        for name, truth in clips().items():
+            decoded = roundtrip(truth, "libx264", crf)
+            before = psnr(decoded, truth)
+            after = {key: np.stack([_codes(method, frame) for frame in decoded]) for key, method in trained.items()}
+            yield f"{crf} {name}", {"input": before} | {key: psnr(y, truth) - before for key, y in after.items()}
+
+
+def sharp(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
+    """PSNR-Y of what each network makes of an untouched sharp clip, against that clip."""
+    for name, frames in clips().items():
+        yield name, {key: psnr(_codes(method, frames[0]), frames[0]) for key, method in trained.items()}
+
+
+def stability(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
+    """Motion that is not there (pixels) and flicker along the true motion (code values): blur 1.6 and noise 2.
+
+    Still: one frame repeated, the noise new in each. Moving: a clip.
+    """
+    truths = {
+        "still": np.repeat(clips()[STILL_CLIP][:1], STEADY_FRAMES, axis=0),
+        "moving": clips()[MOVING_CLIP][:STEADY_FRAMES],
+    }
+    for name, truth in truths.items():
+        rng, blur = np.random.default_rng(0), GaussianBlur((1.6, 1.6))
+        bad = [degraded(frame, blur, 2, rng) for frame in truth]
+        true_flows = flows(list(truth))
+        made = {"truth": list(truth), "input": bad}
+        made |= {key: [_codes(method, frame) for frame in bad] for key, method in trained.items()}
+        classical = {key: tried[1] for key, tried in deconvolutions(1.6).items()}
+        made |= {key: [_codes(method, frame) for frame in bad] for key, method in classical.items()}
+        yield f"{name} tOF", {key: flow_difference(y, true_flows) for key, y in made.items()}
+        yield f"{name} warped", {key: warped_difference(y, list(truth), true_flows) for key, y in made.items()}
+
+
+def speed(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
+    """Frames per second of the network alone at 480x270."""
+    frame = np.random.default_rng(0).integers(0, 256, FPS_SIZE, np.uint8)
+    rates = {}
+    for name, method in trained.items():
+        _seconds(method, dict.fromkeys(range(3), frame))
+        rates[name] = FPS_FRAMES / _seconds(method, dict.fromkeys(range(FPS_FRAMES), frame))
+    yield "fps", rates
+
+
+PARTS = (gaussian, motion, compressed, noise, sharp, speed, stability)
+
+
+def _all_degraded(blur: Blur | None, noise: float) -> dict[str, Luma]:
+    """Every picture degraded, each by a generator of its own."""
+    return {
+        name: degraded(picture, blur, noise, np.random.default_rng(number))
+        for number, (name, picture) in enumerate(pictures().items())
+    }
+
+
+def _codes(method: Method, picture: Luma) -> Luma:
+    return np.clip(np.rint(method(picture)), 0, 255).astype(np.uint8)
+
+
+def _seconds(method: Method, frames: dict[Any, Luma]) -> float:
+    started = perf_counter()
+    for frame in frames.values():
+        method(frame)
+    return perf_counter() - started
+
+
+def show(part: str, label: str, row: Row) -> None:
+    cells = "  ".join(f"{name} {value:.3f}" for name, value in row.items())
+    print(f"{part:10s} {label:16s} {cells}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", nargs="+", choices=[part.__name__ for part in PARTS], help="default: all")
+    parser.add_argument("--models", nargs="*", help="networks; default: all that are there")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="folder of NAME-any-x1.safetensors")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    if not DATA.is_dir():
+        raise SystemExit(f"no data folder at {DATA}: name one with VIDSR_DATA")
+    trained = networks(arguments.models, arguments.weights)
+    print(f"networks: {', '.join(trained) or 'none'}; {len(pictures())} pictures; {machine()}")
+    tables: dict[str, dict[str, Row]] = {}
+    for part in PARTS:
+        if arguments.parts is None or part.__name__ in arguments.parts:
+            tables[part.__name__] = {}
+            for label, row in part(trained):
+                tables[part.__name__][label] = row
+                show(part.__name__, label, row)
+    verdicts = bars(tables)
+    for verdict in verdicts:
+        print(verdict)
+    if arguments.json:
+        compute = str(choose("auto", "auto"))
+        result = {"machine": machine(), "compute": compute, "tables": tables, "bars": verdicts}
+        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
