@@ -258,11 +258,12 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Stop at this step; the schedule stays.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after this time; the schedule stays.")] = None,
     device: Annotated[str, typer.Option(metavar="cpu|cuda[:N]")] = "cpu",
+    init: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="Start from these weights.")] = None,
 ) -> None:
     """Train a network as a recipe says."""
     from vidsr.train import watch
 
-    typer.echo(watch.train(recipe, output, resume, steps, minutes, device))
+    typer.echo(watch.train(recipe, output, resume, steps, minutes, device, init=init))
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Training runs end to end, on pictures made here: the loss falls, a resumed run equals an uninterrupted one."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ from vidsr.train import dataset, loop, watch
 from vidsr.train.checkpoint import load_checkpoint
 from vidsr.train.loop import Report, Sample, Unwatched
 from vidsr.train.recipe import parse, read
+from vidsr.train.step import Losses, learning_rate, weighted_loss
 
 TINY = """
 name = "tiny"
@@ -71,9 +73,12 @@ class Notes(Unwatched):
         self.samples: list[Sample] = []
         self.interrupt_at = interrupt_at
 
-    def step(self, step: int) -> None:
+    def step(self, step: int, losses: Losses) -> None:
         if step == self.interrupt_at:
             raise KeyboardInterrupt
+
+    def saved(self) -> None:
+        pass
 
     def report(self, report: Report, metrics: list[dict[str, float]]) -> None:
         self.reports.append(report)
@@ -154,9 +159,8 @@ def test_absent_data_is_named(tmp_path: Path, shard: Path) -> None:
 
 def test_warm_start_from_another_scale_takes_what_fits(tmp_path: Path, shard: Path) -> None:
     source = loop.run(write_recipe(tmp_path, shard), tmp_path / "x2", steps=20)
-    table = read(write_recipe(tmp_path, shard)).__dict__ | {"scale": 3, "warm_start": str(source), "data": [str(shard)]}
-    table["betas"] = [0.9, 0.99]
-    network = loop.start(parse(table, "warm"), torch.device("cpu")).network
+    recipe = replace(read(write_recipe(tmp_path, shard)), scale=3, warm_start=str(source))
+    network = loop.start(recipe, torch.device("cpu")).network
     x = torch.rand(1, 1, 12, 12)
     head = from_file(source).network.body[0]
     torch.testing.assert_close(network.body[0](x), head(x), atol=1e-5, rtol=0)
@@ -171,12 +175,12 @@ def test_the_plateau_schedule_halves_the_rate_and_cosine_ends_at_the_final_rate(
     state = loop.start(recipe, torch.device("cpu"))
     for psnr in (30.0, 29.0, 29.5):
         loop.note_progress(recipe, state, psnr)
-    assert loop.learning_rate(recipe, state) == pytest.approx(recipe.rate / 2)
+    assert learning_rate(recipe, state) == pytest.approx(recipe.rate / 2)
     cosine = parse({"name": "a", "architecture": "plain", "scale": 2, "steps": 100, "warm_up": 10}, "test")
     state.step = 0
-    assert loop.learning_rate(cosine, state) == pytest.approx(cosine.rate / 10)
+    assert learning_rate(cosine, state) == pytest.approx(cosine.rate / 10)
     state.step = 100
-    assert loop.learning_rate(cosine, state) == pytest.approx(cosine.final_rate)
+    assert learning_rate(cosine, state) == pytest.approx(cosine.final_rate)
 
 
 def test_the_last_steps_may_have_a_loss_of_their_own() -> None:
@@ -185,8 +189,8 @@ def test_the_last_steps_may_have_a_loss_of_their_own() -> None:
         "test",
     )
     output, truth = torch.full((1, 1, 4, 4), 0.5), torch.zeros(1, 1, 4, 4)
-    assert loop.weighted_loss(recipe, 89, output, truth).item() == pytest.approx(0.5)
-    assert loop.weighted_loss(recipe, 90, output, truth).item() == pytest.approx(2 * 0.25)
+    assert weighted_loss(recipe, 89, output, truth).item() == pytest.approx(0.5)
+    assert weighted_loss(recipe, 90, output, truth).item() == pytest.approx(2 * 0.25)
 
 
 @pytest.mark.parametrize("architecture", ["espcn", "srcnn"])

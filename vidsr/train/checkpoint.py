@@ -9,11 +9,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from vidsr.errors import InputError, OptionError
 from vidsr.models import store
 from vidsr.models.layers import LumaNetwork, collapse
 from vidsr.train.recipe import Recipe
+
+
+@dataclass
+class Rival:
+    """The discriminator that an adversarial run trains beside its network."""
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
 
 
 @dataclass
@@ -23,6 +32,7 @@ class State:
     network: LumaNetwork  # training form
     average: LumaNetwork  # exponential moving average of its parameters
     optimiser: torch.optim.Optimizer
+    rival: Rival | None = None
     step: int = 0
     seconds: float = 0.0
     plateau_factor: float = 1.0
@@ -41,6 +51,9 @@ def save_checkpoint(path: Path, recipe: Recipe, state: State) -> None:
         "optimiser": state.optimiser.state_dict(),
         "progress": {k: getattr(state, k) for k in PROGRESS},
     }
+    if state.rival is not None:
+        content["rival"] = state.rival.network.state_dict()
+        content["rival_optimiser"] = state.rival.optimiser.state_dict()
     torch.save(content, part)
     part.replace(path)
 
@@ -64,6 +77,9 @@ def load_checkpoint(path: Path, recipe: Recipe, state: State, device: torch.devi
     state.network.load_state_dict(content["network"])
     state.average.load_state_dict(content["average"])
     state.optimiser.load_state_dict(content["optimiser"])
+    if state.rival is not None:
+        state.rival.network.load_state_dict(content["rival"])
+        state.rival.optimiser.load_state_dict(content["rival_optimiser"])
     for key, value in content["progress"].items():
         setattr(state, key, value)
 
@@ -77,6 +93,7 @@ def export(path: Path, recipe: Recipe, recipe_text: str, state: State) -> None:
         "architecture": recipe.architecture,
         "config": json.dumps(config),
         "recipe": recipe_text,
+        "note": recipe.note,
         "data": ", ".join(Path(name).stem for name in recipe.data),
         "steps": f"{state.step} of {recipe.steps}",
         "minutes": f"{state.seconds / 60:.1f}",

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vidsr.errors import OptionError
 from vidsr.models import store
-from vidsr.models.layers import inside
-from vidsr.train import dataset
+from vidsr.train import adversarial, dataset
 from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
 from vidsr.train.data import Pair, Patches, centre_crops
-from vidsr.train.losses import LOSSES
 from vidsr.train.recipe import Recipe, read
+from vidsr.train.step import Interior, Losses, learning_rate, train_step
 from vidsr.train.validation import sample_picture, validation_psnr
+
+STEPS: dict[str, Callable[[Recipe, State, Interior, Patches], Losses]] = {
+    "upscale": train_step,
+    "adversarial": adversarial.train_step,
+}
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,11 @@ class Sample:
 class Observer(Protocol):
     """Whoever watches a run."""
 
-    def step(self, step: int) -> None:
-        """``step`` steps are done."""
+    def step(self, step: int, losses: Losses) -> None:
+        """``step`` steps are done, the last one with ``losses``."""
+
+    def saved(self) -> None:
+        """A checkpoint is on disk."""
 
     def report(self, report: Report, metrics: list[dict[str, float]]) -> None:
         """A validation, and the list of all so far with this one at its end."""
@@ -63,7 +69,10 @@ class Observer(Protocol):
 class Unwatched:
     """An observer that looks away."""
 
-    def step(self, step: int) -> None:
+    def step(self, step: int, losses: Losses) -> None:
+        """Nothing."""
+
+    def saved(self) -> None:
         """Nothing."""
 
     def report(self, report: Report, metrics: list[dict[str, float]]) -> None:
@@ -81,13 +90,17 @@ def run(
     minutes: float | None = None,
     device: str = "cpu",
     watch: Observer | None = None,
+    init: str | None = None,
 ) -> Path:
     """Train as the recipe says; return the weights file written in the folder ``out``.
 
     ``steps`` and ``minutes`` stop this session early (the schedule stays the recipe's), leaving a checkpoint that
-    ``resume`` continues as if nothing had happened. Ctrl-C saves a checkpoint too, then passes on.
+    ``resume`` continues as if nothing had happened. Ctrl-C saves a checkpoint too, then passes on. ``init``: a model's
+    name or a weights file to start from, instead of the recipe's ``warm_start``.
     """
     recipe = read(recipe_path)
+    if init is not None:
+        recipe = replace(recipe, warm_start=str(find_weights(init, recipe)))
     out.mkdir(parents=True, exist_ok=True)
     target = torch.device(device)
     checkpoint = out / "checkpoint.pt"
@@ -119,7 +132,18 @@ def start(recipe: Recipe, device: torch.device) -> State:
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate, betas=recipe.betas)
-    return State(network, average, optimiser)
+    rival = adversarial.make_rival(recipe, device) if recipe.task == "adversarial" else None
+    return State(network, average, optimiser, rival)
+
+
+def find_weights(init: str, recipe: Recipe, folder: Path = store.WEIGHTS) -> Path:
+    """The weights ``init`` names: a file, or a shipped model, of the recipe's domain and scale where it has them."""
+    if init.endswith(".safetensors"):
+        return Path(init)
+    entries = [entry for entry in store.table(folder) if entry.name == init]
+    if not entries:
+        raise OptionError(f"--init {init}: no model has that name; see `vidsr models`, or name a .safetensors file")
+    return max(entries, key=lambda e: (e.scale == recipe.scale, e.domain == recipe.domain)).path
 
 
 def warm_start(network: nn.Module, path: Path) -> None:
@@ -158,22 +182,24 @@ def advance(
     """Train ``state`` up to step ``last`` or for ``minutes``, whichever comes first."""
     began, earlier = time.monotonic(), state.seconds
     bicubic = validation_psnr(None, validation)
-    losses: list[Tensor] = []
+    losses: list[Losses] = []
     device = next(state.network.parameters()).device
     compiled = recipe.compile and device.type == "cuda"
     interior = torch.compile(state.network.interior) if compiled else state.network.interior
     while state.step < last:
-        losses.append(train_step(recipe, state, interior, patches))
+        losses.append(STEPS[recipe.task](recipe, state, interior, patches))
         state.seconds = earlier + time.monotonic() - began
-        watch.step(state.step)
+        watch.step(state.step, losses[-1])
         if state.step % recipe.validate_every == 0 or state.step == last:
-            report = validate(recipe, state, validation, torch.stack(losses).mean().item(), bicubic)
+            loss = torch.stack([one["loss"] for one in losses]).mean().item()
+            report = validate(recipe, state, validation, loss, bicubic)
             losses.clear()
             watch.report(report, state.metrics)
         if recipe.samples_every and state.step % recipe.samples_every == 0:
             watch.sample(Sample(state.step, sample_picture(state.average, validation[:4])))
         if state.step % recipe.checkpoint_every == 0:
             save_checkpoint(checkpoint, recipe, state)
+            watch.saved()
         if minutes is not None and time.monotonic() - began > 60 * minutes:
             return
 
@@ -185,54 +211,6 @@ def validate(recipe: Recipe, state: State, pairs: list[Pair], loss: float, bicub
     report = Report(state.step, recipe.steps, loss, psnr, bicubic, learning_rate(recipe, state), state.seconds)
     state.metrics.append({k: v for k, v in asdict(report).items() if k != "steps"})
     return report
-
-
-def train_step(recipe: Recipe, state: State, interior: Callable[[Tensor], Tensor], patches: Patches) -> Tensor:
-    """One step of the optimiser; the loss, detached."""
-    lr, hr = patches.batch_at(state.step)
-    for group in state.optimiser.param_groups:
-        group["lr"] = learning_rate(recipe, state)
-    half = recipe.precision == "bf16" and state.network.anchored
-    with torch.autocast(lr.device.type, torch.bfloat16, enabled=half):
-        output = interior(lr)
-    truth = inside(hr, recipe.scale * state.network.halo)
-    loss = weighted_loss(recipe, state.step, output.float(), truth)
-    state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip)
-    state.optimiser.step()
-    state.step += 1
-    update_average(state, recipe.ema)
-    return loss.detach()
-
-
-def weighted_loss(recipe: Recipe, step: int, output: Tensor, truth: Tensor) -> Tensor:
-    """The recipe's loss at ``step``."""
-    finishing = recipe.finish and step >= recipe.steps * (1 - recipe.finish_fraction)
-    weights = recipe.finish if finishing else recipe.loss
-    return torch.stack([weight * LOSSES[name](output, truth) for name, weight in weights.items()]).sum()
-
-
-def learning_rate(recipe: Recipe, state: State) -> float:
-    """The rate of the step to come."""
-    warm = min(1.0, (state.step + 1) / max(1, recipe.warm_up))
-    if recipe.schedule == "cosine":
-        share = min(1.0, state.step / recipe.steps)
-        return warm * (recipe.final_rate + (recipe.rate - recipe.final_rate) * (1 + math.cos(math.pi * share)) / 2)
-    return warm * max(recipe.final_rate, recipe.rate * state.plateau_factor)
-
-
-@torch.no_grad()
-def update_average(state: State, ema: float) -> None:
-    """Move the averaged parameters towards the network's; quickly in the first steps, when they are far."""
-    decay = min(ema, (1 + state.step) / (10 + state.step))
-    for mean, parameter in zip(state.average.parameters(), state.network.parameters(), strict=True):
-        mean.lerp_(parameter, 1 - decay)
-    for kept, current in zip(state.average.buffers(), state.network.buffers(), strict=True):
-        if kept.is_floating_point():  # what batch norm saw belongs to the weights that saw it
-            kept.lerp_(current, 1 - decay)
-        else:
-            kept.copy_(current)
 
 
 def note_progress(recipe: Recipe, state: State, psnr: float) -> None:

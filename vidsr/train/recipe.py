@@ -10,8 +10,20 @@ from typing import Any, Literal, get_args
 from vidsr.errors import InputError, OptionError
 from vidsr.train.losses import LOSSES
 
+Task = Literal["upscale", "adversarial"]
 Schedule = Literal["cosine", "constant", "plateau"]
 Precision = Literal["bf16", "fp32"]  # fp16 would need its gradients scaled, and is no faster
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """Settings of a training against a discriminator (adversarial.py)."""
+
+    channels: int = 64  # of the discriminator's first layer; the published 64
+    rate: float = 1e-4  # its peak learning rate, on the recipe's schedule
+    weight: float = 1e-3  # of passing for true, in the generator's loss; the published 1e-3
+    content: float = 0.01  # of the distance of features
+    vgg: str = ""  # file with torchvision's weights of VGG19, whose features to compare instead of the discriminator's
 
 
 @dataclass(frozen=True)
@@ -22,9 +34,12 @@ class Recipe:
     architecture: str
     scale: int
     config: dict[str, Any] = field(default_factory=dict)  # of the architecture, beside the scale
+    task: Task = "upscale"
     domain: str = "clean"
+    note: str = ""  # what to know before choosing these weights, in a few words
     data: tuple[str, ...] = ()  # shards made by `vidsr dataset`
     warm_start: str = ""  # weights of the same architecture, any scale; what does not fit starts fresh
+    adversarial: Adversarial = Adversarial()
     reparameterise: bool = True
     steps: int = 20_000
     batch: int = 32
@@ -51,7 +66,11 @@ class Recipe:
         unknown = [n for n in (*self.loss, *self.finish) if n not in LOSSES]
         if unknown:
             raise OptionError(f"recipe {self.name}: unknown loss {unknown[0]!r}; known: {', '.join(LOSSES)}")
-        for key, choices in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
+        for key, choices in (
+            ("task", get_args(Task)),
+            ("schedule", get_args(Schedule)),
+            ("precision", get_args(Precision)),
+        ):
             if getattr(self, key) not in choices:
                 raise OptionError(f"recipe {self.name}: {key} = {getattr(self, key)!r}; one of {', '.join(choices)}")
         for key in ("scale", "steps", "batch", "patch", "validate_every", "checkpoint_every"):
@@ -61,16 +80,25 @@ class Recipe:
 
 def parse(table: dict[str, Any], where: str) -> Recipe:
     """The recipe a TOML table describes; ``where`` names it in errors."""
-    known = {f.name: f for f in fields(Recipe)}
-    for key, value in table.items():
-        if key not in known:
-            raise OptionError(f"{where}: unknown key {key!r}; known: {', '.join(known)}")
-        _check_type(key, value, str(known[key].type), where)
+    values = _values(Recipe, table, where)
     missing = [key for key in ("name", "architecture", "scale") if key not in table]
     if missing:
         raise OptionError(f"{where}: {missing[0]!r} is missing")
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
     return Recipe(**values)
+
+
+def _values(settings: type[Recipe | Adversarial], table: dict[str, Any], where: str) -> dict[str, Any]:
+    """What ``table`` says of the fields of ``settings``, checked."""
+    known = {f.name: str(f.type) for f in fields(settings)}
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            raise OptionError(f"{where}: unknown key {key!r}; known: {', '.join(known)}")
+        _check_type(key, value, known[key], where)
+        values[key] = tuple(value) if isinstance(value, list) else value
+        if known[key] == "Adversarial":
+            values[key] = Adversarial(**_values(Adversarial, value, f"{where}: {key}"))
+    return values
 
 
 # first word of the field's annotation -> what TOML may hold for it
@@ -81,6 +109,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "dict": (dict,),
     "tuple": (list,),
+    "Adversarial": (dict,),
+    "Task": (str,),
     "Schedule": (str,),
     "Precision": (str,),
 }

@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 import csv
-import time
+import struct
+import zlib
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+import numpy as np
+import numpy.typing as npt
+import torch
 
 from vidsr.train import loop
 from vidsr.train.loop import Report, Sample
+from vidsr.train.progress import make_progress
 from vidsr.train.recipe import read
+from vidsr.train.step import Losses
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Watch:
     """Writes down what a run reports, in the folder ``out``; as a context manager it also owns the progress bar.
 
-    ``metrics.csv`` always; ``curves.png`` with matplotlib (extra ``plot``); ``events/`` with tensorboard (extra
-    ``tensorboard``); ``samples/`` when the recipe asks for sample pictures.
+    ``metrics.csv`` always; ``losses.csv``, a line per step, where a step has several losses; ``curves.png`` with
+    matplotlib (extra ``plot``); ``events/`` with tensorboard (extra ``tensorboard``); ``samples/`` when the recipe asks
+    for sample pictures.
     """
 
     def __init__(self, out: Path, steps: int, console: Console | None = None) -> None:
         self.out = out
-        self.console = console or Console(stderr=True)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[scores]}"),
-            TimeRemainingColumn(),
-        )
-        self.progress = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
-        self.task = self.progress.add_task("training", total=steps, scores="")
+        self.progress = make_progress(steps, console)
+        self.losses = LossFile(out / "losses.csv")
         self.events = _event_writer(out / "events")
 
     def __enter__(self) -> Watch:
@@ -46,20 +46,24 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.progress.stop()
+        self.losses.write()
         if self.events is not None:
             self.events.close()
 
-    def step(self, step: int) -> None:
+    def step(self, step: int, losses: Losses) -> None:
         """One more step is done."""
-        self.progress.update(self.task, completed=step)
+        self.progress.step(step)
+        if len(losses) > 1:
+            self.losses.add(step, losses)
+
+    def saved(self) -> None:
+        """A checkpoint is on disk; whatever happens now, the lines up to it are there as well."""
+        self.losses.write()
 
     def report(self, report: Report, metrics: list[dict[str, float]]) -> None:
         """A validation; ``metrics`` holds this one and all before it, those of earlier sessions included."""
         scores = f"loss {report.loss:.5f}  PSNR {report.psnr:.2f} dB (bicubic {report.bicubic:.2f})"
-        self.progress.update(self.task, completed=report.step, scores=scores)
-        if not self.console.is_terminal:
-            clock = time.strftime("%H:%M:%S")
-            self.console.print(f"{clock} step {report.step}/{report.steps}  {scores}  {report.seconds:.0f} s")
+        self.progress.scores(report.step, f"step {report.step}/{report.steps}  {scores}  {report.seconds:.0f} s")
         write_metrics(self.out / "metrics.csv", metrics)
         draw_curves(self.out / "curves.png", metrics)
         if self.events is not None:
@@ -81,12 +85,46 @@ def train(
     minutes: float | None = None,
     device: str = "cpu",
     console: Console | None = None,
+    init: str | None = None,
 ) -> Path:
     """``loop.run``, watched; the weights file."""
     out.mkdir(parents=True, exist_ok=True)
     total = read(recipe).steps
     with Watch(out, total if steps is None else min(total, steps), console) as watch:
-        return loop.run(recipe, out, resume, steps, minutes, device, watch)
+        return loop.run(recipe, out, resume, steps, minutes, device, watch, init)
+
+
+class LossFile:
+    """The losses of every step as CSV. A resumed run writes over the lines of steps that it does again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.waiting: list[tuple[int, Losses]] = []
+        self.begun = False
+
+    def add(self, step: int, losses: Losses) -> None:
+        """A line to write; its numbers stay on the device until then."""
+        self.waiting.append((step, losses))
+
+    def write(self) -> None:
+        """Write what waits."""
+        if not self.waiting:
+            return
+        numbers = torch.stack([torch.stack(list(losses.values())) for _, losses in self.waiting]).tolist()
+        rows = zip((step for step, _ in self.waiting), numbers, strict=True)
+        lines = [",".join([str(step), *(f"{number:.6g}" for number in row)]) for step, row in rows]
+        if not self.begun:
+            lines = [f"step,{','.join(self.waiting[0][1])}", *self._earlier(self.waiting[0][0]), *lines]
+        with self.path.open("a" if self.begun else "w") as file:
+            file.writelines(line + "\n" for line in lines)
+        self.waiting.clear()
+        self.begun = True
+
+    def _earlier(self, first: int) -> list[str]:
+        """The lines of earlier sessions, of steps before ``first``."""
+        if not self.path.exists():
+            return []
+        return [line for line in self.path.read_text().splitlines()[1:] if int(line.split(",")[0]) < first]
 
 
 def write_metrics(path: Path, metrics: list[dict[str, float]]) -> None:
@@ -118,11 +156,17 @@ def draw_curves(path: Path, metrics: list[dict[str, float]]) -> None:
     figure.savefig(path, dpi=100)
 
 
-def write_grey_png(path: Path, picture: Any) -> None:
-    """An H x W uint8 array as PNG."""
-    import cv2
+def write_grey_png(path: Path, picture: npt.NDArray[np.uint8]) -> None:
+    """An H x W picture as PNG, without a library: the machine that trains may have none."""
+    height, width = picture.shape
+    rows = np.pad(picture, ((0, 0), (1, 0)))  # a 0 before each row: not filtered
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)  # 8 bits, grey
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b""))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks))
 
-    cv2.imwrite(str(path), picture)
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def _event_writer(folder: Path) -> Any:

@@ -1,0 +1,75 @@
+"""One step of training for fidelity: the network's output is brought nearer to the truth, pixel by pixel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from vidsr.models.layers import inside
+from vidsr.train.checkpoint import State
+from vidsr.train.data import Patches
+from vidsr.train.losses import LOSSES
+from vidsr.train.recipe import Recipe
+
+Interior = Callable[[Tensor], Tensor]  # the network without its border, compiled perhaps
+Losses = dict[str, Tensor]  # what a step lost, detached; the sum that was minimised under "loss"
+
+
+def train_step(recipe: Recipe, state: State, interior: Interior, patches: Patches) -> Losses:
+    """One step of the optimiser."""
+    lr, hr = patches.batch_at(state.step)
+    with autocast(recipe, state, lr.device):
+        output = interior(lr)
+    truth = inside(hr, recipe.scale * state.network.halo)
+    loss = weighted_loss(recipe, state.step, output.float(), truth)
+    descend(recipe, state, loss)
+    return {"loss": loss.detach()}
+
+
+def autocast(recipe: Recipe, state: State, device: torch.device) -> torch.autocast:
+    """bf16 where the recipe asks for it and the network bears it."""
+    half = recipe.precision == "bf16" and state.network.anchored
+    return torch.autocast(device.type, torch.bfloat16, enabled=half)
+
+
+def descend(recipe: Recipe, state: State, loss: Tensor) -> None:
+    """Move the network down the gradient of ``loss``, and the average after it; the step is done."""
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate(recipe, state)
+    state.optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip)
+    state.optimiser.step()
+    state.step += 1
+    update_average(state, recipe.ema)
+
+
+def weighted_loss(recipe: Recipe, step: int, output: Tensor, truth: Tensor) -> Tensor:
+    """The recipe's loss at ``step``."""
+    finishing = recipe.finish and step >= recipe.steps * (1 - recipe.finish_fraction)
+    weights = recipe.finish if finishing else recipe.loss
+    return torch.stack([weight * LOSSES[name](output, truth) for name, weight in weights.items()]).sum()
+
+
+def learning_rate(recipe: Recipe, state: State) -> float:
+    """The rate of the step to come."""
+    warm = min(1.0, (state.step + 1) / max(1, recipe.warm_up))
+    if recipe.schedule == "cosine":
+        share = min(1.0, state.step / recipe.steps)
+        return warm * (recipe.final_rate + (recipe.rate - recipe.final_rate) * (1 + math.cos(math.pi * share)) / 2)
+    return warm * max(recipe.final_rate, recipe.rate * state.plateau_factor)
+
+
+@torch.no_grad()
+def update_average(state: State, ema: float) -> None:
+    """Move the averaged weights towards the network's; quickly in the first steps, when they are far."""
+    decay = min(ema, (1 + state.step) / (10 + state.step))
+    torch._foreach_lerp_(list(state.average.parameters()), list(state.network.parameters()), 1 - decay)
+    for kept, current in zip(state.average.buffers(), state.network.buffers(), strict=True):
+        if kept.is_floating_point():  # what batch norm saw belongs to the weights that saw it
+            kept.lerp_(current, 1 - decay)
+        else:
+            kept.copy_(current)
