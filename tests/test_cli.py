@@ -102,6 +102,13 @@ def test_a_folder_with_one_bad_clip_enhances_the_rest_and_says_so(clip: Path, tm
     assert "Traceback" not in result.stderr
 
 
+def test_what_colour_untagged_clips_have_is_said_once_in_a_run(clip: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.mp4").write_bytes(clip.read_bytes())
+    result = vidsr("enhance", tmp_path, "-o", tmp_path / "out", "--scale", "1", "--preset", "ultrafast")
+    assert result.stderr.count("no colour tags: taken as BT.601") == 1, result.stderr
+
+
 def test_info_prints_the_streams(clip: Path) -> None:
     assert "64x48" in vidsr("info", clip).stdout
     assert json.loads(vidsr("info", clip, "--json").stdout)

@@ -46,3 +46,11 @@ def test_options_pass_as_they_are_and_win() -> None:
 def test_other_encoders_get_their_options_alone() -> None:
     assert Encoding.parse("mpeg2video", options=["qscale=3"]).arguments == {"qscale": "3"}
     assert Encoding.parse("null").is_null
+
+
+def test_an_option_that_sets_the_rate_replaces_the_default_quality() -> None:
+    """x264 takes the constant quality of the two, and a lossless qp of 0 would be ignored in silence."""
+    assert "crf" not in Encoding.parse(options=["qp=0"]).arguments
+    assert "crf" not in Encoding.parse("libx265", options=["b=2M"]).arguments
+    assert Encoding.parse(crf=3, options=["qp=0"]).arguments["crf"] == "3"
+    assert Encoding.parse(options=["tune=grain"]).arguments["crf"] == "18"

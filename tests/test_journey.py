@@ -16,7 +16,7 @@ import pytest
 
 from tests.clips import make_clip, read_number
 from vidsr import enhance
-from vidsr.errors import InputError, OutputError, VidsrError
+from vidsr.errors import InputError, OptionError, OutputError, VidsrError
 from vidsr.frames import FrameBatch
 from vidsr.pipeline import RunReport
 from vidsr.video import VideoReader, VideoWriter, streams
@@ -90,6 +90,59 @@ def test_scale_1_is_identical_to_the_code_value(tmp_path: Path) -> None:
     run(source, tmp_path / "b.mkv", scale=1, codec="ffv1", crf=None)
     for (_, _, before), (_, _, after) in zip(frames_of(source), frames_of(tmp_path / "b.mkv"), strict=True):
         assert np.array_equal(before, after)
+
+
+@pytest.mark.parametrize(
+    ("size", "sar", "options", "expected"),
+    [
+        ((720, 576), "16/15", {"scale": 1}, (768, 576)),  # PAL DVD, 4:3
+        ((720, 576), "64/45", {"height": 1080}, (1920, 1080)),  # PAL DVD, 16:9
+        ((720, 480), "8/9", {"scale": 1}, (720, 540)),  # NTSC DVD, 4:3: no side is reduced
+        ((720, 576), "12/11", {"scale": 2}, (1572, 1152)),
+    ],
+)
+def test_anamorphic_dvd_made_square(
+    tmp_path: Path, size: tuple[int, int], sar: str, options: dict[str, int], expected: tuple[int, int]
+) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=2, size=size, sar=Fraction(sar))
+    notes: list[str] = []
+    enhance(source, tmp_path / "b.mkv", model="bicubic", square_pixels=True, on_note=notes.append, **options)  # type: ignore[arg-type]
+    with VideoReader(tmp_path / "b.mkv") as reader:
+        assert (reader.info.width, reader.info.height, reader.info.sar) == (*expected, 1)
+    assert [read_number(luma) for _, _, luma in frames_of(tmp_path / "b.mkv")] == [0, 1]
+    assert f"pixels of {sar} made square: {expected[0]}x{expected[1]}" in notes
+    run(source, tmp_path / "c.mkv", scale=1)
+    with VideoReader(tmp_path / "c.mkv") as reader:
+        assert (reader.info.width, reader.info.height, reader.info.sar) == (*size, Fraction(sar))
+
+
+def test_square_pixels_of_a_clip_that_has_them_change_nothing(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=2, **LOSSLESS)
+    enhance(source, tmp_path / "b.mkv", square_pixels=True, codec="ffv1")
+    for (_, _, before), (_, _, after) in zip(frames_of(source), frames_of(tmp_path / "b.mkv"), strict=True):
+        assert np.array_equal(before, after)
+    with pytest.raises(OptionError, match="--square-pixels chooses the width, and so does --size"):
+        enhance(source, tmp_path / "c.mkv", square_pixels=True, size="128x96")
+
+
+@pytest.mark.parametrize(
+    ("size", "scale", "tag", "said"),
+    [
+        ((64, 48), 2, None, "taken as BT.601, as SD clips are"),
+        ((1280, 16), 1, None, "taken as BT.709, as HD clips are"),
+        ((640, 360), 2, "smpte170m", "taken as BT.601, as SD clips are, and the result, which is not, is tagged so"),
+    ],
+)
+def test_untagged_colour_is_said_and_means_the_same_in_the_result(
+    tmp_path: Path, size: tuple[int, int], scale: int, tag: str | None, said: str
+) -> None:
+    """Players take an untagged SD clip to be BT.601, and its untagged HD enlargement to be BT.709."""
+    source = make_clip(tmp_path / "a.mp4", frames=2, size=size)
+    notes: list[str] = []
+    enhance(source, tmp_path / "b.mp4", scale=scale, model="nearest", on_note=notes.append)
+    assert [note for note in notes if "colour" in note] == [f"no colour tags: {said}"]
+    with VideoReader(tmp_path / "b.mp4") as reader:
+        assert reader.info.color.matrix == tag
 
 
 def test_non_zero_start_is_kept(tmp_path: Path) -> None:

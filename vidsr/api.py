@@ -7,19 +7,25 @@ from typing import Any
 
 from vidsr.jobs import Job
 from vidsr.options import parse_options
-from vidsr.pipeline import OnFrames, RunReport, enhance_file, ignore
+from vidsr.pipeline import OnFrames, OnNote, RunReport, enhance_file, ignore
 
 
 def enhance(
-    source: str | Path, target: str | Path | None = None, *, on_frames: OnFrames = ignore, **options: Any
+    source: str | Path,
+    target: str | Path | None = None,
+    *,
+    on_frames: OnFrames = ignore,
+    on_note: OnNote = ignore,
+    **options: Any,
 ) -> RunReport:
     """Enhances one clip or image and returns the report of the run.
 
     ``options`` are those of `vidsr.options.parse_options`, named as on the command line: ``scale=4, fps="2x",
     model="fast", crf=16, start="1:02.5", overwrite=True``. Without ``target`` the result lies beside the source.
+    ``on_frames`` hears of frames as they are written, ``on_note`` what the user should know: what is lost or assumed.
 
     Raises:
         VidsrError: one line that names the thing, the value and the way out; nothing is left half-written.
     """
     job = Job(Path(source), None if target is None else Path(target))
-    return enhance_file(job, parse_options(**options), on_frames)
+    return enhance_file(job, parse_options(**options), on_frames, on_note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vidsr.color import TAGGED, UNTAGGED
 from vidsr.errors import ExitCode, OptionError, VidsrError
 from vidsr.jobs import list_jobs
 from vidsr.options import EnhanceOptions
@@ -24,11 +25,19 @@ def enhance_all(inputs: list[Path], output: Path | None, options: EnhanceOptions
         raise OptionError(f"--log {options.log} is one file and there are {len(listed.jobs)} inputs: leave --log out")
     for path in listed.skipped:
         reporter.note(f"skipped, not a clip: {path}")
+    said: set[str] = set()
+
+    def note(text: str) -> None:
+        """Says what is to be said of a clip; what colour untagged clips have, once."""
+        if text not in said:
+            reporter.note(text)
+        said.update({text}.intersection((*UNTAGGED.values(), *TAGGED.values())))
+
     failed = 0
     for number, job in enumerate(listed.jobs, 1):
         on_frames = reporter.start(job.source, number, len(listed.jobs))
         try:
-            report = enhance_file(job, options, on_frames, reporter.note)
+            report = enhance_file(job, options, on_frames, note)
         except VidsrError as error:
             if len(listed.jobs) == 1:
                 raise

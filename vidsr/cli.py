@@ -99,6 +99,10 @@ def request(
     size: Annotated[
         str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Output size, e.g. 1920x1080.", rich_help_panel=SIZE)
     ] = None,
+    square_pixels: Annotated[
+        bool,
+        typer.Option("--square-pixels", help="Resize an anamorphic picture to square pixels.", rich_help_panel=SIZE),
+    ] = False,
     fps: Annotated[
         str | None,
         typer.Option(metavar="2x|60|60000/1001", help="Output frame rate, interpolated.", rich_help_panel=RATE),
@@ -161,6 +165,7 @@ def request(
         scale=scale,
         height=height,
         size=size,
+        square_pixels=square_pixels,
         fps=fps,
         interpolation=interpolation,
         model=model,

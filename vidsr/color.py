@@ -45,6 +45,29 @@ def with_defaults(color: ColorInfo, width: int, height: int) -> ColorInfo:
     return replace(color, matrix=matrix, range=color.range or "limited")
 
 
+# What is said of an untagged clip, by the matrix it is taken to have; then, where players would take its result to have
+# another.
+UNTAGGED = {
+    "smpte170m": "no colour tags: taken as BT.601, as SD clips are",
+    "bt709": "no colour tags: taken as BT.709, as HD clips are",
+}
+TAGGED = {matrix: f"{words}, and the result, which is not, is tagged so" for matrix, words in UNTAGGED.items()}
+
+
+def tagged(before: VideoInfo, after: VideoInfo) -> tuple[VideoInfo, list[str]]:
+    """``after``, made of ``before``, with a matrix if players would take another one now; and what is to be said.
+
+    An untagged clip stays untagged as long as that means the same.
+    """
+    if before.color.matrix is not None or before.chroma == "gray":
+        return after, []
+    taken, now = (with_defaults(info.color, info.width, info.height).matrix for info in (before, after))
+    assert taken is not None  # a default is always one of the two
+    if taken == now:
+        return after, [UNTAGGED[taken]]
+    return replace(after, color=replace(after.color, matrix=taken)), [TAGGED[taken]]
+
+
 class Codes(NamedTuple):
     """Where black, white and neutral chroma lie, in code values."""
 
@@ -121,22 +144,27 @@ def from_rgb(rgb: Tensor, info: VideoInfo) -> tuple[Tensor, Tensor | None]:
 
 def upsample_chroma(uv: Tensor, chroma: Chroma, size: tuple[int, int], location: str | None = None) -> Tensor:
     """Chroma at every luma sample (N x 2 x H x W float32; ``size`` is width, height), linear between where it sits."""
-    (step_x, step_y), (at_x, at_y) = SUBSAMPLING[chroma], LOCATIONS[location or DEFAULT_LOCATION]
-    uv = uv.float()
-    if step_x == 2:
-        uv = _interpolated(uv, -1, size[0], at_x)
-    if step_y == 2:
-        uv = _interpolated(uv, -2, size[1], at_y)
-    return uv
+    return convert_chroma(uv, chroma, "444", size, location)
 
 
 def downsample_chroma(uv: Tensor, chroma: Chroma, location: str | None = None) -> Tensor:
     """4:4:4 chroma reduced to ``chroma``, each sample centred on where ``location`` says that it sits."""
-    (step_x, step_y), (at_x, at_y) = SUBSAMPLING[chroma], LOCATIONS[location or DEFAULT_LOCATION]
-    if step_x == 2:
-        uv = _reduced(uv, -1, at_x)
-    if step_y == 2:
-        uv = _reduced(uv, -2, at_y)
+    return convert_chroma(uv, "444", chroma, (uv.shape[-1], uv.shape[-2]), location)
+
+
+def convert_chroma(
+    uv: Tensor, given: Chroma, wanted: Chroma, size: tuple[int, int], location: str | None = None
+) -> Tensor:
+    """Chroma (N x 2 x h x w) of a picture of ``size`` (width, height) in another format, float32, where it sits."""
+    uv = uv.float()
+    at_xy = LOCATIONS[location or DEFAULT_LOCATION]
+    for dim, step, new_step, length, at in zip(
+        (-1, -2), SUBSAMPLING[given], SUBSAMPLING[wanted], size, at_xy, strict=True
+    ):
+        if step > new_step:
+            uv = _interpolated(uv, dim, length, at)
+        elif step < new_step:
+            uv = _reduced(uv, dim, at)
     return uv
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from vidsr.errors import OptionError
 
+RATE_OPTIONS = frozenset({"qp", "b", "cq", "global_quality"})  # any of them stands for constant quality, not beside it
 NULL_CODEC = "null"  # writes nothing: for measuring everything but the encoder
 
 
@@ -135,7 +136,7 @@ class Encoding:
         """The encoder's options in FFmpeg's words."""
         codec = self.table_entry
         arguments = dict(codec.fixed)
-        if codec.quality is not None:
+        if codec.quality is not None and not (self.crf is None and RATE_OPTIONS.intersection(dict(self.options))):
             arguments[codec.quality.option] = f"{codec.quality.default if self.crf is None else self.crf:g}"
         if codec.speed is not None:
             arguments[codec.speed.option] = codec.speed.default if self.preset is None else self.preset

@@ -124,6 +124,7 @@ def _look(job: Job, options: EnhanceOptions) -> Outlook:
         with open_reader(job.source, options) as reader:
             info, notes = reader.info, reader.notes
         plan = Plan(options, info)
+        notes = [*notes, *plan.notes]
     problem = ""
     try:
         target = target_of(job, options, plan.output.fps)

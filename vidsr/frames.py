@@ -129,6 +129,13 @@ class VideoInfo:
     time_base: Fraction | None = None  # of the source's stamps, so that a writer can keep them exactly
 
     @property
+    def square_size(self) -> tuple[int, int]:
+        """Width and height of the picture in square pixels: one side enlarged, to an even number, and none reduced."""
+        if self.sar >= 1:
+            return self.width if self.sar == 1 else 2 * round(self.width * self.sar / 2), self.height
+        return self.width, 2 * round(self.height / self.sar / 2)
+
+    @property
     def rotation(self) -> int:
         """Degrees by which players turn the picture anticlockwise."""
         return 0 if self.display_matrix is None else round(-degrees(atan2(*self.display_matrix[1::-1])))

@@ -98,8 +98,11 @@ class EnhanceOptions:
     reference: Path | None = None  # true high resolution to measure against
     verify: bool = True  # check the finished file against the plan
     overwrite: bool = False
+    square_pixels: bool = False  # an anamorphic picture is resized to be shown as it is stored
 
     def __post_init__(self) -> None:
+        if self.square_pixels and isinstance(self.target, Size):
+            raise OptionError("--square-pixels chooses the width, and so does --size: use --height or --scale")
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise OptionError(f"--end {float(self.end)} is not after --start {float(self.start)}: give a later end")
 
@@ -181,13 +184,14 @@ def parse_options(
     reference: str | Path | None = None,
     verify: bool = True,
     overwrite: bool = False,
+    square_pixels: bool = False,
 ) -> EnhanceOptions:
     """Options from what a person writes on the command line or in a Python call.
 
     Raises:
         OptionError: a value is unknown, contradicts another, or nothing is asked for.
     """
-    if all(asked is None for asked in (scale, height, size, fps)):
+    if not square_pixels and all(asked is None for asked in (scale, height, size, fps)):
         raise OptionError(
             "nothing to do: ask for a size (--scale 4, --height 1080, --size 1920x1080) or a rate (--fps 2x)"
         )
@@ -210,6 +214,7 @@ def parse_options(
         reference=None if reference is None else Path(reference),
         verify=verify,
         overwrite=overwrite,
+        square_pixels=square_pixels,
     )
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from vidsr.color import tagged
 from vidsr.device import Compute, choose
-from vidsr.frames import VideoInfo
+from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import available_scales, load_model
 from vidsr.models.store import WEIGHTS, table
-from vidsr.options import EnhanceOptions
+from vidsr.options import EnhanceOptions, Size, Target
 from vidsr.stages import Stage
+from vidsr.stages.convert import Convert
 from vidsr.stages.finish import Finish
 from vidsr.stages.interpolate import Interpolate, make_engine
 from vidsr.stages.measure import COLUMNS, REFERENCE_COLUMNS, FrameLog, Measure, Tap
 from vidsr.stages.runner import Runner
 from vidsr.stages.upscale import Upscale, network_factors
-from vidsr.video import VideoReader
+from vidsr.video import VideoReader, coded_format
 
 MOST_FRAMES = 16  # of a batch, however small they are: more would only wait longer
 # Below so many bits per pixel a clip is taken to be visibly compressed. Of H.264 that is about CRF 26 on the clips of
@@ -35,21 +39,26 @@ class Plan:
     """
 
     def __init__(self, options: EnhanceOptions, info: VideoInfo) -> None:
-        self._depth = info.depth
+        source = info
         self._pixels = info.width * info.height
         compute = choose(options.device, options.precision)
         self._budget = compute.pixel_budget
         self._measured = options.reference is not None
         self.interpolate = make_interpolate(options, info)
         self.upscale = make_upscale(options, info, compute)
-        self.finish = Finish(info.depth)
+        self.convert, self.notes = make_convert(options, info)
+        self.finish = Finish(info.depth if self.convert is None else self.convert.depth)
         for stage in self._in_order():
             info = stage.output(info)
-        self.output = info
+        self.output, notes = tagged(source, info)
+        self.notes += notes
+        if options.square_pixels and source.sar != 1:
+            self.output = replace(self.output, sar=Fraction(1))
+            self.notes.append(f"pixels of {source.sar} made square: {info.width}x{info.height}")
 
     def _in_order(self) -> list[Stage]:
         # cheap stages first: what works on the picture itself does so at the size where it costs least
-        stages: tuple[Stage | None, ...] = (self.interpolate, self.upscale, self.finish)
+        stages: tuple[Stage | None, ...] = (self.interpolate, self.upscale, self.convert, self.finish)
         return [stage for stage in stages if stage is not None]
 
     @property
@@ -85,11 +94,27 @@ class Plan:
         """The stages in order, with those that measure around the upscale when there is a ``log``."""
         if log is None:
             return self._in_order()
-        tap = Tap()
-        references = None if reference is None else reference.batches(1)
-        measure = Measure(tap, log, (1 << self._depth) - 1, references)
-        stages: tuple[Stage | None, ...] = (self.interpolate, tap, self.upscale, self.finish, measure)
+        tap = Tap(self.convert)
+        measure = Measure(tap, log, self.output.peak, None if reference is None else self._true(reference))
+        stages: tuple[Stage | None, ...] = (self.interpolate, tap, self.upscale, self.convert, self.finish, measure)
         return [stage for stage in stages if stage is not None]
+
+    def _true(self, reference: VideoReader) -> Iterator[FrameBatch]:
+        """The frames of ``reference`` in the codes of the output."""
+        convert = Convert(reference.info, "gray", self.output.depth)
+        return self.finish(convert(reference.batches(1)))
+
+
+def make_convert(options: EnhanceOptions, info: VideoInfo) -> tuple[Convert | None, list[str]]:
+    """The stage that reaches the format which the encoder takes, and what it does in words; None if it takes this one.
+
+    Raises:
+        OptionError: no such encoder.
+    """
+    if info.fps is None:  # a still picture
+        return None, []
+    coded, notes = coded_format(info, options.encoding)
+    return Convert(info, coded.chroma, coded.depth) if notes else None, notes
 
 
 def make_interpolate(options: EnhanceOptions, info: VideoInfo) -> Interpolate | None:
@@ -101,8 +126,9 @@ def make_interpolate(options: EnhanceOptions, info: VideoInfo) -> Interpolate | 
 
 def make_upscale(options: EnhanceOptions, info: VideoInfo, compute: Compute) -> Upscale | None:
     """The stage that reaches the size asked for; None when the picture has it already."""
-    target = options.target
-    width, height = target.size(info.width, info.height)
+    target: Target = options.target
+    width, height = target.size(*(info.square_size if options.square_pixels else (info.width, info.height)))
+    target = Size(width, height)
     if (width, height) == (info.width, info.height):
         return None
     factor = max(Fraction(width, info.width), Fraction(height, info.height))

@@ -20,6 +20,7 @@ from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.kernels.metrics import sse, sse_resized, ssim
 from vidsr.kernels.resample import resize
 from vidsr.metrics import psnr_from_mse
+from vidsr.stages.convert import Convert
 
 COLUMNS = ("frame", "time", "source_frame", "phase", "scene_cut", "psnr_y_consistency", "psnr_y_vs_bicubic")
 REFERENCE_COLUMNS = ("psnr_y", "ssim_y", "mse_y", "bicubic_psnr_y", "bicubic_ssim_y", "bicubic_mse_y")
@@ -78,12 +79,13 @@ def _said_of(path: Path) -> Iterator[None]:
 
 
 class Tap:
-    """Remembers the luma that passes, for `Measure` further down to compare with."""
+    """Remembers the luma that passes, in the codes of the output, for `Measure` further down to compare with."""
 
     name = "tap"
 
-    def __init__(self) -> None:
+    def __init__(self, convert: Convert | None = None) -> None:
         self.seen: deque[Tensor] = deque()
+        self._convert = convert
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """The same stream."""
@@ -92,7 +94,7 @@ class Tap:
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
         """The same batches."""
         for batch in batches:
-            self.seen.append(batch.y)
+            self.seen.append(batch.y if self._convert is None else self._convert.luma(batch.y))
             yield batch
 
 

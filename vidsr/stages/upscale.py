@@ -49,8 +49,9 @@ class Upscale:
     def output(self, info: VideoInfo) -> VideoInfo:
         """The same stream at the target's size; a stretched picture keeps its shape on screen by its sample aspect."""
         stretch = Fraction(self.width * info.height, self.height * info.width)
-        near_one = abs(stretch - 1) < Fraction(1, 50)  # an even width is not a stretch
-        return replace(info, width=self.width, height=self.height, sar=info.sar if near_one else info.sar / stretch)
+        sar = info.sar if _near_one(stretch) else info.sar / stretch  # an even width is not a stretch
+        sar = Fraction(1) if _near_one(sar) else sar
+        return replace(info, width=self.width, height=self.height, sar=sar)
 
     def __str__(self) -> str:
         if not self.runners:
@@ -96,6 +97,10 @@ class Upscale:
         shift_x = siting_shift(sx, at_x, Fraction(self.width, batch.y.shape[-1]))
         shift_y = siting_shift(sy, at_y, Fraction(self.height, batch.y.shape[-2]))
         return resize_planes(batch.uv, width, height, CHROMA_KERNEL, shift_x, shift_y)
+
+
+def _near_one(ratio: Fraction) -> bool:
+    return abs(ratio - 1) < Fraction(1, 50)
 
 
 def _same(batch: FrameBatch, index: int, last: FrameBatch | None) -> bool:

@@ -3,7 +3,7 @@
 from vidsr.video.containers import container_format
 from vidsr.video.copier import carried, preflight
 from vidsr.video.facts import Facts, Track, read_facts
-from vidsr.video.formats import nearest_format
+from vidsr.video.formats import coded_format, nearest_format
 from vidsr.video.probe import probe
 from vidsr.video.reader import VideoReader
 from vidsr.video.sizes import PacketSizes, packet_sizes
@@ -21,6 +21,7 @@ __all__ = [
     "Writer",
     "Written",
     "carried",
+    "coded_format",
     "container_format",
     "nearest_format",
     "open_writer",

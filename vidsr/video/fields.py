@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -88,7 +89,8 @@ def _filtered(frames: Iterable[VideoFrame], name: str, **options: str) -> Iterat
 
 def _graph(first: VideoFrame, name: str, **options: str) -> Graph:
     graph = Graph()
-    source = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=first.time_base)
+    base = first.time_base or Fraction(1, 1000)  # a frame that the decoder gave up at the clip's end has none
+    source = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=base)
     chosen, sink = graph.add(name, **options), graph.add("buffersink")
     source.link_to(chosen)
     chosen.link_to(sink)

@@ -122,8 +122,18 @@ def encoder(encoding: Encoding) -> Codec:
 def nearest_format(info: VideoInfo, encoding: Encoding) -> tuple[VideoInfo, list[str]]:
     """``info`` in the chroma format, depth and size that the encoder takes, and what had to change, in words.
 
-    Chroma is rather kept finer than made coarser, depth rather higher than lower. An encoder of subsampled pictures
-    that needs even sides gets one more column or row.
+    Raises:
+        OptionError: no such encoder, or it takes no planar Y'CbCr at all.
+    """
+    result, notes = coded_format(info, encoding)
+    result, more = _even(result, encoding)
+    return result, notes + more
+
+
+def coded_format(info: VideoInfo, encoding: Encoding) -> tuple[VideoInfo, list[str]]:
+    """``info`` in the chroma format and depth that the encoder takes, and what had to change, in words.
+
+    Chroma is rather kept finer than made coarser, depth rather higher than lower.
 
     Raises:
         OptionError: no such encoder, or it takes no planar Y'CbCr at all.
@@ -144,14 +154,19 @@ def nearest_format(info: VideoInfo, encoding: Encoding) -> tuple[VideoInfo, list
         notes.append(
             f"{encoding.codec} takes no {pix_fmt(info.chroma, info.depth)}: written as {pix_fmt(chroma, depth)}"
         )
-    result = replace(info, chroma=chroma, depth=depth)
-    if encoding.table_entry.even and chroma in ("420", "422"):
-        width = info.width + info.width % 2
-        height = info.height + (info.height % 2 if chroma == "420" else 0)
-        if (width, height) != (info.width, info.height):
-            notes.append(f"{encoding.codec} takes no odd size in {chroma}: padded by the edge to {width}x{height}")
-        result = replace(result, width=width, height=height)
-    return result, notes
+    return replace(info, chroma=chroma, depth=depth), notes
+
+
+def _even(info: VideoInfo, encoding: Encoding) -> tuple[VideoInfo, list[str]]:
+    """``info`` with one more column or row where an encoder of subsampled pictures needs even sides."""
+    if not encoding.table_entry.even or info.chroma not in ("420", "422"):
+        return info, []
+    width = info.width + info.width % 2
+    height = info.height + (info.height % 2 if info.chroma == "420" else 0)
+    if (width, height) == (info.width, info.height):
+        return info, []
+    note = f"{encoding.codec} takes no odd size in {info.chroma}: padded by the edge to {width}x{height}"
+    return replace(info, width=width, height=height), [note]
 
 
 def _distance(info: VideoInfo, chroma: Chroma, depth: int) -> tuple[bool, int, bool, int]:
