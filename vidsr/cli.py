@@ -32,10 +32,13 @@ EXAMPLES = """Examples:
 
     vidsr enhance holiday/ --height 1080 --codec libx265 -o enhanced/
 
+    vidsr enhance clip.mp4 --deblur auto --restore 0.7 --height 1080
+
     vidsr enhance clip.mkv --size 1920x1080 --model bicubic --start 1:02.5 --frames 100
 """
 
-SIZE, RATE, ENGINE = "Size", "Frame rate", "Model and device"
+SIZE, RATE, REPAIR, ENGINE = "Size", "Frame rate", "Restoration", "Model and device"
+DIALS = ("--deblur", "--denoise", "--restore")  # full strength where no number follows
 ENCODING, RANGE, OUTPUT = "Encoding", "Source", "Output"
 
 Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Clips, images or folders.", show_default=False)]
@@ -110,6 +113,27 @@ def request(
     interpolation: Annotated[
         str, typer.Option(metavar="flow|blend|none", help="How frames in between are made.", rich_help_panel=RATE)
     ] = "flow",
+    deblur: Annotated[
+        str | None,
+        typer.Option(metavar="[0..1|auto]", help="Sharpen what is blurred; auto: if it is.", rich_help_panel=REPAIR),
+    ] = None,
+    denoise: Annotated[
+        str | None,
+        typer.Option(metavar="[0..1|auto]", help="Take out noise; auto: if there is.", rich_help_panel=REPAIR),
+    ] = None,
+    restore: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[0..1|auto]", help="Take out what compression left; auto: if it shows.", rich_help_panel=REPAIR
+        ),
+    ] = None,
+    deblur_model: Annotated[
+        str, typer.Option(help="A network, unsharp, wiener[:SIGMA], richardson-lucy.", rich_help_panel=REPAIR)
+    ] = "auto",
+    denoise_model: Annotated[
+        str, typer.Option(help="A network, bilateral[:SIGMA], nlm.", rich_help_panel=REPAIR)
+    ] = "auto",
+    restore_model: Annotated[str, typer.Option(help="A network.", rich_help_panel=REPAIR)] = "auto",
     model: Annotated[
         str, typer.Option(help="A network or a classical kernel; see `vidsr models`.", rich_help_panel=ENGINE)
     ] = "auto",
@@ -168,6 +192,12 @@ def request(
         square_pixels=square_pixels,
         fps=fps,
         interpolation=interpolation,
+        deblur=deblur,
+        denoise=denoise,
+        restore=restore,
+        deblur_model=deblur_model,
+        denoise_model=denoise_model,
+        restore_model=restore_model,
         model=model,
         source=source,
         device=device,
@@ -376,13 +406,22 @@ def main() -> None:
     # PyTorch's workers otherwise spin while they wait, on the cores that the encoder needs
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        app()
+        app(with_strengths(sys.argv[1:]))
     except VerifyError as error:
         sys.exit(_fail(str(error), ExitCode.BUG))
     except VidsrError as error:
         sys.exit(_fail(str(error), ExitCode.BAD_REQUEST))
     except Interrupted:
         sys.exit(_fail("interrupted; nothing half-written is left", ExitCode.INTERRUPTED))
+
+
+def with_strengths(words: list[str]) -> list[str]:
+    """``words`` of a command line with full strength said where it is left out: Typer knows no optional values."""
+    result = []
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        bare = word in DIALS and following != "auto" and not following.replace(".", "", 1).isdigit()
+        result += [word, "1"] if bare else [word]
+    return result
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -114,11 +114,16 @@ def container(source: Path, options: EnhanceOptions) -> str:
 
 def _tag(options: EnhanceOptions, fps: Fraction | None) -> str:
     rate = f"{decimal(fps)}fps" if options.clock is not None and fps is not None else ""
-    return ".".join(part for part in (options.target.tag, rate) if part) or "vidsr"
+    return ".".join(part for part in (*_picture_tags(options), rate) if part) or "vidsr"
 
 
 def _folder_tag(options: EnhanceOptions) -> str:
-    return options.target.tag or "vidsr"
+    return ".".join(_picture_tags(options)) or "vidsr"
+
+
+def _picture_tags(options: EnhanceOptions) -> list[str]:
+    tags = [*(wanted.task for wanted in options.restorations), options.target.tag]
+    return [tag for tag in tags if tag]
 
 
 def _walk(folder: Path) -> tuple[list[Path], list[Path]]:

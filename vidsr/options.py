@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, get_args
 from vidsr.clocks import Clock, parse_fps
 from vidsr.encoding import Encoding
 from vidsr.errors import OptionError
+from vidsr.restoration import Restoration, parse_restoration
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Interpolation = Literal["flow", "blend", "none"]
@@ -83,6 +84,7 @@ class EnhanceOptions:
     target: Target = Factor(Fraction(1))
     clock: Clock | None = None  # None keeps every frame at its own time
     interpolation: Interpolation = "flow"
+    restorations: tuple[Restoration, ...] = ()  # in the order they run
     model: str = "auto"
     source: Source = "auto"  # which weights: trained on clean pictures, or on what encoders leave
     device: str = "auto"
@@ -166,6 +168,12 @@ def parse_options(
     size: str | None = None,
     fps: str | int | Fraction | None = None,
     interpolation: str = "flow",
+    deblur: str | float | bool | None = None,
+    denoise: str | float | bool | None = None,
+    restore: str | float | bool | None = None,
+    deblur_model: str = "auto",
+    denoise_model: str = "auto",
+    restore_model: str = "auto",
     model: str = "auto",
     source: str = "auto",
     device: str = "auto",
@@ -191,14 +199,22 @@ def parse_options(
     Raises:
         OptionError: a value is unknown, contradicts another, or nothing is asked for.
     """
-    if not square_pixels and all(asked is None for asked in (scale, height, size, fps)):
+    asked = (scale, height, size, fps, deblur, denoise, restore)
+    if not square_pixels and all(value is None for value in asked):
         raise OptionError(
-            "nothing to do: ask for a size (--scale 4, --height 1080, --size 1920x1080) or a rate (--fps 2x)"
+            "nothing to do: ask for a size (--scale 4, --height 1080, --size 1920x1080), a rate (--fps 2x), or "
+            "--deblur, --denoise or --restore"
         )
+    restorations = (
+        parse_restoration("restore", restore, restore_model),
+        parse_restoration("denoise", denoise, denoise_model),
+        parse_restoration("deblur", deblur, deblur_model),
+    )
     return EnhanceOptions(
         target=parse_target(None if scale is None else str(scale), height, size),
         clock=None if fps is None else parse_fps(str(fps)),
         interpolation=parse_choice(interpolation, INTERPOLATIONS, "--interpolation"),
+        restorations=tuple(wanted for wanted in restorations if wanted is not None),
         model=model,
         source=parse_choice(source, SOURCES, "--source"),
         device=device,

@@ -20,6 +20,7 @@ from vidsr.stages import Stage
 from vidsr.stages.build import Plan
 from vidsr.stages.measure import FrameLog
 from vidsr.stopwatch import Stopwatch
+from vidsr.survey import sample
 from vidsr.verify import Verification, verify
 from vidsr.version import __version__
 from vidsr.video import VideoReader, Writer, open_writer, preflight
@@ -43,6 +44,7 @@ class RunReport:
     frames: int
     seconds: float
     plan: tuple[str, ...]  # the stages in words
+    findings: tuple[str, ...] = ()  # what restoration found out before the first frame, in words
     threads: dict[str, dict[str, float]] = field(default_factory=dict)  # thread -> step -> its own seconds
     means: dict[str, float] = field(default_factory=dict)  # mean of each measured log column
     counts: dict[str, int] = field(default_factory=dict)  # frames synthesised, held at cuts, repaired ...
@@ -85,7 +87,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
     decoding, staging, encoding = Stopwatch(), Stopwatch(), Stopwatch()
     frames = 0
     with open_reader(job.source, options) as reader:
-        plan = Plan(options, reader.info)
+        plan = Plan(options, reader.info, sample(job.source, options, reader.info) if options.restorations else ())
         target = _prepare(target_of(job, options, plan.output.fps))
         for note in (*reader.notes, *plan.notes, *preflight(job.source, target)):
             on_note(note)
@@ -119,6 +121,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
         frames=frames,
         seconds=perf_counter() - started,
         plan=plan.words,
+        findings=plan.findings,
         threads={"decode": decoding.seconds, "stages": staging.seconds, "encode": encoding.seconds},
         means=log.means if log is not None else {},
         counts=counts,
@@ -153,12 +156,14 @@ def _written(batches: Iterator[FrameBatch], writer: Writer) -> Iterator[int]:
 def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_note: OnNote) -> RunReport:
     started = perf_counter()
     picture, info = read_image(job.source)
-    plan = Plan(options, info)
+    plan = Plan(options, info, (picture.y,))
     target = _prepare(target_of(job, options, None))
-    (result,) = [picture] if plan.upscale is None else plan.upscale(iter([picture]))
+    for finding in plan.findings:
+        on_note(finding)
+    (result,) = chain(iter([picture]), plan.picture_stages, Stopwatch())
     write_image(target, result, plan.output)  # rounds, in RGB
     on_frames(1, 1)
-    return RunReport(job.source, target, info, plan.output, 1, perf_counter() - started, plan.words)
+    return RunReport(job.source, target, info, plan.output, 1, perf_counter() - started, plan.words, plan.findings)
 
 
 def _end(options: EnhanceOptions, info: VideoInfo) -> Fraction | None:

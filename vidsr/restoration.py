@@ -11,7 +11,9 @@ from vidsr.errors import OptionError
 Task = Literal["restore", "denoise", "deblur"]
 TASKS: tuple[Task, ...] = get_args(Task)  # in the order they run: sharpening last, so that it sharpens no noise
 
-CLASSICAL = ("unsharp", "wiener", "richardson-lucy", "bilateral", "nlm")
+DEBLURRERS = ("unsharp", "wiener", "richardson-lucy")
+DENOISERS = ("bilateral", "nlm")
+CLASSICAL = DEBLURRERS + DENOISERS
 NETWORKS: dict[Task, tuple[str, ...]] = {
     "restore": ("restore-fast", "restore"),
     "denoise": ("denoise",),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from torch import Tensor
+
+from vidsr.classical import Classical
 from vidsr.color import tagged
 from vidsr.device import Compute, choose
 from vidsr.frames import FrameBatch, VideoInfo
@@ -14,19 +17,19 @@ from vidsr.kernels.resample import KERNELS
 from vidsr.models import available_scales, load_model
 from vidsr.models.store import WEIGHTS, table
 from vidsr.options import EnhanceOptions, Size, Target
+from vidsr.restoration import CLASSICAL, DEFAULT, DENOISERS, Restoration
 from vidsr.stages import Stage
 from vidsr.stages.convert import Convert
+from vidsr.stages.diagnosis import Diagnosis, diagnose, is_compressed
 from vidsr.stages.finish import Finish
 from vidsr.stages.interpolate import Interpolate, make_engine
 from vidsr.stages.measure import COLUMNS, REFERENCE_COLUMNS, FrameLog, Measure, Tap
+from vidsr.stages.restore import Restore
 from vidsr.stages.runner import Runner
 from vidsr.stages.upscale import Upscale, network_factors
 from vidsr.video import VideoReader, coded_format
 
 MOST_FRAMES = 16  # of a batch, however small they are: more would only wait longer
-# Below so many bits per pixel a clip is taken to be visibly compressed. Of H.264 that is about CRF 26 on the clips of
-# train/LOG.md's table; other codecs by their efficiency, roughly.
-BITS_PER_PIXEL = {"h264": 0.15, "hevc": 0.1, "vp9": 0.1, "av1": 0.08, "vp8": 0.2, "mpeg4": 0.3, "mpeg2video": 0.4}
 # The first that has weights for the scales at hand. `best` costs six times `balanced`, which only a GPU has to spare.
 DEFAULT_MODELS = {"cpu": ("balanced",), "cuda": ("best", "balanced")}
 
@@ -34,19 +37,24 @@ DEFAULT_MODELS = {"cpu": ("balanced",), "cuda": ("best", "balanced")}
 class Plan:
     """The stages that ``options`` ask for on a stream ``info``, made once and known before the first frame.
 
+    ``samples`` are a few luma planes of the stream (1 x 1 x H x W code values), which restoration looks at; without
+    restoration none are needed.
+
     Raises:
         OptionError, ModelError, DeviceError: the options can not be met.
     """
 
-    def __init__(self, options: EnhanceOptions, info: VideoInfo) -> None:
+    def __init__(self, options: EnhanceOptions, info: VideoInfo, samples: Sequence[Tensor] = ()) -> None:
         source = info
         self._pixels = info.width * info.height
         compute = choose(options.device, options.precision)
         self._budget = compute.pixel_budget
         self._measured = options.reference is not None
+        self.restores, self.findings = make_restores(options, info, compute, samples)
         self.interpolate = make_interpolate(options, info)
         self.upscale = make_upscale(options, info, compute)
-        self.convert, self.notes = make_convert(options, info)
+        self.convert, notes = make_convert(options, info)
+        self.notes = [*self.findings, *notes]
         self.finish = Finish(info.depth if self.convert is None else self.convert.depth)
         for stage in self._in_order():
             info = stage.output(info)
@@ -58,18 +66,24 @@ class Plan:
 
     def _in_order(self) -> list[Stage]:
         # cheap stages first: what works on the picture itself does so at the size where it costs least
-        stages: tuple[Stage | None, ...] = (self.interpolate, self.upscale, self.convert, self.finish)
+        stages: tuple[Stage | None, ...]
+        stages = (*self.restores, self.interpolate, self.upscale, self.convert, self.finish)
         return [stage for stage in stages if stage is not None]
+
+    @property
+    def picture_stages(self) -> list[Stage]:
+        """The stages of a still picture, which is rounded later, in RGB."""
+        return [*self.restores, *([] if self.upscale is None else [self.upscale])]
 
     @property
     def words(self) -> tuple[str, ...]:
         """Each stage in words, for the summary."""
-        return tuple(str(stage) for stage in (self.interpolate, self.upscale) if stage is not None)
+        return tuple(str(stage) for stage in (*self.restores, self.interpolate, self.upscale) if stage is not None)
 
     @property
     def weights(self) -> dict[str, str]:
         """SHA-256 of each weights file that is used, by its name."""
-        return {} if self.upscale is None else self.upscale.weights
+        return {name: sha for stage in (*self.restores, self.upscale) if stage for name, sha in stage.weights.items()}
 
     @property
     def counts(self) -> dict[str, int]:
@@ -77,7 +91,10 @@ class Plan:
         counts = {} if self.interpolate is None else dict(self.interpolate.counts)
         if self.upscale is not None:
             counts["frames repeated"] = self.upscale.repeated
-            counts["times memory ran out"] = sum(runner.shrunk for runner in self.upscale.runners)
+        runners = [] if self.upscale is None else [*self.upscale.runners]
+        runners += [stage.method for stage in self.restores if isinstance(stage.method, Runner)]
+        if runners:
+            counts["times memory ran out"] = sum(runner.shrunk for runner in runners)
         return counts
 
     @property
@@ -88,15 +105,20 @@ class Plan:
     @property
     def log_columns(self) -> tuple[str, ...]:
         """Columns of the per-frame log."""
-        return COLUMNS + (REFERENCE_COLUMNS if self._measured else ())
+        restored = tuple(stage.column for stage in self.restores)
+        return COLUMNS + restored + (REFERENCE_COLUMNS if self._measured else ())
 
     def stages(self, log: FrameLog | None, reference: VideoReader | None) -> list[Stage]:
         """The stages in order, with those that measure around the upscale when there is a ``log``."""
         if log is None:
             return self._in_order()
         tap = Tap(self.convert)
-        measure = Measure(tap, log, self.output.peak, None if reference is None else self._true(reference))
-        stages: tuple[Stage | None, ...] = (self.interpolate, tap, self.upscale, self.convert, self.finish, measure)
+        for restore in self.restores:
+            restore.changes = {}
+        references = None if reference is None else self._true(reference)
+        measure = Measure(tap, log, self.output.peak, references, self.restores)
+        stages: tuple[Stage | None, ...]
+        stages = (*self.restores, self.interpolate, tap, self.upscale, self.convert, self.finish, measure)
         return [stage for stage in stages if stage is not None]
 
     def _true(self, reference: VideoReader) -> Iterator[FrameBatch]:
@@ -115,6 +137,47 @@ def make_convert(options: EnhanceOptions, info: VideoInfo) -> tuple[Convert | No
         return None, []
     coded, notes = coded_format(info, options.encoding)
     return Convert(info, coded.chroma, coded.depth) if notes else None, notes
+
+
+def make_restores(
+    options: EnhanceOptions, info: VideoInfo, compute: Compute, samples: Sequence[Tensor], folder: Path = WEIGHTS
+) -> tuple[tuple[Restore, ...], tuple[str, ...]]:
+    """The stages that restore, in order, and what was found out for each, in words."""
+    if not options.restorations:
+        return (), ()
+    diagnosis = diagnose(samples, info)
+    restores: list[Restore] = []
+    findings: list[str] = []
+    for wanted in options.restorations:
+        found = f"{wanted.task}: {diagnosis.words(wanted.task)}"
+        if wanted.strength is None and not diagnosis.needs(wanted.task):
+            findings.append(f"{found}: nothing to do")
+            continue
+        restore = make_restore(wanted, options, info, compute, diagnosis, folder)
+        restores.append(restore)
+        sharp = f"; {restore.words} leaves a sharp picture at {restore.kept_of_sharp(samples):.1f} dB of itself"
+        findings.append(found + (sharp if samples else ""))
+    return tuple(restores), tuple(findings)
+
+
+def make_restore(
+    wanted: Restoration,
+    options: EnhanceOptions,
+    info: VideoInfo,
+    compute: Compute,
+    diagnosis: Diagnosis,
+    folder: Path = WEIGHTS,
+) -> Restore:
+    """The stage for one restoration; what its method needs to know and was not told comes from the ``diagnosis``."""
+    strength = 1.0 if wanted.strength is None else wanted.strength
+    name = DEFAULT[wanted.task][compute.device.type] if wanted.method == "auto" else wanted.method
+    if name in CLASSICAL:
+        estimate = diagnosis.noise if name in DENOISERS else diagnosis.blur
+        method = Classical(name, estimate if wanted.sigma is None else wanted.sigma, diagnosis.noise)
+        return Restore(wanted.task, method, str(method), strength, info.peak)
+    model = load_model(name, 1, compute.device, compute.dtype, "any", folder)
+    runner = Runner(model, compute, options.batch, options.tile)
+    return Restore(wanted.task, runner, f"{name} ({compute})", strength, info.peak, {model.path.name: model.sha256})
 
 
 def make_interpolate(options: EnhanceOptions, info: VideoInfo) -> Interpolate | None:
@@ -156,9 +219,5 @@ def choose_domain(options: EnhanceOptions, info: VideoInfo, model: str, scales: 
     """Which weights suit the clip: ``video`` where an encoder has left few bits per pixel and such weights exist."""
     if options.source != "auto":
         return options.source
-    enough = BITS_PER_PIXEL.get(info.codec)
-    if enough is None or not info.bit_rate or not info.fps:
-        return "clean"
-    spent = info.bit_rate / float(info.width * info.height * info.fps)
     trained = {entry.scale for entry in table() if (entry.name, entry.domain) == (model, "video")}
-    return "video" if spent < enough and trained.issuperset(scales) else "clean"
+    return "video" if is_compressed(info) and trained.issuperset(scales) else "clean"

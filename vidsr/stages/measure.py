@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +21,7 @@ from vidsr.kernels.metrics import sse, sse_resized, ssim
 from vidsr.kernels.resample import resize
 from vidsr.metrics import psnr_from_mse
 from vidsr.stages.convert import Convert
+from vidsr.stages.restore import Restore
 
 COLUMNS = ("frame", "time", "source_frame", "phase", "scene_cut", "psnr_y_consistency", "psnr_y_vs_bicubic")
 REFERENCE_COLUMNS = ("psnr_y", "ssim_y", "mse_y", "bicubic_psnr_y", "bicubic_ssim_y", "bicubic_mse_y")
@@ -107,8 +108,16 @@ class Measure:
 
     name = "measure"
 
-    def __init__(self, tap: Tap, log: FrameLog, peak: int, references: Iterator[FrameBatch] | None = None) -> None:
+    def __init__(
+        self,
+        tap: Tap,
+        log: FrameLog,
+        peak: int,
+        references: Iterator[FrameBatch] | None = None,
+        restores: Sequence[Restore] = (),
+    ) -> None:
         self.tap = tap
+        self.restores = restores  # the stages before the tap that say what they changed
         self.log = log
         self.peak = peak
         self._references = None if references is None else _frames_by_time(references)
@@ -138,6 +147,7 @@ class Measure:
             "psnr_y_consistency": psnr_from_mse(sse_resized(output, low, peak=self.peak) / low.size, self.peak),
             "psnr_y_vs_bicubic": psnr_from_mse(sse_resized(low, output, peak=self.peak) / output.size, self.peak),
         }
+        row |= {restore.column: restore.take_change(origin.index) for restore in self.restores}
         truth = self._truth_at(frame.times[0])
         if truth is not None and truth.shape == output.shape:
             row |= self._against(truth, output, low)

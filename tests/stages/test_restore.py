@@ -1,0 +1,169 @@
+"""Restoration as a stage: strength, untouched chroma, tiles, the log, the guard, and what `auto` decides."""
+
+import csv
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.classical.test_blur_and_noise import noisy, shapes
+from tests.clips import make_clip
+from vidsr.classical import Classical
+from vidsr.classical.deconvolution import blurred
+from vidsr.device import Compute
+from vidsr.errors import ModelError
+from vidsr.frames import FrameBatch, Origin, VideoInfo
+from vidsr.jobs import Job
+from vidsr.models import store
+from vidsr.models.plain import Config, Plain
+from vidsr.options import parse_options
+from vidsr.pipeline import enhance_file
+from vidsr.stages.build import Plan, make_restores
+from vidsr.stages.diagnosis import diagnose
+from vidsr.stages.restore import Restore
+from vidsr.stages.runner import Runner
+from vidsr.video import VideoReader
+
+CPU = Compute(torch.device("cpu"), torch.float32)
+INFO = VideoInfo(256, 256, Fraction(25), codec="h264", bit_rate=10**7)
+
+
+def batch(frames: int = 3, dtype: torch.dtype = torch.uint8, peak: int = 255) -> FrameBatch:
+    y = torch.randint(0, peak + 1, (frames, 1, 24, 32)).to(dtype)
+    uv = torch.randint(0, peak + 1, (frames, 2, 12, 16)).to(dtype)
+    return FrameBatch(y, uv, tuple(map(Fraction, range(frames))), tuple(map(Origin, range(frames))))
+
+
+def darker(planes: torch.Tensor, peak: int) -> torch.Tensor:
+    return planes.float() / 2
+
+
+def samples(plane: np.ndarray, count: int = 3) -> list[torch.Tensor]:
+    return [torch.from_numpy(plane.astype(np.uint8))[None, None]] * count
+
+
+@pytest.mark.parametrize("strength", [0.25, 0.5, 1.0])
+def test_strength_blends_the_change_and_chroma_is_the_very_same(strength: float) -> None:
+    source = batch()
+    (result,) = Restore("deblur", darker, "darker", strength, 255)(iter([source]))
+    torch.testing.assert_close(result.y, source.y.float() * (1 - strength / 2))
+    assert result.uv is source.uv
+    assert (result.times, result.origins) == (source.times, source.origins)
+
+
+@pytest.mark.parametrize("tile", [32, 40])
+def test_a_network_of_scale_1_gives_the_same_in_tiles(tile: int) -> None:
+    torch.manual_seed(0)
+    network = Plain(Config(scale=1, channels=4, layers=2)).eval()
+    planes = torch.randint(0, 256, (2, 1, 57, 71), dtype=torch.uint8)
+    whole, tiled = (Runner(network, CPU, tile=t)(planes, 255) for t in (None, tile))
+    assert whole.shape == planes.shape
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["unsharp", "wiener", "richardson-lucy", "bilateral", "nlm"])
+def test_classical_methods_work_at_any_depth(name: str) -> None:
+    plane = noisy(shapes(64), 3)
+    eight = torch.from_numpy(plane.astype(np.uint8))[None, None]
+    ten = (eight.to(torch.int32) * 1023 // 255).to(torch.uint16)
+    method = Classical(name, 2.0, 3.0)
+    result, deep = method(eight, 255), method(ten, 1023)
+    assert result.dtype == deep.dtype == torch.float32
+    assert result.shape == eight.shape
+    assert (deep * 255 / 1023 - result).abs().mean() < 0.6
+    assert not torch.equal(result, eight.float())
+
+
+def test_the_guard_says_how_much_of_a_sharp_picture_is_kept() -> None:
+    plane = samples(shapes())
+    kept = [
+        Restore("deblur", Classical("unsharp", 2.0, 0.0), "", strength, 255).kept_of_sharp(plane)
+        for strength in (1.0, 0.3, 0.05)
+    ]
+    assert kept == sorted(kept)
+    assert Restore("deblur", lambda y, peak: y.float(), "", 1.0, 255).kept_of_sharp(plane) == float("inf")
+
+
+def test_auto_sees_blur_noise_and_compression_and_leaves_what_has_none() -> None:
+    sharp = diagnose(samples(shapes()), INFO)
+    assert not any(sharp.needs(task) for task in ("restore", "denoise", "deblur"))
+    assert diagnose(samples(blurred(shapes(), 1.6)), INFO).needs("deblur")
+    assert diagnose(samples(noisy(shapes(), 8)), INFO).needs("denoise")
+    starved = VideoInfo(256, 256, Fraction(25), codec="h264", bit_rate=50_000)
+    assert diagnose(samples(shapes()), starved).needs("restore")
+
+
+def test_fine_texture_is_not_taken_for_noise() -> None:
+    rng = np.random.default_rng(0)
+    coarse = rng.standard_normal((64, 64)).repeat(4, 0).repeat(4, 1)
+    texture = 128 + 30 * coarse + 6 * rng.standard_normal((128, 128)).repeat(2, 0).repeat(2, 1)
+    assert not diagnose(samples(np.clip(texture, 0, 255)), INFO).needs("denoise")
+
+
+def test_the_plan_names_what_it_found_and_only_what_is_needed_runs() -> None:
+    options = parse_options(deblur="auto", denoise="auto", deblur_model="wiener", denoise_model="nlm", device="cpu")
+    plan = Plan(options, INFO, samples(blurred(shapes(), 1.6)))
+    assert [stage.name for stage in plan.restores] == ["deblur"]
+    assert "nothing to do" in plan.findings[0] and "denoise" in plan.findings[0]
+    assert "edges blurred by 1." in plan.findings[1] and "of itself" in plan.findings[1]
+    assert "psnr_y_deblur" in plan.log_columns and "psnr_y_denoise" not in plan.log_columns
+
+
+def test_a_network_is_loaded_by_its_task_and_its_checksum_is_kept(tmp_path: Path) -> None:
+    config = Config(scale=1, channels=4, layers=1)
+    store.write(tmp_path / "deblur-fast-any-x1.safetensors", Plain(config), store.describe("plain", config))
+    options = parse_options(deblur="0.5", device="cpu", precision="fp32")
+    (restore,), _ = make_restores(options, INFO, CPU, samples(shapes()), tmp_path)
+    assert str(restore) == "deblur: deblur-fast (cpu fp32), strength 0.5"
+    assert list(restore.weights) == ["deblur-fast-any-x1.safetensors"]
+    with pytest.raises(ModelError, match="no model is called 'denoise'"):
+        make_restores(parse_options(denoise="1", device="cpu"), INFO, CPU, (), tmp_path)
+
+
+def lossless(clip: Path, target: Path, **options: object) -> tuple[list[FrameBatch], list[FrameBatch], list[str]]:
+    """Frames of ``clip``, those of what is made of it without loss, and the notes."""
+    notes: list[str] = []
+    enhance_file(Job(clip, target), parse_options(codec="ffv1", device="cpu", **options), on_note=notes.append)  # type: ignore[arg-type]
+    with VideoReader(clip) as before, VideoReader(target) as after:
+        return list(before.batches(1)), list(after.batches(1)), notes
+
+
+@pytest.mark.parametrize("asked", [{"deblur": "0"}, {"deblur": "auto", "denoise": "auto", "restore": "auto"}])
+def test_strength_0_and_auto_on_a_good_clip_change_no_bit(tmp_path: Path, asked: dict[str, str]) -> None:
+    clip = make_clip(tmp_path / "sharp.mkv", frames=6, size=(96, 64), codec="ffv1")
+    before, after, notes = lossless(clip, tmp_path / "out.mkv", **asked)
+    assert all(torch.equal(a.y, b.y) and torch.equal(a.uv, b.uv) for a, b in zip(before, after, strict=True))
+    assert [note.endswith("nothing to do") for note in notes] == [True] * (3 if len(asked) > 1 else 0)
+
+
+def test_the_log_has_each_stage_of_restoration_also_where_frames_are_made_in_between(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mkv", frames=5, size=(64, 48), codec="ffv1")
+    before, after, _ = lossless(
+        clip,
+        tmp_path / "out.mkv",
+        deblur="0.5",
+        deblur_model="unsharp:1.5",
+        denoise=True,
+        denoise_model="nlm:4",
+        fps="2x",
+    )
+    rows = list(csv.DictReader((tmp_path / "out.mkv.frames.csv").read_text().splitlines()))
+    assert len(rows) == len(after) == 2 * len(before)
+    assert all(torch.equal(a.uv, b.uv) for a, b in zip(before, after[::2], strict=True))
+    changes = [row["psnr_y_deblur"] for row in rows]
+    assert changes[::2] == changes[1::2] and all(20 < float(change) < 60 for change in changes)
+    assert all(float(row["psnr_y_denoise"]) > 20 for row in rows)
+
+
+def test_pictures_are_restored_too(tmp_path: Path) -> None:
+    import cv2
+
+    soft = blurred(shapes(), 1.6)
+    cv2.imwrite(str(tmp_path / "soft.png"), np.rint(soft).astype(np.uint8))
+    job = Job(tmp_path / "soft.png", tmp_path / "better.png")
+    report = enhance_file(job, parse_options(deblur="auto", deblur_model="wiener", device="cpu"))
+    better = cv2.imread(str(tmp_path / "better.png"), cv2.IMREAD_UNCHANGED)
+    assert np.square(better - shapes()).mean() < 0.5 * np.square(soft - shapes()).mean()
+    assert "edges blurred by 1." in report.findings[0]

@@ -1,0 +1,88 @@
+"""What there is to restore in a clip, by a few of its frames and by what its encoder spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidsr.classical import blur_sigma, noise_sigma
+from vidsr.frames import VideoInfo
+from vidsr.restoration import Task
+
+Plane = NDArray[Any]  # float32, H x W, 8-bit code values
+
+# Below so many bits per pixel a clip is taken to be visibly compressed. Of H.264 that is about CRF 26 on the clips of
+# train/LOG.md's table; other codecs by their efficiency, roughly.
+BITS_PER_PIXEL = {"h264": 0.15, "hevc": 0.1, "vp9": 0.1, "av1": 0.08, "vp8": 0.2, "mpeg4": 0.3, "mpeg2video": 0.4}
+
+BLURRED = 1.0  # pixels: the sharper edges of sharp pictures have 0 to 0.9 (benchmarks/restoration.py, part auto)
+NOISY = 3.0  # 8-bit code values; the deblurring networks take less in their stride
+# Noise halves in a picture of half the size; fine texture, which is as hard to predict, grows there instead.
+LIKE_NOISE = 0.75
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Medians over sample frames."""
+
+    blur: float  # standard deviation, pixels
+    noise: float  # standard deviation, 8-bit code values; of fine texture where `noise_at_half` is not far below
+    noise_at_half: float  # the same, measured at half the size
+    bits_per_pixel: float | None  # that the encoder spent; None where that is unknown
+    compressed: bool  # fewer bits per pixel than its codec needs
+
+    def needs(self, task: Task) -> bool:
+        """Whether ``task`` has something to do."""
+        return {
+            "restore": self.compressed,
+            "denoise": self.noise >= NOISY and self.noise_at_half < LIKE_NOISE * self.noise,
+            "deblur": self.blur >= BLURRED,
+        }[task]
+
+    def words(self, task: Task) -> str:
+        """What was measured for ``task``."""
+        bits = "bits per pixel unknown" if self.bits_per_pixel is None else f"{self.bits_per_pixel:.2f} bits per pixel"
+        texture = "" if self.noise_at_half < LIKE_NOISE * self.noise else ", or texture"
+        noise = f"noise of {self.noise:.1f} of 255 at most{texture}"
+        return {"restore": bits, "denoise": noise, "deblur": f"edges blurred by {self.blur:.2f} pixels"}[task]
+
+
+def diagnose(samples: Sequence[Tensor], info: VideoInfo) -> Diagnosis:
+    """The diagnosis of luma ``samples`` (1 x 1 x H x W code values) of a clip."""
+    planes = [sample[0, 0].cpu().numpy().astype(np.float32) * np.float32(255 / info.peak) for sample in samples]
+    spent = bits_per_pixel(info)
+    return Diagnosis(
+        blur=_median([blur_sigma(plane) for plane in planes]),
+        noise=_median([noise_sigma(plane) for plane in planes]),
+        noise_at_half=_median([noise_sigma(_half(plane)) for plane in planes]),
+        bits_per_pixel=spent,
+        compressed=is_compressed(info),
+    )
+
+
+def bits_per_pixel(info: VideoInfo) -> float | None:
+    """What the encoder spent on each pixel of each frame; None where that is unknown."""
+    if not info.bit_rate or not info.fps:
+        return None
+    return info.bit_rate / float(info.width * info.height * info.fps)
+
+
+def is_compressed(info: VideoInfo) -> bool:
+    """Whether an encoder has left so few bits per pixel that it shows."""
+    spent, enough = bits_per_pixel(info), BITS_PER_PIXEL.get(info.codec)
+    return spent is not None and enough is not None and spent < enough
+
+
+def _half(plane: Plane) -> Plane:
+    height, width = (max(1, side // 2) for side in plane.shape)
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values)) if values else 0.0

@@ -1,0 +1,94 @@
+"""Restoration: luma through a network or a classical method of the same size, as strongly as asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.kernels.metrics import sse
+from vidsr.kernels.resample import resize
+from vidsr.metrics import psnr_from_mse
+from vidsr.restoration import Task
+
+
+class Method(Protocol):
+    """What makes a better picture of a picture; `vidsr.stages.runner.Runner` is one."""
+
+    def __call__(self, planes: Tensor, peak: int, /) -> Tensor:
+        """N x 1 x H x W code values, any dtype -> the same size, float32, not rounded."""
+        ...
+
+
+class Restore:
+    """Luma plus ``strength`` times what ``method`` changes of it; chroma is not touched."""
+
+    def __init__(
+        self,
+        task: Task,
+        method: Method,
+        words: str,
+        strength: float,
+        peak: int,
+        weights: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.name: str = task
+        self.column = f"psnr_y_{task}"  # of the log
+        self.method = method
+        self.words = words
+        self.strength = strength
+        self.peak = peak
+        self.weights = dict(weights)  # file name -> sha256, for the record of the run
+        self.changes: dict[int, float] | None = None  # source frame -> dB, where somebody logs them
+
+    def output(self, info: VideoInfo) -> VideoInfo:
+        """The same stream."""
+        return info
+
+    def __str__(self) -> str:
+        strength = "" if self.strength == 1 else f", strength {self.strength:g}"
+        return f"{self.name}: {self.words}{strength}"
+
+    def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
+        """The same frames, float32 luma on the CPU, not rounded."""
+        for batch in batches:
+            y = self.restored(batch.y)
+            if self.changes is not None:
+                changes = (y - batch.y.float()).square().mean((1, 2, 3)).tolist()
+                for origin, change in zip(batch.origins, changes, strict=True):
+                    self.changes[origin.index] = psnr_from_mse(change, self.peak)
+            yield batch.planes(y, batch.uv)
+
+    def restored(self, y: Tensor) -> Tensor:
+        """The luma planes ``y`` (N x 1 x H x W code values) restored."""
+        result = self.method(y, self.peak).cpu()
+        return result if self.strength == 1 else torch.lerp(y.float().cpu(), result, self.strength)
+
+    def take_change(self, index: int) -> float:
+        """Source frame ``index`` after this stage against before it, PSNR in dB; those before it are forgotten."""
+        assert self.changes is not None
+        for old in [known for known in self.changes if known < index]:
+            del self.changes[old]
+        return self.changes[index]
+
+    def kept_of_sharp(self, samples: Sequence[Tensor]) -> float:
+        """What the stage does to a sharp picture: PSNR in dB of its result against it, the higher the less.
+
+        The sharp pictures are ``samples`` (1 x 1 x H x W code values) at half size: whatever blurs a picture, little is
+        left of it there.
+        """
+        errors = []
+        for sample in samples:
+            height, width = (max(1, size // 2) for size in sample.shape[-2:])
+            dtype = np.uint8 if self.peak == 255 else np.uint16
+            source = sample.cpu().numpy()[0, 0].astype(np.float32)
+            sharp = resize(source, width, height, "bicubic", dtype=dtype, peak=self.peak)
+            result = self.restored(torch.from_numpy(sharp)[None, None])[0, 0].numpy()
+            codes = np.clip(np.rint(result), 0, self.peak).astype(dtype)
+            errors.append(sse(codes, sharp) / sharp.size)
+        return psnr_from_mse(float(np.mean(errors)), self.peak)

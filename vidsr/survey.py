@@ -1,0 +1,40 @@
+"""A few frames from all over a clip, looked at before the run begins."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+
+from torch import Tensor
+
+from vidsr.errors import InputError
+from vidsr.frames import VideoInfo
+from vidsr.options import EnhanceOptions
+from vidsr.video import VideoReader
+
+PLACES = 5
+
+
+def sample(source: Path, options: EnhanceOptions, info: VideoInfo) -> tuple[Tensor, ...]:
+    """Luma (1 x 1 x H x W code values) of up to five frames, evenly spread over the part of the clip that is asked for.
+
+    A clip that does not know how long it is gives its first frames.
+    """
+    begin = options.start or Fraction(0)
+    ends = [end for end in (options.end, info.duration) if end is not None]
+    if options.frames is not None and info.fps:
+        ends.append(begin + options.frames / info.fps)
+    length = min(ends, default=begin) - begin
+    if length <= 0:
+        return _frames(source, options, options.start, PLACES)
+    places = [begin + length * Fraction(2 * n + 1, 2 * PLACES) for n in range(PLACES)]
+    found = [frame for place in places for frame in _frames(source, options, place, 1)]
+    return tuple(found) or _frames(source, options, options.start, 1)
+
+
+def _frames(source: Path, options: EnhanceOptions, start: Fraction | None, count: int) -> tuple[Tensor, ...]:
+    """Luma of ``count`` frames from ``start`` on; fewer, or none, where the clip is damaged or ends."""
+    with suppress(InputError), VideoReader(source, start, None, count, deinterlace=options.deinterlace) as reader:
+        return tuple(batch.y for batch in reader.batches(1))
+    return ()
