@@ -17,6 +17,7 @@ from vidsr.jobs import Job, list_jobs, target_of
 from vidsr.options import EnhanceOptions
 from vidsr.pipeline import open_reader
 from vidsr.stages.build import Plan
+from vidsr.survey import sample
 from vidsr.trial import Trial, peak_memory, try_out
 from vidsr.video import carried, preflight
 
@@ -118,12 +119,12 @@ def estimate_all(inputs: list[Path], output: Path | None, options: EnhanceOption
 def _look(job: Job, options: EnhanceOptions) -> Outlook:
     """What the headers and the first frame tell."""
     if job.is_image:
-        _, info = read_image(job.source)
-        plan, notes = Plan(options, info), []
+        picture, info = read_image(job.source)
+        plan, notes = Plan(options, info, (picture.y,)), []
     else:
         with open_reader(job.source, options) as reader:
             info, notes = reader.info, reader.notes
-        plan = Plan(options, info)
+        plan = Plan(options, info, sample(job.source, options, info))
         notes = [*notes, *plan.notes]
     problem = ""
     try:

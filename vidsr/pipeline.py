@@ -87,7 +87,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
     decoding, staging, encoding = Stopwatch(), Stopwatch(), Stopwatch()
     frames = 0
     with open_reader(job.source, options) as reader:
-        plan = Plan(options, reader.info, sample(job.source, options, reader.info) if options.restorations else ())
+        plan = Plan(options, reader.info, sample(job.source, options, reader.info))
         target = _prepare(target_of(job, options, plan.output.fps))
         for note in (*reader.notes, *plan.notes, *preflight(job.source, target)):
             on_note(note)

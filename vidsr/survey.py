@@ -19,8 +19,10 @@ PLACES = 5
 def sample(source: Path, options: EnhanceOptions, info: VideoInfo) -> tuple[Tensor, ...]:
     """Luma (1 x 1 x H x W code values) of up to five frames, evenly spread over the part of the clip that is asked for.
 
-    A clip that does not know how long it is gives its first frames.
+    A clip that does not know how long it is gives its first frames. None are read where nothing is to be restored.
     """
+    if not options.restorations:
+        return ()
     begin = options.start or Fraction(0)
     ends = [end for end in (options.end, info.duration) if end is not None]
     if options.frames is not None and info.fps:
