@@ -252,6 +252,12 @@ def plan(asked: Request, json: Json = False) -> None:
 def compare(
     inputs: Inputs,
     scale: Annotated[int, typer.Option(help="Reduce by this, then put back.")] = 4,
+    deblur: Annotated[str | None, typer.Option(metavar="[0..1]", help="Compare ways to deblur instead.")] = None,
+    denoise: Annotated[str | None, typer.Option(metavar="[0..1]", help="Compare ways to denoise instead.")] = None,
+    restore: Annotated[str | None, typer.Option(metavar="[0..1]", help="Compare ways to restore instead.")] = None,
+    blur: Annotated[str | None, typer.Option(help="To restore from: gaussian:SIGMA, disk:R, motion:LENGTH.")] = None,
+    noise: Annotated[str | None, typer.Option(help="To restore from: sigma in code values.")] = None,
+    crf: Annotated[float | None, typer.Option(help="To restore from: libx264 at this quality.")] = None,
     models: Annotated[str | None, typer.Option(metavar="A,B,...", help="Methods; default: all of them.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the CSV and the picture.")] = None,
     device: Device = "auto",
@@ -260,12 +266,23 @@ def compare(
     frames: Annotated[int | None, typer.Option(help="Frames of each clip at most.")] = None,
     json: Json = False,
 ) -> None:
-    """Reduce a clip or image, enlarge it again with each method, and measure."""
+    """Reduce a clip or image, enlarge it again with each method, and measure; or damage and restore it."""
+    from vidsr.compare_restoration import parse_damage
     from vidsr.contest import compare_all
     from vidsr.options import parse_options
 
-    options = parse_options(scale=scale, device=device, precision=precision, start=start, frames=frames)
-    compare_all(inputs, scale, tuple(models.split(",")) if models else None, output, options, json)
+    options = parse_options(
+        scale=scale,
+        deblur=deblur,
+        denoise=denoise,
+        restore=restore,
+        device=device,
+        precision=precision,
+        start=start,
+        frames=frames,
+    )
+    damage = parse_damage(blur, noise, crf) if options.restorations or blur or noise or crf is not None else None
+    compare_all(inputs, scale, tuple(models.split(",")) if models else None, output, options, json, damage)
 
 
 @app.command()

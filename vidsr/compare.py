@@ -63,6 +63,8 @@ class Comparison:
     info: VideoInfo  # of the truth
     scores: tuple[Score, ...]
     pictures: dict[str, FrameBatch]  # by method, and the truth last; single frames of code values
+    change: str  # what was done to the source, in words
+    tag: str  # the same in a file name
 
     @property
     def frames(self) -> int:
@@ -91,7 +93,7 @@ def compare_file(
         pictures: dict[str, FrameBatch] = {}
         middle = (info.frames or 1) // 2
         for number, frame in enumerate(frames):
-            truth = _cropped(frame, truth_info)
+            truth = cropped(frame, truth_info)
             low = _reduced(truth, low_info)
             kept = {}
             for name, upscale in upscales.items():
@@ -104,7 +106,8 @@ def compare_file(
                 kept[name] = result
             if number <= middle:
                 pictures = {**kept, "truth": truth}
-    return Comparison(source, scale, truth_info, tuple(scores.values()), pictures)
+    change = f"reduced by {scale} and put back"
+    return Comparison(source, scale, truth_info, tuple(scores.values()), pictures, change, f"x{scale}")
 
 
 def measure(result: FrameBatch, truth: FrameBatch, border: int, info: VideoInfo) -> dict[str, float]:
@@ -138,7 +141,7 @@ def _frames(source: Path, options: EnhanceOptions) -> Iterator[tuple[Iterator[Fr
         yield reader.batches(1), reader.info
 
 
-def _cropped(frame: FrameBatch, info: VideoInfo) -> FrameBatch:
+def cropped(frame: FrameBatch, info: VideoInfo) -> FrameBatch:
     """The top left of ``frame``, as large as ``info`` says."""
     width, height = info.chroma_size
     uv = None if frame.uv is None else frame.uv[..., :height, :width]

@@ -11,6 +11,7 @@ import torch
 
 from vidsr.color import to_rgb
 from vidsr.compare import METHODS, Comparison, OnRow, compare_file
+from vidsr.compare_restoration import Damage, compare_restoration
 from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.jobs import list_jobs
@@ -29,20 +30,26 @@ def compare_all(
     output: Path | None,
     options: EnhanceOptions,
     as_json: bool,
+    damage: Damage | None = None,
 ) -> None:
     """Compares every file named by ``inputs``; with ``output``, writes compare.csv and a picture per file there.
+
+    Files are reduced by ``scale`` and enlarged; with ``damage`` they are damaged and restored instead.
 
     Raises:
         VidsrError: a file can not be read, a method is unknown, or the folder can not be written.
     """
-    chosen = METHODS if methods is None else tuple(methods)
     with ExitStack() as stack:
         on_row = _csv(output, stack)
         for job in list_jobs(inputs, None, options).jobs:
-            comparison = compare_file(job.source, scale, chosen, options, on_row)
+            comparison = (
+                compare_file(job.source, scale, methods or METHODS, options, on_row)
+                if damage is None
+                else compare_restoration(job.source, damage, methods, options, on_row)
+            )
             print_comparison(comparison, as_json)
             if output is not None:
-                write_png(output / f"{job.source.stem}.compare.x{scale}.png", sheet(comparison))
+                write_png(output / f"{job.source.stem}.compare.{comparison.tag}.png", sheet(comparison))
 
 
 def sheet(comparison: Comparison) -> Picture:

@@ -84,7 +84,7 @@ def print_comparison(comparison: Comparison, as_json: bool) -> None:
         (s.method, f"{s.psnr_y:.3f}", f"{s.ssim_y:.4f}", f"{s.mse_y:.2f}", f"{s.fps:.1f}") for s in comparison.scores
     ]
     info = comparison.info
-    title = f"{comparison.source.name}: {info.width}x{info.height}, reduced by {comparison.scale} and put back"
+    title = f"{comparison.source.name}: {info.width}x{info.height}, {comparison.change}"
     print_rows(("method", "PSNR-Y dB", "SSIM-Y", "MSE-Y", "fps"), rows, f"{title}, {comparison.frames} frames")
 
 

@@ -35,6 +35,7 @@ from vidsr.train.degrade import (
 from vidsr.video import VideoReader, VideoWriter
 
 T = TypeVar("T")
+Part = tuple[Fraction | None, Fraction | None, int | None]
 BATCH_PIXELS = 1 << 21  # luma samples decoded at a time
 
 BLURS: dict[str, Callable[[float], Blur]] = {
@@ -88,8 +89,12 @@ def parse_degrade(
     )
 
 
-def degrade_clip(source: Path, target: Path, options: DegradeOptions, *, overwrite: bool = False) -> int:
+def degrade_clip(
+    source: Path, target: Path, options: DegradeOptions, *, overwrite: bool = False, part: Part = (None, None, None)
+) -> int:
     """Writes the degraded ``source`` to ``target``, sound and the rest carried along; returns the number of frames.
+
+    ``part``: start, end (seconds) and most frames of the source, as `vidsr.video.VideoReader` takes them.
 
     Raises:
         VidsrError: the source cannot be read, or the target not be written.
@@ -97,7 +102,7 @@ def degrade_clip(source: Path, target: Path, options: DegradeOptions, *, overwri
     if target.exists() and (target.samefile(source) or not overwrite):
         raise OutputError(f"{target} exists: choose another --output, or give --overwrite if it is not the input")
     frames = 0
-    with VideoReader(source) as reader:
+    with VideoReader(source, *part) as reader:
         finish = Finish(reader.info.depth)
         output = finish.output(reduced(reader.info, options.factor))
         per_batch = max(1, BATCH_PIXELS // (reader.info.width * reader.info.height))
