@@ -179,25 +179,6 @@ def test_rgb_white_is_235(tmp_path: Path) -> None:
     assert batch.uv.unique().tolist() == [128]
 
 
-@pytest.mark.parametrize(("pix_fmt", "codec"), [("yuva420p", "ffv1"), ("rgba", "png"), ("yuva444p10le", "prores_ks")])
-def test_alpha_is_refused(tmp_path: Path, pix_fmt: str, codec: str) -> None:
-    path = make_clip(tmp_path / ("a.mkv" if codec == "ffv1" else "a.mov"), frames=1, pix_fmt=pix_fmt, codec=codec)
-    with pytest.raises(InputError, match=r"a\.m.. has an alpha channel"):
-        VideoReader(path)
-
-
-def test_vp9_alpha_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.webm"
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream("libvpx-vp9", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuva420p"
-        stream.metadata["alpha_mode"] = "1"
-        output.mux(stream.encode(make_frame(0, (64, 48), "yuva420p")))
-        output.mux(stream.encode(None))
-    with pytest.raises(InputError, match="alpha"):
-        VideoReader(path)
-
-
 def test_corrupt_packet_in_the_middle(tmp_path: Path) -> None:
     """Garbage where a packet was costs frames up to the next keyframe at most, and is counted."""
     path = make_clip(tmp_path / "a.mkv", frames=60, size=(128, 96), gop=10)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from vidsr.errors import ExitCode, VerifyError, VidsrError
+from vidsr.errors import ExitCode, PipeClosed, VerifyError, VidsrError
 from vidsr.options import EnhanceOptions
 from vidsr.version import __version__
 
@@ -35,13 +35,22 @@ EXAMPLES = """Examples:
     vidsr enhance clip.mp4 --deblur auto --restore 0.7 --height 1080
 
     vidsr enhance clip.mkv --size 1920x1080 --model bicubic --start 1:02.5 --frames 100
+
+    vidsr enhance frames/%05d.png --fps-in 24 --scale 2 -o larger/%05d.png
+
+    ffmpeg -i clip.mp4 -f yuv4mpegpipe - | vidsr enhance - --scale 2 -o - | ffmpeg -i - larger.mkv
 """
 
 SIZE, RATE, REPAIR, ENGINE = "Size", "Frame rate", "Restoration", "Model and device"
 DIALS = ("--deblur", "--denoise", "--restore")  # full strength where no number follows
 ENCODING, RANGE, OUTPUT = "Encoding", "Source", "Output"
 
-Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Clips, images or folders.", show_default=False)]
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="INPUT...", help="Clips, images, folders, frames/%05d.png, or - for a pipe.", show_default=False
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where networks run.", rich_help_panel=ENGINE)]
 
@@ -91,7 +100,10 @@ def request(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="File, or folder for several. Default: beside the input.", rich_help_panel=OUTPUT
+            "-o",
+            "--output",
+            help="File, %05d.png, - for a pipe, or folder for several. Default: beside the input.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     scale: Annotated[
@@ -169,6 +181,22 @@ def request(
         str | None,
         typer.Option(metavar="PATH|none", help="Per-frame CSV.  [default: OUTPUT.frames.csv]", rich_help_panel=OUTPUT),
     ] = None,
+    fps_in: Annotated[
+        str | None,
+        typer.Option(metavar="25|24000/1001", help="Rate of numbered pictures.  [default: 25]", rich_help_panel=RANGE),
+    ] = None,
+    raw: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE:FORMAT:RATE", help="Raw video, e.g. 480x270:yuv420p:24000/1001.", rich_help_panel=RANGE
+        ),
+    ] = None,
+    alpha: Annotated[
+        str, typer.Option(metavar="refuse|drop", help="What becomes of transparency.", rich_help_panel=RANGE)
+    ] = "refuse",
+    pipe: Annotated[
+        str, typer.Option(metavar="y4m|raw", help="What -o - writes to the standard output.", rich_help_panel=OUTPUT)
+    ] = "y4m",
     deinterlace: Annotated[
         str, typer.Option(metavar="auto|off|force", help="Make interlaced clips progressive.", rich_help_panel=RANGE)
     ] = "auto",
@@ -216,6 +244,10 @@ def request(
         reference=reference,
         verify=verify,
         overwrite=overwrite,
+        fps_in=fps_in,
+        raw=raw,
+        alpha=alpha,
+        pipe=pipe,
     )
     return Request(inputs, output, options)
 
@@ -362,13 +394,15 @@ def degrade(
 def verify(
     source: Annotated[Path, typer.Argument(metavar="IN", help="The clip that was enhanced.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="What was made of it.")],
+    fps_in: Annotated[str | None, typer.Option(metavar="25", help="Rate of numbered pictures of IN.")] = None,
     json: Json = False,
 ) -> None:
     """Check that a result has its source's times, tags and streams, and that every frame decodes."""
+    from vidsr.options import parse_reading
     from vidsr.tables import print_verification
     from vidsr.verify import verify_files
 
-    verification = verify_files(source, target)
+    verification = verify_files(source, target, parse_reading(fps_in))
     print_verification(verification, json)
     verification.demand()
 
@@ -426,6 +460,8 @@ def main() -> None:
         app(with_strengths(sys.argv[1:]))
     except VerifyError as error:
         sys.exit(_fail(str(error), ExitCode.BUG))
+    except PipeClosed:
+        sys.exit(ExitCode.PIPE_CLOSED)  # as quiet as other programs are
     except VidsrError as error:
         sys.exit(_fail(str(error), ExitCode.BAD_REQUEST))
     except Interrupted:

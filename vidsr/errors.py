@@ -6,7 +6,8 @@ VidsrError
 ├── OutputError      the target cannot be written, or would overwrite something
 ├── ModelError       weights or a network that do not fit the request
 ├── DeviceError      a device that is absent or ran out of memory
-└── VerifyError      the output was written, and is not what was planned
+├── VerifyError      the output was written, and is not what was planned
+└── PipeClosed       who read our output has gone; nothing is wrong
 
 Every message is one line: the thing, the value, the way out.
 """
@@ -22,6 +23,7 @@ class ExitCode(IntEnum):
     BAD_REQUEST = 2
     SOME_FAILED = 3
     INTERRUPTED = 130
+    PIPE_CLOSED = 141  # as a program that SIGPIPE ends
 
 
 class VidsrError(Exception):
@@ -50,3 +52,7 @@ class DeviceError(VidsrError):
 
 class VerifyError(VidsrError):
     """The output was written, and is not what was planned."""
+
+
+class PipeClosed(VidsrError):
+    """Who read our output has gone; nothing is wrong."""

@@ -10,16 +10,17 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-from vidsr.errors import ExitCode, VidsrError
+from vidsr.errors import ExitCode, OptionError, VidsrError
 from vidsr.frames import VideoInfo
 from vidsr.images import read_image
-from vidsr.jobs import Job, list_jobs, target_of
+from vidsr.jobs import PIPE, Job, list_jobs, target_of
 from vidsr.options import EnhanceOptions
 from vidsr.pipeline import open_reader
+from vidsr.sequences import file_bytes
 from vidsr.stages.build import Plan
 from vidsr.survey import sample
 from vidsr.trial import Trial, peak_memory, try_out
-from vidsr.video import carried, preflight
+from vidsr.video import carried, is_pipe, preflight
 
 STARTUP = process_time()  # what the imports took, which the run will take again
 LOOKING = 6.0  # seconds in which files are opened; those not reached are estimated by their size
@@ -86,6 +87,8 @@ def estimate_all(inputs: list[Path], output: Path | None, options: EnhanceOption
         VidsrError: nothing could be started, or the only file would fail.
     """
     listed = list_jobs(inputs, output, options)
+    if pipe := next((job.source for job in listed.jobs if is_pipe(job.source)), None):
+        raise OptionError(f"{pipe} is a pipe, which can be read only once: name a file to plan with")
     files: list[Outlook] = []
     failed: list[tuple[Path, str]] = []
     unopened: list[Path] = []
@@ -102,7 +105,7 @@ def estimate_all(inputs: list[Path], output: Path | None, options: EnhanceOption
             failed.append((job.source, str(error)))
     trials = dict(_trials(files, options))
     files = _judged(files, trials)
-    opened, missing = (sum(path.stat().st_size for path in paths) for paths in ([f.source for f in files], unopened))
+    opened, missing = (sum(map(file_bytes, paths)) for paths in ([f.source for f in files], unopened))
     factor = 1 + missing / opened if opened else 1.0
     return Estimates(
         files=tuple(files),
@@ -124,7 +127,7 @@ def _look(job: Job, options: EnhanceOptions) -> Outlook:
     else:
         with open_reader(job.source, options) as reader:
             info, notes = reader.info, reader.notes
-        plan = Plan(options, info, sample(job.source, options, info))
+        plan = Plan(options, info, sample(job.source, options, info), job.into)
         notes = [*notes, *plan.notes]
     problem = ""
     try:
@@ -133,8 +136,8 @@ def _look(job: Job, options: EnhanceOptions) -> Outlook:
         problem, target = str(error), target_of(job, replace(options, overwrite=True), plan.output.fps)
     kept: list[str] = []
     if not job.is_image:
-        notes = [*notes, *preflight(job.source, target)]
-        kept = carried(job.source, target)
+        notes = [*notes, *preflight(job.source, target, options.reading)]
+        kept = carried(job.source, target, options.reading)
     return Outlook(job.source, target, info, plan.output, plan.words, plan.weights, tuple(kept), tuple(notes), problem)
 
 
@@ -151,7 +154,9 @@ def _trials(files: list[Outlook], options: EnhanceOptions) -> Iterator[tuple[tup
             return
         share = left * work[kind] / sum(work[other] for other in kinds[number:])
         longest = max((file for file in files if file.kind == kind), key=lambda file: file.input.frames or 1)
-        yield kind, try_out(longest.source, longest.target.name, longest.input, options, share)
+        # what would go to a pipe is tried as a file
+        name = "pipe.y4m" if longest.target == PIPE else longest.target.name
+        yield kind, try_out(longest.source, name, longest.input, options, share)
 
 
 def _judged(files: list[Outlook], trials: dict[tuple[object, ...], Trial]) -> list[Outlook]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidsr.color import rgb_to_ycbcr, ycbcr_to_rgb
+from vidsr.color import rgb_to_ycbcr, to_rgb
 from vidsr.errors import InputError, OutputError
 from vidsr.frames import ColorInfo, FrameBatch, Origin, VideoInfo
 
@@ -57,22 +57,19 @@ def read_image(path: Path) -> tuple[FrameBatch, VideoInfo]:
 
 
 def write_image(path: Path, frame: FrameBatch, info: VideoInfo) -> None:
-    """Writes the one frame of ``frame`` (4:4:4 or grey, float or integer code values) in the format of the suffix.
+    """Writes the one frame of ``frame`` (planes of ``info``, float or integer code values) in the suffix's format.
 
-    The file appears complete or not at all. JPEG and WebP are written at quality 95.
+    More than 8 bits are written as 16 where the format has them, else as 8. The file appears complete or not at all.
+    JPEG and WebP are written at quality 95.
 
     Raises:
         OutputError: the suffix names no format that OpenCV writes, or the file cannot be written.
     """
-    peak = (1 << info.depth) - 1
-    if frame.uv is None:
-        picture = frame.y[0, 0].float()
-    else:
-        picture = ycbcr_to_rgb(frame.y, frame.uv, info.color, info.depth)[0].permute(1, 2, 0).flip(-1) * peak
     suffix = path.suffix.lower()
-    if info.depth > 8 and suffix in EIGHT_BIT_ONLY:
-        picture, peak = picture * (255 / peak), 255
-    rounded: Picture = picture.round().clamp(0, peak).cpu().numpy().astype(np.uint8 if peak == 255 else np.uint16)
+    peak = 255 if info.depth == 8 or suffix in EIGHT_BIT_ONLY else 65535
+    picture = to_rgb(frame, info)[0].permute(1, 2, 0).flip(-1)
+    picture = picture[..., 0] if frame.uv is None else picture
+    rounded: Picture = (picture * peak).round_().clamp_(0, peak).cpu().numpy().astype(f"u{peak.bit_length() // 8}")
     _write(path, _encoded(path, rounded, QUALITY.get(suffix, [])))
 
 

@@ -7,9 +7,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 from vidsr.errors import InputError, OptionError, OutputError
 from vidsr.options import EnhanceOptions, decimal
+from vidsr.sequences import Sequence, is_sequence
+
+PIPE = Path("-")  # the standard input or output
+
+Into = Literal["clip", "planes", "pictures"]  # what is written: an encoder's work, y4m or raw, numbered pictures
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 CLIP_SUFFIXES = frozenset(
@@ -38,9 +44,18 @@ class Job:
     below: Path = Path()  # the source's place in that tree
 
     @property
+    def into(self) -> Into:
+        """What is made of the source, if it is no still picture."""
+        if self.target is None:
+            return "clip"
+        if is_sequence(self.target):
+            return "pictures"
+        return "planes" if self.target == PIPE or self.target.suffix.lower() == ".y4m" else "clip"
+
+    @property
     def is_image(self) -> bool:
         """Whether the source is a still picture, by its name."""
-        return self.source.suffix.lower() in IMAGE_SUFFIXES
+        return self.source.suffix.lower() in IMAGE_SUFFIXES and not is_sequence(self.source)
 
 
 @dataclass(frozen=True)
@@ -54,21 +69,28 @@ class JobList:
 def list_jobs(inputs: Iterable[Path], output: Path | None, options: EnhanceOptions) -> JobList:
     """Every file named by ``inputs``; folders are walked recursively, their tree kept below the output folder.
 
-    A single file with ``output`` that is not a folder (nor ends in a slash) is written to exactly that path.
+    A single file with ``output`` that is not a folder (nor ends in a slash) is written to exactly that path. Numbered
+    pictures (``%05d.png``) are one input or output, and so are the standard input and output, ``-``.
 
     Raises:
         InputError: an input does not exist, or a folder holds no clip.
-        OptionError: several inputs and an output that is one file.
+        OptionError: several inputs and an output that is one file, or a pipe without an output.
     """
     inputs = list(inputs)
     for path in inputs:
-        if not path.exists():
+        if is_sequence(path):
+            Sequence(path).whole()
+        elif path != PIPE and not path.exists():
             raise InputError(f"{path} does not exist: check the path")
     one_file = len(inputs) == 1 and not inputs[0].is_dir()
-    if one_file and output is not None and not output.is_dir() and output.suffix:
+    if one_file and output is not None and (output == PIPE or (not output.is_dir() and output.suffix)):
         return JobList((Job(inputs[0], output),), ())
-    if output is not None and (output.is_file() or output.suffix.lower() in CLIP_SUFFIXES):
+    if output is not None and (
+        output.is_file() or output.suffix.lower() in CLIP_SUFFIXES or is_sequence(output) or output == PIPE
+    ):
         raise OptionError(f"--output {output} is one file and there are several inputs: name a folder")
+    if PIPE in inputs:
+        raise OptionError("- is the standard input, which gives a result no name: name a file with --output, or -")
     jobs: list[Job] = []
     skipped: list[Path] = []
     for path in inputs:
@@ -92,9 +114,16 @@ def target_of(job: Job, options: EnhanceOptions, fps: Fraction | None) -> Path:
     """
     target = job.target
     if target is None:
-        folder = job.source.parent if job.root is None else job.root / job.below
+        # a sequence is called after its folder, and its clip lies beside that
+        source = job.source.parent.resolve() if is_sequence(job.source) else job.source
+        folder = source.parent if job.root is None else job.root / job.below
         suffix = job.source.suffix if job.is_image else container(job.source, options)
-        target = folder / f"{job.source.stem}.{_tag(options, fps)}{suffix}"
+        name = source.name if is_sequence(job.source) else source.stem
+        target = folder / f"{name}.{_tag(options, fps)}{suffix}"
+    if target == PIPE:
+        return target
+    if is_sequence(target):
+        return _free_sequence(Sequence(target), job.source, options)
     if target.exists() and target.samefile(job.source):
         raise OutputError(f"{target} is the input itself: choose another --output")
     if target.is_dir():
@@ -102,6 +131,18 @@ def target_of(job: Job, options: EnhanceOptions, fps: Fraction | None) -> Path:
     if target.exists() and not options.overwrite:
         raise OutputError(f"{target} exists: choose another --output, or give --overwrite")
     return target
+
+
+def _free_sequence(target: Sequence, source: Path, options: EnhanceOptions) -> Path:
+    """The pattern of ``target``, if its pictures may be written."""
+    if is_sequence(source) and source.parent.resolve() == target.pattern.parent.resolve():
+        mine, theirs = Sequence(source), target
+        if {theirs.path(n) for n in theirs.numbers} & {mine.path(n) for n in mine.numbers}:
+            raise OutputError(f"{target.pattern} is the input itself: choose another --output")
+    if target.numbers and not options.overwrite:
+        there = f"{len(target.numbers)} pictures such as {target.path(target.numbers[0]).name}"
+        raise OutputError(f"{target.pattern}: {there} exist: choose another --output, or give --overwrite")
+    return target.pattern
 
 
 def container(source: Path, options: EnhanceOptions) -> str:

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, get_args
 from vidsr.clocks import Clock, parse_fps
 from vidsr.encoding import Encoding
 from vidsr.errors import OptionError
+from vidsr.reading import ALPHAS, RawFormat, Reading, parse_rate
 from vidsr.restoration import Restoration, parse_restoration
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -21,6 +22,8 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
 DEINTERLACE: tuple[Deinterlace, ...] = get_args(Deinterlace)
 SOURCES: tuple[Source, ...] = get_args(Source)
+Pipe = Literal["y4m", "raw"]
+PIPES: tuple[Pipe, ...] = get_args(Pipe)
 
 T = TypeVar("T", bound=str)
 
@@ -92,6 +95,8 @@ class EnhanceOptions:
     batch: int | None = None  # frames per network call; None chooses by pixel budget
     tile: int | None = None  # side of a tile in input pixels; None is the whole picture
     encoding: Encoding = field(default_factory=Encoding)
+    reading: Reading = field(default_factory=Reading)
+    pipe: Pipe = "y4m"  # what is written to the standard output
     start: Fraction | None = None  # seconds of the source's own clock
     end: Fraction | None = None
     frames: int | None = None  # source frames at most
@@ -193,6 +198,10 @@ def parse_options(
     verify: bool = True,
     overwrite: bool = False,
     square_pixels: bool = False,
+    fps_in: str | int | Fraction | None = None,
+    raw: str | None = None,
+    alpha: str = "refuse",
+    pipe: str = "y4m",
 ) -> EnhanceOptions:
     """Options from what a person writes on the command line or in a Python call.
 
@@ -222,6 +231,8 @@ def parse_options(
         batch=None if batch is None else _positive_int(batch, "--batch"),
         tile=None if tile is None else _positive_int(tile, "--tile"),
         encoding=Encoding.parse(codec, crf=crf, preset=preset, options=encoder_options),
+        reading=parse_reading(fps_in, raw, alpha),
+        pipe=parse_choice(pipe, PIPES, "--pipe"),
         start=parse_time(start, "--start"),
         end=parse_time(end, "--end"),
         frames=None if frames is None else _positive_int(frames, "--frames"),
@@ -231,6 +242,19 @@ def parse_options(
         verify=verify,
         overwrite=overwrite,
         square_pixels=square_pixels,
+    )
+
+
+def parse_reading(fps_in: str | int | Fraction | None = None, raw: str | None = None, alpha: str = "refuse") -> Reading:
+    """How to read a source, from what a person writes.
+
+    Raises:
+        OptionError: a value is none of those that are known.
+    """
+    return Reading(
+        rate=None if fps_in is None else parse_rate(str(fps_in), "--fps-in"),
+        raw=None if raw is None else RawFormat.parse(raw),
+        alpha=parse_choice(alpha, ALPHAS, "--alpha"),
     )
 
 

@@ -13,9 +13,10 @@ from time import perf_counter
 from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.images import read_image, write_image
-from vidsr.jobs import Job, target_of
+from vidsr.jobs import PIPE, Job, target_of
 from vidsr.options import EnhanceOptions
 from vidsr.prefetch import prefetch
+from vidsr.sequences import first_number
 from vidsr.stages import Stage
 from vidsr.stages.build import Plan
 from vidsr.stages.measure import FrameLog
@@ -23,7 +24,7 @@ from vidsr.stopwatch import Stopwatch
 from vidsr.survey import sample
 from vidsr.verify import Verification, verify
 from vidsr.version import __version__
-from vidsr.video import VideoReader, Writer, open_writer, preflight
+from vidsr.video import VideoReader, Writer, has_streams, open_writer, preflight
 
 QUEUE_BATCHES = 2
 QUEUE_BYTES = 256 << 20
@@ -87,15 +88,22 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
     decoding, staging, encoding = Stopwatch(), Stopwatch(), Stopwatch()
     frames = 0
     with open_reader(job.source, options) as reader:
-        plan = Plan(options, reader.info, sample(job.source, options, reader.info))
+        plan = Plan(options, reader.info, sample(job.source, options, reader.info), job.into)
         target = _prepare(target_of(job, options, plan.output.fps))
-        for note in (*reader.notes, *plan.notes, *preflight(job.source, target)):
+        for note in (*reader.notes, *plan.notes, *preflight(job.source, target, options.reading)):
             on_note(note)
         with (
             _reference(options) as reference,
             _frame_log(options, target, plan) as log,
             open_writer(
-                target, plan.output, options.encoding, job.source, options.start, _end(options, reader.info)
+                target,
+                plan.output,
+                options.encoding,
+                job.source if has_streams(job.source, options.reading) else None,
+                options.start,
+                _end(options, reader.info),
+                first_number(job.source),
+                options.pipe == "raw",
             ) as writer,
             prefetch(
                 decoding.timed("decode", reader.batches(plan.frames_per_batch)),
@@ -184,7 +192,7 @@ def _prepare(target: Path) -> Path:
 
 
 def _frame_log(options: EnhanceOptions, target: Path, plan: Plan) -> AbstractContextManager[FrameLog | None]:
-    if options.log is False:
+    if options.log is False or (options.log is True and target == PIPE):
         return nullcontext()
     path = target.with_name(f"{target.name}.frames.csv") if options.log is True else options.log
     return FrameLog(path, plan.log_columns)
@@ -196,7 +204,15 @@ def open_reader(source: Path, options: EnhanceOptions) -> VideoReader:
     Raises:
         InputError: the file is no clip, or holds a picture that is not supported.
     """
-    return VideoReader(source, options.start, options.end, options.frames, deinterlace=options.deinterlace)
+    return VideoReader(
+        source,
+        options.start,
+        options.end,
+        options.frames,
+        deinterlace=options.deinterlace,
+        reading=options.reading,
+        exact_rgb=True,
+    )
 
 
 def _reference(options: EnhanceOptions) -> AbstractContextManager[VideoReader | None]:

@@ -17,6 +17,7 @@ from vidsr.errors import VidsrError
 from vidsr.frames import VideoInfo
 from vidsr.options import decimal
 from vidsr.pipeline import OnFrames, RunReport, ignore
+from vidsr.sequences import file_bytes
 
 LINE_SECONDS = 10.0  # between two progress lines where there is no terminal
 
@@ -124,9 +125,8 @@ def summary(report: RunReport, verbosity: Verbosity = Verbosity.NORMAL) -> Table
 
 
 def _summary_rows(report: RunReport, verbosity: Verbosity) -> list[tuple[str, str]]:
-    size = report.target.stat().st_size / 1e6 if report.target.exists() else 0.0
     rows = [
-        ("output", f"{report.target} ({size:.2f} MB)"),
+        ("output", f"{report.target} ({file_bytes(report.target) / 1e6:.2f} MB)"),
         ("picture", f"{picture(report.input)} -> {picture(report.output)}"),
         ("stages", ", ".join(report.plan)),
         ("frames", f"{report.frames} in {report.seconds:.1f} s, {report.fps:.1f} fps"),

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vidsr.errors import InputError
+from vidsr.errors import InputError, OptionError
 from vidsr.frames import VideoInfo
 from vidsr.options import EnhanceOptions
-from vidsr.video import VideoReader
+from vidsr.video import VideoReader, is_pipe
 
 PLACES = 5
 
@@ -20,8 +20,15 @@ def sample(source: Path, options: EnhanceOptions, info: VideoInfo) -> tuple[Tens
     """Luma (1 x 1 x H x W code values) of up to five frames, evenly spread over the part of the clip that is asked for.
 
     A clip that does not know how long it is gives its first frames. None are read where nothing is to be restored.
+
+    Raises:
+        OptionError: restoration is to find its own strength, on a pipe.
     """
     if not options.restorations:
+        return ()
+    if is_pipe(source):
+        if any(wanted.strength is None for wanted in options.restorations):
+            raise OptionError("auto looks at the clip first, and a pipe is read only once: give a strength from 0 to 1")
         return ()
     begin = options.start or Fraction(0)
     ends = [end for end in (options.end, info.duration) if end is not None]
@@ -37,6 +44,9 @@ def sample(source: Path, options: EnhanceOptions, info: VideoInfo) -> tuple[Tens
 
 def _frames(source: Path, options: EnhanceOptions, start: Fraction | None, count: int) -> tuple[Tensor, ...]:
     """Luma of ``count`` frames from ``start`` on; fewer, or none, where the clip is damaged or ends."""
-    with suppress(InputError), VideoReader(source, start, None, count, deinterlace=options.deinterlace) as reader:
+    with (
+        suppress(InputError),
+        VideoReader(source, start, None, count, deinterlace=options.deinterlace, reading=options.reading) as reader,
+    ):
         return tuple(batch.y for batch in reader.batches(1))
     return ()

@@ -14,6 +14,7 @@ from vidsr.frames import VideoInfo
 from vidsr.jobs import Job
 from vidsr.options import EnhanceOptions
 from vidsr.pipeline import enhance_file
+from vidsr.sequences import file_bytes
 from vidsr.video import PacketSizes, packet_sizes, read_facts
 
 SOONEST = (1, 4)  # frames of the first two runs: the first pays for what is done once, the second warms up
@@ -43,8 +44,8 @@ class Trial:
 
     def bytes(self, frames: int, duration: Fraction) -> int:
         """Of the result of that many output frames and seconds."""
-        if self.sizes is None:
-            return self.file
+        if self.sizes is None:  # numbered pictures, a still one, or nothing
+            return round(self.file * Fraction(frames, self.made))
         keys, others = self.sizes.keys, self.sizes.others
         key = sum(keys) / max(1, len(keys))
         other = sum(others) / len(others) if others else key
@@ -95,7 +96,7 @@ def try_out(source: Path, name: str, info: VideoInfo, options: EnhanceOptions, s
             made=report.frames,
             span=Fraction(walls[-1][0]) / (info.fps or 1),
             sizes=packet_sizes(job.target) if is_clip else None,
-            file=job.target.stat().st_size if job.target.exists() else 0,
+            file=file_bytes(job.target),
             pending=max(0, LOOKAHEAD - report.frames) * samples if is_clip else 0,
             notes=tuple(notes),
         )

@@ -11,7 +11,8 @@ from typing import Any
 
 from vidsr.errors import VerifyError
 from vidsr.frames import VideoInfo
-from vidsr.video import Facts, Track, Written, container_format, read_facts
+from vidsr.reading import Reading
+from vidsr.video import PICTURE_ONLY, Facts, Track, Written, container_format, read_facts
 
 UNSAID = {"range": "limited"}  # what players take for granted
 MILLISECOND = Fraction(1, 1000)
@@ -68,7 +69,7 @@ def verify(written: Written) -> Verification:
     Raises:
         InputError: the file, or the source of its copied streams, cannot be opened.
     """
-    target = read_facts(written.path)
+    target = read_facts(written.path, reading=Reading(rate=written.info.fps))
     source = None if written.source is None else read_facts(written.source, written.path, decode=False)
     shift = Fraction(0) if source is None else _shift(written, source, target)
     checks = [*_picture_checks(written.info, target), *_time_checks(written.times, target, shift)]
@@ -106,7 +107,7 @@ def _shift(written: Written, source: Facts, target: Facts) -> Fraction:
     return -first if first < 0 and abs(measured + first) < abs(measured) else Fraction(0)
 
 
-def verify_files(source: Path, target: Path) -> Verification:
+def verify_files(source: Path, target: Path, reading: Reading | None = None) -> Verification:
     """Compares ``target`` with the clip that it was made from, as far as that can be known without the run's plan.
 
     Size, rate, depth and chroma may differ. Frame times must be the source's if there are as many.
@@ -114,7 +115,13 @@ def verify_files(source: Path, target: Path) -> Verification:
     Raises:
         InputError: a file cannot be opened.
     """
-    before, after = read_facts(source, target, decode=False), read_facts(target)
+    before = read_facts(source, target, decode=False, reading=reading)
+    after = read_facts(target, reading=Reading(rate=before.info.fps))
+    if container_format(target) in PICTURE_ONLY:  # of the picture's facts these tell little, of its times nothing
+        wanted, found = len(before.times), len(after.times)  # more were made if the rate was raised
+        return Verification(
+            target, (Check("frames", f"{wanted} or more", str(found), found >= wanted), _decodes(after))
+        )
     checks = [_equal(name, getattr(before.info, name), getattr(after.info, name)) for name in ("rotation",)]
     checks += _color_checks(before.info, after)
     shift = _shift(Written(target, after.info, tuple(before.times), source), before, after)

@@ -13,6 +13,7 @@ from vidsr.classical import Classical
 from vidsr.color import tagged
 from vidsr.device import Compute, choose
 from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.jobs import Into
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import available_scales, load_model
 from vidsr.models.store import WEIGHTS, table
@@ -38,13 +39,16 @@ class Plan:
     """The stages that ``options`` ask for on a stream ``info``, made once and known before the first frame.
 
     ``samples`` are a few luma planes of the stream (1 x 1 x H x W code values), which restoration looks at; without
-    restoration none are needed.
+    restoration none are needed. Planes and pictures take any format; ``into`` pictures, values are left as they are,
+    to be rounded in RGB.
 
     Raises:
         OptionError, ModelError, DeviceError: the options can not be met.
     """
 
-    def __init__(self, options: EnhanceOptions, info: VideoInfo, samples: Sequence[Tensor] = ()) -> None:
+    def __init__(
+        self, options: EnhanceOptions, info: VideoInfo, samples: Sequence[Tensor] = (), into: Into = "clip"
+    ) -> None:
         source = info
         self._pixels = info.width * info.height
         compute = choose(options.device, options.precision)
@@ -53,9 +57,9 @@ class Plan:
         self.restores, self.findings = make_restores(options, info, compute, samples)
         self.interpolate = make_interpolate(options, info)
         self.upscale = make_upscale(options, info, compute)
-        self.convert, notes = make_convert(options, info)
+        self.convert, notes = make_convert(options, info) if into == "clip" else (None, [])
         self.notes = [*self.findings, *notes]
-        self.finish = Finish(info.depth if self.convert is None else self.convert.depth)
+        self.finish = Finish(info.depth if self.convert is None else self.convert.depth, rounds=into != "pictures")
         for stage in self._in_order():
             info = stage.output(info)
         self.output, notes = tagged(source, info)

@@ -17,6 +17,7 @@ class Finish:
     """Rounds planes to ``depth`` bits, on their device so that bytes and not floats are copied back."""
 
     depth: int
+    rounds: bool = True  # False: only moved to the CPU
     name: str = "finish"
 
     def output(self, info: VideoInfo) -> VideoInfo:
@@ -24,8 +25,11 @@ class Finish:
         return info
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """Batches of uint8 or uint16 planes on the CPU."""
+        """Batches of uint8 or uint16 planes on the CPU, or of float32 ones where nothing is rounded."""
         for batch in batches:
+            if not self.rounds:
+                yield batch.planes(batch.y.cpu(), None if batch.uv is None else batch.uv.cpu())
+                continue
             yield batch.planes(
                 rounded(batch.y, self.depth), None if batch.uv is None else rounded(batch.uv, self.depth)
             )

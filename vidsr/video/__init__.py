@@ -1,16 +1,19 @@
 """The only package that imports av: what a clip holds, its frames as planes, and a clip written from planes."""
 
-from vidsr.video.containers import container_format
+from vidsr.video.containers import PICTURE_ONLY, container_format
 from vidsr.video.copier import carried, preflight
 from vidsr.video.facts import Facts, Track, read_facts
 from vidsr.video.formats import coded_format, nearest_format
 from vidsr.video.probe import probe
 from vidsr.video.reader import VideoReader
 from vidsr.video.sizes import PacketSizes, packet_sizes
+from vidsr.video.source import has_streams, is_pipe
 from vidsr.video.table import StreamInfo, streams
-from vidsr.video.writer import NullWriter, VideoWriter, Writer, Written, open_writer
+from vidsr.video.writer import NullWriter, VideoWriter, Writer, open_writer
+from vidsr.video.written import Written
 
 __all__ = [
+    "PICTURE_ONLY",
     "Facts",
     "NullWriter",
     "PacketSizes",
@@ -23,6 +26,8 @@ __all__ = [
     "carried",
     "coded_format",
     "container_format",
+    "has_streams",
+    "is_pipe",
     "nearest_format",
     "open_writer",
     "packet_sizes",

@@ -11,17 +11,24 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from vidsr.errors import OutputError
+from vidsr.sequences import is_sequence
 
 # The one that keeps most first: it is named to the user where another loses something.
 CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".webm": "webm"}
+PLANES, PICTURES = "yuv4mpegpipe", "image2"
+PICTURE_ONLY = (PLANES, PICTURES)  # no sound, no texts, no times
 
 
 def container_format(path: Path) -> str:
-    """FFmpeg's name of the container that the file's suffix asks for.
+    """FFmpeg's name of the container that the file's suffix asks for; of ``-`` and ``.y4m``, that of plain planes.
 
     Raises:
         OutputError: it is not one that is written.
     """
+    if str(path) == "-" or path.suffix.lower() == ".y4m":
+        return PLANES
+    if is_sequence(path):
+        return PICTURES
     name = CONTAINERS.get(path.suffix.lower())
     if name is None:
         raise OutputError(f"{path} has no container that is written: end the name in {', '.join(CONTAINERS)}")
@@ -30,6 +37,8 @@ def container_format(path: Path) -> str:
 
 def can_carry(stream: Stream, container: str) -> bool:
     """Whether packets of ``stream`` can be copied into ``container``: found by writing the header of an empty file."""
+    if container in PICTURE_ONLY:
+        return False
     if stream.type == "attachment":
         return container == "matroska"
     if is_cover(stream):

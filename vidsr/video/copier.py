@@ -17,10 +17,12 @@ from av.sidedata.sidedata import Type
 from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
-from vidsr.video.containers import CONTAINERS, can_carry, container_format, is_cover
+from vidsr.reading import Reading
+from vidsr.video.containers import CONTAINERS, PICTURE_ONLY, can_carry, container_format, is_cover
 from vidsr.video.demux import packets
-from vidsr.video.probe import MICROSECONDS, first_frame, on_clock, open_source, picture_stream
+from vidsr.video.probe import MICROSECONDS, first_frame, on_clock, picture_stream
 from vidsr.video.sidedata import side_data
+from vidsr.video.source import has_streams, open_source
 from vidsr.video.table import stream_info
 from vidsr.video.tags import file_tags, free_tags, lost_tags, muxer_options, stream_tags
 
@@ -38,7 +40,7 @@ NOT_CARRIED = {
 COVER_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 
 
-def preflight(source: Path, target: Path) -> list[str]:
+def preflight(source: Path, target: Path, reading: Reading | None = None) -> list[str]:
     """What of ``source`` beside its picture cannot be carried to ``target``, a line each, and what would keep it.
 
     Raises:
@@ -46,6 +48,8 @@ def preflight(source: Path, target: Path) -> list[str]:
         OutputError: the target's suffix names no container that is written.
     """
     container = container_format(target)
+    if not has_streams(source, reading):
+        return []
     with open_source(source) as opened:
         picture = picture_stream(opened, source)
         losses = []
@@ -54,6 +58,8 @@ def preflight(source: Path, target: Path) -> list[str]:
                 losses.append(_lost_stream(stream, target))
             elif keys := lost_tags(container, stream.metadata):
                 losses.append(f"left out, {target.suffix} holds no such tags of #{stream.index}: {', '.join(keys)}")
+        if container in PICTURE_ONLY:
+            losses += _lost_beside_pictures(opened, target)
         if _has_cover(opened, container) and (keys := free_tags(container, opened.metadata)):
             losses.append(f"left out, {target.suffix} holds no such tags beside a cover: {', '.join(keys)}")
         beside = side_data(first_frame(opened, picture, source))
@@ -61,7 +67,7 @@ def preflight(source: Path, target: Path) -> list[str]:
         return losses
 
 
-def carried(source: Path, target: Path) -> list[str]:
+def carried(source: Path, target: Path, reading: Reading | None = None) -> list[str]:
     """The streams of ``source`` beside its picture that ``target`` will hold, in words.
 
     Raises:
@@ -69,6 +75,8 @@ def carried(source: Path, target: Path) -> list[str]:
         OutputError: the target's suffix names no container that is written.
     """
     container = container_format(target)
+    if not has_streams(source, reading):
+        return []
     with open_source(source) as opened:
         beside = others(opened, picture_stream(opened, source))
         return [str(stream_info(stream)) for stream in beside if can_carry(stream, container)]
@@ -77,7 +85,13 @@ def carried(source: Path, target: Path) -> list[str]:
 def _lost_stream(stream: Stream, target: Path) -> str:
     keeper = next((suffix for suffix, name in CONTAINERS.items() if can_carry(stream, name)), None)
     remedy = f"{keeper} would keep it" if keeper else "no container written here does"
-    return f"left out, {target.suffix} cannot hold it ({remedy}): {stream_info(stream)}"
+    return f"left out, {target.suffix or 'a pipe'} cannot hold it ({remedy}): {stream_info(stream)}"
+
+
+def _lost_beside_pictures(opened: InputContainer, target: Path) -> list[str]:
+    lost = {"chapters": opened.chapters(), "tags": file_tags(opened.metadata)}
+    words = [f"{len(found)} {name}" for name, found in lost.items() if found]
+    return [f"left out, {target.suffix or 'a pipe'} holds pictures only: {', '.join(words)}"] if words else []
 
 
 def _has_cover(opened: InputContainer, container: str) -> bool:

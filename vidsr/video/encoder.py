@@ -16,8 +16,8 @@ from vidsr.encoding import Encoding
 from vidsr.errors import OptionError, OutputError
 from vidsr.frames import VideoInfo
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder, number, pix_fmt
-from vidsr.video.probe import reason
 from vidsr.video.sidedata import fitted, hdr_options
+from vidsr.video.source import reason
 
 PARTS = 90_000  # parts of a second for clips whose own are not known
 MOST_TICKS = 1 << 31  # per second; containers keep 32 bits

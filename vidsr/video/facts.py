@@ -13,10 +13,12 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Stream
 
 from vidsr.frames import VideoInfo
+from vidsr.reading import Reading
 from vidsr.video.containers import can_carry, container_format, is_cover
 from vidsr.video.copier import is_gap, others
 from vidsr.video.demux import packets
-from vidsr.video.probe import MICROSECONDS, first_frame, open_source, picture_stream, video_info
+from vidsr.video.probe import MICROSECONDS, first_frame, picture_stream, video_info
+from vidsr.video.source import open_source
 from vidsr.video.table import stream_info
 from vidsr.video.tags import file_tags, stream_tags
 
@@ -55,7 +57,9 @@ class Facts:
     problems: Counter[str] = field(default_factory=Counter)
 
 
-def read_facts(path: Path, carried_to: Path | None = None, decode: bool = True) -> Facts:
+def read_facts(
+    path: Path, carried_to: Path | None = None, decode: bool = True, reading: Reading | None = None
+) -> Facts:
     """Reads the whole file once. With ``carried_to``, only tracks that a file of that suffix can hold.
 
     Without ``decode`` the times are those that the container says of the picture's packets.
@@ -63,9 +67,9 @@ def read_facts(path: Path, carried_to: Path | None = None, decode: bool = True) 
     Raises:
         InputError: the file cannot be opened, or no frame of it decodes.
     """
-    with open_source(path) as opened:
+    with open_source(path, reading) as opened:
         picture = picture_stream(opened, path)
-        info = video_info(opened, picture, first_frame(opened, picture, path), path)
+        info = video_info(opened, picture, first_frame(opened, picture, path))
         container = None if carried_to is None else container_format(carried_to)
         kept = [s for s in others(opened, picture) if container is None or can_carry(s, container)]
         tracks = {stream.index: _track(stream, container) for stream in kept}
@@ -76,13 +80,13 @@ def read_facts(path: Path, carried_to: Path | None = None, decode: bool = True) 
         ]
         tags = file_tags(opened.metadata)
     facts = Facts(path, info, info.time_base or Fraction(1), [], list(tracks.values()), chapters, tags)
-    _read_packets(facts, tracks, decode)
+    _read_packets(facts, tracks, decode, reading)
     facts.times.sort()
     return facts
 
 
-def _read_packets(facts: Facts, tracks: dict[int, Track], decode: bool) -> None:
-    with open_source(facts.path) as opened:
+def _read_packets(facts: Facts, tracks: dict[int, Track], decode: bool, reading: Reading | None) -> None:
+    with open_source(facts.path, reading) as opened:
         picture = picture_stream(opened, facts.path)
         picture.codec_context.thread_type = "AUTO"
         for packet in packets(opened, list(opened.streams)):

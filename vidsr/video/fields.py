@@ -17,8 +17,10 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from vidsr.frames import FieldOrder, VideoInfo
+from vidsr.reading import Reading
 from vidsr.video.demux import packets
-from vidsr.video.probe import open_source, picture_stream
+from vidsr.video.probe import picture_stream
+from vidsr.video.source import is_pipe, open_source
 
 HEIGHTS = (480, 486, 576, 1080)  # of interlaced broadcast and disc standards
 MEASURED = 25  # frames
@@ -27,18 +29,19 @@ CLEARLY = 10  # times as many frames with fields as without
 PARITY: dict[FieldOrder, str] = {"top": "tff", "bottom": "bff"}
 
 
-def field_order(path: Path, info: VideoInfo) -> FieldOrder:
+def field_order(path: Path, info: VideoInfo, reading: Reading | None = None) -> FieldOrder:
     """The field shown first, or progressive: what the clip says, unless its pictures clearly show otherwise.
 
-    Only clips that say to be interlaced, or have the height of an interlaced standard, are measured.
+    Only clips that say to be interlaced, or have the height of an interlaced standard, are measured; and no pipe,
+    which can be read only once.
 
     Raises:
         InputError: the clip cannot be opened.
     """
     said = info.field_order or "progressive"
-    if said == "progressive" and info.height not in HEIGHTS:
+    if is_pipe(path) or (said == "progressive" and info.height not in HEIGHTS):
         return said
-    seen = measure(path)
+    seen = measure(path, reading)
     fields = seen["tff"] + seen["bff"]
     if said != "progressive":
         return "progressive" if seen["progressive"] >= max(ENOUGH, CLEARLY * fields) else said
@@ -47,12 +50,12 @@ def field_order(path: Path, info: VideoInfo) -> FieldOrder:
     return "top" if seen["tff"] >= seen["bff"] else "bottom"
 
 
-def measure(path: Path) -> Counter[str]:
+def measure(path: Path, reading: Reading | None = None) -> Counter[str]:
     """How many of the first frames show the top field first (tff), the bottom one (bff), no fields (progressive).
 
     FFmpeg's idet filter; a frame without motion is undetermined.
     """
-    with open_source(path) as opened:
+    with open_source(path, reading) as opened:
         stream = picture_stream(opened, path)
         stream.codec_context.thread_type = "AUTO"
         frames = (frame for packet in packets(opened, [stream]) for frame in _decoded(stream.codec_context, packet))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 from av.codec import Codec
@@ -14,7 +13,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
 from vidsr.encoding import Encoding
-from vidsr.errors import InputError, OptionError
+from vidsr.errors import OptionError
 from vidsr.frames import Chroma, VideoInfo
 
 DEPTHS = (8, 9, 10, 12, 14, 16)
@@ -56,7 +55,7 @@ class Kept:
 
     chroma: Chroma
     depth: int
-    converted: bool = False  # not as decoded, but by libswscale
+    is_rgb: bool = False  # as decoded
     matrix: str | None = None
     range: Literal["limited", "full"] | None = None
 
@@ -66,26 +65,23 @@ class Kept:
         return pix_fmt(self.chroma, self.depth)
 
 
-def kept_format(frame: VideoFrame, path: Path) -> Kept:
+def kept_format(frame: VideoFrame) -> Kept:
     """The format in which pictures like ``frame`` are kept: their own if it is planar Y'CbCr, else the nearest.
 
-    Raises:
-        InputError: the picture has an alpha channel.
+    An alpha channel is not.
     """
-    name = frame.format.name
+    name = frame.format.name.replace("yuva", "yuv")
     if name in PLANAR:
         return Kept(*PLANAR[name])
     if name.startswith("yuvj") and name.replace("yuvj", "yuv") in PLANAR:
         return Kept(*PLANAR[name.replace("yuvj", "yuv")], range="full")
-    components = frame.format.components
-    if any(component.is_alpha for component in components):
-        raise InputError(f"{path} has an alpha channel ({name}), which would be lost: drop it first (ffmpeg -pix_fmt)")
+    components = [component for component in frame.format.components if not component.is_alpha]
     depth = min(d for d in DEPTHS if d >= max(component.bits for component in components) or d == DEPTHS[-1])
     if frame.format.is_rgb or frame.format.has_palette:
         return Kept("444", depth, True, default_matrix(frame.width, frame.height), "limited")
     if len(components) < 3:
-        return Kept("gray", depth, True)
-    return Kept(_nearest_chroma(frame.format), depth, True)
+        return Kept("gray", depth)
+    return Kept(_nearest_chroma(frame.format), depth)
 
 
 def _nearest_chroma(planar: VideoFormat) -> Chroma:

@@ -34,6 +34,8 @@ def empty_frame(info: VideoInfo) -> av.VideoFrame:
 def fill(frame: av.VideoFrame, index: int, depth: int, plane: Array) -> None:
     """Sets plane ``index``; where the frame is larger than ``plane``, the last column and row are repeated."""
     target = view(frame, index, depth)
+    if plane.dtype != target.dtype:
+        raise TypeError(f"planes of {depth} bits are written as {target.dtype}, not {plane.dtype}")
     height, width = plane.shape
     target[:height, :width] = plane
     target[:height, width:] = plane[:, -1:]

@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import av.filter
@@ -18,44 +19,15 @@ from av.video.stream import VideoStream
 from vidsr.errors import InputError
 from vidsr.frames import ColorInfo, FieldOrder, VideoInfo
 from vidsr.video.demux import packets
-from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, kept_format
+from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, Kept, kept_format
 from vidsr.video.sidedata import read_display_matrix, read_hdr, side_data
+from vidsr.video.source import open_source
 
 # FFmpeg's AVFieldOrder: the field shown first, whichever is coded first
 FIELD_ORDERS: dict[int, FieldOrder] = {1: "progressive", 2: "top", 3: "bottom", 4: "bottom", 5: "top"}
 FALLBACK_FPS = Fraction(25)  # of a clip whose header names no rate
 FASTEST = 1000  # frames per second; a header that names more is wrong
 MICROSECONDS = 1_000_000
-TEXT_FORMATS = ("tty", "lrc", "srt", "ass", "webvtt")  # FFmpeg draws a text file as pictures; that is no clip
-
-
-def open_source(path: Path) -> InputContainer:
-    """The opened file; the caller closes it.
-
-    Raises:
-        InputError: there is no such file, it is empty, or FFmpeg does not know its format.
-    """
-    if not path.exists():
-        raise InputError(f"{path} does not exist: check the path")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: name a file")
-    if path.is_file() and path.stat().st_size == 0:
-        raise InputError(f"{path} is empty: name a clip")
-    try:
-        # "file:" so that no name is read as a protocol; the list so that a playlist opens nothing elsewhere
-        container = av.open(f"file:{path}", metadata_errors="replace", options={"protocol_whitelist": "file"})
-    except av.FFmpegError as error:
-        raise InputError(f"{path} cannot be read ({reason(error)}): name a file that FFmpeg can play") from None
-    if container.format.name in TEXT_FORMATS:
-        container.close()
-        raise InputError(f"{path} is text, not a clip: name a file that FFmpeg can play")
-    return container
-
-
-def reason(error: BaseException) -> str:
-    """What FFmpeg says, in lower case and without numbers or paths."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return text[:1].lower() + text[1:]
 
 
 def picture_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -105,23 +77,17 @@ def probe(path: Path) -> VideoInfo:
     """The facts of the clip's picture, from its headers and its first frame.
 
     Raises:
-        InputError: the file is no clip, or holds something that is not supported.
+        InputError: the file is no clip.
     """
     with open_source(path) as container:
         stream = picture_stream(container, path)
         stream.codec_context.thread_count = 1  # one frame: threads would only delay it
-        return video_info(container, stream, first_frame(container, stream, path), path)
+        return video_info(container, stream, first_frame(container, stream, path))
 
 
-def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame, path: Path) -> VideoInfo:
-    """The facts of ``stream``, of which ``frame`` is the first picture.
-
-    Raises:
-        InputError: the picture has an alpha channel, or a format that is not supported.
-    """
-    if {key.lower(): value for key, value in stream.metadata.items()}.get("alpha_mode") == "1":
-        raise InputError(f"{path} has an alpha channel, which would be lost: remove it first (ffmpeg -c:v libvpx-vp9)")
-    kept = kept_format(frame, path)
+def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame) -> VideoInfo:
+    """The facts of ``stream``, of which ``frame`` is the first picture."""
+    kept = kept_format(frame)
     beside = side_data(frame)
     duration = _duration(container, stream)
     fps = frame_rate(stream)
@@ -136,7 +102,7 @@ def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame
             matrix=kept.matrix or MATRICES.get(frame.colorspace),
             primaries=PRIMARIES.get(frame.color_primaries),
             transfer=TRANSFERS.get(frame.color_trc),
-            range=kept.range or RANGES.get(frame.color_range),
+            range=kept.range or RANGES.get(frame.color_range) or _untagged_range(container, kept),
             chroma_location=chroma_location(frame) if kept.chroma == "420" else None,
         ),
         sar=stream.sample_aspect_ratio or Fraction(1),
@@ -149,6 +115,11 @@ def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame
         bit_rate=stream.codec_context.bit_rate,
         time_base=stream.time_base,
     )
+
+
+def _untagged_range(container: InputContainer, kept: Kept) -> Literal["full"] | None:
+    """Grey picture files are of full range, and TIFF has no tag that would say so."""
+    return "full" if kept.chroma == "gray" and container.format.name == "image2" else None
 
 
 def chroma_location(frame: VideoFrame) -> str | None:

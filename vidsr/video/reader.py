@@ -6,26 +6,31 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import av
-import numpy as np
 import torch
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from torch import Tensor
 
 from vidsr.errors import InputError
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.options import Deinterlace
+from vidsr.reading import Reading
+from vidsr.sequences import is_sequence
+from vidsr.video.convert import hides_alpha, is_opaque, planes_of, ycbcr_of
+from vidsr.video.copier import others
 from vidsr.video.demux import packets
 from vidsr.video.fields import deinterlaced, field_order
-from vidsr.video.formats import Kept, kept_format
-from vidsr.video.planes import numpy_dtype, view
-from vidsr.video.probe import on_clock, open_source, picture_stream, video_info
+from vidsr.video.formats import kept_format
+from vidsr.video.probe import on_clock, picture_stream, video_info
+from vidsr.video.source import UNSEEKABLE, is_pipe, open_source
+from vidsr.video.table import stream_info
 
 
 class VideoReader:
@@ -33,7 +38,8 @@ class VideoReader:
 
     ``start`` and ``end`` are seconds from where the clip begins to play, as players count. Times of frames are those
     of the clip's own clock: one that starts at 1.4 s gives 1.4 s. Interlaced pictures are made
-    progressive, one for each (``deinterlace`` auto), never (off), or whatever the clip seems to be (force). Use it as a
+    progressive, one for each (``deinterlace`` auto), never (off), or whatever the clip seems to be (force). Batches
+    hold integers, or with ``exact_rgb`` the float32 code values that RGB pictures become, not rounded. Use it as a
     context manager.
 
     Raises:
@@ -50,12 +56,15 @@ class VideoReader:
         frames: int | None = None,
         threads: int = 0,
         deinterlace: Deinterlace = "auto",
+        reading: Reading | None = None,
+        exact_rgb: bool = False,
     ) -> None:
         self.path = path
         self.notes: list[str] = []  # what is done to the pictures before anything else, in words
         self._asked, self._frames, self._threads = (start, end), frames, threads
+        self._reading, self._exact_rgb = reading or Reading(), exact_rgb
         self._problems: Counter[str] = Counter()
-        self._open(seek=start is not None)
+        self._open(seek=start is not None and not is_pipe(path))
         try:
             self._pictures = self._progressive(deinterlace)
         except BaseException:
@@ -63,7 +72,7 @@ class VideoReader:
             raise
 
     def _open(self, seek: bool) -> None:
-        self._container = open_source(self.path)
+        self._container = open_source(self.path, self._reading)
         try:
             self._stream = _prepared(picture_stream(self._container, self.path), self._threads)
             self._start, self._end = on_clock(self._container, *self._asked)
@@ -77,11 +86,18 @@ class VideoReader:
                 self._problems.clear()
                 return self._open(seek=False)
             if first is None:
-                raise InputError(f"{self.path} holds no frame that can be decoded: check that it plays")
+                remedy = UNSEEKABLE if is_pipe(self.path) else "check that it plays"
+                raise InputError(f"{self.path} holds no frame that can be decoded: {remedy}")
             self._first = first
-            self._kept = kept_format(first, self.path)
-            info = video_info(self._container, self._stream, first, self.path)
+            self._kept = kept_format(first)
+            info = video_info(self._container, self._stream, first)
             self.info = replace(info, frames=self._expected(info))
+            self._note_alpha(first)
+            if is_sequence(self.path) and self._reading.rate is None:
+                self.notes.append(f"taken as {self._reading.sequence_rate} pictures a second: --fps-in says another")
+            if is_pipe(self.path):
+                beside = map(stream_info, others(self._container, self._stream))
+                self.notes += [f"left out, a pipe is read only once: {stream}" for stream in beside]
         except BaseException:
             self._container.close()
             raise
@@ -97,8 +113,8 @@ class VideoReader:
 
     def _progressive(self, deinterlace: Deinterlace) -> Iterator[VideoFrame]:
         """All frames, made progressive if they are not."""
-        frames: Iterator[VideoFrame] = map(self._same_size, chain([self._first], self._decoded))
-        order = "progressive" if deinterlace == "off" else field_order(self.path, self.info)
+        frames: Iterator[VideoFrame] = map(self._checked, count(), chain([self._first], self._decoded))
+        order = "progressive" if deinterlace == "off" else field_order(self.path, self.info, self._reading)
         if deinterlace == "force" and order == "progressive":
             order = "top"
         if order == "progressive":
@@ -177,35 +193,53 @@ class VideoReader:
 
     def _batch(self, taken: list[tuple[VideoFrame, Fraction]], done: int) -> FrameBatch:
         info = self.info
-        dtype = numpy_dtype(info.depth)
-        y = np.empty((len(taken), 1, info.height, info.width), dtype)
         width, height = info.chroma_size
-        uv = None if info.chroma == "gray" else np.empty((len(taken), 2, height, width), dtype)
+        dtype = torch.float32 if self._kept.is_rgb and self._exact_rgb else info.dtype
+        y = torch.empty((len(taken), 1, info.height, info.width), dtype=dtype)
+        uv = None if info.chroma == "gray" else torch.empty((len(taken), 2, height, width), dtype=dtype)
         for i, (frame, _) in enumerate(taken):
-            kept = self._planar(frame)
-            y[i, 0] = view(kept, 0, info.depth)
-            if uv is not None:
-                uv[i, 0], uv[i, 1] = view(kept, 1, info.depth), view(kept, 2, info.depth)
-        return FrameBatch(
-            torch.from_numpy(y),
-            None if uv is None else torch.from_numpy(uv),
-            tuple(time for _, time in taken),
-            tuple(Origin(done + i) for i in range(len(taken))),
-        )
+            self._fill(frame, y[i, 0], None if uv is None else uv[i])
+        return FrameBatch(y, uv, tuple(time for _, time in taken), tuple(Origin(done + i) for i in range(len(taken))))
 
-    def _same_size(self, frame: VideoFrame) -> VideoFrame:
+    def _fill(self, frame: VideoFrame, y: Tensor, uv: Tensor | None) -> None:
+        """Sets the planes of one frame of a batch."""
+        if self._kept.is_rgb and uv is not None:
+            luma, chroma = ycbcr_of(frame, self._kept)
+            if not self._exact_rgb:
+                luma, chroma = (plane.round().clamp(0, self.info.peak) for plane in (luma, chroma))
+            y.copy_(luma[0, 0])
+            uv.copy_(chroma[0])
+            return
+        for target, plane in zip((y, *(uv if uv is not None else ())), planes_of(frame, self._kept), strict=True):
+            target.numpy()[:] = plane
+
+    def _checked(self, number: int, frame: VideoFrame) -> VideoFrame:
+        """The frame, if it is what the first one was like."""
+        at = f"frame {number}, {float(self._time(frame) or 0):.3f} s"
         if (frame.width, frame.height) != (self.info.width, self.info.height):
             raise InputError(
                 f"{self.path} changes from {self.info.width}x{self.info.height} to {frame.width}x{frame.height} at "
-                f"{float(self._time(frame) or 0):.3f} s: cut it there, with --end and --start"
+                f"{at}: cut it there, with --end and --start"
             )
+        if frame.format.name != self._first.format.name:
+            kept, found = self._kept, kept_format(frame)
+            if found.depth > kept.depth or (kept.chroma == "gray" and found.chroma != "gray"):
+                raise InputError(
+                    f"{self.path} changes from {self._first.format.name} to {frame.format.name} at {at}: "
+                    "cut it there, or convert the pictures before to that format"
+                )
+        if self._reading.alpha == "refuse" and not is_opaque(frame):
+            raise InputError(f"{self.path} is transparent in parts ({at}), which would be lost: --alpha drop allows it")
         return frame
 
-    def _planar(self, frame: VideoFrame) -> VideoFrame:
-        """``frame`` in the format that the first one was kept in."""
-        if frame.format.name == self._kept.pix_fmt:
-            return frame
-        return convert(frame, self._kept)
+    def _note_alpha(self, first: VideoFrame) -> None:
+        """Refuses or tells of transparency that is seen at once; later frames are looked at as they come."""
+        if hides_alpha(self._stream):
+            if self._reading.alpha == "refuse":
+                raise InputError(f"{self.path} has an alpha channel, which would be lost: --alpha drop allows it")
+        elif is_opaque(self._checked(0, first)):
+            return
+        self.notes.append("left out, as asked by --alpha drop: the transparency of the picture")
 
     def _decode(self) -> Generator[VideoFrame]:
         for packet in packets(self._container, [self._stream], self._problems):
@@ -223,16 +257,6 @@ class VideoReader:
                     delay = self._stream.codec_context.reorder_depth
                     frame.pts = None if frame.dts is None else frame.dts - delay
                 yield frame
-
-
-def convert(frame: VideoFrame, kept: Kept) -> VideoFrame:
-    """``frame`` by libswscale in the format ``kept``, with the matrix and range that ``kept`` names."""
-    if frame.format.name.replace("yuvj", "yuv") == kept.pix_fmt:
-        return frame  # the same planes by another name
-    if kept.matrix is None:
-        return frame.reformat(format=kept.pix_fmt)
-    matrix = "ITU709" if kept.matrix == "bt709" else "SMPTE170M"
-    return frame.reformat(format=kept.pix_fmt, dst_colorspace=matrix, src_color_range="JPEG", dst_color_range="MPEG")
 
 
 def _prepared(stream: VideoStream, threads: int) -> VideoStream:

@@ -19,6 +19,16 @@ CHROMATICITY_UNIT, LUMINANCE_UNIT = 50_000, 10_000  # of HEVC's and H.264's mess
 LIGHT_OPTIONS = {"x264-params": "cll", "x265-params": "max-cll", "svtav1-params": "content-light"}
 
 
+def _unnamed(cls: type[Type], value: Any) -> Type:
+    member = object.__new__(cls)
+    member._name_, member._value_ = f"UNNAMED_{value}", value
+    return member
+
+
+# PyAV fails on a frame with any side data that it has no name for, such as EXIF, which FFmpeg 8 attaches to pictures.
+Type._missing_ = classmethod(_unnamed)  # type: ignore[assignment]  # the hook that Python's enums have for this
+
+
 def side_data(frame: VideoFrame) -> dict[Type, bytes]:
     """All side data of the frame by its type."""
     items = cast(Iterable[Any], frame.side_data)  # PyAV types it as a dictionary, and it iterates its values

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidsr.video.demux import packets
-from vidsr.video.probe import open_source, picture_stream
+from vidsr.video.probe import picture_stream
+from vidsr.video.source import open_source
 
 
 @dataclass

@@ -12,7 +12,8 @@ from av.audio.stream import AudioStream
 from av.stream import AttachmentStream, DataStream, Disposition, Stream
 from av.video.stream import VideoStream
 
-from vidsr.video.probe import frame_rate, open_source
+from vidsr.video.probe import frame_rate
+from vidsr.video.source import open_source
 
 
 @dataclass(frozen=True)

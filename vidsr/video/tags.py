@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 # Written by every muxer itself, or true of the old file only.
-OF_THE_FILE = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate"})
+OF_THE_FILE = frozenset(
+    {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "alpha_mode"}
+)
 STATISTICS = ("bps", "number_of_frames", "number_of_bytes", "_statistics_")  # of Matroska, per stream
 # What MP4 holds in places of its own; anything else goes into a list of free keys, which fewer players read.
 MP4_KEYS = frozenset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from math import lcm
 from pathlib import Path
@@ -21,24 +21,16 @@ from av.video.stream import VideoStream
 from vidsr.encoding import Encoding
 from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.video.containers import container_format
+from vidsr.sequences import FIRST
+from vidsr.video.containers import PICTURES, PLANES, container_format
 from vidsr.video.copier import StreamCopier
 from vidsr.video.encoder import MOST_TICKS, add_picture, open_encoder, set_color, tick, untold
 from vidsr.video.formats import nearest_format
+from vidsr.video.pictures import SequenceWriter
 from vidsr.video.planes import empty_frame, fill, view
-from vidsr.video.probe import reason
-
-
-@dataclass(frozen=True)
-class Written:
-    """What a finished file should hold."""
-
-    path: Path
-    info: VideoInfo  # as encoded
-    times: tuple[Fraction, ...]  # of every frame, on the file's own clock
-    source: Path | None  # whose other streams it carries, from ``start`` to ``end`` of that clock
-    start: Fraction | None = None
-    end: Fraction | None = None
+from vidsr.video.source import reason
+from vidsr.video.written import Written
+from vidsr.video.y4m import PlanesWriter
 
 
 class Writer(Protocol):
@@ -67,9 +59,24 @@ def open_writer(
     streams_from: Path | None = None,
     start: Fraction | None = None,
     end: Fraction | None = None,
+    first: int = FIRST,
+    raw: bool = False,
 ) -> Writer:
-    """The writer that ``encoding`` asks for: a `VideoWriter`, or one that writes nothing."""
-    return NullWriter() if encoding.is_null else VideoWriter(path, info, encoding, streams_from, start, end)
+    """The writer that ``path`` asks for: of a file, of pictures numbered from ``first``, of planes (``raw`` to a pipe).
+
+    That of the null encoder writes nothing.
+
+    Raises:
+        OptionError, OutputError: as the writers say.
+    """
+    if encoding.is_null:
+        return NullWriter()
+    container = container_format(path)
+    if container == PLANES:
+        return PlanesWriter(path, info, encoding, raw and str(path) == "-")
+    if container == PICTURES:
+        return SequenceWriter(path, info, encoding, first)
+    return VideoWriter(path, info, encoding, streams_from, start, end)
 
 
 class NullWriter:

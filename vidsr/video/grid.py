@@ -1,0 +1,71 @@
+"""Frames without times: a y4m stream and numbered pictures know a frame by its place alone."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from vidsr.encoding import Encoding
+from vidsr.errors import OptionError
+from vidsr.frames import VideoInfo
+
+FALLBACK_FPS = Fraction(25)  # of frames whose rate is not known
+HALF = Fraction(1, 2)
+
+
+class Grid:
+    """Counts frames whose times are no longer told, and those that move by half a frame or more because of it."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        self._fps = info.fps or FALLBACK_FPS
+        self._first: Fraction | None = None
+        self._moved = 0
+        self.count = 0
+
+    def add(self, time: Fraction) -> None:
+        """The next frame."""
+        self._first = time if self._first is None else self._first
+        self._moved += abs((time - self._first) * self._fps - self.count) >= HALF
+        self.count += 1
+
+    @property
+    def times(self) -> tuple[Fraction, ...]:
+        """When a reader shows the frames."""
+        return tuple(number / self._fps for number in range(self.count))
+
+    def notes(self, kind: str) -> list[str]:
+        """What was lost, in words."""
+        if not self._moved:
+            return []
+        return [
+            f"{self._moved} of {self.count} frames are not shown at their own times: {kind} has one even rate, "
+            f"{float(self._fps):.5g} a second here (--fps makes the frames of an even rate)"
+        ]
+
+
+def untold(info: VideoInfo, kind: str, says_colour: bool) -> list[str]:
+    """What of the picture a file of that ``kind`` cannot say, in words. ``says_colour``: by being RGB."""
+    words = []
+    if info.rotation:
+        words.append(f"the rotation by {info.rotation} degrees")
+    if info.sar != 1 and says_colour:
+        words.append(f"the sample aspect ratio {info.sar}")
+    color = info.color
+    tags = {"primaries": color.primaries, "transfer": color.transfer} | (
+        {} if says_colour else {"matrix": color.matrix}
+    )
+    usual = ("bt709", "smpte170m", "bt470bg", "iec61966-2-1") if says_colour else ()
+    if said := ", ".join(f"{name} {value}" for name, value in tags.items() if value and value not in usual):
+        words.append(f"the colour tags ({said})")
+    if info.hdr is not None:
+        words.append("HDR10 metadata")
+    return [f"left out, {kind} does not hold it: {word}" for word in words]
+
+
+def refuse_codec(encoding: Encoding, kind: str) -> None:
+    """Nothing, if no encoder was asked for.
+
+    Raises:
+        OptionError: one was, and ``kind`` has none.
+    """
+    if encoding != Encoding(threads=encoding.threads):
+        raise OptionError(f"{kind} takes no --codec, --crf, --preset or --encoder-option: leave them out")

@@ -1,0 +1,141 @@
+"""Planes as they are, one frame after the other: y4m with its headers, or raw without; to a file or a pipe."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import numpy as np
+import torch
+
+from vidsr.encoding import Encoding
+from vidsr.errors import OutputError, PipeClosed
+from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.video.grid import FALLBACK_FPS, Grid, refuse_codec, untold
+from vidsr.video.written import Written
+
+STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
+SITING = {"left": "mpeg2", None: "mpeg2", "center": "jpeg", "topleft": "paldv"}  # of 4:2:0 in 8 bits
+FIELDS = {"top": "t", "bottom": "b"}
+
+
+def header(info: VideoInfo) -> bytes:
+    """The first line of a y4m stream of ``info``."""
+    fps = info.fps or FALLBACK_FPS
+    chroma: str = "mono" if info.chroma == "gray" else info.chroma
+    if info.depth > 8:
+        chroma += f"{'' if chroma == 'mono' else 'p'}{info.depth}"
+    elif chroma == "420":
+        chroma += SITING.get(info.color.chroma_location, "mpeg2")
+    words = [
+        "YUV4MPEG2",
+        f"W{info.width}",
+        f"H{info.height}",
+        f"F{fps.numerator}:{fps.denominator}",
+        f"I{FIELDS.get(info.field_order or '', 'p')}",
+        f"A{info.sar.numerator}:{info.sar.denominator}",
+        f"C{chroma}",
+    ]
+    words += [f"XCOLORRANGE={info.color.range.upper()}"] if info.color.range else []
+    return " ".join(words).encode() + b"\n"
+
+
+class PlanesWriter:
+    """Writes frames of ``info`` to ``path``, ``-`` being the standard output; with ``raw`` the planes alone.
+
+    A file appears when the block is left without an exception; until then it is ``<name>.part<suffix>`` beside it,
+    and an exception removes that. While the standard output is written to, whatever else this process prints there
+    goes to the standard error.
+
+    Raises:
+        OptionError: an encoder is asked for.
+        OutputError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, info: VideoInfo, encoding: Encoding, raw: bool = False) -> None:
+        kind = "raw video" if raw else "y4m"
+        refuse_codec(encoding, kind)
+        self.path, self._info, self._raw, self._kind = path, info, raw, kind
+        self._is_pipe = str(path) == "-"
+        self._part = None if self._is_pipe else path.with_name(f"{path.stem}.part{path.suffix}")
+        self._grid = Grid(info)
+        self.notes = untold(info, kind, says_colour=False)
+        self._file = self._opened()
+
+    def _opened(self) -> IO[bytes]:
+        if self._part is None:
+            own = os.dup(STANDARD_OUTPUT)
+            os.dup2(STANDARD_ERROR, STANDARD_OUTPUT)
+            return os.fdopen(own, "wb", buffering=0)
+        try:
+            return self._part.open("wb")
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written ({error.strerror}): choose another --output") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._close()
+
+    def write(self, batch: FrameBatch) -> None:
+        """Writes the next frames.
+
+        Raises:
+            OutputError: the file cannot be written.
+            PipeClosed: nobody reads the pipe any more.
+        """
+        for i, time in enumerate(batch.times):
+            if not self._raw:
+                self._put(b"FRAME\n" if self._grid.count else header(self._info) + b"FRAME\n")
+            for plane in (batch.y[i, 0], *(() if batch.uv is None else batch.uv[i])):
+                self._put_plane(plane)
+            self._grid.add(time)
+
+    @property
+    def written(self) -> Written | None:
+        """What the file should hold, for checking it; None of a pipe and of raw video, which cannot be read again."""
+        return None if self._raw or self._is_pipe else Written(self.path, self._info, self._grid.times, None)
+
+    def _put_plane(self, plane: torch.Tensor) -> None:
+        if plane.is_floating_point():
+            raise TypeError("planes are written as integers")
+        codes = np.ascontiguousarray(plane.numpy())
+        self._put(codes.astype(codes.dtype.newbyteorder("<"), copy=False).data.cast("B"))
+
+    def _put(self, data: bytes | memoryview) -> None:
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[self._file.write(left) :]
+        except BrokenPipeError:
+            raise PipeClosed(f"{self.path}: nobody reads it any more") from None
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written ({error.strerror}): check the disk") from None
+
+    def _finish(self) -> None:
+        if not self._grid.count:
+            raise OutputError(f"{self.path} would hold no frame: choose another --start or --end")
+        if self._part is not None:
+            try:
+                self._file.close()
+                self._part.replace(self.path)
+            except OSError as error:
+                raise OutputError(f"{self.path} cannot be written ({error.strerror}): check the disk") from None
+        self.notes += self._grid.notes(self._kind)
+
+    def _close(self) -> None:
+        if self._part is not None:
+            self._file.close()
+            self._part.unlink(missing_ok=True)
+        elif not self._file.closed:
+            os.dup2(self._file.fileno(), STANDARD_OUTPUT)
+            self._file.close()
