@@ -20,7 +20,7 @@ class Convolutions(nn.Module):
     def __init__(self, scale: int = 2, limit: int | None = None) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.scale, self.halo, self.limit = scale, 4, limit
+        self.scale, self.halo, self.alignment, self.limit = scale, 4, 1, limit
         self.first = nn.Conv2d(1, 4, 5, padding=2)
         self.second = nn.Conv2d(4, scale * scale, 5, padding=2)
         self.calls: list[torch.Size] = []

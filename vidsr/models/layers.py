@@ -6,9 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidsr.errors import ModelError
+
 
 class LumaNetwork(nn.Module):
-    """A luma upscaler: N x 1 x H x W in [0, 1] (code / peak) -> N x 1 x scale*H x scale*W float32.
+    """A luma network: N x 1 x H x W in [0, 1] (code / peak) -> N x 1 x scale*H x scale*W float32.
 
     The picture's edge is replicated once, by the receptive field, and no convolution pads. (Zero padding inside costs
     0.6 dB on Set5 when training, rightly, leaves out of the loss what padding reached.)
@@ -18,7 +20,10 @@ class LumaNetwork(nn.Module):
     """
 
     scale: int
-    halo: int  # receptive-field radius in input pixels: how far an output pixel looks
+    halo: int  # receptive-field radius in input pixels: how far an output pixel looks; a multiple of the alignment
+    # Networks that work at a fraction of the size cut the picture into squares of this side, counted from its corner:
+    # what they read must begin on one, and be padded to whole ones.
+    alignment: int = 1
     # Whether the input's upscale is added to what the layers say. Without it they carry the picture's mean themselves:
     # they stay in float32, in use and in training, and training starts from exactly their first weights.
     anchored = True
@@ -30,7 +35,10 @@ class LumaNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Upscaled luma, float32, not clipped."""
-        return self.interior(F.pad(x, (self.halo,) * 4, mode="replicate"))
+        height, width = x.shape[-2:]
+        right, bottom = (self.halo + -n % self.alignment for n in (width, height))
+        result = self.interior(F.pad(x, (self.halo, right, self.halo, bottom), mode="replicate"))
+        return result[..., : height * self.scale, : width * self.scale]
 
     def interior(self, x: Tensor) -> Tensor:
         """The upscale of ``x`` without its outermost ``halo`` pixels, which are only looked at."""
@@ -42,6 +50,16 @@ class LumaNetwork(nn.Module):
         ``keep``: start from exactly the present function instead of from a richer one.
         """
         reparameterise(self, keep or not self.anchored)
+
+
+class RestorationNetwork(LumaNetwork):
+    """A luma network that keeps the size. ``ModelError`` for any scale but 1."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        if scale != 1:
+            raise ModelError(f"scale {scale}: a restoration network keeps the size, its scale is 1")
+        self.scale = scale
 
 
 def inside(picture: Tensor, border: int) -> Tensor:
@@ -172,12 +190,16 @@ class NormConv(nn.Module):
 
 
 def reparameterise(network: nn.Module, keep: bool = False) -> None:
-    """Replace every 3x3 convolution of ``network``, in place, by its training form."""
+    """Replace every 3x3 convolution of ``network`` without padding, in place, by its training form."""
     for name, child in network.named_children():
-        if isinstance(child, nn.Conv2d) and child.kernel_size == (3, 3) and child.groups == 1:
+        if isinstance(child, nn.Conv2d) and _is_plain(child):
             setattr(network, name, RepConv(child, keep))
         else:
             reparameterise(child, keep)
+
+
+def _is_plain(conv: nn.Conv2d) -> bool:
+    return (conv.kernel_size, conv.padding, conv.stride, conv.groups) == ((3, 3), (0, 0), (1, 1), 1)
 
 
 def collapse(network: nn.Module) -> None:

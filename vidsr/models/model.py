@@ -52,6 +52,11 @@ class Model:
         return self.network.halo
 
     @property
+    def alignment(self) -> int:
+        """What a tile's corner must be a multiple of, input pixels."""
+        return self.network.alignment
+
+    @property
     def parameters_count(self) -> int:
         """Number of parameters."""
         return store.count_parameters(self.network)
@@ -60,8 +65,9 @@ class Model:
     def kmac_per_pixel(self) -> float:
         """Thousands of multiply-accumulates per input pixel, of the convolutions."""
         # For an n x n picture the work is a sum of c (n + k)**2; its second difference is free of the edge.
-        smaller, middle, larger = (self._flops(side) for side in (8, 9, 10))
-        return (smaller - 2 * middle + larger) / 2 / 2 / 1000
+        step = self.alignment
+        smaller, middle, larger = (self._flops(side * step) for side in (8, 9, 10))
+        return (smaller - 2 * middle + larger) / step**2 / 2 / 2 / 1000
 
     @torch.inference_mode()
     def _flops(self, side: int) -> int:
@@ -134,7 +140,7 @@ def load_model(
 ) -> Model:
     """The shipped model ``name`` for ``scale``, on ``device`` with its body in ``dtype``.
 
-    ``domain``: ``clean`` (trained on bicubic reduction) or ``video`` (on what codecs leave).
+    ``domain``: ``clean`` (trained on bicubic reduction), ``video`` (on what codecs leave), ``any`` (restoration, x1).
 
     Raises:
         ModelError: there is no such model, scale or domain; the message lists what there is.

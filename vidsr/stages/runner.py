@@ -24,7 +24,12 @@ class PlaneNetwork(Protocol):
 
     @property
     def halo(self) -> int:
-        """Receptive-field radius, input pixels."""
+        """Receptive-field radius, input pixels; a multiple of the alignment."""
+        ...
+
+    @property
+    def alignment(self) -> int:
+        """Tiles begin at multiples of it."""
         ...
 
     def __call__(self, x: Tensor, /) -> Tensor:
@@ -96,9 +101,14 @@ class Runner:
 
     def _tiles(self, h: int, w: int) -> Iterator[tuple[tuple[slice, slice], ...]]:
         """(rows and columns to read, part of the result to keep, where it goes), for each tile."""
-        for rows in _spans(h, self.tile or h, self.network.halo, self.network.scale):
-            for columns in _spans(w, self.tile or w, self.network.halo, self.network.scale):
+        for rows in self._spans(h):
+            for columns in self._spans(w):
                 yield tuple(zip(rows, columns, strict=True))
+
+    def _spans(self, length: int) -> Iterator[tuple[slice, slice, slice]]:
+        side = self.tile or length
+        aligned = -(-side // self.network.alignment) * self.network.alignment
+        return _spans(length, aligned, self.network.halo, self.network.scale)
 
     def _shrink(self, shape: torch.Size) -> bool:
         """Choose a smaller setting; False when there is none."""

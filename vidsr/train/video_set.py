@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 
 from vidsr.train.data import Pair
 from vidsr.train.dataset import CLIPS, Summary, clip_luma, find_files, read_shard, reduce_picture
-from vidsr.train.video_pairs import video_pairs
+from vidsr.train.degrade import Clip
+from vidsr.train.video_pairs import Plane, video_pairs
 
 FRAMES = 24  # kept of each clip, from its middle part: memory
 SKIPPED = 12  # frames before them
@@ -33,17 +34,18 @@ def build(
     ``photos``: shards made by `vidsr dataset`, of which the training split is taken. ``clips``: files or folders; clips
     are reduced by 2 first, which removes what their own encoder left.
     """
-    sources = [plane.numpy() for shard in photos for plane in read_shard(shard, "train")]
-    files = [f for f in find_files(clips) if f.suffix.lower() in CLIPS]
-    sources += [read_clip(file) for file in files]
-    pairs = [
-        Pair(torch.from_numpy(p.lr), torch.from_numpy(p.hr))
-        for p in video_pairs(sources, count, scale, seed, size=size)
-    ]
+    made = video_pairs(read_sources(photos, clips), count, scale, seed, size=size)
+    pairs = [Pair(torch.from_numpy(p.lr), torch.from_numpy(p.hr)) for p in made]
     write(pairs, out, scale)
     spare = len(pairs[::SPARE])
     counts = {"train": len(pairs) - spare, "validation": spare, "test": 0}
     return Summary(counts, sum(p.hr.numel() for p in pairs) / 1e6, ())
+
+
+def read_sources(photos: Sequence[Path], clips: Sequence[Path]) -> list[Plane | Clip]:
+    """The training pictures (H x W) of shards, and some frames (T x H x W) of every clip at or under ``clips``."""
+    pictures: list[Plane | Clip] = [plane.numpy() for shard in photos for plane in read_shard(shard, "train")]
+    return pictures + [read_clip(file) for file in find_files(clips) if file.suffix.lower() in CLIPS]
 
 
 def read_clip(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -1,0 +1,30 @@
+"""The data of the restoration networks: pairs of one size, some of them untouched."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from vidsr.train import dataset, restoration_set
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A shard of one textured picture."""
+    picture = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (120, 140), dtype=np.uint8))
+    table = torch.tensor([[0, 120, 140, 0]])
+    save_file({"pixels": picture.reshape(-1), "table": table}, tmp_path / "photos.safetensors", {})
+    return tmp_path / "photos.safetensors"
+
+
+@pytest.mark.parametrize("kind", restoration_set.KINDS)
+def test_pairs_have_one_size_and_some_are_untouched(kind: str, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pairs.safetensors"
+    summary = restoration_set.build(kind, [photos], [], out, count=30, size=96)
+    assert summary.pictures == {"train": 28, "validation": 2, "test": 0}
+    pairs = dataset.read_pairs(out, "train", 1) + dataset.read_pairs(out, "validation", 1)
+    assert all(p.lr.shape == p.hr.shape == (96, 96) for p in pairs)
+    untouched = sum(torch.equal(p.lr, p.hr) for p in pairs)
+    assert 0 < untouched < len(pairs) / 2, "a network that never saw a good picture would not leave one alone"

@@ -1,0 +1,86 @@
+"""Shards of (sharp, degraded) pairs of one size: the data of the restoration networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from vidsr.train.data import Pair
+from vidsr.train.dataset import Summary
+from vidsr.train.degrade import (
+    Chain,
+    DefocusBlur,
+    Degradation,
+    GaussianBlur,
+    GaussianNoise,
+    MotionBlur,
+    OneOf,
+    PoissonNoise,
+    ShakeBlur,
+    VideoCodec,
+    maybe,
+)
+from vidsr.train.video_pairs import video_pairs
+from vidsr.train.video_set import SPARE, read_sources, write
+
+UNTOUCHED = 0.15  # of the pairs: a network must learn to leave a good picture alone
+
+ENCODERS = OneOf(
+    (
+        VideoCodec("libx264", (14, 34), ("veryfast", "medium")),
+        VideoCodec("libx265", (16, 34)),
+        VideoCodec("libvpx-vp9", (18, 48)),
+        VideoCodec("mpeg4", (2, 10)),
+        VideoCodec("mpeg2video", (2, 10)),
+    ),
+    (0.66, 0.12, 0.06, 0.10, 0.06),
+)
+BLURS = OneOf(
+    (
+        GaussianBlur((0.3, 3.5)),
+        GaussianBlur((0.5, 3.5), aspect=(0.3, 1.0)),
+        MotionBlur((3, 25)),
+        ShakeBlur((3, 25)),
+        DefocusBlur((0.7, 4.0)),
+    ),
+    (0.5, 0.05, 0.2, 0.15, 0.1),
+)
+
+
+def _or_untouched(step: Degradation) -> Degradation:
+    return OneOf((step, None), (1 - UNTOUCHED, UNTOUCHED))
+
+
+# what is made worse, for each kind of network
+KINDS: dict[str, Degradation] = {
+    "blur": _or_untouched(
+        Chain((BLURS, GaussianNoise((0.0, 4.0)), maybe(0.2, VideoCodec("libx264", (13, 28), ("veryfast",)))))
+    ),
+    "noise": _or_untouched(OneOf((GaussianNoise((1.0, 20.0)), PoissonNoise((0.1, 3.0))), (0.8, 0.2))),
+    "codec": _or_untouched(
+        Chain((maybe(0.2, GaussianBlur((0.3, 0.9))), maybe(0.25, GaussianNoise((0.5, 5.0))), ENCODERS))
+    ),
+}
+
+
+def build(
+    kind: str,
+    photos: Sequence[Path],
+    clips: Sequence[Path],
+    out: Path,
+    count: int = 4000,
+    size: int = 160,
+    seed: int = 0,
+) -> Summary:
+    """Write ``count`` pairs of squares ``size`` pixels wide, degraded as KINDS[``kind``] says, as the shard ``out``.
+
+    ``photos``: shards made by `vidsr dataset`, of which the training split is taken. ``clips``: files or folders.
+    """
+    made = video_pairs(read_sources(photos, clips), count, 1, seed, size=size, degradation=KINDS[kind])
+    pairs = [Pair(torch.from_numpy(p.lr), torch.from_numpy(p.hr)) for p in made]
+    write(pairs, out, 1)
+    spare = len(pairs[::SPARE])
+    counts = {"train": len(pairs) - spare, "validation": spare, "test": 0}
+    return Summary(counts, sum(p.hr.numel() for p in pairs) / 1e6, ())
