@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 import torch
 
 from vidsr.models import build_network, load_model, store
@@ -39,6 +40,22 @@ def test_published_weights_carry_their_scores_and_get_a_card(tmp_path: Path) -> 
         f"{scores['squares']['psnr_y']:.2f}",
     ):
         assert part in text
+
+
+@pytest.mark.parametrize(("kind", "words"), [("blur", "Gaussian blur"), ("codec", "libx264"), ("noise", "noise of")])
+def test_a_restoration_network_is_scored_on_what_it_undoes(kind: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "squares").mkdir()
+    picture = np.random.default_rng(0).integers(0, 256, (64, 66, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "squares" / "a.png"), picture)
+    network = build_network("unshuffled", {"scale": 1, "channels": 8, "layers": 1})
+    for parameter in network.parameters():
+        parameter.data.zero_()  # leaves everything as it is
+    metadata = {"architecture": "unshuffled", "config": json.dumps({"scale": 1, "channels": 8, "layers": 1})}
+    metadata |= {"recipe": 'name = "tiny"', "data": kind, "steps": "3 of 4", "minutes": "0.1"}
+    store.write(tmp_path / "run" / "tiny-any-x1.safetensors", network, metadata)
+    scores = publish(tmp_path / "run" / "tiny-any-x1.safetensors", [tmp_path / "squares"], tmp_path / "shipped")
+    assert scores["squares"]["psnr_y"] == scores["squares"]["input_psnr_y"] < 40
+    assert words in cards.write(tmp_path / "shipped").read_text()
 
 
 def test_the_shipped_cards_are_those_of_the_shipped_weights(tmp_path: Path) -> None:

@@ -6,21 +6,28 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from vidsr.models import from_file, store
+from vidsr.models import Model, from_file, store
 from vidsr.train.evaluate import evaluate
 
 
 def publish(weights: Path, folders: Sequence[Path], target: Path = store.WEIGHTS) -> dict[str, dict[str, float]]:
-    """Copy ``weights`` to the folder ``target`` with their scores: folder name -> psnr_y, ssim, bicubic_psnr_y."""
+    """Copy ``weights`` to the folder ``target`` with their scores: folder name -> score -> value."""
     model = from_file(weights)
-    means = [row for row in evaluate(model, model.scale, folders) if row.picture == "mean"]
+    measured = _restoration(model, folders) if model.scale == 1 else _upscaling(model, folders)
     scores = {
-        row.folder: {
-            "psnr_y": round(row.psnr_y, 3),
-            "ssim": round(row.ssim, 4),
-            "bicubic_psnr_y": round(row.bicubic_psnr_y, 3),
-        }
-        for row in means
+        folder: {name: round(value, 4 if name == "ssim" else 3) for name, value in row.items()}
+        for folder, row in measured.items()
     }
     store.write(target / weights.name, model.network, {**model.metadata, "scores": json.dumps(scores)})
     return scores
+
+
+def _restoration(model: Model, folders: Sequence[Path]) -> dict[str, dict[str, float]]:
+    from vidsr.train.evaluate_restoration import evaluate_restoration  # needs codecs, which upscaling's scores do not
+
+    return evaluate_restoration(model, model.metadata["data"], folders)
+
+
+def _upscaling(model: Model, folders: Sequence[Path]) -> dict[str, dict[str, float]]:
+    means = [row for row in evaluate(model, model.scale, folders) if row.picture == "mean"]
+    return {r.folder: {"psnr_y": r.psnr_y, "ssim": r.ssim, "bicubic_psnr_y": r.bicubic_psnr_y} for r in means}
