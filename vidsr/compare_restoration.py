@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
-from torch import Tensor
-
 from vidsr.compare import Comparison, OnRow, Score, cropped, measure
 from vidsr.device import choose
 from vidsr.encoding import Encoding
@@ -23,9 +21,9 @@ from vidsr.options import EnhanceOptions
 from vidsr.restoration import DEBLURRERS, DENOISERS, NETWORKS, Restoration, Task, parse_restoration
 from vidsr.stages import Stage
 from vidsr.stages.build import make_restore
-from vidsr.stages.diagnosis import diagnose
+from vidsr.stages.diagnosis import Survey, diagnose
 from vidsr.stages.finish import Finish
-from vidsr.survey import sample
+from vidsr.survey import survey
 from vidsr.train.degrade_clip import DegradeOptions, degrade_clip, degraded, parse_degrade
 from vidsr.video import VideoReader
 
@@ -82,9 +80,9 @@ def compare_restoration(
         raise OptionError("one comparison at a time: give one of --deblur, --denoise and --restore")
     wanted = options.restorations[0]
     named = {name: _restoration(wanted, name) for name in methods or default_methods(wanted.task)}
-    with _pairs(source, damage, options) as (pairs, info, damaged_info, samples):
+    with _pairs(source, damage, options) as (pairs, info, damaged_info, seen):
         compute = choose(options.device, options.precision)
-        diagnosis = diagnose(samples, damaged_info)
+        diagnosis = diagnose(seen, damaged_info)
         stages: dict[str, Stage] = {INPUT: Finish(info.depth)}
         for name, restoration in named.items():
             stages[name] = make_restore(restoration, options, damaged_info, compute, diagnosis)
@@ -120,14 +118,14 @@ Pairs = Iterator[tuple[FrameBatch, FrameBatch]]  # frame by frame: the truth, an
 @contextmanager
 def _pairs(
     source: Path, damage: Damage, options: EnhanceOptions
-) -> Iterator[tuple[Pairs, VideoInfo, VideoInfo, Sequence[Tensor]]]:
-    """The pairs, the facts of the truth and of the damaged clip, and samples of the damaged clip."""
+) -> Iterator[tuple[Pairs, VideoInfo, VideoInfo, Survey]]:
+    """The pairs, the facts of the truth and of the damaged clip, and a survey of the damaged clip."""
     if source.suffix.lower() in IMAGE_SUFFIXES:
         if damage.encoded:
             raise OptionError(f"{source} is an image, and --crf encodes clips: leave it out")
         picture, info = read_image(source)
         (low,) = Finish(info.depth)(degraded(iter([picture]), info, damage.options))
-        yield iter([(picture, low)]), info, info, (low.y,)
+        yield iter([(picture, low)]), info, info, Survey((low.y,))
         return
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "damaged.mkv")
@@ -140,4 +138,4 @@ def _pairs(
                 )
             whole = replace(options, start=None, end=None, frames=None)
             pairs = zip(truth.batches(1), (cropped(b, truth.info) for b in damaged.batches(1)), strict=True)
-            yield pairs, truth.info, damaged.info, sample(path, whole, damaged.info)
+            yield pairs, truth.info, damaged.info, survey(path, whole, damaged.info)

@@ -18,7 +18,8 @@ from vidsr.options import EnhanceOptions
 from vidsr.pipeline import open_reader
 from vidsr.sequences import file_bytes
 from vidsr.stages.build import Plan
-from vidsr.survey import sample
+from vidsr.stages.diagnosis import Survey
+from vidsr.survey import survey
 from vidsr.trial import Trial, peak_memory, try_out
 from vidsr.video import carried, is_pipe, preflight
 
@@ -123,11 +124,11 @@ def _look(job: Job, options: EnhanceOptions) -> Outlook:
     """What the headers and the first frame tell."""
     if job.is_image:
         picture, info = read_image(job.source)
-        plan, notes = Plan(options, info, (picture.y,)), []
+        plan, notes = Plan(options, info, Survey((picture.y,))), []
     else:
         with open_reader(job.source, options) as reader:
             info, notes = reader.info, reader.notes
-        plan = Plan(options, info, sample(job.source, options, info), job.into)
+        plan = Plan(options, info, survey(job.source, options, info), job.into)
         notes = [*notes, *plan.notes]
     problem = ""
     try:

@@ -19,9 +19,10 @@ from vidsr.prefetch import prefetch
 from vidsr.sequences import first_number
 from vidsr.stages import Stage
 from vidsr.stages.build import Plan
+from vidsr.stages.diagnosis import Survey
 from vidsr.stages.measure import FrameLog
 from vidsr.stopwatch import Stopwatch
-from vidsr.survey import sample
+from vidsr.survey import survey
 from vidsr.verify import Verification, verify
 from vidsr.version import __version__
 from vidsr.video import VideoReader, Writer, has_streams, open_writer, preflight
@@ -88,7 +89,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
     decoding, staging, encoding = Stopwatch(), Stopwatch(), Stopwatch()
     frames = 0
     with open_reader(job.source, options) as reader:
-        plan = Plan(options, reader.info, sample(job.source, options, reader.info), job.into)
+        plan = Plan(options, reader.info, survey(job.source, options, reader.info), job.into)
         target = _prepare(target_of(job, options, plan.output.fps))
         for note in (*reader.notes, *plan.notes, *preflight(job.source, target, options.reading)):
             on_note(note)
@@ -164,7 +165,7 @@ def _written(batches: Iterator[FrameBatch], writer: Writer) -> Iterator[int]:
 def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_note: OnNote) -> RunReport:
     started = perf_counter()
     picture, info = read_image(job.source)
-    plan = Plan(options, info, (picture.y,))
+    plan = Plan(options, info, Survey((picture.y,)))
     target = _prepare(target_of(job, options, None))
     for finding in plan.findings:
         on_note(finding)

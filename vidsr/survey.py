@@ -11,25 +11,41 @@ from torch import Tensor
 from vidsr.errors import InputError, OptionError
 from vidsr.frames import VideoInfo
 from vidsr.options import EnhanceOptions
-from vidsr.video import VideoReader, is_pipe
+from vidsr.restoration import CLASSICAL
+from vidsr.stages.diagnosis import Survey
+from vidsr.video import VideoReader, is_pipe, mean_quantizer
 
 PLACES = 5
 
 
-def sample(source: Path, options: EnhanceOptions, info: VideoInfo) -> tuple[Tensor, ...]:
-    """Luma (1 x 1 x H x W code values) of up to five frames, evenly spread over the part of the clip that is asked for.
+def survey(source: Path, options: EnhanceOptions, info: VideoInfo) -> Survey:
+    """Up to five frames, evenly spread over the part of the clip that is asked for, and how coarsely it was encoded.
 
-    A clip that does not know how long it is gives its first frames. None are read where nothing is to be restored.
+    A clip that does not know how long it is gives its first frames. Nothing is read where nothing is to be restored.
 
     Raises:
-        OptionError: restoration is to find its own strength, on a pipe.
+        OptionError: restoration is to find its own strength or sigma, on a pipe.
     """
     if not options.restorations:
-        return ()
+        return Survey()
     if is_pipe(source):
-        if any(wanted.strength is None for wanted in options.restorations):
-            raise OptionError("auto looks at the clip first, and a pipe is read only once: give a strength from 0 to 1")
-        return ()
+        for wanted in options.restorations:
+            if wanted.strength is None:
+                raise OptionError(
+                    "auto looks at the clip first, and a pipe is read only once: give a strength from 0 to 1"
+                )
+            if wanted.method in CLASSICAL and wanted.sigma is None:
+                raise OptionError(
+                    f"{wanted.method} looks at the clip first, and a pipe is read only once: give its sigma, for "
+                    f"example {wanted.method}:1.6"
+                )
+        return Survey()
+    asked = any(wanted.task == "restore" for wanted in options.restorations)
+    quantizer = mean_quantizer(source, options.reading) if asked else None
+    return Survey(_spread(source, options, info), quantizer)
+
+
+def _spread(source: Path, options: EnhanceOptions, info: VideoInfo) -> tuple[Tensor, ...]:
     begin = options.start or Fraction(0)
     ends = [end for end in (options.end, info.duration) if end is not None]
     if options.frames is not None and info.fps:

@@ -21,7 +21,7 @@ from vidsr.models.plain import Config, Plain
 from vidsr.options import parse_options
 from vidsr.pipeline import enhance_file
 from vidsr.stages.build import Plan, make_restores
-from vidsr.stages.diagnosis import diagnose
+from vidsr.stages.diagnosis import Survey, diagnose
 from vidsr.stages.restore import Restore
 from vidsr.stages.runner import Runner
 from vidsr.video import VideoReader
@@ -40,8 +40,8 @@ def darker(planes: torch.Tensor, peak: int) -> torch.Tensor:
     return planes.float() / 2
 
 
-def samples(plane: np.ndarray, count: int = 3) -> list[torch.Tensor]:
-    return [torch.from_numpy(plane.astype(np.uint8))[None, None]] * count
+def seen(plane: np.ndarray, quantizer: float | None = None) -> Survey:
+    return Survey((torch.from_numpy(plane.astype(np.uint8))[None, None],) * 3, quantizer)
 
 
 @pytest.mark.parametrize("strength", [0.25, 0.5, 1.0])
@@ -77,7 +77,7 @@ def test_classical_methods_work_at_any_depth(name: str) -> None:
 
 
 def test_the_guard_says_how_much_of_a_sharp_picture_is_kept() -> None:
-    plane = samples(shapes())
+    plane = seen(shapes()).frames
     kept = [
         Restore("deblur", Classical("unsharp", 2.0, 0.0), "", strength, 255).kept_of_sharp(plane)
         for strength in (1.0, 0.3, 0.05)
@@ -87,24 +87,26 @@ def test_the_guard_says_how_much_of_a_sharp_picture_is_kept() -> None:
 
 
 def test_auto_sees_blur_noise_and_compression_and_leaves_what_has_none() -> None:
-    sharp = diagnose(samples(shapes()), INFO)
+    sharp = diagnose(seen(shapes()), INFO)
     assert not any(sharp.needs(task) for task in ("restore", "denoise", "deblur"))
-    assert diagnose(samples(blurred(shapes(), 1.6)), INFO).needs("deblur")
-    assert diagnose(samples(noisy(shapes(), 8)), INFO).needs("denoise")
+    assert diagnose(seen(blurred(shapes(), 1.6)), INFO).needs("deblur")
+    assert diagnose(seen(noisy(shapes(), 8)), INFO).needs("denoise")
+    assert diagnose(seen(shapes(), 35), INFO).needs("restore")
     starved = VideoInfo(256, 256, Fraction(25), codec="h264", bit_rate=50_000)
-    assert diagnose(samples(shapes()), starved).needs("restore")
+    assert diagnose(seen(shapes()), starved).needs("restore")
+    assert not diagnose(seen(shapes(), 20), starved).needs("restore")  # the quantizer knows better
 
 
 def test_fine_texture_is_not_taken_for_noise() -> None:
     rng = np.random.default_rng(0)
     coarse = rng.standard_normal((64, 64)).repeat(4, 0).repeat(4, 1)
     texture = 128 + 30 * coarse + 6 * rng.standard_normal((128, 128)).repeat(2, 0).repeat(2, 1)
-    assert not diagnose(samples(np.clip(texture, 0, 255)), INFO).needs("denoise")
+    assert not diagnose(seen(np.clip(texture, 0, 255)), INFO).needs("denoise")
 
 
 def test_the_plan_names_what_it_found_and_only_what_is_needed_runs() -> None:
     options = parse_options(deblur="auto", denoise="auto", deblur_model="wiener", denoise_model="nlm", device="cpu")
-    plan = Plan(options, INFO, samples(blurred(shapes(), 1.6)))
+    plan = Plan(options, INFO, seen(blurred(shapes(), 1.6)))
     assert [stage.name for stage in plan.restores] == ["deblur"]
     assert "nothing to do" in plan.findings[0] and "denoise" in plan.findings[0]
     assert "edges blurred by 1." in plan.findings[1] and "of itself" in plan.findings[1]
@@ -115,11 +117,11 @@ def test_a_network_is_loaded_by_its_task_and_its_checksum_is_kept(tmp_path: Path
     config = Config(scale=1, channels=4, layers=1)
     store.write(tmp_path / "deblur-fast-any-x1.safetensors", Plain(config), store.describe("plain", config))
     options = parse_options(deblur="0.5", device="cpu", precision="fp32")
-    (restore,), _ = make_restores(options, INFO, CPU, samples(shapes()), tmp_path)
+    (restore,), _ = make_restores(options, INFO, CPU, seen(shapes()), tmp_path)
     assert str(restore) == "deblur: deblur-fast (cpu fp32), strength 0.5"
     assert list(restore.weights) == ["deblur-fast-any-x1.safetensors"]
     with pytest.raises(ModelError, match="no model is called 'denoise'"):
-        make_restores(parse_options(denoise="1", device="cpu"), INFO, CPU, (), tmp_path)
+        make_restores(parse_options(denoise="1", device="cpu"), INFO, CPU, Survey(), tmp_path)
 
 
 def lossless(clip: Path, target: Path, **options: object) -> tuple[list[FrameBatch], list[FrameBatch], list[str]]:

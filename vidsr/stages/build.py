@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-
-from torch import Tensor
 
 from vidsr.classical import Classical
 from vidsr.color import tagged
@@ -21,7 +19,7 @@ from vidsr.options import EnhanceOptions, Size, Target
 from vidsr.restoration import CLASSICAL, DEFAULT, DENOISERS, Restoration
 from vidsr.stages import Stage
 from vidsr.stages.convert import Convert
-from vidsr.stages.diagnosis import Diagnosis, diagnose, is_compressed
+from vidsr.stages.diagnosis import Diagnosis, Survey, diagnose, is_compressed
 from vidsr.stages.finish import Finish
 from vidsr.stages.interpolate import Interpolate, make_engine
 from vidsr.stages.measure import COLUMNS, REFERENCE_COLUMNS, FrameLog, Measure, Tap
@@ -38,23 +36,22 @@ DEFAULT_MODELS = {"cpu": ("balanced",), "cuda": ("best", "balanced")}
 class Plan:
     """The stages that ``options`` ask for on a stream ``info``, made once and known before the first frame.
 
-    ``samples`` are a few luma planes of the stream (1 x 1 x H x W code values), which restoration looks at; without
-    restoration none are needed. Planes and pictures take any format; ``into`` pictures, values are left as they are,
-    to be rounded in RGB.
+    Restoration looks at a ``survey`` of the stream; without restoration none is needed. Planes and pictures take any
+    format; ``into`` pictures, values are left as they are, to be rounded in RGB.
 
     Raises:
         OptionError, ModelError, DeviceError: the options can not be met.
     """
 
     def __init__(
-        self, options: EnhanceOptions, info: VideoInfo, samples: Sequence[Tensor] = (), into: Into = "clip"
+        self, options: EnhanceOptions, info: VideoInfo, survey: Survey | None = None, into: Into = "clip"
     ) -> None:
         source = info
         self._pixels = info.width * info.height
         compute = choose(options.device, options.precision)
         self._budget = compute.pixel_budget
         self._measured = options.reference is not None
-        self.restores, self.findings = make_restores(options, info, compute, samples)
+        self.restores, self.findings = make_restores(options, info, compute, survey or Survey())
         self.interpolate = make_interpolate(options, info)
         self.upscale = make_upscale(options, info, compute)
         self.convert, notes = make_convert(options, info) if into == "clip" else (None, [])
@@ -144,12 +141,12 @@ def make_convert(options: EnhanceOptions, info: VideoInfo) -> tuple[Convert | No
 
 
 def make_restores(
-    options: EnhanceOptions, info: VideoInfo, compute: Compute, samples: Sequence[Tensor], folder: Path = WEIGHTS
+    options: EnhanceOptions, info: VideoInfo, compute: Compute, survey: Survey, folder: Path = WEIGHTS
 ) -> tuple[tuple[Restore, ...], tuple[str, ...]]:
     """The stages that restore, in order, and what was found out for each, in words."""
     if not options.restorations:
         return (), ()
-    diagnosis = diagnose(samples, info)
+    diagnosis = diagnose(survey, info)
     restores: list[Restore] = []
     findings: list[str] = []
     for wanted in options.restorations:
@@ -159,8 +156,8 @@ def make_restores(
             continue
         restore = make_restore(wanted, options, info, compute, diagnosis, folder)
         restores.append(restore)
-        sharp = f"; {restore.words} leaves a sharp picture at {restore.kept_of_sharp(samples):.1f} dB of itself"
-        findings.append(found + (sharp if samples else ""))
+        sharp = f"; {restore.words} leaves a sharp picture at {restore.kept_of_sharp(survey.frames):.1f} dB of itself"
+        findings.append(found + (sharp if survey.frames else ""))
     return tuple(restores), tuple(findings)
 
 

@@ -21,10 +21,21 @@ Plane = NDArray[Any]  # float32, H x W, 8-bit code values
 # train/LOG.md's table; other codecs by their efficiency, roughly.
 BITS_PER_PIXEL = {"h264": 0.15, "hevc": 0.1, "vp9": 0.1, "av1": 0.08, "vp8": 0.2, "mpeg4": 0.3, "mpeg2video": 0.4}
 
+# Mean quantizers of the encoders that tell, from which on steps of 14 code values and more show in the picture.
+COARSE = {"h264": 27.0, "mpeg2video": 16.0, "mpeg4": 16.0, "vp9": 96.0}
+
 BLURRED = 1.0  # pixels: the sharper edges of sharp pictures have 0 to 0.9 (benchmarks/restoration.py, part auto)
 NOISY = 3.0  # 8-bit code values; the deblurring networks take less in their stride
 # Noise halves in a picture of half the size; fine texture, which is as hard to predict, grows there instead.
 LIKE_NOISE = 0.75
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was looked at before a run: some frames' luma (1 x 1 x H x W code values), and the mean quantizer."""
+
+    frames: tuple[Tensor, ...] = ()
+    quantizer: float | None = None  # in the codec's units; None where it does not tell
 
 
 @dataclass(frozen=True)
@@ -34,8 +45,8 @@ class Diagnosis:
     blur: float  # standard deviation, pixels
     noise: float  # standard deviation, 8-bit code values; of fine texture where `noise_at_half` is not far below
     noise_at_half: float  # the same, measured at half the size
-    bits_per_pixel: float | None  # that the encoder spent; None where that is unknown
-    compressed: bool  # fewer bits per pixel than its codec needs
+    compressed: bool
+    coding: str  # how that was seen, in words
 
     def needs(self, task: Task) -> bool:
         """Whether ``task`` has something to do."""
@@ -47,23 +58,31 @@ class Diagnosis:
 
     def words(self, task: Task) -> str:
         """What was measured for ``task``."""
-        bits = "bits per pixel unknown" if self.bits_per_pixel is None else f"{self.bits_per_pixel:.2f} bits per pixel"
         texture = "" if self.noise_at_half < LIKE_NOISE * self.noise else ", or texture"
         noise = f"noise of {self.noise:.1f} of 255 at most{texture}"
-        return {"restore": bits, "denoise": noise, "deblur": f"edges blurred by {self.blur:.2f} pixels"}[task]
+        return {"restore": self.coding, "denoise": noise, "deblur": f"edges blurred by {self.blur:.2f} pixels"}[task]
 
 
-def diagnose(samples: Sequence[Tensor], info: VideoInfo) -> Diagnosis:
-    """The diagnosis of luma ``samples`` (1 x 1 x H x W code values) of a clip."""
-    planes = [sample[0, 0].cpu().numpy().astype(np.float32) * np.float32(255 / info.peak) for sample in samples]
-    spent = bits_per_pixel(info)
+def diagnose(survey: Survey, info: VideoInfo) -> Diagnosis:
+    """The diagnosis of a clip, by its ``survey`` and its facts."""
+    planes = [frame[0, 0].cpu().numpy().astype(np.float32) * np.float32(255 / info.peak) for frame in survey.frames]
+    compressed, coding = _coding(survey.quantizer, info)
     return Diagnosis(
         blur=_median([blur_sigma(plane) for plane in planes]),
         noise=_median([noise_sigma(plane) for plane in planes]),
         noise_at_half=_median([noise_sigma(_half(plane)) for plane in planes]),
-        bits_per_pixel=spent,
-        compressed=is_compressed(info),
+        compressed=compressed,
+        coding=coding,
     )
+
+
+def _coding(quantizer: float | None, info: VideoInfo) -> tuple[bool, str]:
+    """Whether compression shows, and by what that is known: the quantizer, else the bits that were spent."""
+    if quantizer is not None and info.codec in COARSE:
+        return quantizer >= COARSE[info.codec], f"{info.codec} with a mean quantizer of {quantizer:.0f}"
+    spent = bits_per_pixel(info)
+    words = "unknown" if spent is None else f"{spent:.2f}"
+    return is_compressed(info), f"{info.codec or 'picture'}, bits per pixel {words}"
 
 
 def bits_per_pixel(info: VideoInfo) -> float | None:

@@ -5,6 +5,7 @@ from vidsr.video.copier import carried, preflight
 from vidsr.video.facts import Facts, Track, read_facts
 from vidsr.video.formats import coded_format, nearest_format
 from vidsr.video.probe import probe
+from vidsr.video.quantizer import mean_quantizer
 from vidsr.video.reader import VideoReader
 from vidsr.video.sizes import PacketSizes, packet_sizes
 from vidsr.video.source import has_streams, is_pipe
@@ -28,6 +29,7 @@ __all__ = [
     "container_format",
     "has_streams",
     "is_pipe",
+    "mean_quantizer",
     "nearest_format",
     "open_writer",
     "packet_sizes",
