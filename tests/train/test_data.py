@@ -110,6 +110,18 @@ def test_lr_and_hr_patches_show_the_same_place_turned_the_same_way(scale: int) -
     torch.testing.assert_close(blocks, codes_lr[:, 0] + middle, atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_patches_gathered_at_once_equal_those_cut_one_by_one(scale: int) -> None:
+    rng = torch.Generator().manual_seed(scale)
+    sizes = [(50, 61), (97, 50), (70, 70)]
+    pictures = [torch.randint(0, 256, (h * scale, w * scale), generator=rng, dtype=torch.uint8) for h, w in sizes]
+    patches = Patches([make_pair(p, scale) for p in pictures], scale, batch=40, patch=50, seed=3)
+    windows = patches.draw(11)
+    assert set(windows[:, 3]) == set(range(8)) and set(windows[:, 0]) == {0, 1, 2}
+    for cut, gathered in zip(patches.cropped(windows), patches.gathered(windows), strict=True):
+        assert torch.equal(cut, gathered)
+
+
 def test_patches_depend_on_seed_and_step_alone() -> None:
     pictures = [make_pair(torch.randint(0, 256, (60, 64), dtype=torch.uint8), 2) for _ in range(3)]
     one, other = Patches(pictures, 2, 4, 16, seed=1), Patches(pictures, 2, 4, 16, seed=1)

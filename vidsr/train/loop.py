@@ -131,7 +131,7 @@ def start(recipe: Recipe, device: torch.device) -> State:
         network.for_training(keep=bool(recipe.warm_start))
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False).eval()
-    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate, betas=recipe.betas)
+    optimiser = torch.optim.Adam(network.parameters(), recipe.rate, recipe.betas, fused=device.type == "cuda")
     rival = adversarial.make_rival(recipe, device) if recipe.task == "adversarial" else None
     return State(network, average, optimiser, rival)
 
