@@ -155,3 +155,14 @@ def test_bench_names_the_bottleneck(clip: Path) -> None:
     measured = json.loads(vidsr("bench", clip, "--scale", "2", "--model", "bicubic", "--json").stdout)
     assert measured["bottleneck"] in measured["costs"]
     assert measured["bound"] > 0 and measured["peaks"]["gflops"]["fp32"] > 0
+
+
+def test_evaluate_reads_ready_lr_pictures_and_prints_json(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for folder, side in (("hr", 40), ("lr", 10)):
+        (tmp_path / folder).mkdir()
+        cv2.imwrite(str(tmp_path / folder / "a.png"), rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
+    done = vidsr("evaluate", tmp_path / "hr", "--model", "fast", "--scale", "4", "--lr", tmp_path / "lr", "--json")
+    rows = json.loads(done.stdout)
+    assert [row["picture"] for row in rows] == ["a.png", "mean"]
+    assert {"psnr_y", "ssim", "mse", "bicubic_psnr_y"} <= rows[0].keys()

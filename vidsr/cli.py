@@ -356,13 +356,18 @@ def dataset(
     output: Annotated[Path, typer.Option("-o", "--output", help="The shard to write.")],
     reduce: Annotated[int, typer.Option(help="Shrink first, which removes compression noise.")] = 1,
     every: Annotated[int, typer.Option(help="Distance of the frames taken of a clip.")] = 10,
-    seed: Annotated[int, typer.Option(help="Of the split into train, validation and test.")] = 0,
+    split: Annotated[str, typer.Option(metavar="A,B,C", help="Percent for train, validation and test.")] = "80,10,10",
+    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+    kinds: Annotated[str, typer.Option(metavar="images|clips|images,clips", help="What to take.")] = "images,clips",
+    compact: Annotated[bool, typer.Option("--compact", help="JPEGs, a third of the size, to carry elsewhere.")] = False,
 ) -> None:
     """Prepare images and clips as one file to train on."""
-    from vidsr.train.dataset import build
+    from vidsr.train.dataset import build, parse_kinds, parse_split
 
-    summary = build(paths, output, reduce=reduce, every=every, seed=seed)
-    typer.echo(f"{output}: {summary.pictures}, {summary.megapixels:.1f} megapixels; {len(summary.skipped)} skipped")
+    summary = build(paths, output, parse_split(split), reduce, every, seed, parse_kinds(kinds), compact)
+    size = output.stat().st_size / 1e6
+    typer.echo(f"{output}: {summary.pictures}, {summary.megapixels:.1f} megapixels, {size:.1f} MB")
+    typer.echo(f"{len(summary.skipped)} skipped")
     for path in summary.skipped:
         typer.echo(f"skipped: {path}")
 

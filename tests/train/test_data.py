@@ -1,13 +1,16 @@
 """Shards and patches."""
 
 import math
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from tests.clips import make_clip, picture
 from vidsr.errors import InputError, OptionError
 from vidsr.metrics import rgb_to_y
 from vidsr.train import dataset, video_set
@@ -64,6 +67,63 @@ def test_frames_of_a_clip_enter_a_shard(samples: Path, tmp_path: Path) -> None:
     assert len(planes) == summary.pictures["train"] > 0
     assert tuple(planes[0].shape) == tuple(first.shape)
     assert torch.equal(planes[0], first)
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "tag", "black", "white"),
+    [("yuv420p", 1, 0, 255), ("yuvj420p", 2, 16, 235), ("yuv420p10le", 1, 0, 255), ("yuv420p10le", 2, 16, 235)],
+)
+def test_full_range_and_ten_bit_clips_enter_as_limited_8_bit(
+    tmp_path: Path, pix_fmt: str, tag: int, black: int, white: int
+) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", 1, (128, 96), pix_fmt=pix_fmt, codec="ffv1", tags={"color_range": tag})
+    depth = 10 if "10" in pix_fmt else 8
+    largest = (1 << depth) - 1 if tag == 2 else 255 << (depth - 8)
+    expected = black + picture(0, (128, 96), depth) / largest * (white - black)
+    assert np.abs(next(dataset.clip_luma(clip)).numpy() - expected).max() <= 0.5 + 1e-6
+
+
+def test_a_compact_shard_holds_the_same_pictures_in_fewer_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, shift in (("a", 0), ("b", 40)):
+        ramp = np.add.outer(np.arange(150), np.arange(128 + shift)).astype(np.uint8) // 2
+        cv2.imwrite(str(tmp_path / f"{name}.png"), ramp)
+    for compact in (False, True):
+        dataset.build([tmp_path], tmp_path / f"{compact}.safetensors", (100, 0, 0), compact=compact)
+    exact = dataset.read_shard(tmp_path / "False.safetensors", "train")
+    near = dataset.read_shard(tmp_path / "True.safetensors", "train")
+    assert [p.shape for p in exact] == [p.shape for p in near]
+    assert max((a.int() - b.int()).abs().max().item() for a, b in zip(exact, near, strict=True)) <= 8
+    sizes = [(tmp_path / f"{compact}.safetensors").stat().st_size for compact in (True, False)]
+    assert sizes[0] < sizes[1] / 3
+    torchvision, io = ModuleType("torchvision"), ModuleType("torchvision.io")  # not there to test with
+    io.ImageReadMode = SimpleNamespace(GRAY="grey")
+    io.decode_jpeg = lambda file, mode: torch.from_numpy(cv2.imdecode(file.numpy(), cv2.IMREAD_GRAYSCALE))[None]
+    monkeypatch.setitem(sys.modules, "torchvision", torchvision)
+    monkeypatch.setitem(sys.modules, "torchvision.io", io)
+    again = dataset.read_shard(tmp_path / "True.safetensors", "train")
+    assert all(torch.equal(a, b) for a, b in zip(near, again, strict=True))
+    for name in ("torchvision", "torchvision.io", "cv2"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(InputError, match="needs torchvision or opencv"):
+        dataset.read_shard(tmp_path / "True.safetensors", "train")
+
+
+def test_kinds_and_shares_are_chosen_and_wrong_ones_named(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png")
+    make_clip(tmp_path / "b.mkv", 1, (128, 96), codec="ffv1")
+    for kinds in (("images",), ("clips",)):
+        summary = dataset.build([tmp_path], tmp_path / "out" / "x.safetensors", (100, 0, 0), kinds=kinds)
+        assert summary.pictures["train"] == 1
+    assert dataset.parse_split("96,4,0") == (96, 4, 0)
+    assert dataset.parse_kinds("images,clips") == ("images", "clips")
+    with pytest.raises(OptionError, match=r"--split '90,10'"):
+        dataset.parse_split("90,10")
+    with pytest.raises(OptionError, match=r"'songs' is unknown; choose of images, clips"):
+        dataset.parse_kinds("images,songs")
+    with pytest.raises(OptionError, match="must be at least 1"):
+        dataset.build([tmp_path], tmp_path / "out" / "x.safetensors", reduce=0)
 
 
 def test_reduction_by_two_removes_what_is_too_fine(tmp_path: Path) -> None:

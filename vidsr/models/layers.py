@@ -169,7 +169,9 @@ class NormConv(nn.Module):
     def __init__(self, conv: nn.Module) -> None:
         super().__init__()
         assert isinstance(conv, nn.Conv2d)
-        self.conv = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size[0], bias=False)
+        self.conv = nn.Conv2d(
+            conv.in_channels, conv.out_channels, conv.kernel_size[0], padding=conv.padding, bias=False
+        )
         self.conv.weight.data = conv.weight.detach().clone()
         self.norm = nn.BatchNorm2d(conv.out_channels)
 
@@ -183,7 +185,9 @@ class NormConv(nn.Module):
         mean, variance = self.norm.running_mean, self.norm.running_var
         assert mean is not None and variance is not None
         gain = self.norm.weight.detach() / torch.sqrt(variance + self.norm.eps)
-        conv = nn.Conv2d(self.conv.in_channels, self.conv.out_channels, self.conv.kernel_size[0])
+        conv = nn.Conv2d(
+            self.conv.in_channels, self.conv.out_channels, self.conv.kernel_size, padding=self.conv.padding
+        )
         conv.weight.data = self.conv.weight.detach() * gain[:, None, None, None]
         conv.bias = nn.Parameter(self.norm.bias.detach() - mean * gain)
         return conv

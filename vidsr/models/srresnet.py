@@ -19,6 +19,7 @@ from vidsr.models.layers import LumaNetwork, NormConv, inside
 
 STEPS = {2: (2,), 3: (3,), 4: (2, 2)}  # scale -> the sub-pixel steps to it
 WIDE = 9  # side of the first and the last kernel
+TRAINING_BORDER = 8
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Config:
 
 
 class Block(nn.Module):
-    """conv3x3, ReLU, conv3x3, added to the input without the two pixels a side that they use up."""
+    """conv3x3, ReLU, conv3x3, added to the input without the pixels a side that they use up: two, or none if padded."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -39,9 +40,9 @@ class Block(nn.Module):
         self.second: nn.Module = nn.Conv2d(channels, channels, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """N x C x H x W -> N x C x H-4 x W-4."""
+        """N x C x H x W -> N x C x H-4 x W-4, or padded N x C x H x W."""
         change: Tensor = self.second(torch.relu(self.first(x)))
-        return inside(x, 2) + change
+        return _within(x, change) + change
 
 
 class Srresnet(LumaNetwork):
@@ -65,7 +66,14 @@ class Srresnet(LumaNetwork):
         """With batch norm in the blocks, as published; without it where the present function is to be kept.
 
         Norms that were folded can not be taken out again, and ESRGAN (Wang et al. 2018) trains better without any.
+
+        While training the convolutions pad, and only the outermost ``TRAINING_BORDER`` pixels stay out of the loss:
+        without padding 40 of them would be lost on each side of every patch.
         """
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                module.padding = (module.kernel_size[0] // 2, module.kernel_size[1] // 2)
+        self.halo = TRAINING_BORDER
         if keep:
             return
         for block in self.blocks:
@@ -77,9 +85,13 @@ class Srresnet(LumaNetwork):
         """The upscale of ``x`` without its outermost ``halo`` pixels."""
         features = torch.relu(self.head(x.to(self.dtype)))
         merged = self.merge(self.blocks(features))
-        y = merged + inside(features, (features.shape[-1] - merged.shape[-1]) // 2)
+        y = merged + _within(features, merged)
         for step, rise in zip(self.steps, self.rises, strict=True):
             y = torch.relu(F.pixel_shuffle(rise(y), step))
-        residual = self.tail(y)
         anchor = F.interpolate(inside(x.float(), self.halo), scale_factor=self.scale, mode="nearest")
-        return inside(residual, (residual.shape[-1] - anchor.shape[-1]) // 2).float() + anchor
+        return _within(self.tail(y), anchor).float() + anchor
+
+
+def _within(larger: Tensor, smaller: Tensor) -> Tensor:
+    """The middle of ``larger``, of the size of ``smaller``."""
+    return inside(larger, (larger.shape[-1] - smaller.shape[-1]) // 2)

@@ -2,7 +2,7 @@
 
 A shard is a safetensors file: the pixels of all pictures end to end as uint8, a table of where each lies, and the split
 of each file. Safetensors, and not HDF5: it is memory-mapped without copying, needs no further dependency, and the
-reader is one call.
+reader is one call. A compact one holds JPEGs instead of pixels (compact.py).
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vidsr.errors import InputError, OptionError
+from vidsr.train.compact import decode, encode
 from vidsr.train.data import Pair, make_pair
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 CLIPS = {".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".avi", ".m4v", ".ts"}
+KINDS = {"images": IMAGES, "clips": CLIPS}
 SPLITS = ("train", "validation", "test")
 SMALLEST_SIDE = 96  # a smaller picture cannot hold a patch
 
@@ -71,13 +73,20 @@ def luma_planes(path: Path, reduce: int, every: int) -> Iterator[Tensor]:
 
 
 def clip_luma(path: Path) -> Iterator[Tensor]:
-    """The luma plane of each frame of a clip, as stored, H x W in 8 bits."""
+    """The luma plane of each frame of a clip, H x W in 8 bits and limited range, whatever the clip's own are."""
     from vidsr.video import VideoReader
 
     with VideoReader(path) as reader:
-        shift = reader.info.depth - 8
+        depth, full = reader.info.depth, reader.info.color.range == "full"
         for batch in reader.batches(1):
-            yield (batch.y[0, 0].to(torch.int32) >> shift).to(torch.uint8)
+            yield to_limited(batch.y[0, 0], depth, full)
+
+
+def to_limited(y: Tensor, depth: int, full: bool) -> Tensor:
+    """Luma codes of ``depth`` bits as uint8 of limited range (16 to 235); ``full``: they span all code values."""
+    codes = y.double()
+    codes = 16 + codes * 219 / ((1 << depth) - 1) if full else codes / (1 << (depth - 8))
+    return codes.round().clamp(0, 255).to(torch.uint8)
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
@@ -100,6 +109,24 @@ def split_files(files: Sequence[Path], shares: tuple[int, int, int], seed: int) 
     return {file: SPLITS[int(np.searchsorted(ends, i + 0.5))] for i, file in enumerate(shuffled)}
 
 
+def parse_split(text: str) -> tuple[int, int, int]:
+    """``80,10,10`` as three percentages."""
+    try:
+        train, validation, test = (int(part) for part in text.split(","))
+    except ValueError:
+        raise OptionError(f"--split {text!r}: three whole percentages are needed, such as 80,10,10") from None
+    return train, validation, test
+
+
+def parse_kinds(text: str) -> tuple[str, ...]:
+    """``images,clips`` or either of them."""
+    kinds = tuple(text.split(","))
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise OptionError(f"--kinds {text!r}: {unknown[0]!r} is unknown; choose of {', '.join(KINDS)}")
+    return kinds
+
+
 def build(
     paths: Sequence[Path],
     out: Path,
@@ -107,16 +134,22 @@ def build(
     reduce: int = 1,
     every: int = 10,
     seed: int = 0,
+    kinds: Sequence[str] = tuple(KINDS),
+    compact: bool = False,
 ) -> Summary:
     """Write the pictures of ``paths`` (files or folders) as the shard ``out``.
 
     ``reduce``: shrink pictures first, which removes compression noise. ``every``: distance of a clip's frames taken.
+    ``compact``: JPEGs instead of pixels.
     """
+    if reduce < 1 or every < 1:
+        raise OptionError(f"--reduce {reduce} --every {every}: both must be at least 1")
     files = find_files(paths)
-    usable = [f for f in files if f.suffix.lower() in IMAGES | CLIPS]
+    suffixes = set().union(*(KINDS[kind] for kind in kinds))
+    usable = [f for f in files if f.suffix.lower() in suffixes]
     skipped = [str(f) for f in files if f not in set(usable)]
     splits = split_files(usable, split, seed)
-    pixels: list[Tensor] = []
+    pictures: list[Tensor] = []
     rows: list[tuple[int, int, int, int]] = []  # offset, height, width, split
     offset = 0
     for file in usable:
@@ -125,13 +158,14 @@ def build(
             skipped.append(str(file))
         for plane in planes:
             rows.append((offset, plane.shape[0], plane.shape[1], SPLITS.index(splits[file])))
-            pixels.append(plane.reshape(-1))
+            pictures.append(plane)
             offset += plane.numel()
     if not rows:
         raise InputError(f"{', '.join(map(str, paths))}: no picture of at least {SMALLEST_SIDE} pixels a side")
     out.parent.mkdir(parents=True, exist_ok=True)
     note = {"sources": json.dumps(sorted({f.parent.name for f in usable})), "reduce": str(reduce)}
-    save_file({"pixels": torch.cat(pixels), "table": torch.tensor(rows)}, out, note)
+    pixels = encode(pictures) if compact else {"pixels": torch.cat([plane.reshape(-1) for plane in pictures])}
+    save_file({**pixels, "table": torch.tensor(rows)}, out, note)
     counts = {name: sum(r[3] == i for r in rows) for i, name in enumerate(SPLITS)}
     return Summary(counts, offset / 1e6, tuple(skipped))
 
@@ -143,8 +177,7 @@ def read_shard(path: Path, split: str) -> list[Tensor]:
         InputError: the file is absent or no shard.
     """
     tensors, _ = _open(path)
-    rows = _rows(tensors["table"], split)
-    return [tensors["pixels"][offset : offset + h * w].view(h, w) for offset, h, w in rows]
+    return _planes(tensors, split)
 
 
 def read_pairs(path: Path, split: str, scale: int) -> list[Pair]:
@@ -154,7 +187,7 @@ def read_pairs(path: Path, split: str, scale: int) -> list[Pair]:
         InputError: the file is absent or no shard, or its pairs are of another scale.
     """
     tensors, note = _open(path)
-    planes = read_shard(path, split)
+    planes = _planes(tensors, split)
     if "lr_pixels" not in tensors:
         return [make_pair(plane, scale) for plane in planes]
     if note.get("scale") != str(scale):
@@ -168,6 +201,11 @@ def read_pairs(path: Path, split: str, scale: int) -> list[Pair]:
     ]
 
 
+def _planes(tensors: dict[str, Tensor], split: str) -> list[Tensor]:
+    rows = _rows(tensors["table"], split)
+    return [tensors["pixels"][offset : offset + h * w].view(h, w) for offset, h, w in rows]
+
+
 def _open(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if not path.exists():
         raise InputError(f"{path}: no such shard; make it with `vidsr dataset PATHS... -o {path}`")
@@ -177,6 +215,8 @@ def _open(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             note = shard.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: not a shard made by `vidsr dataset`: {error}") from None
+    if "jpeg" in tensors:
+        tensors["pixels"] = decode(tensors)
     if not {"pixels", "table"} <= tensors.keys():
         raise InputError(f"{path}: not a shard made by `vidsr dataset`")
     return tensors, note
