@@ -169,9 +169,7 @@ class NormConv(nn.Module):
     def __init__(self, conv: nn.Module) -> None:
         super().__init__()
         assert isinstance(conv, nn.Conv2d)
-        self.conv = nn.Conv2d(
-            conv.in_channels, conv.out_channels, conv.kernel_size[0], padding=conv.padding, bias=False
-        )
+        self.conv = _like(conv, bias=False)
         self.conv.weight.data = conv.weight.detach().clone()
         self.norm = nn.BatchNorm2d(conv.out_channels)
 
@@ -185,12 +183,15 @@ class NormConv(nn.Module):
         mean, variance = self.norm.running_mean, self.norm.running_var
         assert mean is not None and variance is not None
         gain = self.norm.weight.detach() / torch.sqrt(variance + self.norm.eps)
-        conv = nn.Conv2d(
-            self.conv.in_channels, self.conv.out_channels, self.conv.kernel_size, padding=self.conv.padding
-        )
+        conv = _like(self.conv, bias=True)
         conv.weight.data = self.conv.weight.detach() * gain[:, None, None, None]
         conv.bias = nn.Parameter(self.norm.bias.detach() - mean * gain)
         return conv
+
+
+def _like(conv: nn.Conv2d, bias: bool) -> nn.Conv2d:
+    """A fresh convolution of the shape of ``conv``."""
+    return nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size[0], padding=conv.padding, bias=bias)
 
 
 def reparameterise(network: nn.Module, keep: bool = False) -> None:

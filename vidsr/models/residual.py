@@ -52,6 +52,9 @@ class Residual(LumaNetwork):
         self.blocks = nn.Sequential(*(Block(config.channels) for _ in range(config.blocks)))
         self.merge = nn.Conv2d(config.channels, config.channels, 3)
         self.tail = nn.Conv2d(config.channels, config.scale**2, 3)
+        with torch.no_grad():
+            self.tail.weight *= 0.1  # near the anchor
+            self.tail.bias *= 0  # type: ignore[operator]
 
     def for_training(self, keep: bool) -> None:
         """Re-parameterised, always from its own first weights: fresh branches would make every block grow its input."""
