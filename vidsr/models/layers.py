@@ -191,7 +191,9 @@ class NormConv(nn.Module):
 
 def _like(conv: nn.Conv2d, bias: bool) -> nn.Conv2d:
     """A fresh convolution of the shape of ``conv``."""
-    return nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size[0], padding=conv.padding, bias=bias)
+    twin = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size[0], bias=bias)
+    twin.padding = conv.padding
+    return twin
 
 
 def reparameterise(network: nn.Module, keep: bool = False) -> None:

@@ -54,7 +54,7 @@ class Residual(LumaNetwork):
         self.tail = nn.Conv2d(config.channels, config.scale**2, 3)
         with torch.no_grad():
             self.tail.weight *= 0.1  # near the anchor
-            self.tail.bias *= 0  # type: ignore[operator]
+            nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
     def for_training(self, keep: bool) -> None:
         """Re-parameterised, always from its own first weights: fresh branches would make every block grow its input."""
