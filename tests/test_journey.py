@@ -78,6 +78,13 @@ def test_pixel_format(tmp_path: Path, pix_fmt: str) -> None:
         assert (reader.info.chroma, reader.info.depth) == (report.input.chroma, report.input.depth)
 
 
+def test_grey_h264_is_as_planned_though_ffmpeg_decodes_it_as_420(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=3, pix_fmt="gray", **LOSSLESS)
+    report = run(source, tmp_path / "b.mp4")
+    assert report.verification is not None and report.verification.ok
+    same_but_larger(source, tmp_path / "b.mp4")
+
+
 def test_10_bit_stays_10_bit_with_more_than_8_bits_of_codes(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=2, size=(256, 64), pix_fmt="yuv420p10le", **LOSSLESS)
     run(source, tmp_path / "b.mp4", model="fast")

@@ -139,14 +139,17 @@ def verify_files(source: Path, target: Path, reading: Reading | None = None) -> 
 def _picture_checks(info: VideoInfo, target: Facts) -> Iterator[Check]:
     found = target.info
     yield _equal("size", f"{info.width}x{info.height}", f"{found.width}x{found.height}")
-    yield _equal("pixel format", f"{info.chroma} {info.depth} bit", f"{found.chroma} {found.depth} bit")
+    chroma = "420" if info.chroma == "gray" and found.codec == "h264" else info.chroma  # as FFmpeg decodes grey H.264
+    yield _equal("pixel format", f"{chroma} {info.depth} bit", f"{found.chroma} {found.depth} bit")
     yield _equal("sample aspect ratio", str(info.sar), str(found.sar))
     yield _equal("rotation", info.rotation, found.rotation)
     yield from _color_checks(info, target)
 
 
 def _color_checks(info: VideoInfo, target: Facts) -> Iterator[Check]:
-    for name in ("matrix", "primaries", "transfer", "range"):
+    # without colour there is no matrix, and x264 names none
+    names = ("primaries", "transfer", "range")
+    for name in names if info.chroma == "gray" else ("matrix", *names):
         expected = getattr(info.color, name)
         if expected is not None:  # an untagged source may be tagged by the encoder's own default
             yield _equal(name, expected, getattr(target.info.color, name) or UNSAID.get(name))

@@ -29,6 +29,7 @@ from vidsr.video.tags import file_tags, free_tags, lost_tags, muxer_options, str
 if TYPE_CHECKING:
     from av.container.core import Chapter  # exists for the type checker only
 
+RUN_UP = Fraction(1, 10)  # seconds that a codec may need before what it is to play
 SLACK = 10  # seconds by which the packets of a file may be out of order between its streams
 NOT_CARRIED = {
     Type.A53_CC: "closed captions inside the picture",
@@ -121,6 +122,7 @@ class StreamCopier:
         self.range = on_clock(self._container, start, end)
         self._start, self._end = self.range[0] or Fraction(0), self.range[1]
         self.problems: Counter[str] = Counter()
+        self._container_format = ""
         self._copies: dict[int, Stream] = {}
         self._last: dict[int, int] = {}  # decoding time in ticks of the last packet written, by the source's index
         self._pending: Packet[Stream] | None = None
@@ -136,6 +138,7 @@ class StreamCopier:
 
     def add_to(self, output: OutputContainer, container: str, add_picture: Callable[[], VideoStream]) -> VideoStream:
         """Adds all streams that ``output`` can hold, in the source's order, the new picture where the old one was."""
+        self._container_format = container
         result: VideoStream | None = None
         copied = others(self._container, self._picture)
         for stream in self._container.streams:
@@ -193,7 +196,7 @@ class StreamCopier:
                 packet.pts = packet.dts = 0
                 yield packet
                 continue
-            if (packet.dts is None and packet.pts is None) or is_gap(packet):
+            if (packet.dts is None and packet.pts is None) or is_left_out(packet, self._container_format):
                 continue
             time = _shown(packet)
             if self._end is not None and time >= self._end:
@@ -233,10 +236,15 @@ class StreamCopier:
         return packet
 
 
-def is_gap(packet: Packet[Stream]) -> bool:
-    """Whether it is the empty text between two subtitles of MP4, which the muxer makes anew."""
+def is_left_out(packet: Packet[Stream], container: str) -> bool:
+    """Whether the packet has no place in ``container``.
+
+    That is the empty text between two subtitles of MP4, which the muxer makes anew; and what an edit list cuts off, in
+    Matroska, which has none and would play it before the picture.
+    """
     context = packet.stream.codec_context
-    return packet.size == 2 and context is not None and context.name == "mov_text"
+    is_gap = packet.size == 2 and context is not None and context.name == "mov_text"
+    return is_gap or (container in ("matroska", "webm") and packet.is_discard and _shown(packet) < -RUN_UP)
 
 
 def _time(packet: Packet[Stream]) -> Fraction:

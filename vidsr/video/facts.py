@@ -15,7 +15,7 @@ from av.stream import AttachmentStream, Stream
 from vidsr.frames import VideoInfo
 from vidsr.reading import Reading
 from vidsr.video.containers import can_carry, container_format, is_cover
-from vidsr.video.copier import is_gap, others
+from vidsr.video.copier import is_left_out, others
 from vidsr.video.demux import packets
 from vidsr.video.probe import MICROSECONDS, first_frame, picture_stream, video_info
 from vidsr.video.source import open_source
@@ -80,18 +80,20 @@ def read_facts(
         ]
         tags = file_tags(opened.metadata)
     facts = Facts(path, info, info.time_base or Fraction(1), [], list(tracks.values()), chapters, tags)
-    _read_packets(facts, tracks, decode, reading)
+    _read_packets(facts, tracks, decode, container or "", reading)
     facts.times.sort()
     return facts
 
 
-def _read_packets(facts: Facts, tracks: dict[int, Track], decode: bool, reading: Reading | None) -> None:
+def _read_packets(
+    facts: Facts, tracks: dict[int, Track], decode: bool, container: str, reading: Reading | None
+) -> None:
     with open_source(facts.path, reading) as opened:
         picture = picture_stream(opened, facts.path)
         picture.codec_context.thread_type = "AUTO"
         for packet in packets(opened, list(opened.streams)):
             if packet.stream.index in tracks:
-                _add(tracks[packet.stream.index], packet)
+                _add(tracks[packet.stream.index], packet, container)
             elif packet.stream is not picture:
                 continue
             elif not decode:
@@ -132,8 +134,8 @@ def _track(stream: Stream, container: str | None) -> Track:
     return track
 
 
-def _add(track: Track, packet: Packet[Stream]) -> None:
-    if not packet.size or is_gap(packet):
+def _add(track: Track, packet: Packet[Stream], container: str) -> None:
+    if not packet.size or is_left_out(packet, container):
         return
     stamp = packet.pts if packet.pts is not None else packet.dts
     track.packets.append(((stamp or 0) * packet.time_base, _digest(bytes(packet))))

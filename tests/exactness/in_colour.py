@@ -1,0 +1,359 @@
+"""Items 2 and 3: colour and depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from tests.clips import make_clip
+from tests.exactness.table import SAMPLES, Finding, ffprobe, folder, row, run, stream_facts
+from vidsr.color import LOCATIONS, from_rgb, to_rgb
+from vidsr.encoding import Encoding
+from vidsr.frames import Chroma, ColorInfo, FrameBatch, HdrInfo, Origin, VideoInfo
+from vidsr.video import VideoReader, VideoWriter
+from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, number, pix_fmt
+
+TAGS = "color_range,color_space,color_transfer,color_primaries"
+STANDARDS = {"smpte170m": ("smpte170m", "smpte170m"), "bt709": ("bt709", "bt709"), "bt2020nc": ("bt2020", "smpte2084")}
+CHROMAS: tuple[Chroma, ...] = ("420", "422", "444", "gray")
+
+
+class Case(NamedTuple):
+    """One cell of the table over matrices, ranges, chroma formats and depths."""
+
+    matrix: str
+    range: Any
+    chroma: Chroma
+    depth: int
+
+    @property
+    def color(self) -> ColorInfo:
+        return ColorInfo(self.matrix, *STANDARDS[self.matrix], self.range)
+
+    @property
+    def tags(self) -> dict[str, int | None]:
+        """For the encoder of the clip."""
+        primaries, transfer = STANDARDS[self.matrix]
+        return {
+            "colorspace": number(MATRICES, self.matrix),
+            "color_primaries": number(PRIMARIES, primaries),
+            "color_trc": number(TRANSFERS, transfer),
+            "color_range": number(RANGES, self.range),
+        }
+
+
+CASES = [Case(*case) for case in product(STANDARDS, ("limited", "full"), CHROMAS, (8, 10, 12))]
+
+
+def planes(path: Path) -> FrameBatch:
+    with VideoReader(path) as reader:
+        (batch,) = reader.batches(1000)
+    return batch
+
+
+def difference(a: FrameBatch, b: FrameBatch, depth: int) -> int:
+    """The largest, in code values, of all planes."""
+    errors = [(a.y.int() - b.y.int()).abs().max()]
+    if b.uv is not None:  # FFmpeg decodes grey H.264 as 4:2:0
+        neutral = torch.full_like(b.uv, 1 << (depth - 1))
+        errors.append((b.uv.int() - (neutral if a.uv is None else a.uv).int()).abs().max())
+    return int(max(errors))
+
+
+@row(
+    "2 Colour",
+    "--scale 1 and no stage: planes identical and tags equal as ffprobe reads them, over "
+    " 601/709/2020 x limited/full x 420/422/444/gray x 8/10/12 bit, ffv1",
+)
+def identity_over_the_table_of_colours(tmp_path: Path) -> Finding:
+    told: dict[object, dict[str, str]] = {}
+    worst, equal = 0, 0
+    for index, case in enumerate(CASES):
+        source = make_clip(
+            tmp_path / f"{index}.mkv",
+            2,
+            (32, 16),
+            pix_fmt=pix_fmt(case.chroma, case.depth),
+            codec="ffv1",
+            tags=case.tags,  # type: ignore[arg-type]
+        )
+        target = tmp_path / f"{index}-out.mkv"
+        run(source, target, codec="ffv1", preset=None, verify=False)
+        worst = max(worst, difference(planes(source), planes(target), case.depth))
+        given = case[:3]  # ffprobe's words for a source do not depend on its depth
+        told[given] = told.get(given) or stream_facts(source, TAGS)
+        equal += stream_facts(target, TAGS) == told[given] and told[given]["color_space"] == case.matrix
+    return Finding(
+        f"{len(CASES)} cases: largest difference {worst} code values, tags equal in {equal}",
+        worst == 0 and equal == len(CASES),
+    )
+
+
+@row("2 Colour", "the same with libx264, lossless (--crf 0 at 8 bits, qp 0 at 10)")
+def identity_with_lossless_x264(tmp_path: Path) -> Finding:
+    worst, equal, count = 0, 0, 0
+    for chroma, depth, full in product(CHROMAS, (8, 10), ("limited", "full")):
+        case = Case("bt709", full, chroma, depth)
+        source = make_clip(
+            tmp_path / f"{count}.mkv",
+            3,
+            (32, 16),
+            pix_fmt=pix_fmt(chroma, depth),
+            codec="ffv1",
+            tags=case.tags,  # type: ignore[arg-type]
+        )
+        lossless: dict[str, Any] = {"crf": 0} if depth == 8 else {"encoder_options": ("qp=0",)}
+        target = tmp_path / f"{count}-out.mp4"
+        run(source, target, **lossless)
+        worst = max(worst, difference(planes(source), planes(target), case.depth))
+        tags = TAGS.replace("color_space,", "") if chroma == "gray" else TAGS  # x264 names no matrix without colour
+        equal += stream_facts(target, tags) == stream_facts(source, tags)
+        count += 1
+    return Finding(
+        f"{count} cases: largest difference {worst} code values, tags equal in {equal}", worst == 0 and equal == count
+    )
+
+
+@row("2 Colour", "where chroma sits (six places) carried by libx264 and libx265, as ffprobe reads it")
+def siting_is_carried(tmp_path: Path) -> Finding:
+    equal, count = 0, 0
+    for location, codec in product(LOCATIONS, ("libx264", "libx265")):
+        source = make_clip(tmp_path / f"{location}.mp4", 2, options={"chroma_sample_location": location})
+        target = tmp_path / f"{location}-{codec}.mp4"
+        run(source, target, codec=codec, scale=2)
+        said = stream_facts(target, "chroma_location")
+        equal += said == stream_facts(source, "chroma_location") == {"chroma_location": location}
+        count += 1
+    return Finding(f"{equal} of {count} equal", equal == count)
+
+
+@row(
+    "2 Colour",
+    "chroma resized where it sits: a plane linear in position keeps its value at every place, x2, six places",
+)
+def siting_is_honoured(tmp_path: Path) -> Finding:
+    from vidsr.options import parse_options
+    from vidsr.stages.build import Plan
+
+    worst = 0.0
+    for location, (at_x, at_y) in LOCATIONS.items():
+        info = VideoInfo(32, 24, Fraction(25), color=ColorInfo(chroma_location=location))
+
+        def plane(width: int, height: int, factor: int, at_x: float = at_x, at_y: float = at_y) -> torch.Tensor:
+            # the centre of a luma sample of the original lies at factor * (position + 1/2) - 1/2 of the larger one
+            x = (torch.arange(width) * 2 + at_x + 0.5) / factor - 0.5
+            y = (torch.arange(height)[:, None] * 2 + at_y + 0.5) / factor - 0.5
+            return (60 + 2 * x + 3 * y).expand(1, 2, -1, -1)
+
+        batch = FrameBatch(torch.zeros(1, 1, 24, 32), plane(16, 12, 1), (Fraction(0),), (Origin(0),))
+        upscale = Plan(parse_options(scale=2, model="bicubic"), info).upscale
+        assert upscale is not None
+        (large,) = upscale(iter([batch]))
+        assert large.uv is not None
+        inside = (..., slice(6, -6), slice(6, -6))
+        worst = max(worst, float((large.uv - plane(32, 24, 2))[inside].abs().max()))
+    return Finding(f"largest error {worst:.3f} code values on a slope of 2 to 3 a sample", worst < 0.01)
+
+
+def smooth(depth: int, width: int, height: int, phase: int) -> torch.Tensor:
+    """Part of a plane of HD size (``width`` and ``height`` say which share) that uses most codes and changes slowly."""
+    x, y = torch.arange(width) / (16 * width), torch.arange(height)[:, None] / (16 * height)
+    return ((0.5 + 0.4 * torch.sin(3 * (x + phase) + 2 * y)) * ((1 << depth) - 1)).round()
+
+
+@row(
+    "2 Colour",
+    "round trip through RGB, 120x68 of a smooth picture of 1920x1080, edges too, the whole table: at most 0.5 code "
+    "values in the mean and 2 at worst",
+)
+def rgb_round_trip_over_the_table(tmp_path: Path) -> Finding:
+    means, worst = [], 0.0
+    for case in CASES:
+        info = VideoInfo(120, 68, None, case.chroma, case.depth, case.color)
+        width, height = info.chroma_size
+        uv = None
+        if case.chroma != "gray":
+            uv = torch.stack([smooth(case.depth, width, height, phase) for phase in (1, 2)])[None]
+        batch = FrameBatch(smooth(case.depth, 120, 68, 0)[None, None], uv, (Fraction(0),), (Origin(0),))
+        for error in round_trip(batch, info):
+            means.append(float(error.mean()))
+            worst = max(worst, float(error.max()))
+    return Finding(
+        f"{len(CASES)} cases: mean at most {max(means):.3f}, largest {worst:.0f}", max(means) <= 0.5 and worst <= 2
+    )
+
+
+@row("2 Colour", "the same for noise where chroma is whole (444 and gray): every code comes back")
+def rgb_round_trip_of_noise(tmp_path: Path) -> Finding:
+    worst, count = 0.0, 0
+    for case in CASES:
+        if case.chroma in ("444", "gray"):
+            info = VideoInfo(64, 48, None, case.chroma, case.depth, case.color)
+            noise = torch.randint(
+                0, 1 << case.depth, (1, 3, 48, 64), generator=torch.Generator().manual_seed(0)
+            ).float()
+            uv = None if case.chroma == "gray" else noise[:, 1:]
+            errors = round_trip(FrameBatch(noise[:, :1], uv, (Fraction(0),), (Origin(0),)), info)
+            worst, count = max([worst, *(float(error.max()) for error in errors)]), count + 1
+    return Finding(f"{count} cases: largest difference {worst:.0f} code values", worst == 0)
+
+
+@row("2 Colour", "the same for the frames of samples/phone_dog.mp4 (4:2:0): luma exact, chroma 0.5 in the mean")
+def rgb_round_trip_of_a_real_clip(tmp_path: Path) -> Finding:
+    with VideoReader(SAMPLES / "phone_dog.mp4", frames=8) as reader:
+        (batch,) = reader.batches(8)
+        luma, chroma = round_trip(batch, reader.info)
+    return Finding(
+        f"luma {luma.max():.0f}; chroma {chroma.mean():.3f} in the mean, {chroma.max():.0f} at worst",
+        bool(luma.max() == 0 and chroma.mean() <= 0.5),
+    )
+
+
+def round_trip(batch: FrameBatch, info: VideoInfo) -> Iterator[torch.Tensor]:
+    """Differences of luma, and of chroma if there is any, in code values."""
+    y, uv = from_rgb(to_rgb(batch, info), info)
+    yield (y.round().clamp(0, info.peak) - batch.y.float()).abs()
+    if uv is not None and batch.uv is not None:
+        yield (uv.round().clamp(0, info.peak) - batch.uv.float()).abs()
+
+
+@row("2 Colour", "untagged: BT.601 for SD and BT.709 for HD, said once; an SD clip that becomes HD is tagged BT.601")
+def untagged(tmp_path: Path) -> Finding:
+    found = []
+    for size, scale in (((64, 48), 2), ((1280, 16), 1), ((640, 368), 2)):
+        source, target = make_clip(tmp_path / f"{size[0]}.mp4", 2, size), tmp_path / f"{size[0]}-out.mp4"
+        notes: list[str] = []
+        run(source, target, scale=scale, on_note=notes.append)
+        said = [note for note in notes if "colour" in note]
+        assert len(said) == 1
+        found.append(("601" if "BT.601" in said[0] else "709", stream_facts(target, "color_space")["color_space"]))
+    words = ", ".join(f"taken as {taken}, tagged {'nothing' if tag == 'None' else tag}" for taken, tag in found)
+    return Finding(words, found == [("601", "None"), ("709", "None"), ("601", "smpte170m")])
+
+
+@row(
+    "3 Depth",
+    "10 bits in, 10 bits out: distinct luma codes of a ramp of 877, through x2 by a network and lossless x265",
+)
+def ten_bit_ramp(tmp_path: Path) -> Finding:
+    info = VideoInfo(896, 16, Fraction(25), "420", 10, time_base=Fraction(1, 25))
+    ramp = torch.arange(896).clamp(0, 876).add(64).expand(1, 1, 16, 896).to(torch.uint16)
+    flat = torch.full((1, 2, 8, 448), 512, dtype=torch.uint16)
+    with VideoWriter(tmp_path / "a.mkv", info, Encoding("ffv1")) as writer:
+        writer.write(FrameBatch(ramp, flat, (Fraction(0),), (Origin(0),)))
+    run(
+        tmp_path / "a.mkv",
+        tmp_path / "b.mp4",
+        scale=2,
+        model="fast",
+        codec="libx265",
+        encoder_options=("x265-params=lossless=1",),
+    )
+    found = planes(tmp_path / "b.mp4")
+    codes = len(found.y.int().unique())
+    facts = stream_facts(tmp_path / "b.mp4", "pix_fmt")
+    return Finding(f"{codes} codes, {facts['pix_fmt']}", codes > 256 and facts["pix_fmt"] == "yuv420p10le")
+
+
+@row(
+    "3 Depth", "12 bits into a 10-bit encoder: rounded once, difference to the exact value of all planes, lossless x264"
+)
+def twelve_bits_into_ten(tmp_path: Path) -> Finding:
+    source = make_clip(tmp_path / "a.mkv", 3, (64, 48), codec="ffv1", pix_fmt="yuv420p12le")
+    run(source, tmp_path / "b.mkv", encoder_options=("qp=0",))
+    before, after = planes(source), planes(tmp_path / "b.mkv")
+    assert before.uv is not None and after.uv is not None
+    pairs = ((before.y, after.y), (before.uv, after.uv))
+    worst = max(int(np.abs((a.numpy().astype(int) + 2) // 4 - b.numpy()).max()) for a, b in pairs)
+    return Finding(f"largest {worst} code values", worst == 0)
+
+
+@row("3 Depth", "what a network makes of 8 bits: rounded from floats to nearest, at 8 bits and at the 10 of ProRes")
+def eight_bit_networks(tmp_path: Path) -> Finding:
+    from vidsr.options import parse_options
+    from vidsr.stages.build import Plan
+
+    wrong, count = 0, 0
+    for codec, factor in (("libx264", 1), ("prores_ks", 4)):
+        plan = Plan(parse_options(scale=2, model="fast", codec=codec), VideoInfo(64, 48, Fraction(25)))
+        noise = torch.randint(0, 256, (1, 3, 48, 64), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+        batch = FrameBatch(noise[:, :1], noise[:, 1:, ::2, ::2], (Fraction(0),), (Origin(0),))
+        assert plan.upscale is not None
+        (large,) = plan.upscale(iter([batch]))
+        stream: Iterator[FrameBatch] = iter([batch])
+        for stage in plan.stages(None, None):
+            stream = stage(stream)
+        (result,) = stream
+        exact = (large.y * factor + 0.5).floor().clamp(0, 256 * factor - 1)
+        wrong, count = wrong + int((result.y.int() != exact.int()).sum()), count + exact.numel()
+    return Finding(f"{wrong} of {count} samples off", wrong == 0)
+
+
+BT2020 = (
+    (Fraction("0.708"), Fraction("0.292")),
+    (Fraction("0.17"), Fraction("0.797")),
+    (Fraction("0.131"), Fraction("0.046")),
+)
+HDR = HdrInfo(BT2020, (Fraction("0.3127"), Fraction("0.329")), (Fraction("0.005"), Fraction(1000)), 1000, 400)
+
+
+@row(
+    "3 Depth",
+    "HDR10 through x2: tags, mastering display and light level as ffprobe reads them, libx265 and libsvtav1",
+)
+def hdr10(tmp_path: Path) -> Finding:
+    color = ColorInfo("bt2020nc", "bt2020", "smpte2084", "limited", "topleft")
+    info = VideoInfo(64, 64, Fraction(25), "420", 10, color, hdr=HDR)
+    grey = FrameBatch(
+        torch.full((1, 1, 64, 64), 400, dtype=torch.uint16),
+        torch.full((1, 2, 32, 32), 512, dtype=torch.uint16),
+        (Fraction(0),),
+        (Origin(0),),
+    )
+    with VideoWriter(tmp_path / "a.mp4", info, Encoding("libx265", preset="ultrafast")) as writer:
+        writer.write(grey)
+    before = hdr_facts(tmp_path / "a.mp4")
+    assert len(before) == 12, before
+    kept = {}
+    for codec, preset in (("libx265", "ultrafast"), ("libsvtav1", "12")):
+        run(tmp_path / "a.mp4", tmp_path / f"{codec}.mp4", scale=2, codec=codec, preset=preset)
+        after = hdr_facts(tmp_path / f"{codec}.mp4")
+        same_tags = stream_facts(tmp_path / "a.mp4", TAGS) == stream_facts(tmp_path / f"{codec}.mp4", TAGS)
+        kept[codec] = same_tags and all(
+            abs(after.get(key, -1.0) - value) <= 0.03 * value for key, value in before.items()
+        )
+    return Finding(
+        f"12 values and 4 tags kept by {', '.join(c for c, same in kept.items() if same) or 'none'}", all(kept.values())
+    )
+
+
+def hdr_facts(path: Path) -> dict[str, float]:
+    """The numbers of mastering display and light level of the first frame."""
+    shown = ffprobe(path, "-read_intervals", "%+#1", "-show_frames")
+    facts = {}
+    for data in shown["frames"][0].get("side_data_list", []):
+        for key, value in data.items():
+            if (
+                data["side_data_type"] in ("Mastering display metadata", "Content light level metadata")
+                and key != "side_data_type"
+            ):
+                facts[key] = float(Fraction(value))
+    return facts
+
+
+@row("3 Depth", "HLG and HDR10 tags of 10-bit clips through x2, as ffprobe reads them")
+def hlg(tmp_path: Path) -> Finding:
+    said = []
+    for transfer, name in ((18, "arib-std-b67"), (16, "smpte2084")):
+        tags = {"colorspace": 9, "color_primaries": 9, "color_trc": transfer, "color_range": 1}
+        source = make_clip(folder(tmp_path, name) / "a.mp4", 3, pix_fmt="yuv420p10le", codec="libx265", tags=tags)
+        run(source, source.with_name("b.mp4"), scale=2, codec="libx265")
+        after = stream_facts(source.with_name("b.mp4"), f"{TAGS},pix_fmt")
+        said.append(after == stream_facts(source, f"{TAGS},pix_fmt") and after["color_transfer"] == name)
+    return Finding(f"{sum(said)} of {len(said)} equal", all(said))

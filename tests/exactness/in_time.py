@@ -1,0 +1,201 @@
+"""Item 1: times."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+from math import ceil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+
+from tests.clips import make_clip
+from tests.exactness.table import SAMPLES, Finding, ffprobe, milliseconds, row, run
+from vidsr.clocks import Rate
+from vidsr.report import summary
+from vidsr.video import VideoReader
+
+RATES = (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001))
+HOURS = 3 * 3600
+
+
+def times(path: Path) -> list[Fraction]:
+    with VideoReader(path) as reader:
+        return [time for batch in reader.batches(16) for time in batch.times]
+
+
+def worst(before: list[Fraction], after: list[Fraction]) -> Fraction:
+    assert len(before) == len(after), f"{len(before)} frames became {len(after)}"
+    return max(abs(a - b) for a, b in zip(before, after, strict=True))
+
+
+def begins(path: Path) -> dict[str, Fraction]:
+    """When each stream begins, as the ffprobe program reads it."""
+    found = ffprobe(path, "-show_entries", "stream=index,codec_type,start_time")["streams"]
+    return {f"{s['codec_type']}{s['index']}": Fraction(s["start_time"]) for s in found if "start_time" in s}
+
+
+@row("1 Time", "every presentation time kept: variable rate, late start, 1/90000, 1/1001; into mp4 and mov")
+def variable_rate_and_late_start(tmp_path: Path) -> Finding:
+    clips: dict[str, dict[str, Any]] = {
+        "squares": {"times": [Fraction(i * i, 100) for i in range(12)]},
+        "late": {"times": [Fraction(7, 5) + Fraction(i, 25) for i in range(12)], "audio": 1},
+        "fine": {"times": [Fraction(i * 3001, 90000) for i in range(12)]},
+        "ntsc": {"fps": Fraction(30000, 1001), "frames": 12},
+    }
+    errors, frames = [], 0
+    for name, options in clips.items():
+        source = make_clip(tmp_path / f"{name}.mp4", **{"frames": 12, **options})
+        for suffix in (".mp4", ".mov"):
+            run(source, tmp_path / f"{name}-out{suffix}", scale=2)
+            errors.append(worst(times(source), times(tmp_path / f"{name}-out{suffix}")))
+            frames += 12
+    return Finding(f"largest error {milliseconds(max(errors))} over {frames} frames", max(errors) == 0)
+
+
+@row("1 Time", "the phone clip of variable rate in samples/: every time, and sound against picture")
+def phone_clip_of_variable_rate(tmp_path: Path) -> Finding:
+    source, target = SAMPLES / "phone_dog.mp4", tmp_path / "b.mp4"
+    run(source, target)
+    error = worst(times(source), times(target))
+    return Finding(
+        f"largest error {milliseconds(error)} over {len(times(source))} frames; "
+        f"all streams begin as before: {'yes' if begins(source) == begins(target) else 'no'}",
+        error == 0 and begins(source) == begins(target),
+    )
+
+
+def cut(source: Path, target: Path, seconds: Fraction) -> Path:
+    """``source`` remuxed with everything ``seconds`` earlier: MP4 says in an edit list where playing begins."""
+    keep = {"avoid_negative_ts": "disabled"}
+    with av.open(str(source)) as old, av.open(str(target), "w", container_options=keep) as new:
+        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for packet in old.demux():
+            if packet.dts is not None and packet.pts is not None:
+                shift = round(seconds / packet.time_base)
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+    return target
+
+
+@row(
+    "1 Time",
+    "sound late, sound early, both late, cut by an edit list: offset to the picture, mp4/mov/mkv out, within 1 ms",
+)
+def sound_late_early_and_edit_list(tmp_path: Path) -> Finding:
+    late = [Fraction(3, 4) + Fraction(i, 25) for i in range(30)]
+    sources = [
+        make_clip(tmp_path / "sound_late.mp4", frames=30, audio=1, audio_start=Fraction(1, 3)),
+        make_clip(tmp_path / "sound_early.mp4", frames=30, audio=1, times=late),
+        make_clip(
+            tmp_path / "both_late.ts", frames=30, audio=1, audio_start=Fraction(100), times=[t + 100 for t in late]
+        ),
+        cut(make_clip(tmp_path / "a.mp4", frames=40, gop=20, audio=1), tmp_path / "edit_list.mp4", Fraction(2, 5)),
+    ]
+    drifts, files = [], 0
+    for source in sources:
+        before = played(source)
+        for suffix in (".mp4", ".mov", ".mkv"):
+            target = tmp_path / f"{source.stem}-out{suffix}"
+            run(source, target)
+            after = played(target)
+            assert after.frames == before.frames and after.packet == before.packet, target.name
+            drifts.append(abs(after.sound - before.sound))
+            files += 1
+    return Finding(f"largest change {milliseconds(max(drifts))} in {files} files", max(drifts) <= Fraction(1, 1000))
+
+
+class Played(NamedTuple):
+    """Of a clip: its number of pictures, a packet of its sound, and when that is played, after the last picture."""
+
+    frames: int
+    packet: bytes
+    sound: Fraction
+
+
+def played(path: Path) -> Played:
+    shown = times(path)
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        tones = sorted((p.pts * p.time_base, bytes(p)) for p in container.demux(stream) if p.size and p.pts is not None)
+    moment, packet = tones[-3]  # near the end, so that no container has cut it off; packets of ADTS have a header
+    return Played(len(shown), packet[7:] if packet[:2] in (b"\xff\xf1", b"\xff\xf9") else packet, moment - shown[-1])
+
+
+@row("1 Time", "24000/1001, 30000/1001 and 60000/1001 stay so, as ffprobe reads them; --fps 2x doubles them exactly")
+def rational_rates(tmp_path: Path) -> Finding:
+    read = []
+    for number, rate in enumerate(RATES):
+        source = make_clip(tmp_path / f"{number}.mp4", frames=12, fps=rate)
+        for fps, factor in ((None, 1), ("2x", 2)):
+            target = tmp_path / f"{number}-{factor}.mp4"
+            run(source, target, fps=fps, interpolation="blend")
+            found = ffprobe(target, "-select_streams", "v:0", "-show_entries", "stream=r_frame_rate")
+            said = Fraction(found["streams"][0]["r_frame_rate"])
+            read.append(
+                (said, rate * factor) if times(target) == [i / (rate * factor) for i in range(12 * factor)] else None
+            )
+    right = sum(pair is not None and pair[0] == pair[1] for pair in read)
+    return Finding(f"{right} of {len(read)} exact, in rate and in every time", right == len(read))
+
+
+@row("1 Time", "three hours by timestamps: error under one output frame, mp4, mov and mkv, kept and doubled rates")
+def three_hours(tmp_path: Path) -> Finding:
+    errors = {".mp4": Fraction(0), ".mov": Fraction(0), ".mkv": Fraction(0)}
+    for number, rate in enumerate(RATES):
+        hops = [int(rate * seconds) for seconds in range(0, HOURS + 1, 1200)]
+        moments = [i / rate for hop in hops for i in (hop, hop + 1)]
+        source = make_clip(tmp_path / f"{number}.mp4", frames=len(moments), fps=rate, times=moments)
+        halves = [(a + b) / 2 for a, b in pairwise(moments)]
+        doubled = sorted([*moments, *halves, moments[-1] + 1 / rate / 2])
+        for suffix in errors:
+            for fps, wanted in ((None, moments), ("2x", doubled)):
+                target = tmp_path / f"{number}-{fps}{suffix}"
+                run(source, target, fps=fps, interpolation="none")
+                output = rate * (2 if fps else 1)
+                errors[suffix] = max(errors[suffix], worst(wanted, times(target)) * output)
+    words = ", ".join(f"{suffix} {float(error):.2g}" for suffix, error in errors.items())
+    return Finding(
+        f"largest error in output frames: {words}", all(error < Fraction(1, 10) for error in errors.values())
+    )
+
+
+@row("1 Time", "three hours of 24000/1001 onto a grid of 60: every frame of the grid made once, at its exact time")
+def grid_of_three_hours(tmp_path: Path) -> Finding:
+    rate, clock = RATES[0], Rate(Fraction(60))
+    made, wrong, count = 0, 0, int(rate * HOURS)
+    for index in range(count):
+        for moment in clock.between(index / rate, (index + 1) / rate, index):
+            wrong += moment != Fraction(made, 60)
+            made += 1
+    return Finding(f"{made} frames, {wrong} at a wrong time", made == ceil(count / rate * 60) and not wrong)
+
+
+@row("1 Time", "times that are missing, double or run backwards: repaired, counted, and said in the closing table")
+def damaged_times(tmp_path: Path) -> Finding:
+    source = make_clip(tmp_path / "a.mkv", frames=9, codec="mjpeg", pix_fmt="yuvj420p")
+    restamp(source, {3: 80, 6: 120})  # the fourth frame at the third's time, the seventh before the sixth's
+    report = run(source, tmp_path / "b.mkv")
+    moments = times(tmp_path / "b.mkv")
+    repaired = {name: count for name, count in report.counts.items() if "moved" in name or "given" in name}
+    table = summary(report)
+    said = "".join(str(cell) for column in table.columns for cell in column.cells)
+    holds = (
+        sum(repaired.values()) == 2 and all(a < b for a, b in pairwise(moments)) and all(n in said for n in repaired)
+    )
+    return Finding(f"{sum(repaired.values())} of 2 repaired and said, {len(moments)} of 9 frames in order", holds)
+
+
+def restamp(path: Path, stamps: dict[int, int]) -> None:
+    """Gives frames of a Matroska file other times, in milliseconds: the two bytes in front of a block's flags."""
+    with av.open(str(path)) as container:
+        packets = [(p.pos, p.pts, bytes(p)) for p in container.demux(video=0) if p.size]
+    data = bytearray(path.read_bytes())
+    for number, stamp in stamps.items():
+        _, old, payload = packets[number]
+        at = data.index(payload[:64]) - 3
+        assert int.from_bytes(data[at : at + 2], "big", signed=True) == old, "the block of the first cluster"
+        data[at : at + 2] = stamp.to_bytes(2, "big", signed=True)
+    path.write_bytes(data)

@@ -1,0 +1,74 @@
+"""Whole clips of many kinds, ways to damage them, and what a run makes of one: done, or one clear line."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tests.clips import make_clip
+from vidsr import enhance
+from vidsr.errors import VerifyError, VidsrError
+
+SECONDS = 20.0  # for a clip that takes a tenth of one; the rest is the load of the machine
+PRECIOUS = "precious"
+
+
+def whole_clips(folder: Path) -> list[Path]:
+    return [
+        make_clip(folder / "a.mp4", frames=24, audio=1, gop=6, subtitles="mov_text", chapters=True, cover=True),
+        make_clip(folder / "b.mkv", frames=24, audio=2, gop=6, subtitles="ass", font=b"font" * 9, chapters=True),
+        make_clip(folder / "c.ts", frames=24, audio=1, gop=6),
+        make_clip(folder / "d.webm", frames=24, codec="libvpx-vp9", audio=1),
+        make_clip(folder / "e.avi", frames=24, codec="mpeg4"),
+        make_clip(folder / "f.mov", frames=12, codec="prores_ks", pix_fmt="yuv422p10le"),
+        make_clip(folder / "g.mp4", frames=24, codec="libx265"),
+        make_clip(folder / "h.mp4", frames=24, codec="libsvtav1", size=(64, 64)),
+        make_clip(folder / "i.avi", frames=10, codec="mjpeg", pix_fmt="yuvj420p"),
+        make_clip(folder / "j.nut", frames=10, codec="ffv1", pix_fmt="yuv444p10le"),
+    ]
+
+
+def damaged(data: bytearray, random: np.random.Generator) -> bytearray:
+    """Single bytes, a stretch of garbage, the end cut off, or the header hit."""
+    kind, size = random.integers(4), len(data)
+    if kind == 0:
+        for at in random.integers(0, size, random.integers(1, 40)):
+            data[at] = random.integers(256)
+    elif kind == 1:
+        at, length = random.integers(size), random.integers(1, 400)
+        data[at : at + length] = random.bytes(min(length, size - at))
+    elif kind == 2:
+        del data[random.integers(1, size) :]
+    else:
+        for at in random.integers(0, min(size, 2000), 8):
+            data[at] = random.integers(256)
+    return data
+
+
+def outcome(whole: Path, folder: Path, number: int, seed: int, verify: bool = False) -> str:
+    """What a run over a damaged copy of ``whole`` comes to: "done", or the error's kind.
+
+    The result replaces an existing file, which an error must not touch.
+    """
+    source = folder / f"source{whole.suffix}"
+    source.write_bytes(damaged(bytearray(whole.read_bytes()), np.random.default_rng([number, seed])))
+    target = folder / f"target{('.mp4', '.mkv')[seed % 2]}"
+    target.write_text(PRECIOUS)
+    started = time.monotonic()
+    words = "done"
+    try:
+        enhance(source, target, scale=1, preset="ultrafast", log="none", verify=verify, overwrite=True)
+    except VerifyError as error:  # the file was written, and the run says what is wrong with it
+        words = type(error).__name__
+    except VidsrError as error:
+        words = type(error).__name__
+        assert "\n" not in str(error), f"seed {seed}: {error}"
+        assert target.read_text() == PRECIOUS, f"seed {seed} damaged the existing file"
+    else:
+        assert target.stat().st_size > 100
+    assert time.monotonic() - started < SECONDS, f"seed {seed}"
+    allowed = {source.name, "target.mp4", "target.mkv", "target.mp4.report.json", "target.mkv.report.json"}
+    assert {path.name for path in folder.iterdir()} <= allowed, f"seed {seed}"
+    return words
