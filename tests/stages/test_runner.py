@@ -25,7 +25,10 @@ class Convolutions(nn.Module):
         self.second = nn.Conv2d(4, scale * scale, 5, padding=2)
         self.calls: list[torch.Size] = []
 
-    def forward(self, x: Tensor) -> Tensor:
+    def survey(self, x: Tensor) -> None:
+        return None
+
+    def forward(self, x: Tensor, whole: Tensor | None = None) -> Tensor:
         self.calls.append(x.shape)
         if self.limit is not None and x.shape[0] * x.shape[2] * x.shape[3] > self.limit:
             raise torch.OutOfMemoryError("pretended")
@@ -74,7 +77,7 @@ def test_memory_for_not_even_a_tile_is_one_clear_line() -> None:
 
 def test_other_errors_pass() -> None:
     class Broken(Convolutions):
-        def forward(self, x: Tensor) -> Tensor:
+        def forward(self, x: Tensor, whole: Tensor | None = None) -> Tensor:
             raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
@@ -93,7 +96,7 @@ def test_code_values_are_scaled_by_the_peak_and_not_rounded(peak: int) -> None:
     class Identity(nn.Module):
         scale, halo = 1, 0
 
-        def forward(self, x: Tensor) -> Tensor:
+        def forward(self, x: Tensor, whole: Tensor | None = None) -> Tensor:
             return x + 0.25 / peak
 
     x = torch.tensor([0.0, 7.0, float(peak)]).reshape(1, 1, 1, 3)

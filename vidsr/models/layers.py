@@ -33,12 +33,21 @@ class LumaNetwork(nn.Module):
         """Type of the weights, in which the body runs."""
         return next(self.parameters()).dtype
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Upscaled luma, float32, not clipped."""
+    def forward(self, x: Tensor, whole: Tensor | None = None) -> Tensor:
+        """Upscaled luma, float32, not clipped. ``whole``: what `survey` says of the picture that ``x`` is a part of."""
         height, width = x.shape[-2:]
         right, bottom = (self.halo + -n % self.alignment for n in (width, height))
-        result = self.interior(F.pad(x, (self.halo, right, self.halo, bottom), mode="replicate"))
+        padded = F.pad(x, (self.halo, right, self.halo, bottom), mode="replicate")
+        result = self.informed(padded, self.survey(x) if whole is None else whole)
         return result[..., : height * self.scale, : width * self.scale]
+
+    def survey(self, x: Tensor) -> Tensor | None:
+        """What the network must know of a whole picture to work on a part of it; most need nothing."""
+        return None
+
+    def informed(self, x: Tensor, whole: Tensor | None) -> Tensor:
+        """`interior` with what `survey` said."""
+        return self.interior(x)
 
     def interior(self, x: Tensor) -> Tensor:
         """The upscale of ``x`` without its outermost ``halo`` pixels, which are only looked at."""

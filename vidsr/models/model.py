@@ -81,13 +81,13 @@ class Model:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
     @overload
-    def __call__(self, source: Tensor) -> Tensor: ...
+    def __call__(self, source: Tensor, whole: Tensor | None = None) -> Tensor: ...
     @overload
     def __call__(self, source: Picture) -> Picture: ...
-    def __call__(self, source: Tensor | Picture) -> Tensor | Picture:
-        """The source at ``scale`` times its size."""
+    def __call__(self, source: Tensor | Picture, whole: Tensor | None = None) -> Tensor | Picture:
+        """The source at ``scale`` times its size; ``whole``: the survey of the picture of which it is a part."""
         if isinstance(source, Tensor):
-            return self._luma(source)
+            return self._luma(source, whole)
         if source.dtype != np.uint8 or not (source.ndim == 2 or (source.ndim == 3 and source.shape[2] == 3)):
             raise ModelError(
                 f"a picture of shape {source.shape} and type {source.dtype}: uint8 H x W x 3 (RGB) or H x W is needed"
@@ -96,9 +96,14 @@ class Model:
         return upscale(torch.from_numpy(np.ascontiguousarray(source))).numpy()
 
     @torch.inference_mode()
-    def _luma(self, y: Tensor) -> Tensor:
+    def survey(self, y: Tensor) -> Tensor | None:
+        """What the network must know of the whole picture (luma as for a call) to work on its tiles."""
+        return self.network.survey(y.to(next(self.network.parameters()).device))
+
+    @torch.inference_mode()
+    def _luma(self, y: Tensor, whole: Tensor | None = None) -> Tensor:
         device = next(self.network.parameters()).device
-        result: Tensor = self.network(y.to(device))
+        result: Tensor = self.network(y.to(device), whole)
         return result
 
     def _grey(self, picture: Tensor) -> Tensor:

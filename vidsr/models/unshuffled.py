@@ -1,18 +1,27 @@
 """Restoration at half resolution: plain 3x3 ReLU networks between a pixel-unshuffle and its inverse.
 
-Four neighbouring pixels become four channels, so that the same layers cost a quarter and look twice as far.
+Four neighbouring pixels become four channels, so that the same layers cost a quarter and look twice as far. How blurred
+or noisy a picture is can not be told from twenty pixels around: a small second network looks at the whole picture and
+shifts the layers' thresholds by what it saw.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidsr.models.layers import RestorationNetwork, inside
 
 FACTOR = 2
+GREY = 0.5  # taken off before the cast to bf16, which keeps differences of small values best
+
+FAINT = 1e-4  # what a glance takes for nothing
+
+CAUTION = 0.1  # a shift that moves as fast as the kernels do closes every ReLU in the first steps
 
 
 @dataclass(frozen=True)
@@ -25,20 +34,57 @@ class Config:
 
 
 class Unshuffled(RestorationNetwork):
-    """Unshuffle by 2, conv3x3 + ReLU, ``layers`` times conv3x3 + ReLU, conv3x3, shuffle; added to the input."""
+    """Unshuffle by 2, ``layers`` + 1 times conv3x3, shift, ReLU, then conv3x3 and shuffle; added to the input."""
 
     alignment = FACTOR
 
     def __init__(self, config: Config) -> None:
         super().__init__(config.scale)
         self.halo = FACTOR * (config.layers + 2)
-        body: list[nn.Module] = [nn.Conv2d(FACTOR**2, config.channels, 3), nn.ReLU(inplace=True)]
-        for _ in range(config.layers):
-            body += [nn.Conv2d(config.channels, config.channels, 3), nn.ReLU(inplace=True)]
-        body.append(nn.Conv2d(config.channels, FACTOR**2, 3))
-        self.body = nn.Sequential(*body)
+        widths = [FACTOR**2] + [config.channels] * (config.layers + 1)
+        self.body = nn.ModuleList(nn.Conv2d(a, b, 3) for a, b in pairwise(widths))
+        self.tail = nn.Conv2d(config.channels, FACTOR**2, 3)
+        self.glance = Glance((config.layers + 1) * config.channels)
+
+    def survey(self, x: Tensor) -> Tensor:
+        """N x (layers + 1) * channels: the shifts for pictures ``x``."""
+        shifts: Tensor = self.glance((x - GREY).to(self.dtype))
+        return shifts
 
     def interior(self, x: Tensor) -> Tensor:
         """The restoration of ``x`` without its outermost ``halo`` pixels."""
-        residual = self.body(F.pixel_unshuffle(x.to(self.dtype), FACTOR))
-        return inside(x, self.halo).float() + F.pixel_shuffle(residual.float(), FACTOR)
+        return self.informed(x, self.survey(x))
+
+    def informed(self, x: Tensor, whole: Tensor | None) -> Tensor:
+        """The same, with the survey of the picture that ``x`` is a part of."""
+        assert whole is not None
+        y = F.pixel_unshuffle((x - GREY).to(self.dtype), FACTOR)
+        for layer, shift in zip(self.body, whole[:, :, None, None].chunk(len(self.body), 1), strict=True):
+            y = layer(y)
+            y = y.add_(shift.to(y.dtype)).relu_()
+        return inside(x, self.halo).float() + F.pixel_shuffle(self.tail(y).float(), FACTOR)
+
+
+class Glance(nn.Module):
+    """Reads from pictures (N x 1 x H x W) how blurred and noisy they are, as N x ``outputs`` numbers.
+
+    Logarithms of the mean and the mean square, over the picture, of what a few strided convolutions find, through two
+    linear layers.
+    """
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 16, 5, stride=2, padding=2)
+        self.second = nn.Conv2d(16, 32, 3, stride=2, padding=1)
+        self.hidden = nn.Linear(64, 64)
+        self.last = nn.Linear(64, outputs)
+        nn.init.zeros_(self.last.weight)  # starts as a network that does not look
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What there is to know of each picture."""
+        found = torch.relu(self.second(torch.relu(self.first(x)))).float()
+        moments = torch.cat([found.mean((2, 3)) + FAINT, found.square().mean((2, 3)) + FAINT**2], 1)
+        known = 0.2 * moments.log() + 1  # around zero, of about the size one
+        shifts: Tensor = CAUTION * self.last(torch.relu(self.hidden(known.to(x.dtype))))
+        return shifts

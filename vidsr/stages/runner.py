@@ -32,8 +32,12 @@ class PlaneNetwork(Protocol):
         """Tiles begin at multiples of it."""
         ...
 
-    def __call__(self, x: Tensor, /) -> Tensor:
-        """N x C x H x W in [0, 1] -> N x C x (scale H) x (scale W) float32."""
+    def survey(self, x: Tensor, /) -> Tensor | None:
+        """What it must know of whole pictures to work on their tiles; None: nothing."""
+        ...
+
+    def __call__(self, x: Tensor, whole: Tensor | None = None, /) -> Tensor:
+        """N x C x H x W in [0, 1] -> N x C x (scale H) x (scale W) float32; ``whole``: the survey, for tiles."""
         ...
 
 
@@ -81,14 +85,18 @@ class Runner:
         result = torch.empty(n, c, h * scale, w * scale, device=self.compute.device)
         for first in range(0, n, step):
             frames = slice(first, first + step)
+            whole = self.network.survey(self._values(planes[frames], peak))
             for outer, inner, target in self._tiles(h, w):
-                tile = self._call(planes[frames, :, outer[0], outer[1]], peak)
+                tile = self._call(planes[frames, :, outer[0], outer[1]], peak, whole)
                 result[frames, :, target[0], target[1]] = tile[..., inner[0], inner[1]]
         return result
 
-    def _call(self, planes: Tensor, peak: int) -> Tensor:
+    def _call(self, planes: Tensor, peak: int, whole: Tensor | None = None) -> Tensor:
+        return self.network(self._values(planes, peak), whole).mul_(peak)
+
+    def _values(self, planes: Tensor, peak: int) -> Tensor:
         x = planes.to(self.compute.device, non_blocking=True).float() / peak
-        return self.network(x.contiguous(memory_format=torch.channels_last)).mul_(peak)
+        return x.contiguous(memory_format=torch.channels_last)
 
     def _frames_per_call(self, h: int, w: int) -> int:
         if self.batch is not None:

@@ -56,7 +56,7 @@ def _or_untouched(step: Degradation) -> Degradation:
 # what is made worse, for each kind of network
 KINDS: dict[str, Degradation] = {
     "blur": _or_untouched(
-        Chain((BLURS, GaussianNoise((0.0, 4.0)), maybe(0.2, VideoCodec("libx264", (13, 28), ("veryfast",)))))
+        Chain((BLURS, GaussianNoise((0.0, 4.0)), maybe(0.1, VideoCodec("libx264", (13, 28), ("veryfast",)))))
     ),
     "noise": _or_untouched(OneOf((GaussianNoise((1.0, 20.0)), PoissonNoise((0.1, 3.0))), (0.8, 0.2))),
     "codec": _or_untouched(
