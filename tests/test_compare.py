@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from tests.clips import make_clip
-from vidsr.compare import compare_file
+from vidsr.compare import compare_file, default_methods
 from vidsr.contest import compare_all, sheet
 from vidsr.errors import ModelError, OptionError
 from vidsr.kernels.resample import resize
 from vidsr.metrics import psnr
 from vidsr.options import parse_options
-from vidsr.sheet import busiest_crop, side_by_side
+from vidsr.sheet import busiest_crops, side_by_side
 from vidsr.video import VideoReader
 
 OPTIONS = parse_options(scale=2)
@@ -88,13 +88,28 @@ def test_unknown_methods_and_tiny_clips_are_one_clear_line(tmp_path: Path) -> No
 def test_the_crop_is_where_the_detail_is() -> None:
     luma = np.zeros((100, 120), np.uint8)
     luma[60:80, 90:110] = np.random.default_rng(0).integers(0, 256, (20, 20))
-    rows, columns = busiest_crop(luma, 32)
+    ((rows, columns),) = busiest_crops(luma, 32, 1)
     assert rows.start <= 60 and rows.stop >= 80 and columns.start <= 90 and columns.stop >= 110
     assert (rows.stop - rows.start, columns.stop - columns.start) == (32, 32)
 
 
+def test_several_crops_show_different_places() -> None:
+    luma = np.random.default_rng(0).integers(0, 256, (100, 120), np.uint8)
+    seen = np.zeros(luma.shape, int)
+    for place in busiest_crops(luma, 32, 6):
+        seen[place] += 1
+    assert seen.sum() == 6 * 32 * 32 and seen.max() == 1
+
+
+def test_default_methods_are_the_kernels_and_the_networks_that_have_weights(tmp_path: Path) -> None:
+    for name in ("best-clean-x4", "fast-clean-x4", "fast-clean-x2", "balanced-video-x4"):
+        (tmp_path / f"{name}.safetensors").touch()
+    assert default_methods(4, tmp_path)[-2:] == ("fast", "best")
+    assert default_methods(2, tmp_path)[-1] == "fast"
+
+
 def test_side_by_side_fills_its_last_row() -> None:
-    pictures = {str(i): np.full((8, 10, 3), i, np.uint8) for i in range(5)}
+    pictures = [(str(i), np.full((8, 10, 3), i, np.uint8)) for i in range(5)]
     result = side_by_side(pictures, columns=3, zoom=2)
     assert result.shape[0] == 2 * (16 + 28 + 4)
     assert result.shape[1] == 3 * (20 + 8)

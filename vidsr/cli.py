@@ -291,6 +291,7 @@ def compare(
     noise: Annotated[str | None, typer.Option(help="To restore from: sigma in code values.")] = None,
     crf: Annotated[float | None, typer.Option(help="To restore from: libx264 at this quality.")] = None,
     models: Annotated[str | None, typer.Option(metavar="A,B,...", help="Methods; default: all of them.")] = None,
+    crops: Annotated[int, typer.Option(min=1, help="Places of a frame that the picture shows.")] = 1,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the CSV and the picture.")] = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(metavar="auto|fp32|bf16|fp16")] = "auto",
@@ -314,7 +315,7 @@ def compare(
         frames=frames,
     )
     damage = parse_damage(blur, noise, crf) if options.restorations or blur or noise or crf is not None else None
-    compare_all(inputs, scale, tuple(models.split(",")) if models else None, output, options, json, damage)
+    compare_all(inputs, scale, tuple(models.split(",")) if models else None, output, options, json, damage, crops)
 
 
 @app.command()

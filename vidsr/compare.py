@@ -16,13 +16,15 @@ from vidsr.images import read_image
 from vidsr.jobs import IMAGE_SUFFIXES
 from vidsr.kernels.metrics import sse, ssim
 from vidsr.metrics import psnr_from_mse
+from vidsr.models.store import WEIGHTS, table
 from vidsr.options import EnhanceOptions, Factor
 from vidsr.stages.build import make_upscale
 from vidsr.stages.finish import Finish, rounded
 from vidsr.stages.upscale import Upscale, resize_planes
 from vidsr.video import VideoReader
 
-METHODS = ("nearest", "bilinear", "bicubic", "lanczos", "espcn", "srcnn", "fast", "balanced")
+KERNELS = ("nearest", "bilinear", "bicubic", "lanczos")
+NETWORKS = ("espcn", "srcnn", "fast", "balanced", "best", "srresnet", "srgan")  # that have weights, most of them
 REDUCTION = "bicubic"  # a = -0.5, antialiased: MATLAB's imresize and the papers
 
 Row = dict[str, str | int | float]
@@ -70,6 +72,12 @@ class Comparison:
     def frames(self) -> int:
         """How many frames were measured."""
         return self.scores[0].frames
+
+
+def default_methods(scale: int, folder: Path = WEIGHTS) -> tuple[str, ...]:
+    """The classical kernels, and after them the networks that have weights for ``scale``."""
+    trained = {(entry.name, entry.scale) for entry in table(folder) if entry.domain == "clean"}
+    return (*KERNELS, *(name for name in NETWORKS if (name, scale) in trained))
 
 
 def compare_file(

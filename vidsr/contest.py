@@ -10,16 +10,17 @@ from pathlib import Path
 import torch
 
 from vidsr.color import to_rgb
-from vidsr.compare import METHODS, Comparison, OnRow, compare_file
+from vidsr.compare import Comparison, OnRow, compare_file, default_methods
 from vidsr.compare_restoration import Damage, compare_restoration
 from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.jobs import list_jobs
 from vidsr.options import EnhanceOptions
-from vidsr.sheet import Picture, busiest_crop, side_by_side, write_png
+from vidsr.sheet import Picture, busiest_crops, side_by_side, write_png
 from vidsr.tables import print_comparison
 
 CROP = 128  # pixels of the truth
+COLUMNS_OF_ONE = 4  # in the picture, where it shows one crop
 COLUMNS = ("source", "frame", "method", "psnr_y", "ssim_y", "mse_y")
 
 
@@ -31,10 +32,12 @@ def compare_all(
     options: EnhanceOptions,
     as_json: bool,
     damage: Damage | None = None,
+    crops: int = 1,
 ) -> None:
     """Compares every file named by ``inputs``; with ``output``, writes compare.csv and a picture per file there.
 
-    Files are reduced by ``scale`` and enlarged; with ``damage`` they are damaged and restored instead.
+    Files are reduced by ``scale`` and enlarged; with ``damage`` they are damaged and restored instead. The picture
+    shows ``crops`` places of each file.
 
     Raises:
         VidsrError: a file can not be read, a method is unknown, or the folder can not be written.
@@ -43,22 +46,25 @@ def compare_all(
         on_row = _csv(output, stack)
         for job in list_jobs(inputs, None, options).jobs:
             comparison = (
-                compare_file(job.source, scale, methods or METHODS, options, on_row)
+                compare_file(job.source, scale, methods or default_methods(scale), options, on_row)
                 if damage is None
                 else compare_restoration(job.source, damage, methods, options, on_row)
             )
             print_comparison(comparison, as_json)
             if output is not None:
-                write_png(output / f"{job.source.stem}.compare.{comparison.tag}.png", sheet(comparison))
+                write_png(output / f"{job.source.stem}.compare.{comparison.tag}.png", sheet(comparison, crops))
 
 
-def sheet(comparison: Comparison) -> Picture:
-    """The busiest crop of the middle frame as each method made it, labelled with its PSNR-Y, the truth last."""
-    crop = busiest_crop(comparison.pictures["truth"].y[0, 0].numpy(), CROP)
+def sheet(comparison: Comparison, crops: int = 1) -> Picture:
+    """The busiest crops of the middle frame as each method made them, labelled with its PSNR-Y, the truth last.
+
+    One crop takes as many rows as it needs, several take a row each.
+    """
     labels = {score.method: f"{score.method} {score.psnr_y:.2f} dB" for score in comparison.scores}
-    return side_by_side(
-        {labels.get(name, name): _rgb(frame, comparison.info)[crop] for name, frame in comparison.pictures.items()}
-    )
+    pictures = {labels.get(name, name): _rgb(frame, comparison.info) for name, frame in comparison.pictures.items()}
+    places = busiest_crops(comparison.pictures["truth"].y[0, 0].numpy(), CROP, crops)
+    cells = [(label, picture[place]) for place in places for label, picture in pictures.items()]
+    return side_by_side(cells, COLUMNS_OF_ONE if crops == 1 else len(pictures))
 
 
 def _rgb(frame: FrameBatch, info: VideoInfo) -> Picture:

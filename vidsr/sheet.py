@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,27 @@ GAP = 4
 INK, PAPER = (240, 240, 240), (24, 24, 24)
 
 
-def busiest_crop(luma: npt.NDArray[np.generic], side: int) -> tuple[slice, slice]:
-    """Rows and columns of the ``side`` x ``side`` square with the most detail, which shows most of a method."""
+def busiest_crops(luma: npt.NDArray[np.generic], side: int, count: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of ``count`` squares of ``side`` with the most detail, which show most of a method.
+
+    Each is taken from what the ones before it left; they overlap only where no room is left.
+    """
     height, width = luma.shape
     side_y, side_x = min(side, height), min(side, width)
     detail = np.abs(cv2.Laplacian(luma.astype(np.float32), cv2.CV_32F))
     sums = cv2.boxFilter(detail, -1, (side_x, side_y), anchor=(0, 0), borderType=cv2.BORDER_ISOLATED)
-    inside = sums[: height - side_y + 1, : width - side_x + 1]
-    top, left = np.unravel_index(int(inside.argmax()), inside.shape)
-    return slice(int(top), int(top) + side_y), slice(int(left), int(left) + side_x)
+    inside = sums[: height - side_y + 1, : width - side_x + 1].copy()
+    places = []
+    for _ in range(count):
+        top, left = (int(n) for n in np.unravel_index(int(inside.argmax()), inside.shape))
+        places.append((slice(top, top + side_y), slice(left, left + side_x)))
+        inside[max(0, top - side_y + 1) : top + side_y, max(0, left - side_x + 1) : left + side_x] -= sums.max() + 1
+    return places
 
 
-def side_by_side(pictures: dict[str, Picture], columns: int = 4, zoom: int = 2) -> Picture:
-    """One picture with all ``pictures`` (of one size) in rows of ``columns``, each enlarged and labelled by its key."""
-    cells = [_cell(label, picture, zoom) for label, picture in pictures.items()]
+def side_by_side(pictures: Sequence[tuple[str, Picture]], columns: int, zoom: int = 2) -> Picture:
+    """One picture with all ``pictures`` (labels and pictures of one size) in rows of ``columns``, each enlarged."""
+    cells = [_cell(label, picture, zoom) for label, picture in pictures]
     blank = np.full_like(cells[0], PAPER[0])
     rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
     rows[-1] += [blank] * (min(columns, len(cells)) - len(rows[-1]))

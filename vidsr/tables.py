@@ -59,6 +59,9 @@ def print_models(as_json: bool) -> None:
         return
     columns = ("model", "parameters", "kMAC/pixel", "PSNR-Y Set5", "kB", "sha256")
     print_rows(columns, [_model_cells(row) for row in rows])
+    for row in rows:
+        if row["note"]:
+            print(f"\n{row['name']} x{row['scale']}: {row['note']}")
     print(f"\nclassical kernels: {', '.join(KERNELS)}")
 
 

@@ -176,7 +176,7 @@ def available_scales(name: str, domain: str = "clean", folder: Path = store.WEIG
 
 
 def list_models(folder: Path = store.WEIGHTS) -> list[dict[str, Any]]:
-    """A row per weights file: name, domain, scale, architecture, parameters, kmac_per_pixel, bytes, sha256, scores."""
+    """A row per weights file: name, domain, scale, architecture, parameters, cost, bytes, sha256, scores, note."""
     rows = []
     for entry in store.table(folder):
         model = from_file(entry.path, name=entry.name, domain=entry.domain)
@@ -191,6 +191,7 @@ def list_models(folder: Path = store.WEIGHTS) -> list[dict[str, Any]]:
                 "bytes": entry.path.stat().st_size,
                 "sha256": model.sha256,
                 "scores": model.metadata.get("scores", ""),
+                "note": model.metadata.get("note", ""),
             }
         )
     return rows

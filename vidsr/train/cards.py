@@ -47,6 +47,7 @@ def card(model: Model) -> str:
         f"{model.kmac_per_pixel:.1f} kMAC per input pixel, {model.path.stat().st_size / 1024:.0f} KiB, "
         f"sha256 `{model.sha256[:16]}…`",
         "",
+        *([f"**{meta['note'][0].upper()}{meta['note'][1:]}.**", ""] if meta.get("note") else []),
         f"Trained {meta['steps']} steps ({meta['minutes']} minutes of a shared machine) on {meta['data']}"
         + (f", starting from {Path(warm).name}." if warm else "."),
         "",
