@@ -15,7 +15,7 @@ from vidsr.reading import ALPHAS, RawFormat, Reading, parse_rate
 from vidsr.restoration import Restoration, parse_restoration
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Interpolation = Literal["flow", "blend", "none"]
+Interpolation = Literal["flow", "net", "superslomo", "blend", "none"]
 Deinterlace = Literal["auto", "off", "force"]
 Source = Literal["auto", "clean", "video"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

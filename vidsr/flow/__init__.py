@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import cv2
@@ -116,7 +117,21 @@ class FlowPair:
 
     def __init__(self, a: Side, b: Side) -> None:
         self._a, self._b = a, b
-        self.motion = Motion.between(a, b)
+
+    @cached_property
+    def motion(self) -> Motion:
+        """The motion between the two, both ways."""
+        return Motion.between(self._a, self._b)
+
+    @property
+    def planes(self) -> tuple[list[Array], list[Array]]:
+        """The planes of both frames, float32 code values."""
+        return self._a.planes, self._b.planes
+
+    @property
+    def searched(self) -> tuple[Array, Array]:
+        """8-bit luma of both frames, float32, at the size at which motion is searched."""
+        return self._a.luma, self._b.luma
 
     @property
     def followed(self) -> float:
@@ -130,15 +145,14 @@ class FlowPair:
 
         ``before`` and ``after`` are the motion on either side, if the scene goes on there: paths then may bend.
         """
-        bends = self.motion.bends(before, after)
-        pictures = [self._picture(float(phase), bends) for phase in phases]
+        pictures = [self.render(self.field(phase, before, after), phase) for phase in phases]
         y = torch.from_numpy(np.stack([[luma] for luma, *_ in pictures]))
         if len(pictures[0]) == 1:
             return y, None
         return y, torch.from_numpy(np.stack([chroma for _, *chroma in pictures]))
 
     @cached_property
-    def _pins(self) -> list[Array]:
+    def pins(self) -> list[Array]:
         """How far each pixel of each plane is to be held in place."""
         pin = pinned(self._a.luma, self._b.luma)
         return [_resized(pin, plane.shape) for plane in self._a.planes]
@@ -148,14 +162,16 @@ class FlowPair:
         """How much the picture changes around each pixel of the field."""
         return _window(np.abs(self._a.small_luma - self._b.small_luma))
 
-    def _picture(self, phase: float, bends: tuple[Array, Array] | None) -> list[Array]:
-        field = self._field(phase, bends)
+    def render(self, field: Array, phase: Fraction, first_plane: int = 0) -> list[Array]:
+        """Each plane, from ``first_plane`` on, at ``phase``, made as ``field`` says."""
         a, b = self._a, self._b
-        planes = zip(a.planes, b.planes, a.splines, b.splines, self._pins, strict=True)
-        return [render(*plane, field, phase) for plane in planes]
+        planes = zip(a.planes, b.planes, a.splines, b.splines, self.pins, strict=True)
+        return [render(*plane, field, float(phase)) for plane in islice(planes, first_plane, None)]
 
-    def _field(self, phase: float, bends: tuple[Array, Array] | None) -> Array:
-        known = self.motion
+    def field(self, when: Fraction, before: object = None, after: object = None) -> Array:
+        """How each pixel at phase ``when`` is made, h x w x 6 as `vidsr.flow.warp.render` reads it."""
+        known, phase = self.motion, float(when)
+        bends = known.bends(before, after)
         motion, share = project(known.forward, known.backward, known.trust_a, known.trust_b, phase)
         ways = straight(motion, phase) if bends is None else curved(motion, phase, *bends)
         moving = _window(mismatch(self._a.small_luma, self._b.small_luma, ways))

@@ -15,8 +15,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vidsr.errors import ModelError
+from vidsr.models.between import FrameNetwork
 from vidsr.models.layers import LumaNetwork
 
+Network = LumaNetwork | FrameNetwork
+
+FRAMES = "-frames.safetensors"  # how names of the weights of interpolation networks end
 WEIGHTS = Path(__file__).parent.parent / "weights"
 FILE_NAME = re.compile(r"(?P<name>[a-z0-9_-]+)-(?P<domain>clean|video|any)-x(?P<scale>\d)\.safetensors")
 
@@ -24,6 +28,9 @@ FILE_NAME = re.compile(r"(?P<name>[a-z0-9_-]+)-(?P<domain>clean|video|any)-x(?P<
 ARCHITECTURES: dict[str, tuple[str, str]] = {
     "plain": ("vidsr.models.plain", "Plain"),
     "espcn": ("vidsr.models.espcn", "Espcn"),
+    "refine": ("vidsr.models.refine", "Refine"),
+    "ifnet": ("vidsr.models.ifnet", "IfNet"),
+    "superslomo": ("vidsr.models.superslomo", "SuperSloMo"),
     "srcnn": ("vidsr.models.srcnn", "Srcnn"),
     "residual": ("vidsr.models.residual", "Residual"),
     "srresnet": ("vidsr.models.srresnet", "Srresnet"),
@@ -50,8 +57,17 @@ def table(folder: Path = WEIGHTS) -> list[Entry]:
     return sorted(entries, key=lambda e: (e.name, e.domain, e.scale))
 
 
-def build_network(architecture: str, config: dict[str, Any]) -> LumaNetwork:
-    """A fresh network of ``architecture``; ``config`` holds its scale and what differs from its defaults."""
+def frames_path(name: str, folder: Path = WEIGHTS) -> Path:
+    """The weights of the interpolation network ``name``."""
+    path = folder / f"{name}{FRAMES}"
+    if not path.exists():
+        there = sorted(p.name.removesuffix(FRAMES) for p in folder.glob(f"*{FRAMES}"))
+        raise ModelError(f"no interpolation network is called {name!r}; there are {', '.join(there) or 'none'}")
+    return path
+
+
+def build_network(architecture: str, config: dict[str, Any]) -> Network:
+    """A fresh network of ``architecture``; ``config`` holds what differs from its defaults, and an upscaler's scale."""
     if architecture not in ARCHITECTURES:
         raise ModelError(f"unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}")
     module_name, class_name = ARCHITECTURES[architecture]
@@ -61,11 +77,11 @@ def build_network(architecture: str, config: dict[str, Any]) -> LumaNetwork:
     if unknown:
         raise ModelError(f"{architecture} has no setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-    network: LumaNetwork = getattr(module, class_name)(module.Config(**settings))
+    network: Network = getattr(module, class_name)(module.Config(**settings))
     return network
 
 
-def write(path: Path, network: LumaNetwork, metadata: dict[str, str]) -> None:
+def write(path: Path, network: Network, metadata: dict[str, str]) -> None:
     """Write collapsed weights, whole or not at all. ``metadata`` holds at least architecture and config (JSON)."""
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +100,22 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def read(path: Path) -> tuple[LumaNetwork, dict[str, str]]:
-    """The network in a weights file, on the CPU in float32, ready to run, and the file's metadata."""
+    """The upscaling network in a weights file, on the CPU in float32, ready to run, and the file's metadata."""
+    network, metadata = _read(path)
+    if not isinstance(network, LumaNetwork):
+        raise ModelError(f"{path}: {metadata['architecture']} enlarges no pictures")
+    return network, metadata
+
+
+def read_frames(path: Path) -> tuple[FrameNetwork, dict[str, str]]:
+    """The interpolation network in a weights file, likewise."""
+    network, metadata = _read(path)
+    if not isinstance(network, FrameNetwork):
+        raise ModelError(f"{path}: {metadata['architecture']} makes no frames between frames")
+    return network, metadata
+
+
+def _read(path: Path) -> tuple[Network, dict[str, str]]:
     state, metadata = read_state(path)
     try:
         network = build_network(metadata["architecture"], json.loads(metadata["config"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
@@ -10,9 +10,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from vidsr.device import Compute, choose
 from vidsr.flow import FlowEngine
 from vidsr.frames import FrameBatch
 from vidsr.options import Interpolation
+from vidsr.stages.net import NetEngine
 
 Planes = tuple[Tensor, Tensor | None]  # N x 1 x H x W and N x 2 x h x w code values
 
@@ -74,7 +76,18 @@ class _BlendPair:
         return torch.lerp(self.a.y.float(), self.b.y.float(), share), uv
 
 
-def make_engine(name: Interpolation, depth: int) -> Engine | None:
-    """The engine called ``name`` for planes of ``depth`` bits; None holds the nearer frame."""
-    engines: dict[Interpolation, Engine | None] = {"flow": FlowEngine(depth), "blend": BlendEngine(), "none": None}
-    return engines[name]
+def make_engine(name: Interpolation, depth: int, compute: Compute | None = None) -> Engine | None:
+    """The engine called ``name`` for planes of ``depth`` bits; None holds the nearer frame.
+
+    Raises:
+        ModelError: the network's weights are not there.
+    """
+    where = choose("cpu", "auto") if compute is None else compute
+    engines: dict[Interpolation, Callable[[], Engine | None]] = {
+        "flow": lambda: FlowEngine(depth),
+        "net": lambda: NetEngine("net", depth, where),
+        "superslomo": lambda: NetEngine("superslomo", depth, where),
+        "blend": BlendEngine,
+        "none": lambda: None,
+    }
+    return engines[name]()

@@ -7,13 +7,14 @@ import json
 import pickle
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from vidsr.errors import InputError, OptionError
 from vidsr.models import store
-from vidsr.models.layers import LumaNetwork, collapse
+from vidsr.models.layers import collapse
 from vidsr.train.recipe import Recipe
 
 
@@ -29,8 +30,8 @@ class Rival:
 class State:
     """All that changes while training, and all that a checkpoint holds."""
 
-    network: LumaNetwork  # training form
-    average: LumaNetwork  # exponential moving average of its parameters
+    network: Any  # a LumaNetwork or FrameNetwork in its training form
+    average: Any  # exponential moving average of its parameters
     optimiser: torch.optim.Optimizer
     rival: Rival | None = None
     step: int = 0
@@ -88,10 +89,9 @@ def export(path: Path, recipe: Recipe, recipe_text: str, state: State) -> None:
     """Write the averaged, collapsed network with what made it."""
     network = copy.deepcopy(state.average)
     collapse(network)
-    config = {"scale": recipe.scale, **recipe.config}
     metadata = {
         "architecture": recipe.architecture,
-        "config": json.dumps(config),
+        "config": json.dumps(recipe.network_config),
         "recipe": recipe_text,
         "note": recipe.note,
         "data": ", ".join(Path(name).stem for name in recipe.data),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +16,37 @@ from torch import nn
 
 from vidsr.errors import OptionError
 from vidsr.models import store
-from vidsr.train import adversarial, dataset
+from vidsr.train import adversarial, between
+from vidsr.train.between import Frames
 from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
-from vidsr.train.data import Pair, Patches, centre_crops
+from vidsr.train.pictures import Pictures
 from vidsr.train.recipe import Recipe, read
 from vidsr.train.step import Interior, Losses, learning_rate, train_step
-from vidsr.train.validation import sample_picture, validation_psnr
 
-STEPS: dict[str, Callable[[Recipe, State, Interior, Patches], Losses]] = {
-    "upscale": train_step,
-    "adversarial": adversarial.train_step,
+
+class Data(Protocol):
+    """What a recipe trains and validates on."""
+
+    baseline: float  # PSNR on the validation data without a network, dB
+
+    def forward(self, network: Any) -> Interior:
+        """What a step calls of ``network``."""
+
+    def batch_at(self, step: int) -> Any:
+        """What a step is given: it depends on the seed and the step alone."""
+
+    def psnr(self, network: Any) -> float:
+        """Of ``network`` on the validation data, dB."""
+
+    def picture(self, network: Any) -> npt.NDArray[np.uint8]:
+        """Samples to look at: rows of what the network starts from | output | truth."""
+
+
+# task -> its data, and one step of it
+TASKS: dict[str, tuple[Callable[[Recipe, torch.device], Data], Callable[[Recipe, State, Interior, Any], Losses]]] = {
+    "upscale": (Pictures, train_step),
+    "adversarial": (Pictures, adversarial.train_step),
+    "interpolate": (Frames, between.train_step),
 }
 
 
@@ -37,7 +58,7 @@ class Report:
     steps: int
     loss: float  # mean since the last report
     psnr: float  # of the averaged weights on the validation pictures, dB, luma
-    bicubic: float  # of the bicubic upscale on the same, dB
+    bicubic: float  # of what the network starts from on the same, dB: the bicubic upscale, or optical flow
     rate: float
     seconds: float  # of training so far, all sessions together
 
@@ -47,7 +68,7 @@ class Sample:
     """A picture of where the run stands."""
 
     step: int
-    picture: npt.NDArray[np.uint8]  # rows of LR (bicubic) | output | HR
+    picture: npt.NDArray[np.uint8]  # rows of what the network starts from | output | truth
 
 
 class Observer(Protocol):
@@ -109,14 +130,13 @@ def run(
     state = start(recipe, target)
     if resume and checkpoint.exists():
         load_checkpoint(checkpoint, recipe, state, target)
-    train, validation = load_pairs(recipe, target)
-    patches = Patches(train, recipe.scale, recipe.batch, recipe.patch, recipe.seed)
+    data = TASKS[recipe.task][0](recipe, target)
     last = recipe.steps if steps is None else min(steps, recipe.steps)
     try:
-        advance(recipe, state, patches, validation, last, minutes, checkpoint, watch or Unwatched())
+        advance(recipe, state, data, last, minutes, checkpoint, watch or Unwatched())
     finally:
         save_checkpoint(checkpoint, recipe, state)
-    weights = out / f"{recipe.name}-{recipe.domain}-x{recipe.scale}.safetensors"
+    weights = out / recipe.file_name
     export(weights, recipe, recipe_path.read_text(), state)
     return weights
 
@@ -124,7 +144,7 @@ def run(
 def start(recipe: Recipe, device: torch.device) -> State:
     """The state before the first step."""
     torch.manual_seed(recipe.seed)
-    network = store.build_network(recipe.architecture, {"scale": recipe.scale, **recipe.config})
+    network = store.build_network(recipe.architecture, recipe.network_config)
     if recipe.warm_start:
         warm_start(network, Path(recipe.warm_start))
     if recipe.reparameterise:
@@ -156,24 +176,10 @@ def warm_start(network: nn.Module, path: Path) -> None:
     network.load_state_dict(fitting, strict=False)
 
 
-def load_pairs(recipe: Recipe, device: torch.device) -> tuple[list[Pair], list[Pair]]:
-    """Training pairs and validation crops of all the recipe's shards, on ``device``."""
-    if not recipe.data:
-        raise OptionError(f"recipe {recipe.name}: data = [] names no shard; make one with `vidsr dataset`")
-    train: list[Pair] = []
-    validation: list[Pair] = []
-    for name in recipe.data:
-        train += dataset.read_pairs(Path(name), "train", recipe.scale)
-        validation += dataset.read_pairs(Path(name), "validation", recipe.scale)
-    on_device = [Pair(p.lr.to(device), p.hr.to(device)) for p in train]
-    return on_device, [Pair(p.lr.to(device), p.hr.to(device)) for p in centre_crops(validation, recipe.scale)]
-
-
 def advance(
     recipe: Recipe,
     state: State,
-    patches: Patches,
-    validation: list[Pair],
+    data: Data,
     last: int,
     minutes: float | None,
     checkpoint: Path,
@@ -181,22 +187,19 @@ def advance(
 ) -> None:
     """Train ``state`` up to step ``last`` or for ``minutes``, whichever comes first."""
     began, earlier = time.monotonic(), state.seconds
-    bicubic = validation_psnr(None, validation)
     losses: list[Losses] = []
-    device = next(state.network.parameters()).device
-    compiled = recipe.compile and device.type == "cuda"
-    interior = torch.compile(state.network.interior) if compiled else state.network.interior
+    forward, step = data.forward(state.network), TASKS[recipe.task][1]
     while state.step < last:
-        losses.append(STEPS[recipe.task](recipe, state, interior, patches))
+        losses.append(step(recipe, state, forward, data))
         state.seconds = earlier + time.monotonic() - began
         watch.step(state.step, losses[-1])
         if state.step % recipe.validate_every == 0 or state.step == last:
             loss = torch.stack([one["loss"] for one in losses]).mean().item()
-            report = validate(recipe, state, validation, loss, bicubic)
+            report = validate(recipe, state, data, loss)
             losses.clear()
             watch.report(report, state.metrics)
         if recipe.samples_every and state.step % recipe.samples_every == 0:
-            watch.sample(Sample(state.step, sample_picture(state.average, validation[:4])))
+            watch.sample(Sample(state.step, data.picture(state.average)))
         if state.step % recipe.checkpoint_every == 0:
             save_checkpoint(checkpoint, recipe, state)
             watch.saved()
@@ -204,11 +207,11 @@ def advance(
             return
 
 
-def validate(recipe: Recipe, state: State, pairs: list[Pair], loss: float, bicubic: float) -> Report:
+def validate(recipe: Recipe, state: State, data: Data, loss: float) -> Report:
     """How the averaged weights do now; noted in ``state``, where a plateau lowers the rate."""
-    psnr = validation_psnr(state.average, pairs)
+    psnr = data.psnr(state.average)
     note_progress(recipe, state, psnr)
-    report = Report(state.step, recipe.steps, loss, psnr, bicubic, learning_rate(recipe, state), state.seconds)
+    report = Report(state.step, recipe.steps, loss, psnr, data.baseline, learning_rate(recipe, state), state.seconds)
     state.metrics.append({k: v for k, v in asdict(report).items() if k != "steps"})
     return report
 

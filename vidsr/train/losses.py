@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CHARBONNIER_EPSILON = 1e-3
+LEVELS = 3  # of the Laplacian pyramid
 
 
 def charbonnier(output: Tensor, truth: Tensor) -> Tensor:
@@ -22,9 +23,26 @@ def fft(output: Tensor, truth: Tensor) -> Tensor:
     return torch.view_as_real(error).abs().mean()
 
 
+def relative(output: Tensor, truth: Tensor) -> Tensor:
+    """Mean over the batch of the logarithm of the squared error, with a floor of one code value: PSNR but for scale."""
+    return torch.log((output - truth).square().mean((1, 2, 3)) + 255.0**-2).mean()
+
+
+def laplacian(output: Tensor, truth: Tensor) -> Tensor:
+    """Mean absolute error of the levels of a Laplacian pyramid, coarse ones weighted more (Bojanowski et al., 2018)."""
+    error, total = output - truth, torch.zeros((), device=output.device)
+    for level in range(LEVELS):
+        coarse = F.avg_pool2d(error, 2)
+        total = total + 2.0**level * (error - F.interpolate(coarse, scale_factor=2.0)).abs().mean()
+        error = coarse
+    return total + 2.0**LEVELS * error.abs().mean()
+
+
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": F.l1_loss,
     "l2": F.mse_loss,
     "charbonnier": charbonnier,
     "fft": fft,
+    "relative": relative,
+    "laplacian": laplacian,
 }

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from vidsr.errors import InputError, OptionError
 from vidsr.train.losses import LOSSES
 
-Task = Literal["upscale", "adversarial"]
+Task = Literal["upscale", "adversarial", "interpolate"]
 Schedule = Literal["cosine", "constant", "plateau"]
 Precision = Literal["bf16", "fp32"]  # fp16 would need its gradients scaled, and is no faster
 
@@ -32,7 +32,7 @@ class Recipe:
 
     name: str  # of the weights: fast, balanced ...
     architecture: str
-    scale: int
+    scale: int = 1
     config: dict[str, Any] = field(default_factory=dict)  # of the architecture, beside the scale
     task: Task = "upscale"
     domain: str = "clean"
@@ -77,11 +77,23 @@ class Recipe:
             if getattr(self, key) < 1:
                 raise OptionError(f"recipe {self.name}: {key} = {getattr(self, key)} must be at least 1")
 
+    @property
+    def network_config(self) -> dict[str, Any]:
+        """Settings of the network."""
+        return self.config if self.task == "interpolate" else {"scale": self.scale, **self.config}
+
+    @property
+    def file_name(self) -> str:
+        """Of the weights."""
+        what = "frames" if self.task == "interpolate" else f"{self.domain}-x{self.scale}"
+        return f"{self.name}-{what}.safetensors"
+
 
 def parse(table: dict[str, Any], where: str) -> Recipe:
     """The recipe a TOML table describes; ``where`` names it in errors."""
     values = _values(Recipe, table, where)
-    missing = [key for key in ("name", "architecture", "scale") if key not in table]
+    needed = ("name", "architecture", *(() if values.get("task") == "interpolate" else ("scale",)))
+    missing = [key for key in needed if key not in table]
     if missing:
         raise OptionError(f"{where}: {missing[0]!r} is missing")
     return Recipe(**values)

@@ -14,7 +14,7 @@ from vidsr.train.data import Patches
 from vidsr.train.losses import LOSSES
 from vidsr.train.recipe import Recipe
 
-Interior = Callable[[Tensor], Tensor]  # the network without its border, compiled perhaps
+Interior = Callable[..., Tensor]  # the network without its border, compiled perhaps
 Losses = dict[str, Tensor]  # what a step lost, detached; the sum that was minimised under "loss"
 
 

@@ -1,0 +1,105 @@
+"""Crops of triples: every variation of a crop is made by its field as the crop itself is."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from vidsr.models import store
+from vidsr.models.between import mixed
+from vidsr.train import layers, loop, windows
+from vidsr.train.between import MARGIN, crop, read_triples, stacked, varied
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight scenes of layers of smooth noise."""
+    rng = np.random.default_rng(1)
+    pictures = [
+        cv2.resize(rng.integers(0, 256, (60, 80), np.uint8), (600, 450), interpolation=cv2.INTER_CUBIC)
+        for _ in range(3)
+    ]
+    path = tmp_path_factory.mktemp("triples") / "scenes.safetensors"
+    assert windows.save(windows.synthetic(pictures, 8, 3), path) == 8
+    return path
+
+
+def squared(picture: torch.Tensor, truth: torch.Tensor) -> float:
+    return float((picture - truth).square().mean()) * 255**2
+
+
+def test_a_scene_is_the_same_picture_at_the_same_time_and_moves() -> None:
+    pictures = [np.random.default_rng(0).integers(0, 256, (400, 600), np.uint8)]
+    scene = layers.draw(pictures, np.random.default_rng(5))
+    assert np.array_equal(scene.at(0.25), scene.at(0.25))
+    assert not np.array_equal(scene.at(0.0), scene.at(1.0))
+
+
+def test_the_field_of_a_triple_makes_its_truth(shard: Path) -> None:
+    (spare,) = read_triples(shard, spare=True)
+    assert len(read_triples(shard, spare=False)) == 7
+    gains = []
+    for triple in (spare, *read_triples(shard, spare=False)):
+        rng = np.random.default_rng(0)
+        for _ in range(6):
+            part = varied(crop(triple, 96, rng), rng)
+            scene, prior, truth = stacked([part], MARGIN, torch.device("cpu"))
+            assert truth.shape[-2:] == (96, 96)
+            made, blended = mixed(scene, prior), torch.lerp(*scene.here, scene.phase)
+            gains.append(squared(made, truth) / squared(blended, truth))
+    assert np.median(gains) < 0.5
+
+
+def test_variations_are_all_there_and_keep_what_belongs_together(shard: Path) -> None:
+    triple = read_triples(shard, spare=False)[0]
+    part = crop(triple, 64, np.random.default_rng(2))
+
+    def error(seed: int) -> tuple[float, npt.NDArray[np.uint8]]:
+        scene, prior, truth = stacked([varied(part, np.random.default_rng(seed))], MARGIN, torch.device("cpu"))
+        return squared(mixed(scene, prior), truth), truth[0, 0].numpy()
+
+    errors, truths = zip(*(error(seed) for seed in range(48)), strict=True)
+    assert max(errors) == pytest.approx(min(errors), rel=0.02)
+    assert len({truth.tobytes() for truth in truths}) == 8  # mirrored twice, lying or not
+
+
+RECIPE = """
+name = "tiny"
+task = "interpolate"
+architecture = "{architecture}"
+config = {config}
+data = ["{shard}"]
+steps = 4
+batch = 2
+patch = 64
+validate_every = 2
+samples_every = 4
+"""
+SMALL = {
+    "refine": "{ coarse = [8, 8], fine = [8, 8] }",
+    "ifnet": "{ channels = [8, 8], scales = [2, 1], depth = 1 }",
+    "superslomo": "{ channels = [4, 4, 4, 4, 4, 4] }",
+}
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+def test_every_network_trains_and_its_weights_can_be_read(architecture: str, shard: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(RECIPE.format(architecture=architecture, config=SMALL[architecture], shard=shard))
+    weights = loop.run(path, tmp_path / "run")
+    assert weights.name == "tiny-frames.safetensors"
+    network, metadata = store.read_frames(weights)
+    assert metadata["steps"] == "4 of 4"
+    assert store.frames_path("tiny", tmp_path / "run") == weights
+    assert all(torch.isfinite(parameter).all() for parameter in network.parameters())
+
+
+def test_the_refining_network_starts_as_optical_flow(shard: Path) -> None:
+    network = store.build_network("refine", {})
+    (triple,) = read_triples(shard, spare=True)
+    scene, prior, _ = stacked([crop(triple, 96, np.random.default_rng(0))], MARGIN, torch.device("cpu"))
+    with torch.no_grad():
+        assert (network(scene, prior) - mixed(scene, prior)).abs().max() < 0.02
