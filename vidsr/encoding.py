@@ -41,6 +41,7 @@ class Codec:
     quiet: dict[str, str] = field(default_factory=dict)  # own options that keep it from writing to the terminal
     threads: str | None = None  # own option for the number of threads, where FFmpeg's has no effect
     even: bool = False  # subsampled pictures need an even number of samples
+    narrowest: int = 0  # width in samples that it takes
     says_sar: bool = False  # the stream itself says the sample aspect ratio, whatever the container
 
 
@@ -64,7 +65,12 @@ _X264 = Codec(Quality("crf", 18, 51), Speed("preset", "medium", _X26X), params="
 CODECS: dict[str, Codec] = {
     "libx264": _X264,
     "libx265": replace(
-        _X264, quality=Quality("crf", 20, 51), params="x265-params", quiet={"log-level": "none"}, threads="pools"
+        _X264,
+        quality=Quality("crf", 20, 51),
+        params="x265-params",
+        quiet={"log-level": "none"},
+        threads="pools",
+        narrowest=64,  # up to 48 it writes past its memory (PyAV 18.1)
     ),
     "libsvtav1": Codec(
         Quality("crf", 25, 63), Speed("preset", "8", _digits(13)), params="svtav1-params", threads="lp", even=True
@@ -120,6 +126,18 @@ class Encoding:
             OptionError: the codec has no such quality or preset, or an option is not ``key=value``.
         """
         return cls(codec, crf, preset, tuple(_pair(text) for text in options), threads)
+
+    def demand_width(self, width: int) -> None:
+        """Nothing, if the encoder takes pictures that narrow.
+
+        Raises:
+            OptionError: it does not.
+        """
+        if width < self.table_entry.narrowest:
+            raise OptionError(
+                f"--codec {self.codec} takes no picture less than {self.table_entry.narrowest} wide, and this one is "
+                f"{width}: choose libx264"
+            )
 
     @property
     def is_null(self) -> bool:

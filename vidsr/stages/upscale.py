@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vidsr.color import DEFAULT_LOCATION, LOCATIONS
 from vidsr.errors import OptionError
-from vidsr.frames import FrameBatch, VideoInfo, concat
+from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo, concat
 from vidsr.kernels.resample import resize
 from vidsr.options import Target
 from vidsr.stages.runner import Runner
@@ -44,6 +44,7 @@ class Upscale:
         self.peak = info.peak
         self.width, self.height = target.size(info.width, info.height)
         self.repeated = 0  # frames that equalled the one before them
+        self.subsampling = SUBSAMPLING[info.chroma]
         self.location = info.color.chroma_location or DEFAULT_LOCATION
 
     def output(self, info: VideoInfo) -> VideoInfo:
@@ -90,8 +91,7 @@ class Upscale:
 
     def _chroma(self, batch: FrameBatch) -> Tensor:
         assert batch.uv is not None
-        sx = -(-batch.y.shape[-1] // batch.uv.shape[-1])
-        sy = -(-batch.y.shape[-2] // batch.uv.shape[-2])
+        sx, sy = self.subsampling
         at_x, at_y = LOCATIONS[self.location]
         width, height = -(-self.width // sx), -(-self.height // sy)
         shift_x = siting_shift(sx, at_x, Fraction(self.width, batch.y.shape[-1]))

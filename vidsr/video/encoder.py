@@ -21,6 +21,8 @@ from vidsr.video.source import reason
 
 PARTS = 90_000  # parts of a second for clips whose own are not known
 MOST_TICKS = 1 << 31  # per second; containers keep 32 bits
+USUAL_LOOKAHEAD, LEAST_LOOKAHEAD = 40, 5  # frames; x265 asks for more than it has B-frames in a row
+LOOKAHEAD_SAMPLES = USUAL_LOOKAHEAD * 3840 * 2160
 APPLE_TAG = "hvc1"  # of HEVC in MP4, which Apple's players ask for
 
 
@@ -36,8 +38,10 @@ def add_picture(output: OutputContainer, info: VideoInfo, encoding: Encoding, ti
     """A stream of ``output`` for frames of ``info`` with stamps of length ``tick``; its encoder is not yet open.
 
     Raises:
+        OptionError: the encoder does not take pictures that narrow.
         OutputError: the container does not take the codec.
     """
+    encoding.demand_width(info.width)
     try:
         stream = output.add_stream(encoding.codec, rate=info.fps or Fraction(25))
     except ValueError:
@@ -70,12 +74,14 @@ def open_encoder(stream: VideoStream, encoding: Encoding) -> None:
         OutputError: it does not start.
     """
     context = stream.codec_context
+    size = f"{context.width}x{context.height}"  # a failure resets them
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to the terminal, and asks only this
     try:
         context.open()
     except (av.FFmpegError, ValueError) as error:
         raise OutputError(
-            f"{encoding.codec} does not start ({reason(error)}): choose another --codec or other options"
+            f"{encoding.codec} does not start with pictures of {size} ({reason(error)}): "
+            "choose another --codec, another size or other options"
         ) from None
     unknown = [key for key, _ in encoding.options if key in context.options]
     if unknown:
@@ -116,7 +122,10 @@ def _coded_pix_fmt(info: VideoInfo, encoding: Encoding) -> str:
 
 def _options(encoding: Encoding, info: VideoInfo) -> dict[str, str]:
     """The encoder's options, with what its own parameter list has to say besides: HDR10, threads, silence."""
+    lookahead = _lookahead(info)
     options = encoding.arguments
+    if lookahead and encoding.table_entry.params == "x264-params":
+        options.setdefault("rc-lookahead", str(lookahead))
     if info.color.chroma_location is not None:
         options["chroma_sample_location"] = info.color.chroma_location
     name = encoding.table_entry.params
@@ -125,6 +134,14 @@ def _options(encoding: Encoding, info: VideoInfo) -> dict[str, str]:
     params = dict(encoding.table_entry.quiet)
     if encoding.threads and encoding.table_entry.threads:
         params[encoding.table_entry.threads] = str(encoding.threads)
+    if lookahead and name == "x265-params":
+        params["rc-lookahead"] = str(lookahead)
     params |= {} if info.hdr is None else hdr_options(info.hdr, name)
     texts = [f"{key}={value}" for key, value in params.items()] + ([options[name]] if name in options else [])
     return options | ({name: ":".join(texts)} if texts else {})
+
+
+def _lookahead(info: VideoInfo) -> int | None:
+    """Frames to hold before the first is written, for pictures of which the usual number would fill the memory."""
+    frames = LOOKAHEAD_SAMPLES // (info.width * info.height)
+    return None if frames >= USUAL_LOOKAHEAD else max(LEAST_LOOKAHEAD, frames)

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from av import Packet, VideoStream
 
+from vidsr.encoding import Encoding
+
 Encoder = Literal["libx264", "libx265", "libvpx-vp9", "mpeg4", "mpeg2video"]
 
 NEUTRAL = 128  # chroma of a grey picture
@@ -50,7 +52,11 @@ def roundtrip(
 
     ``quality`` is the CRF of libx264, libx265 and libvpx-vp9, and the quantizer (1 to 31) of mpeg4 and mpeg2video.
     ``preset`` is libx264's or libx265's. One thread, so that the result depends on nothing else.
+
+    Raises:
+        OptionError: the encoder does not take pictures that narrow.
     """
+    Encoding(encoder).demand_width(luma.shape[2])
     height, width = luma.shape[1:]
     even = np.pad(luma, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")  # 4:2:0 has no odd sizes
     codec = _CODECS[encoder]
