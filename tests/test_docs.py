@@ -12,7 +12,8 @@ from vidsr.cli import app
 REPO = Path(__file__).parents[1]
 README = (REPO / "README.md").read_text()
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-EXAMPLES = re.findall(r"^ {4}(vidsr [^#\n]*)", README, re.MULTILINE)
+TRAINING = (REPO / "docs" / "training.md").read_text()
+EXAMPLES = re.findall(r"^ {4,8}(vidsr [^#\n]*)", README + TRAINING, re.MULTILINE)
 
 
 @pytest.mark.parametrize("line", EXAMPLES)
@@ -27,7 +28,7 @@ def test_every_command_is_in_the_readme() -> None:
     assert set(COMMANDS) <= table
 
 
-@pytest.mark.parametrize("document", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/training.md"])
 def test_files_that_are_named_exist(document: str) -> None:
     text = (REPO / document).read_text()
     named = re.findall(r"(?:vidsr|docs|benchmarks|samples|scripts|tests)/[\w./-]*\w", text)

@@ -19,7 +19,7 @@ from vidsr.options import EnhanceOptions
 from vidsr.sheet import Picture, busiest_crops, side_by_side, write_png
 from vidsr.tables import print_comparison
 
-CROP = 128  # pixels of the truth
+CROP, SMALL_CROP = 128, 96  # pixels of the truth, where one place is shown and where several are
 COLUMNS_OF_ONE = 4  # in the picture, where it shows one crop
 COLUMNS = ("source", "frame", "method", "psnr_y", "ssim_y", "mse_y")
 
@@ -62,7 +62,7 @@ def sheet(comparison: Comparison, crops: int = 1) -> Picture:
     """
     labels = {score.method: f"{score.method} {score.psnr_y:.2f} dB" for score in comparison.scores}
     pictures = {labels.get(name, name): _rgb(frame, comparison.info) for name, frame in comparison.pictures.items()}
-    places = busiest_crops(comparison.pictures["truth"].y[0, 0].numpy(), CROP, crops)
+    places = busiest_crops(comparison.pictures["truth"].y[0, 0].numpy(), CROP if crops == 1 else SMALL_CROP, crops)
     cells = [(label, picture[place]) for place in places for label, picture in pictures.items()]
     return side_by_side(cells, COLUMNS_OF_ONE if crops == 1 else len(pictures))
 

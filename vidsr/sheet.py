@@ -30,10 +30,12 @@ def busiest_crops(luma: npt.NDArray[np.generic], side: int, count: int) -> list[
     sums = cv2.boxFilter(detail, -1, (side_x, side_y), anchor=(0, 0), borderType=cv2.BORDER_ISOLATED)
     inside = sums[: height - side_y + 1, : width - side_x + 1].copy()
     places = []
+    tops, lefts = (np.arange(n) for n in inside.shape)
     for _ in range(count):
         top, left = (int(n) for n in np.unravel_index(int(inside.argmax()), inside.shape))
         places.append((slice(top, top + side_y), slice(left, left + side_x)))
-        inside[max(0, top - side_y + 1) : top + side_y, max(0, left - side_x + 1) : left + side_x] -= sums.max() + 1
+        shared = np.outer(np.maximum(0, side_y - abs(tops - top)), np.maximum(0, side_x - abs(lefts - left)))
+        inside -= np.where(shared > 0, (sums.max() + 1) * (1 + shared), 0)
     return places
 
 

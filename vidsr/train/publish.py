@@ -1,7 +1,11 @@
-"""From a finished run to weights that ship: measured on the benchmark sets, with the scores in their metadata."""
+"""From a finished run to weights that ship: measured on the benchmark sets, with the scores in their metadata.
+
+python -m vidsr.train.publish runs/best-x2/best-clean-x2.safetensors set5/ set14/
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,3 +35,19 @@ def _restoration(model: Model, folders: Sequence[Path]) -> dict[str, dict[str, f
 def _upscaling(model: Model, folders: Sequence[Path]) -> dict[str, dict[str, float]]:
     means = [row for row in evaluate(model, model.scale, folders) if row.picture == "mean"]
     return {r.folder: {"psnr_y": r.psnr_y, "ssim": r.ssim, "bicubic_psnr_y": r.bicubic_psnr_y} for r in means}
+
+
+def main() -> None:
+    """Publish what the command line names, and write the model cards again."""
+    from vidsr.train import cards
+
+    parser = argparse.ArgumentParser(description="Measure weights and make them shipped ones.")
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("folders", type=Path, nargs="+", help="folders of sharp pictures to measure on")
+    arguments = parser.parse_args()
+    print(publish(arguments.weights, arguments.folders))
+    print(cards.write())
+
+
+if __name__ == "__main__":
+    main()
