@@ -24,6 +24,7 @@ def _bars(tables: Tables) -> Iterator[tuple[str, float, float]]:
     yield from _compressed(tables.get("compressed", {}))
     yield from _noise(tables.get("noise", {}))
     yield from _sharp(tables.get("sharp", {}))
+    yield from _auto(tables.get("auto", {}))
     for name in {"deblur-fast"} & set(tables.get("speed", {}).get("fps", {})):
         yield f"frames per second of {name} at 480x270", tables["speed"]["fps"][name], 60
 
@@ -72,3 +73,10 @@ def _sharp(rows: dict[str, Row]) -> Iterator[tuple[str, float, float]]:
     for name in next(iter(rows.values()), {}):
         worst = min(rows, key=lambda clip: rows[clip][name])
         yield f"untouched sharp clips through {name}, worst ({worst}), dB", rows[worst][name], 40.0
+
+
+def _auto(rows: dict[str, Row]) -> Iterator[tuple[str, float, float]]:
+    sharp = [row for label, row in rows.items() if label.startswith("sharp ")]
+    if sharp:
+        calm = [not any(row[task] for task in ("restore", "denoise", "deblur")) for row in sharp]
+        yield "sharp clips that auto leaves untouched, share", float(np.mean(calm)), 1.0

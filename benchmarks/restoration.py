@@ -31,11 +31,13 @@ from numpy.typing import NDArray
 from vidsr.classical.deconvolution import richardson_lucy, unsharp, wiener
 from vidsr.classical.smoothing import bilateral, non_local_means
 from vidsr.device import choose
+from vidsr.frames import VideoInfo
 from vidsr.metrics import psnr, rgb_to_y
 from vidsr.models import load_model
 from vidsr.models.store import WEIGHTS, table
-from vidsr.restoration import NETWORKS
+from vidsr.restoration import NETWORKS, TASKS, Task
 from vidsr.stability import flow_difference, flows, warped_difference
+from vidsr.stages.diagnosis import Diagnosis, Survey, diagnose
 from vidsr.stages.runner import Runner
 from vidsr.train.degrade import Blur, GaussianBlur, MotionBlur, convolve
 from vidsr.video import VideoReader
@@ -202,6 +204,22 @@ def stability(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
         yield f"{name} warped", {key: warped_difference(y, list(truth), true_flows) for key, y in made.items()}
 
 
+def auto(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
+    """What `auto` measures on the sharp clips and whether it would touch them; how many damaged pictures it notices."""
+    for name, frames in clips().items():
+        found = _diagnosis(*frames[:: CLIP_FRAMES // 3])
+        touched = {task: float(found.needs(task)) for task in TASKS}
+        yield f"sharp {name}", {"blur": found.blur, "noise": found.noise, **touched}
+    damages: list[tuple[str, Task, Blur | None, float]] = [
+        ("gaussian 1.6", "deblur", GaussianBlur((1.6, 1.6)), 2),
+        ("motion 15", "deblur", MotionBlur((15, 15)), 1),
+        ("noise 10", "denoise", None, NOISE),
+    ]
+    for label, task, blur, sigma in damages:
+        bad = _all_degraded(blur, sigma).values()
+        yield f"noticed {label}", {task: float(np.mean([_diagnosis(picture).needs(task) for picture in bad]))}
+
+
 def speed(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
     """Frames per second of the network alone at 480x270."""
     frame = np.random.default_rng(0).integers(0, 256, FPS_SIZE, np.uint8)
@@ -212,7 +230,13 @@ def speed(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
     yield "fps", rates
 
 
-PARTS = (gaussian, motion, compressed, noise, sharp, speed, stability)
+PARTS = (gaussian, motion, compressed, noise, sharp, auto, speed, stability)
+
+
+def _diagnosis(*frames: Luma) -> Diagnosis:
+    """Of frames that were never encoded."""
+    info = VideoInfo(frames[0].shape[1], frames[0].shape[0], None)
+    return diagnose(Survey(tuple(torch.from_numpy(frame)[None, None] for frame in frames)), info)
 
 
 def _all_degraded(blur: Blur | None, noise: float) -> dict[str, Luma]:
