@@ -109,6 +109,11 @@ def networks(names: list[str] | None, folder: Path) -> dict[str, Method]:
     }
 
 
+def described(name: str, folder: Path) -> dict[str, Any]:
+    model = load_model(name, 1, domain="any", folder=folder)
+    return {"parameters": model.parameters_count, "kmac_per_pixel": model.kmac_per_pixel, "sha256": model.sha256}
+
+
 def on_floats(function: Callable[..., NDArray[Any]], *settings: float) -> Method:
     return lambda picture: function(picture.astype(np.float32), *settings)
 
@@ -286,7 +291,8 @@ def main() -> None:
         print(verdict)
     if arguments.json:
         compute = str(choose("auto", "auto"))
-        result = {"machine": machine(), "compute": compute, "tables": tables, "bars": verdicts}
+        facts = {name: described(name, arguments.weights) for name in trained}
+        result = {"machine": machine(), "compute": compute, "networks": facts, "tables": tables, "bars": verdicts}
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
