@@ -53,6 +53,28 @@ def test_strength_blends_the_change_and_chroma_is_the_very_same(strength: float)
     assert (result.times, result.origins) == (source.times, source.origins)
 
 
+@pytest.mark.parametrize("peak", [255, 1023])
+def test_a_picture_that_repeats_is_restored_once_wherever_the_batches_are_cut(peak: int) -> None:
+    calls: list[int] = []
+
+    def counted(planes: torch.Tensor, peak: int) -> torch.Tensor:
+        calls.append(len(planes))
+        return planes.float() + 1
+
+    dtype = torch.uint8 if peak == 255 else torch.uint16
+    a, b, c = batch(3, dtype, peak).y.split(1)
+    stream = [[a, a, b], [b, b], [b, c, c], [a]]
+    restore = Restore("deblur", counted, "", 1.0, peak)
+    whole = [
+        FrameBatch(torch.cat(planes), None, (Fraction(0),) * len(planes), (Origin(0),) * len(planes))
+        for planes in stream
+    ]
+    results = list(restore(iter(whole)))
+    assert sum(calls) == 4 and restore.repeated == 5
+    for source, result in zip(whole, results, strict=True):
+        torch.testing.assert_close(result.y, source.y.float() + 1)
+
+
 @pytest.mark.parametrize("tile", [32, 40])
 def test_a_network_of_scale_1_gives_the_same_in_tiles(tile: int) -> None:
     torch.manual_seed(0)

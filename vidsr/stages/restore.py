@@ -44,6 +44,7 @@ class Restore:
         self.strength = strength
         self.peak = peak
         self.weights = dict(weights)  # file name -> sha256, for the record of the run
+        self.repeated = 0  # frames whose luma equalled that of the one before
         self.changes: dict[int, float] | None = None  # source frame -> dB, where somebody logs them
 
     def output(self, info: VideoInfo) -> VideoInfo:
@@ -55,14 +56,28 @@ class Restore:
         return f"{self.name}: {self.words}{strength}"
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """The same frames, float32 luma on the CPU, not rounded."""
+        """The same frames, float32 luma on the CPU, not rounded; a picture that repeats is not restored again."""
+        last: tuple[Tensor, Tensor] | None = None  # the picture before, and what was made of it
         for batch in batches:
-            y = self.restored(batch.y)
+            y = self._each_once(batch.y, last)
+            last = batch.y[-1:], y[-1:]
             if self.changes is not None:
                 changes = (y - batch.y.float()).square().mean((1, 2, 3)).tolist()
                 for origin, change in zip(batch.origins, changes, strict=True):
                     self.changes[origin.index] = psnr_from_mse(change, self.peak)
             yield batch.planes(y, batch.uv)
+
+    def _each_once(self, y: Tensor, last: tuple[Tensor, Tensor] | None) -> Tensor:
+        """``y`` restored; a picture that equals the one before, which for the first is ``last``, repeats its result."""
+        before = [None if last is None else last[0], *y.split(1)]
+        fresh = [was is None or not torch.equal(now, was) for now, was in zip(y.split(1), before, strict=False)]
+        self.repeated += fresh.count(False)
+        if all(fresh):
+            return self.restored(y)
+        made = [] if last is None else [last[1]]
+        new = [picture for picture, is_new in zip(y.split(1), fresh, strict=True) if is_new]
+        made += [self.restored(torch.cat(new))] if new else []
+        return torch.cat(made)[torch.tensor(fresh).cumsum(0) - int(last is None)]
 
     def restored(self, y: Tensor) -> Tensor:
         """The luma planes ``y`` (N x 1 x H x W code values) restored."""
