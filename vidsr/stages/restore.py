@@ -69,13 +69,14 @@ class Restore:
 
     def _each_once(self, y: Tensor, last: tuple[Tensor, Tensor] | None) -> Tensor:
         """``y`` restored; a picture that equals the one before, which for the first is ``last``, repeats its result."""
-        before = [None if last is None else last[0], *y.split(1)]
-        fresh = [was is None or not torch.equal(now, was) for now, was in zip(y.split(1), before, strict=False)]
+        pictures = [y[i : i + 1] for i in range(len(y))]
+        before = [None if last is None else last[0], *pictures[:-1]]
+        fresh = [was is None or not torch.equal(now, was) for now, was in zip(pictures, before, strict=True)]
         self.repeated += fresh.count(False)
         if all(fresh):
             return self.restored(y)
         made = [] if last is None else [last[1]]
-        new = [picture for picture, is_new in zip(y.split(1), fresh, strict=True) if is_new]
+        new = [picture for picture, is_new in zip(pictures, fresh, strict=True) if is_new]
         made += [self.restored(torch.cat(new))] if new else []
         return torch.cat(made)[torch.tensor(fresh).cumsum(0) - int(last is None)]
 
