@@ -342,7 +342,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder.")] = False,
     steps: Annotated[int | None, typer.Option(help="Stop at this step; the schedule stays.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after this time; the schedule stays.")] = None,
-    device: Annotated[str, typer.Option(metavar="cpu|cuda[:N]")] = "cpu",
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]")] = "cpu",
     init: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="Start from these weights.")] = None,
 ) -> None:
     """Train a network as a recipe says."""

@@ -17,6 +17,7 @@ from vidsr.compare import Comparison
 from vidsr.estimate import Estimates, Outlook
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import list_models
+from vidsr.models.store import WEIGHTS
 from vidsr.report import picture
 from vidsr.train.evaluate import Row
 from vidsr.verify import Verification
@@ -51,9 +52,9 @@ def print_streams(file: Path, as_json: bool) -> None:
         print(f"  {stream}")
 
 
-def print_models(as_json: bool) -> None:
+def print_models(as_json: bool, folder: Path = WEIGHTS) -> None:
     """The networks with their weights, and the classical kernels."""
-    rows = list_models()
+    rows = list_models(folder)
     if as_json:
         print_json(rows)
         return

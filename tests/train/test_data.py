@@ -182,6 +182,15 @@ def test_patches_gathered_at_once_equal_those_cut_one_by_one(scale: int) -> None
         assert torch.equal(cut, gathered)
 
 
+@pytest.mark.gpu
+def test_a_gpu_gets_the_patches_of_a_cpu() -> None:
+    pictures = [make_pair(torch.randint(0, 256, (60, 64), dtype=torch.uint8), 2) for _ in range(3)]
+    on_gpu = [Pair(p.lr.cuda(), p.hr.cuda()) for p in pictures]
+    batches = (Patches(pairs, 2, 8, 16, seed=1).batch_at(5) for pairs in (pictures, on_gpu))
+    for cpu, gpu in zip(*batches, strict=True):
+        assert torch.equal(cpu, gpu.cpu())
+
+
 def test_patches_depend_on_seed_and_step_alone() -> None:
     pictures = [make_pair(torch.randint(0, 256, (60, 64), dtype=torch.uint8), 2) for _ in range(3)]
     one, other = Patches(pictures, 2, 4, 16, seed=1), Patches(pictures, 2, 4, 16, seed=1)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from vidsr.errors import InputError, OptionError
+from vidsr.errors import DeviceError, InputError, OptionError
 from vidsr.models import from_file
 from vidsr.train import dataset, loop, watch
 from vidsr.train.checkpoint import load_checkpoint
@@ -232,3 +232,21 @@ def test_exported_weights_carry_what_made_them(tmp_path: Path, shard: Path) -> N
     load_checkpoint(tmp_path / "run" / "checkpoint.pt", read(recipe), state, torch.device("cpu"))
     x = torch.rand(1, 1, 20, 20)
     torch.testing.assert_close(model(x), state.average(x), atol=1e-4, rtol=0)
+
+
+def test_a_device_that_is_not_there_is_one_clear_line(tmp_path: Path, shard: Path) -> None:
+    with pytest.raises(DeviceError, match="cuda:99"):
+        loop.run(write_recipe(tmp_path, shard), tmp_path / "run", device="cuda:99")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("task", ["upscale", "adversarial"])
+def test_a_gpu_trains_compiled_in_half_precision_and_resumes(tmp_path: Path, shard: Path, task: str) -> None:
+    recipe = write_recipe(tmp_path, shard, f'compile = true\ntask = "{task}"\nseed = 1')
+    recipe.write_text(recipe.read_text().replace("fp32", "bf16"))
+    loop.run(recipe, tmp_path / "run", steps=30, device="cuda")
+    notes = Notes()
+    path = loop.run(recipe, tmp_path / "run", resume=True, device="cuda", watch=notes)
+    assert [r.step for r in notes.reports] == [45, 60]
+    assert notes.reports[-1].psnr > notes.reports[-1].bicubic - 1
+    assert from_file(path).metadata["steps"] == "60 of 60"

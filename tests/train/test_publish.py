@@ -11,11 +11,14 @@ import pytest
 import torch
 
 from vidsr.models import build_network, load_model, store
+from vidsr.tables import print_models
 from vidsr.train import cards
 from vidsr.train.publish import publish
 
 
-def test_published_weights_carry_their_scores_and_get_a_card(tmp_path: Path) -> None:
+def test_published_weights_carry_their_scores_and_get_a_card(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     torch.manual_seed(0)
     (tmp_path / "run").mkdir()
     (tmp_path / "squares").mkdir()
@@ -25,18 +28,21 @@ def test_published_weights_carry_their_scores_and_get_a_card(tmp_path: Path) -> 
     weights = tmp_path / "run" / "tiny-clean-x2.safetensors"
     recipe = 'name = "tiny"\nwarm_start = "somewhere/other-clean-x2.safetensors"\n'
     metadata = {"architecture": "plain", "config": json.dumps(config), "recipe": recipe}
-    metadata |= {"data": "squares", "steps": "3 of 4", "minutes": "0.1"}
+    metadata |= {"data": "squares", "steps": "3 of 4", "minutes": "0.1", "note": "for the eye"}
     store.write(weights, build_network("plain", config), metadata)
 
     scores = publish(weights, [tmp_path / "squares"], tmp_path / "shipped")
     model = load_model("tiny", 2, folder=tmp_path / "shipped")
     assert json.loads(model.metadata["scores"]) == scores
     assert scores["squares"].keys() == {"psnr_y", "ssim", "bicubic_psnr_y"}
+    print_models(False, tmp_path / "shipped")
+    assert "tiny x2: for the eye" in capsys.readouterr().out
     text = cards.write(tmp_path / "shipped").read_text()
     for part in (
         "tiny-clean-x2.safetensors",
         "Trained 3 of 4 steps",
         "other-clean-x2",
+        "**For the eye.**",
         f"{scores['squares']['psnr_y']:.2f}",
     ):
         assert part in text

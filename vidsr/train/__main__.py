@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--init", help="start from these weights: a model's name, or a file")
     parser.add_argument("--steps", type=int, help="stop at this step; the schedule stays")
     parser.add_argument("--minutes", type=float, help="stop after this time; the schedule stays")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda[:N]")
+    parser.add_argument("--device", default="cpu", help="auto, cpu or cuda[:N]")
     a = parser.parse_args()
     try:
         print(watch.train(a.recipe, a.output, a.resume, a.steps, a.minutes, a.device, init=a.init))

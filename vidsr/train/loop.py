@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from vidsr.device import choose
 from vidsr.errors import OptionError
 from vidsr.models import store
 from vidsr.train import adversarial, between
@@ -123,7 +124,8 @@ def run(
     if init is not None:
         recipe = replace(recipe, warm_start=str(find_weights(init, recipe)))
     out.mkdir(parents=True, exist_ok=True)
-    target = torch.device(device)
+    target = choose(device, "fp32").device  # the recipe says what runs in bf16
+    torch.backends.cudnn.benchmark = target.type == "cuda"  # every step has the same shapes
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists() and not resume:
         raise OptionError(f"{checkpoint} exists: add --resume to continue it, or choose another folder")
