@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from vidsr import process
 from vidsr.errors import ExitCode, PipeClosed, VerifyError, VidsrError
 from vidsr.options import EnhanceOptions
 from vidsr.version import __version__
@@ -460,8 +460,7 @@ def main() -> None:
     """Run the command line and exit with a documented code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    # PyTorch's workers otherwise spin while they wait, on the cores that the encoder needs
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    process.prepare()
     try:
         app(with_strengths(sys.argv[1:]))
     except VerifyError as error:
