@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -21,6 +21,7 @@ from vidsr.options import EnhanceOptions
 from vidsr.pipeline import enhance_file
 from vidsr.stages.build import Plan
 from vidsr.stages.measure import FrameLog
+from vidsr.stopwatch import Stopwatch
 from vidsr.video import VideoReader, open_writer
 
 SIDE = 2048  # of the square matrices whose product is timed
@@ -97,30 +98,32 @@ def bench(clip: Path, options: EnhanceOptions) -> Bench:
 
 
 def stage_costs(clip: Path, target: Path, options: EnhanceOptions) -> tuple[dict[str, float], int, tuple[str, ...]]:
-    """Core-seconds per output frame of every step, the number of output frames, and the stages in words."""
-    costs: dict[str, float] = {}
-    with VideoReader(clip, options.start, options.end, options.frames) as reader:
-        plan = Plan(options, reader.info)
-        batches = _charged(costs, "decode", reader.batches(plan.frames_per_batch))
-        with FrameLog(target.with_suffix(".csv"), plan.log_columns) as log:
-            for stage in plan.stages(log if options.log is not False else None, None):
-                batches = _charged(costs, stage.name, stage(iter(batches)))
-        with open_writer(target, plan.output, options.encoding, clip) as writer:
-            begun = process_time()
-            for batch in batches:
-                writer.write(batch)
-        costs["encode"] = process_time() - begun  # with what the encoder still held when the block was left
+    """Core-seconds per output frame of every step, the number of output frames, and the stages in words.
+
+    The steps take turns on one thread, as each batch passes, so that what works in the background is charged rightly;
+    the encoder comes after them, as its threads run ahead.
+    """
+    _staged(clip, target, options)  # kernels are compiled and memory is at hand
+    costs, batches, plan = _staged(clip, target, options)
+    watch = Stopwatch(process_time)
+    with watch.step("encode"), open_writer(target, plan.output, options.encoding, clip) as writer:
+        for batch in batches:
+            writer.write(batch)
     target.unlink(missing_ok=True)
     frames = sum(map(len, batches))
-    return {name: seconds / frames for name, seconds in costs.items()}, frames, plan.words
+    return {name: seconds / frames for name, seconds in (costs | watch.seconds).items()}, frames, plan.words
 
 
-def _charged(costs: dict[str, float], name: str, stream: Iterator[FrameBatch]) -> list[FrameBatch]:
-    """All of ``stream``, the processor time of its making charged to ``name``."""
-    begun = process_time()
-    made = list(stream)
-    costs[name] = process_time() - begun
-    return made
+def _staged(clip: Path, target: Path, options: EnhanceOptions) -> tuple[dict[str, float], list[FrameBatch], Plan]:
+    """Processor seconds of every step before the encoder, what they made, and the plan."""
+    watch = Stopwatch(process_time)
+    with VideoReader(clip, options.start, options.end, options.frames, deinterlace=options.deinterlace) as reader:
+        plan = Plan(options, reader.info)
+        stream = watch.timed("decode", reader.batches(plan.frames_per_batch))
+        with FrameLog(target.with_suffix(".csv"), plan.log_columns) as log:
+            for stage in plan.stages(log if options.log is not False else None, None, watch):
+                stream = watch.timed(stage.name, stage(stream))
+            return watch.seconds, list(stream), plan
 
 
 def measure_peaks(compute: Compute) -> Peaks:

@@ -113,7 +113,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
                 QUEUE_BYTES,
             ) as decoded,
             prefetch(
-                chain(decoded, plan.stages(log, reference), staging), QUEUE_BATCHES, "stages", QUEUE_BYTES
+                chain(decoded, plan.stages(log, reference, staging), staging), QUEUE_BATCHES, "stages", QUEUE_BYTES
             ) as enhanced,
         ):
             for batch in encoding.timed("encode", _written(encoding.timed(WAIT, enhanced), writer)):

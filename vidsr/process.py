@@ -1,10 +1,11 @@
-"""What the command line sets for its own process, before anything heavy is loaded. Programs that import vidsr keep theirs.
+"""What the command line sets for its own process, before anything heavy is loaded.
 
-Measured with `vidsr enhance --scale 4` on two cores beside x264; ARCHITECTURE.md has the figures.
+Programs that import vidsr keep their own settings. Measured with `enhance --scale 4` beside x264: ARCHITECTURE.md.
 """
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import os
@@ -20,6 +21,7 @@ def prepare() -> None:
     # PyTorch's workers otherwise spin while they wait, on the cores that the encoder needs
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     gc.set_threshold(OBJECTS, 20, 100)
+    atexit.register(gc.freeze)  # else Python looks through all of PyTorch once more on its way out, for half a second
     keep_freed_memory()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import TypeVar
 
@@ -10,27 +11,35 @@ T = TypeVar("T")
 
 
 class Stopwatch:
-    """Seconds spent in each named step of one thread. A step's time excludes the timed steps it pulls from."""
+    """Seconds of ``clock`` spent in each named step of one thread. A step's time excludes the timed steps inside it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self.seconds: dict[str, float] = {}
+        self._clock = clock
         self._inner = [0.0]  # for each step under way, the seconds that went to steps inside it
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """The block's time is charged to ``name``."""
+        self._inner.append(0.0)
+        start = self._clock()
+        try:
+            yield
+        finally:
+            elapsed = self._clock() - start
+            self.seconds[name] = self.seconds.get(name, 0.0) + elapsed - self._inner.pop()
+            self._inner[-1] += elapsed
 
     def timed(self, name: str, stream: Iterator[T]) -> Iterator[T]:
         """The items of ``stream``, the making of each charged to ``name``."""
         self.seconds.setdefault(name, 0.0)
         try:
             while True:
-                self._inner.append(0.0)
-                start = perf_counter()
                 try:
-                    item = next(stream)
+                    with self.step(name):
+                        item = next(stream)
                 except StopIteration:
                     return
-                finally:
-                    elapsed = perf_counter() - start
-                    self.seconds[name] += elapsed - self._inner.pop()
-                    self._inner[-1] += elapsed
                 yield item
                 del item
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vidsr.errors import ModelError
 from vidsr.models import store
+from vidsr.models.fused import fused
 from vidsr.models.layers import LumaNetwork
 
 Picture = npt.NDArray[np.uint8]
@@ -74,6 +75,10 @@ class Model:
         with FlopCounterMode(display=False) as counter:
             self._luma(torch.zeros(1, 1, side, side))
         return int(counter.get_total_flops())
+
+    def fused(self) -> Model:
+        """The same for use alone, its layers joined where the device does several in one pass."""
+        return replace(self, network=fused(self.network))
 
     @cached_property
     def sha256(self) -> str:

@@ -26,6 +26,7 @@ from vidsr.stages.measure import COLUMNS, REFERENCE_COLUMNS, FrameLog, Measure, 
 from vidsr.stages.restore import Restore
 from vidsr.stages.runner import Runner
 from vidsr.stages.upscale import Upscale, network_factors
+from vidsr.stopwatch import Stopwatch
 from vidsr.video import VideoReader, coded_format
 
 MOST_FRAMES = 16  # of a batch, however small they are: more would only wait longer
@@ -109,8 +110,15 @@ class Plan:
         restored = tuple(stage.column for stage in self.restores)
         return COLUMNS + restored + (REFERENCE_COLUMNS if self._measured else ())
 
-    def stages(self, log: FrameLog | None, reference: VideoReader | None) -> list[Stage]:
-        """The stages in order, with those that measure around the upscale when there is a ``log``."""
+    def stages(
+        self, log: FrameLog | None, reference: VideoReader | None, watch: Stopwatch | None = None
+    ) -> list[Stage]:
+        """The stages in order, with those that measure around the upscale when there is a ``log``.
+
+        ``watch`` is that of the thread they run on, to which they charge their parts.
+        """
+        if self.upscale is not None and watch is not None:
+            self.upscale.watch = watch
         if log is None:
             return self._in_order()
         tap = Tap(self.convert)
@@ -177,7 +185,7 @@ def make_restore(
         method = Classical(name, estimate if wanted.sigma is None else wanted.sigma, diagnosis.noise)
         return Restore(wanted.task, method, str(method), strength, info.peak)
     model = load_model(name, 1, compute.device, compute.dtype, "any", folder)
-    runner = Runner(model, compute, options.batch, options.tile)
+    runner = Runner(model.fused(), compute, options.batch, options.tile)
     return Restore(wanted.task, runner, f"{name} ({compute})", strength, info.peak, {model.path.name: model.sha256})
 
 
@@ -202,7 +210,7 @@ def make_upscale(options: EnhanceOptions, info: VideoInfo, compute: Compute) -> 
     scales = network_factors(factor, available_scales(model))
     domain = choose_domain(options, info, model, scales)
     networks = [load_model(model, scale, compute.device, compute.dtype, domain) for scale in scales]
-    runners = tuple(Runner(network, compute, options.batch, options.tile) for network in networks)
+    runners = tuple(Runner(network.fused(), compute, options.batch, options.tile) for network in networks)
     return Upscale(
         target, info, runners, f"{model} ({domain})", {network.path.name: network.sha256 for network in networks}
     )

@@ -19,6 +19,7 @@ from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo, concat
 from vidsr.kernels.resample import resize
 from vidsr.options import Target
 from vidsr.stages.runner import Runner
+from vidsr.stopwatch import Stopwatch
 
 CHROMA_KERNEL = "bicubic"
 REDUCTION_KERNEL = "lanczos"  # from the network's size down to the one asked for
@@ -45,6 +46,7 @@ class Upscale:
         self.width, self.height = target.size(info.width, info.height)
         self.repeated = 0  # frames that equalled the one before them
         self.subsampling = SUBSAMPLING[info.chroma]
+        self.watch = Stopwatch()  # for the parts of this stage; a run puts its own here
         self.location = info.color.chroma_location or DEFAULT_LOCATION
 
     def output(self, info: VideoInfo) -> VideoInfo:
@@ -85,9 +87,11 @@ class Upscale:
         return batch.planes(self._luma(batch.y), None if batch.uv is None else self._chroma(batch))
 
     def _luma(self, y: Tensor) -> Tensor:
-        for runner in self.runners:
-            y = runner(y, self.peak)
-        return resize_planes(y, self.width, self.height, self.kernel)
+        with self.watch.step("network"):
+            for runner in self.runners:
+                y = runner(y, self.peak)
+        with self.watch.step("resize"):
+            return resize_planes(y, self.width, self.height, self.kernel)
 
     def _chroma(self, batch: FrameBatch) -> Tensor:
         assert batch.uv is not None
@@ -96,7 +100,8 @@ class Upscale:
         width, height = -(-self.width // sx), -(-self.height // sy)
         shift_x = siting_shift(sx, at_x, Fraction(self.width, batch.y.shape[-1]))
         shift_y = siting_shift(sy, at_y, Fraction(self.height, batch.y.shape[-2]))
-        return resize_planes(batch.uv, width, height, CHROMA_KERNEL, shift_x, shift_y)
+        with self.watch.step("chroma"):
+            return resize_planes(batch.uv, width, height, CHROMA_KERNEL, shift_x, shift_y)
 
 
 def _near_one(ratio: Fraction) -> bool:

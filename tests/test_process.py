@@ -1,0 +1,42 @@
+"""The command line's own process: memory that is used again, and what programs keep to themselves."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource
+from vidsr import process
+kept = {prepare}
+import numpy as np
+def faults():
+    for _ in range(5):
+        np.empty(40 << 20, np.uint8).fill(1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+before = faults()
+print(-1 if kept is False else faults() - before)
+"""
+
+
+def page_faults(prepare: str) -> int:
+    code = FAULTS.format(prepare=prepare)
+    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is glibc that is told")
+def test_large_planes_are_not_given_back_and_asked_for_again_at_every_frame() -> None:
+    kept = page_faults("process.keep_freed_memory()")
+    if kept < 0:
+        pytest.skip("not glibc")
+    assert kept < page_faults("None") / 5
+
+
+def test_importing_vidsr_changes_nothing_of_the_program() -> None:
+    code = (
+        "import gc, os; before = gc.get_threshold(); import vidsr, vidsr.api; "
+        "assert gc.get_threshold() == before and 'OMP_WAIT_POLICY' not in os.environ"
+    )
+    alone = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=alone)
