@@ -41,6 +41,18 @@ def test_a_written_file_is_found_and_loads_with_what_it_says(tmp_path: Path) -> 
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_a_large_network_is_stored_in_half_the_bytes(tmp_path: Path) -> None:
+    config = {"scale": 4}
+    network = build_network("srresnet", config)
+    path = tmp_path / "large-clean-x4.safetensors"
+    store.write(path, network, {"architecture": "srresnet", "config": json.dumps(config)})
+    assert path.stat().st_size < 2.1 * store.count_parameters(network)
+    loaded, _ = store.read(path)
+    assert loaded.dtype == torch.float32
+    for stored, own in zip(loaded.parameters(), network.parameters(), strict=True):
+        torch.testing.assert_close(stored, own, atol=1e-4, rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("name", "scale", "domain", "message"),
     [

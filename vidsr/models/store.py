@@ -22,6 +22,7 @@ Network = LumaNetwork | FrameNetwork
 
 FRAMES = "-frames.safetensors"  # how names of the weights of interpolation networks end
 WEIGHTS = Path(__file__).parent.parent / "weights"
+LARGE = 1_000_000  # parameters
 FILE_NAME = re.compile(r"(?P<name>[a-z0-9_-]+)-(?P<domain>clean|video|any)-x(?P<scale>\d)\.safetensors")
 
 # architecture -> (module, class); each module has the network and its frozen Config
@@ -82,8 +83,12 @@ def build_network(architecture: str, config: dict[str, Any]) -> Network:
 
 
 def write(path: Path, network: Network, metadata: dict[str, str]) -> None:
-    """Write collapsed weights, whole or not at all. ``metadata`` holds at least architecture and config (JSON)."""
-    state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    """Write collapsed weights, whole or not at all. ``metadata`` holds at least architecture and config (JSON).
+
+    A large network's go into fp16, in which it runs as well: all that ships together stays below 16 MB.
+    """
+    dtype = torch.float16 if network.anchored and count_parameters(network) > LARGE else torch.float32
+    state = {k: v.detach().cpu().to(dtype).contiguous() for k, v in network.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     save_file(state, part, metadata)
