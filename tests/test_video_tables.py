@@ -75,7 +75,18 @@ def test_ffprobe_says_the_same_of_the_copy(tmp_path: Path, oddity: str) -> None:
     suffix, options = CLIPS[oddity]
     source = make_clip(tmp_path / f"a{suffix}", **{"frames": SECONDS, **options})
     target = tmp_path / f"b{'.mkv' if suffix == '.ts' else suffix}"
-    codec = Encoding("libx265" if "hdr10" in oddity else "libx264", preset="ultrafast")
+    same_tables(source, target, "libx265" if "hdr10" in oddity else "libx264")
+
+
+@pytest.mark.parametrize("name", ["phone_dog_vfr.mp4", "motion.mov"])
+def test_ffprobe_says_the_same_of_the_copy_of_a_real_clip(data: Path, tmp_path: Path, name: str) -> None:
+    """Among them one of a telephone, of variable rate."""
+    source = data / "clips" / name
+    same_tables(source, tmp_path / f"b{source.suffix}", "libx264")
+
+
+def same_tables(source: Path, target: Path, encoder: str) -> None:
+    codec = Encoding(encoder, preset="ultrafast")
     with VideoReader(source) as reader, VideoWriter(target, reader.info, codec, source) as writer:
         for batch in reader.batches(8):
             writer.write(batch)
