@@ -14,6 +14,7 @@ import pytest
 from tests.clips import make_clip, read_number
 from vidsr import enhance
 from vidsr.errors import InputError, OptionError, OutputError, VerifyError
+from vidsr.images import upright
 from vidsr.jobs import Job, list_jobs
 from vidsr.options import parse_options, parse_reading
 from vidsr.pipeline import enhance_file
@@ -211,6 +212,32 @@ def test_what_pictures_cannot_hold_is_said(tmp_path: Path) -> None:
     assert any("#1 audio" in note and ".mkv would keep it" in note for note in said)
     assert any("2 chapters" in note for note in said)
     assert any("frames are not shown at their own times" in note for note in said)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, -90, 180])
+def test_a_portrait_clip_of_a_phone_stands_upright(tmp_path: Path, degrees: int) -> None:
+    """As the ffmpeg program turns it."""
+    source = make_clip(tmp_path / "a.mp4", frames=1, pix_fmt="yuv444p", rotation=degrees, crf=0)
+    report = enhance(source, tmp_path / "%d.png", **SCALE_1)
+    assert report.verification is not None and report.verification.ok
+    if shutil.which("ffmpeg"):
+        subprocess.run(["ffmpeg", "-v", "error", "-i", source, tmp_path / "truth.png"], check=True)
+        difference = read(tmp_path / "1.png").astype(int) - read(tmp_path / "truth.png")
+        assert np.abs(difference).mean() < 1, "libswscale rounds otherwise"
+
+
+def test_mirrors_of_a_display_matrix() -> None:
+    picture = np.arange(6, dtype=np.uint8).reshape(1, 2, 3)
+    one = 1 << 16
+    for (a, b, c, d), shown in {
+        (one, 0, 0, one): [[0, 1, 2], [3, 4, 5]],
+        (-one, 0, 0, one): [[2, 1, 0], [5, 4, 3]],
+        (one, 0, 0, -one): [[3, 4, 5], [0, 1, 2]],
+        (0, one, one, 0): [[0, 3], [1, 4], [2, 5]],
+        (0, one, -one, 0): [[3, 0], [4, 1], [5, 2]],
+        (0, -one, one, 0): [[2, 5], [1, 4], [0, 3]],
+    }.items():
+        assert upright(picture, (a, b, 0, c, d, 0, 0, 0, 1 << 30))[0].tolist() == shown
 
 
 def test_an_encoder_asked_for_pictures_is_one_clear_line(tmp_path: Path) -> None:

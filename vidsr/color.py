@@ -96,15 +96,11 @@ def ycbcr_to_rgb(y: Tensor, uv: Tensor, color: ColorInfo, depth: int) -> Tensor:
     Raises:
         InputError: the matrix is not a linear one of known weights.
     """
-    kr, kb = _weights(color)
-    kg = 1 - kr - kb
     at = codes(color, depth)
-    luma = (y.float() - at.black) / at.luma
-    cb, cr = ((uv.float() - at.neutral) / at.chroma).chunk(2, dim=1)
-    red = luma + 2 * (1 - kr) * cr
-    blue = luma + 2 * (1 - kb) * cb
-    green = (luma - kr * red - kb * blue) / kg
-    return torch.cat([red, green, blue], dim=1)
+    to_codes = _rgb_to_codes(color, depth)
+    from_codes = torch.linalg.inv(to_codes)
+    shift = from_codes @ torch.tensor([at.black, at.neutral, at.neutral], dtype=torch.float64)
+    return _affine(torch.cat([y.float(), uv.float()], dim=1), from_codes, -shift)
 
 
 def rgb_to_ycbcr(rgb: Tensor, color: ColorInfo, depth: int) -> tuple[Tensor, Tensor]:
@@ -113,12 +109,32 @@ def rgb_to_ycbcr(rgb: Tensor, color: ColorInfo, depth: int) -> tuple[Tensor, Ten
     Raises:
         InputError: the matrix is not a linear one of known weights.
     """
+    at = codes(color, depth)
+    shift = torch.tensor([at.black, at.neutral, at.neutral], dtype=torch.float64)
+    planes = _affine(rgb.float(), _rgb_to_codes(color, depth), shift)
+    return planes[:, :1], planes[:, 1:]
+
+
+def _rgb_to_codes(color: ColorInfo, depth: int) -> Tensor:
+    """The matrix (3 x 3, float64) that makes code values, without their offsets, of red, green and blue.
+
+    Raises:
+        InputError: the matrix is not a linear one of known weights.
+    """
     kr, kb = _weights(color)
     at = codes(color, depth)
-    red, green, blue = rgb.float().chunk(3, dim=1)
-    luma = kr * red + (1 - kr - kb) * green + kb * blue
+    luma = torch.tensor([kr, 1 - kr - kb, kb], dtype=torch.float64)
+    red, _, blue = torch.eye(3, dtype=torch.float64)
     cb, cr = (blue - luma) / (2 * (1 - kb)), (red - luma) / (2 * (1 - kr))
-    return luma * at.luma + at.black, torch.cat([cb, cr], dim=1) * at.chroma + at.neutral
+    return torch.stack([luma * at.luma, cb * at.chroma, cr * at.chroma])
+
+
+def _affine(planes: Tensor, matrix: Tensor, shift: Tensor) -> Tensor:
+    """``matrix`` times the three values of every pixel (N x 3 x H x W), plus ``shift``: one pass over the memory."""
+    matrix, shift = matrix.to(planes), shift.to(planes)
+    n = len(planes)
+    result = torch.baddbmm(shift[None, :, None], matrix.expand(n, -1, -1), planes.flatten(2))
+    return result.reshape(planes.shape)
 
 
 def to_rgb(batch: FrameBatch, info: VideoInfo) -> Tensor:

@@ -141,6 +141,11 @@ class VideoInfo:
         return 0 if self.display_matrix is None else round(-degrees(atan2(*self.display_matrix[1::-1])))
 
     @property
+    def is_on_its_side(self) -> bool:
+        """Whether players turn the picture by a quarter."""
+        return self.display_matrix is not None and self.display_matrix[0] == self.display_matrix[4] == 0
+
+    @property
     def peak(self) -> int:
         """Largest code value."""
         return (1 << self.depth) - 1

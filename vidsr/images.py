@@ -59,18 +59,37 @@ def read_image(path: Path) -> tuple[FrameBatch, VideoInfo]:
 def write_image(path: Path, frame: FrameBatch, info: VideoInfo) -> None:
     """Writes the one frame of ``frame`` (planes of ``info``, float or integer code values) in the suffix's format.
 
-    More than 8 bits are written as 16 where the format has them, else as 8. The file appears complete or not at all.
-    JPEG and WebP are written at quality 95.
+    More than 8 bits are written as 16 where the format has them, else as 8. The picture is turned as its display
+    matrix asks. The file appears complete or not at all. JPEG and WebP are written at quality 95.
 
     Raises:
         OutputError: the suffix names no format that OpenCV writes, or the file cannot be written.
     """
     suffix = path.suffix.lower()
     peak = 255 if info.depth == 8 or suffix in EIGHT_BIT_ONLY else 65535
-    picture = to_rgb(frame, info)[0].permute(1, 2, 0).flip(-1)
-    picture = picture[..., 0] if frame.uv is None else picture
-    rounded: Picture = (picture * peak).round_().clamp_(0, peak).cpu().numpy().astype(f"u{peak.bit_length() // 8}")
-    _write(path, _encoded(path, rounded, QUALITY.get(suffix, [])))
+    planes = to_rgb(frame, info)[0, : 1 if frame.uv is None else 3]
+    rounded: Picture = (planes * peak).round_().clamp_(0, peak).cpu().numpy().astype(f"u{peak.bit_length() // 8}")
+    rounded = upright(rounded, info.display_matrix)
+    picture = np.ascontiguousarray(rounded[0] if frame.uv is None else rounded[::-1].transpose(1, 2, 0))
+    _write(path, _encoded(path, picture, QUALITY.get(suffix, [])))
+
+
+def upright(planes: Picture, matrix: tuple[int, ...] | None) -> Picture:
+    """``planes`` (C x H x W) as a display matrix of quarter turns and mirrors shows them.
+
+    Any other matrix leaves them as they are.
+    """
+    if matrix is None:
+        return planes
+    a, b, _, c, d = matrix[:5]  # a point (x, y) is shown at (a x + c y, b x + d y)
+    if a == d == 0:
+        planes = planes.transpose(0, 2, 1)
+        across, down = c, b
+    elif b == c == 0:
+        across, down = a, d
+    else:
+        return planes
+    return planes[:, :: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
 def _decoded(path: Path) -> Picture:

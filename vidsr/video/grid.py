@@ -42,18 +42,16 @@ class Grid:
         ]
 
 
-def untold(info: VideoInfo, kind: str, says_colour: bool) -> list[str]:
-    """What of the picture a file of that ``kind`` cannot say, in words. ``says_colour``: by being RGB."""
+def untold(info: VideoInfo, kind: str, is_rgb: bool) -> list[str]:
+    """What of the picture a file of that ``kind`` cannot say, in words. RGB ones are turned, and need no matrix."""
     words = []
-    if info.rotation:
+    if info.rotation and not (is_rgb and info.rotation % 90 == 0):
         words.append(f"the rotation by {info.rotation} degrees")
-    if info.sar != 1 and says_colour:
-        words.append(f"the sample aspect ratio {info.sar}")
+    if info.sar != 1 and is_rgb:
+        words.append(f"the sample aspect ratio {info.sar} (--square-pixels would keep the shape)")
     color = info.color
-    tags = {"primaries": color.primaries, "transfer": color.transfer} | (
-        {} if says_colour else {"matrix": color.matrix}
-    )
-    usual = ("bt709", "smpte170m", "bt470bg", "iec61966-2-1") if says_colour else ()
+    tags = {"primaries": color.primaries, "transfer": color.transfer} | ({} if is_rgb else {"matrix": color.matrix})
+    usual = ("bt709", "smpte170m", "bt470bg", "iec61966-2-1") if is_rgb else ()
     if said := ", ".join(f"{name} {value}" for name, value in tags.items() if value and value not in usual):
         words.append(f"the colour tags ({said})")
     if info.hdr is not None:

@@ -24,8 +24,8 @@ class SequenceWriter:
     """Writes frames of ``info`` as pictures named after ``pattern``, RGB or grey, numbered from ``first``.
 
     Until the block is left without an exception they lie in the folder ``<pattern without suffix>.part`` beside
-    theirs; an exception removes it. Pictures of the same pattern that were there before give way at the end.
-    Planes may be float32: they are rounded once, in RGB.
+    theirs; an exception removes it. Pictures of the same pattern that were there before give way at the end. Quarter
+    turns and mirrors of the display matrix are carried out. Planes may be float32: they are rounded once, in RGB.
 
     Raises:
         OptionError: an encoder is asked for.
@@ -39,7 +39,7 @@ class SequenceWriter:
         self._part = Sequence(pattern.with_name(f"{pattern.stem}.part") / pattern.name)
         self._grid = Grid(info)
         self._first = first
-        self.notes = untold(info, pattern.suffix, says_colour=True)
+        self.notes = untold(info, pattern.suffix, is_rgb=True)
         if info.depth > 8 and pattern.suffix.lower() in EIGHT_BIT_ONLY:
             self.notes.append(f"{pattern.suffix} holds 8 bits of the {info.depth}: .png and .tif hold 16")
         self._clear()  # what a run that was killed has left
@@ -77,11 +77,16 @@ class SequenceWriter:
         chroma: Chroma = "gray" if self._info.chroma == "gray" and suffix != ".webp" else "444"
         if chroma == "444" and suffix in SUBSAMPLED:
             chroma = "420"
+        width, height = self._info.width, self._info.height
+        if self._info.is_on_its_side:
+            width, height = height, width
         info = replace(
             self._info,
             chroma=chroma,
             depth=8 if self._info.depth == 8 or suffix in EIGHT_BIT_ONLY else 16,
             color=ColorInfo(),
+            width=width,
+            height=height,
             sar=Fraction(1),
             display_matrix=None,
             hdr=None,

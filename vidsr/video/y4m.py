@@ -61,7 +61,7 @@ class PlanesWriter:
         self._is_pipe = str(path) == "-"
         self._part = None if self._is_pipe else path.with_name(f"{path.stem}.part{path.suffix}")
         self._grid = Grid(info)
-        self.notes = untold(info, kind, says_colour=False)
+        self.notes = untold(info, kind, is_rgb=False)
         self._file = self._opened()
 
     def _opened(self) -> IO[bytes]:
