@@ -123,8 +123,18 @@ def request(
         typer.Option(metavar="2x|60|60000/1001", help="Output frame rate, interpolated.", rich_help_panel=RATE),
     ] = None,
     interpolation: Annotated[
-        str, typer.Option(metavar="flow|blend|none", help="How frames in between are made.", rich_help_panel=RATE)
-    ] = "flow",
+        str,
+        typer.Option(metavar="auto|flow|net|blend|none", help="How frames in between are made.", rich_help_panel=RATE),
+    ] = "auto",
+    duplicates: Annotated[
+        str, typer.Option(metavar="keep|smooth", help="Repeated frames: as they are, or moving.", rich_help_panel=RATE)
+    ] = "keep",
+    slow_motion: Annotated[
+        str | None, typer.Option(metavar="8x", help="Times slower; sound is left out.", rich_help_panel=RATE)
+    ] = None,
+    slow_audio: Annotated[
+        bool, typer.Option("--slow-audio", help="Keep the sound, slowed at its pitch.", rich_help_panel=RATE)
+    ] = False,
     deblur: Annotated[
         str | None,
         typer.Option(metavar="[0..1|auto]", help="Sharpen what is blurred; auto: if it is.", rich_help_panel=REPAIR),
@@ -220,6 +230,9 @@ def request(
         square_pixels=square_pixels,
         fps=fps,
         interpolation=interpolation,
+        duplicates=duplicates,
+        slow_motion=slow_motion,
+        slow_audio=slow_audio,
         deblur=deblur,
         denoise=denoise,
         restore=restore,

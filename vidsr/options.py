@@ -15,10 +15,12 @@ from vidsr.reading import ALPHAS, RawFormat, Reading, parse_rate
 from vidsr.restoration import Restoration, parse_restoration
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Interpolation = Literal["flow", "net", "superslomo", "blend", "none"]
+Interpolation = Literal["auto", "flow", "net", "superslomo", "blend", "none"]
 Deinterlace = Literal["auto", "off", "force"]
 Source = Literal["auto", "clean", "video"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+Duplicates = Literal["keep", "smooth"]
+DUPLICATES: tuple[Duplicates, ...] = get_args(Duplicates)
 INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
 DEINTERLACE: tuple[Deinterlace, ...] = get_args(Deinterlace)
 SOURCES: tuple[Source, ...] = get_args(Source)
@@ -86,7 +88,10 @@ class EnhanceOptions:
 
     target: Target = Factor(Fraction(1))
     clock: Clock | None = None  # None keeps every frame at its own time
-    interpolation: Interpolation = "flow"
+    interpolation: Interpolation = "auto"
+    duplicates: Duplicates = "keep"  # repeated frames: shown again, or motion smoothed over them
+    slow: Fraction = Fraction(1)  # times slower
+    slow_audio: bool = False  # slow the sound down too, at its pitch; else it is left out
     restorations: tuple[Restoration, ...] = ()  # in the order they run
     model: str = "auto"
     source: Source = "auto"  # which weights: trained on clean pictures, or on what encoders leave
@@ -108,6 +113,10 @@ class EnhanceOptions:
     square_pixels: bool = False  # an anamorphic picture is resized to be shown as it is stored
 
     def __post_init__(self) -> None:
+        if self.slow_audio and self.slow == 1:
+            raise OptionError("--slow-audio goes with --slow-motion: give both, or neither")
+        if self.slow < 1:
+            raise OptionError(f"--slow-motion {decimal(self.slow)}x is faster: give 1x or more, such as 8x")
         if self.square_pixels and isinstance(self.target, Size):
             raise OptionError("--square-pixels chooses the width, and so does --size: use --height or --scale")
         if self.start is not None and self.end is not None and self.end <= self.start:
@@ -172,7 +181,10 @@ def parse_options(
     height: int | None = None,
     size: str | None = None,
     fps: str | int | Fraction | None = None,
-    interpolation: str = "flow",
+    interpolation: str = "auto",
+    duplicates: str = "keep",
+    slow_motion: str | int | None = None,
+    slow_audio: bool = False,
     deblur: str | float | bool | None = None,
     denoise: str | float | bool | None = None,
     restore: str | float | bool | None = None,
@@ -208,11 +220,11 @@ def parse_options(
     Raises:
         OptionError: a value is unknown, contradicts another, or nothing is asked for.
     """
-    asked = (scale, height, size, fps, deblur, denoise, restore)
+    asked = (scale, height, size, fps, slow_motion, deblur, denoise, restore)
     if not square_pixels and all(value is None for value in asked):
         raise OptionError(
-            "nothing to do: ask for a size (--scale 4, --height 1080, --size 1920x1080), a rate (--fps 2x), or "
-            "--deblur, --denoise or --restore"
+            "nothing to do: ask for a size (--scale 4, --height 1080, --size 1920x1080), a rate (--fps 2x), "
+            "--slow-motion 8x, or --deblur, --denoise or --restore"
         )
     restorations = (
         parse_restoration("restore", restore, restore_model),
@@ -223,6 +235,9 @@ def parse_options(
         target=parse_target(None if scale is None else str(scale), height, size),
         clock=None if fps is None else parse_fps(str(fps)),
         interpolation=parse_choice(interpolation, INTERPOLATIONS, "--interpolation"),
+        duplicates=parse_choice(duplicates, DUPLICATES, "--duplicates"),
+        slow=Fraction(1) if slow_motion is None else parse_slow_motion(str(slow_motion)),
+        slow_audio=slow_audio,
         restorations=tuple(wanted for wanted in restorations if wanted is not None),
         model=model,
         source=parse_choice(source, SOURCES, "--source"),
@@ -256,6 +271,11 @@ def parse_reading(fps_in: str | int | Fraction | None = None, raw: str | None = 
         raw=None if raw is None else RawFormat.parse(raw),
         alpha=parse_choice(alpha, ALPHAS, "--alpha"),
     )
+
+
+def parse_slow_motion(text: str) -> Fraction:
+    """How many times slower: 8x, 8 or 2.5x."""
+    return _positive_fraction(text.strip().rstrip("xX×"), "--slow-motion")
 
 
 def _parse_log(log: str | Path | bool) -> Path | bool:

@@ -25,7 +25,7 @@ from vidsr.stopwatch import Stopwatch
 from vidsr.survey import survey
 from vidsr.verify import Verification, verify
 from vidsr.version import __version__
-from vidsr.video import VideoReader, Writer, has_streams, open_writer, preflight
+from vidsr.video import Slow, VideoReader, Writer, has_streams, left_out, open_writer, preflight
 
 QUEUE_BATCHES = 2
 QUEUE_BYTES = 256 << 20
@@ -91,7 +91,8 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
     with open_reader(job.source, options) as reader:
         plan = Plan(options, reader.info, survey(job.source, options, reader.info), job.into)
         target = _prepare(target_of(job, options, plan.output.fps))
-        for note in (*reader.notes, *plan.notes, *preflight(job.source, target, options.reading)):
+        slow = None if options.slow == 1 else Slow(options.slow, options.slow_audio)
+        for note in (*reader.notes, *plan.notes, *_losses(job.source, target, options, slow)):
             on_note(note)
         with (
             _reference(options) as reference,
@@ -105,6 +106,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
                 _end(options, reader.info),
                 first_number(job.source),
                 options.pipe == "raw",
+                slow,
             ) as writer,
             prefetch(
                 decoding.timed("decode", reader.batches(plan.frames_per_batch)),
@@ -145,6 +147,13 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
     if report.verification is not None:
         report.verification.demand()
     return report
+
+
+def _losses(source: Path, target: Path, options: EnhanceOptions, slow: Slow | None) -> list[str]:
+    """What of the source beside its picture will not be carried as it is, a line each."""
+    if slow is None or not has_streams(source, options.reading):
+        return preflight(source, target, options.reading)
+    return left_out(source, slow)
 
 
 def chain(batches: Iterator[FrameBatch], stages: Sequence[Stage], watch: Stopwatch) -> Iterator[FrameBatch]:

@@ -58,6 +58,7 @@ class CountingEngine:
     asked: list[tuple[int, tuple[Fraction, ...]]] = field(default_factory=list)
     neighbours: list[tuple[object, int, object]] = field(default_factory=list)
     name: str = "counting"
+    weights: dict[str, str] = field(default_factory=dict)
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> Pair:
         return _CountingPair(self, a, b)
@@ -84,7 +85,7 @@ class _CountingPair:
         return BlendEngine().prepare(self.a, self.b).at(phases)
 
 
-@pytest.mark.parametrize("engine", ["flow", "blend", "none"])
+@pytest.mark.parametrize("engine", ["flow", "net", "blend", "none"])
 @pytest.mark.parametrize("rate", ["2x", "2.5x", "60", "23.976"])
 def test_real_frames_at_output_times_pass_untouched(engine: Interpolation, rate: str) -> None:
     batch, info = clip(drifting(6))
@@ -158,7 +159,7 @@ def test_no_frames_give_no_frames() -> None:
     assert list(Interpolate(Times(Fraction(2)), BlendEngine(), info)(iter(()))) == []
 
 
-@pytest.mark.parametrize("name", ["flow", "blend"])
+@pytest.mark.parametrize("name", ["flow", "net", "blend"])
 def test_across_a_cut_the_nearer_frame_is_held(name: Interpolation) -> None:
     lumas = [picture(1, cell=3)] * 2 + [picture(2, cell=3)] * 2
     batch, info = clip([luma + i % 2 for i, luma in enumerate(lumas)])
@@ -289,7 +290,7 @@ def test_batches_are_bounded_in_frames_and_bytes(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
 @pytest.mark.parametrize("chroma", ["gray", "420", "422", "444"])
-@pytest.mark.parametrize("engine", ["flow", "blend", "none"])
+@pytest.mark.parametrize("engine", ["flow", "net", "blend", "none"])
 def test_every_type_and_chroma(dtype: torch.dtype, chroma: Chroma, engine: Interpolation) -> None:
     batch, info = clip([luma[:45, :61] for luma in drifting(3)])
     info = replace(info, width=61, height=45, chroma=chroma, depth=10 if dtype == torch.uint16 else 8)
@@ -306,6 +307,11 @@ def test_every_type_and_chroma(dtype: torch.dtype, chroma: Chroma, engine: Inter
 
 def test_engines_are_told_in_words() -> None:
     _, info = clip(drifting(1))
-    engines: list[tuple[Engine | None, str]] = [(make_engine("flow", 8), "optical flow"), (None, "nearest frame")]
+    engines: list[tuple[Engine | None, str]]
+    engines = [
+        (make_engine("flow", 8), "optical flow"),
+        (make_engine("net", 8), "network net"),
+        (None, "nearest frame"),
+    ]
     for engine, words in engines:
         assert words in str(Interpolate(Times(Fraction(2)), engine, info))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -43,6 +43,7 @@ class FlowEngine:
     """Optical flow, for planes of ``depth`` bits."""
 
     name = "optical flow"
+    weights: ClassVar[dict[str, str]] = {}
 
     def __init__(self, depth: int = 8) -> None:
         self._depth = depth

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vidsr.classical import Classical
+from vidsr.clocks import Clock, Times
 from vidsr.color import tagged
 from vidsr.device import Compute, choose
 from vidsr.frames import FrameBatch, VideoInfo
@@ -15,7 +16,7 @@ from vidsr.jobs import Into
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import available_scales, load_model
 from vidsr.models.store import WEIGHTS, table
-from vidsr.options import EnhanceOptions, Size, Target
+from vidsr.options import EnhanceOptions, Interpolation, Size, Target
 from vidsr.restoration import CLASSICAL, DEFAULT, DENOISERS, Restoration
 from vidsr.stages import Stage
 from vidsr.stages.convert import Convert
@@ -31,6 +32,8 @@ from vidsr.video import VideoReader, coded_format
 
 MOST_FRAMES = 16  # of a batch, however small they are: more would only wait longer
 # The first that has weights for the scales at hand. `best` costs six times `balanced`, which only a GPU has to spare.
+# On two CPU cores the net makes about ten frames a second of this size, a tenth of what optical flow makes.
+NET_PIXELS = 640 * 360
 DEFAULT_MODELS = {"cpu": ("balanced",), "cuda": ("best", "balanced")}
 
 
@@ -53,10 +56,10 @@ class Plan:
         self._budget = compute.pixel_budget
         self._measured = options.reference is not None
         self.restores, self.findings = make_restores(options, info, compute, survey or Survey())
-        self.interpolate = make_interpolate(options, info)
+        self.interpolate, why = make_interpolate(options, info, compute)
         self.upscale = make_upscale(options, info, compute)
         self.convert, notes = make_convert(options, info) if into == "clip" else (None, [])
-        self.notes = [*self.findings, *notes]
+        self.notes = [*self.findings, *why, *notes]
         self.finish = Finish(info.depth if self.convert is None else self.convert.depth, rounds=into != "pictures")
         for stage in self._in_order():
             info = stage.output(info)
@@ -85,7 +88,8 @@ class Plan:
     @property
     def weights(self) -> dict[str, str]:
         """SHA-256 of each weights file that is used, by its name."""
-        return {name: sha for stage in (*self.restores, self.upscale) if stage for name, sha in stage.weights.items()}
+        stages = (*self.restores, self.interpolate, self.upscale)
+        return {name: sha for stage in stages if stage is not None for name, sha in stage.weights.items()}
 
     @property
     def counts(self) -> dict[str, int]:
@@ -189,11 +193,33 @@ def make_restore(
     return Restore(wanted.task, runner, f"{name} ({compute})", strength, info.peak, {model.path.name: model.sha256})
 
 
-def make_interpolate(options: EnhanceOptions, info: VideoInfo) -> Interpolate | None:
-    """The stage that reaches the rate asked for; None when none is, and for a still picture."""
-    if options.clock is None or info.fps is None:
-        return None
-    return Interpolate(options.clock, make_engine(options.interpolation, info.depth), info)
+def make_interpolate(
+    options: EnhanceOptions, info: VideoInfo, compute: Compute
+) -> tuple[Interpolate | None, list[str]]:
+    """The stage that reaches the rate asked for, and why its engine was chosen; None when there is nothing to do."""
+    if info.fps is None or (options.clock is None and options.slow == 1 and options.duplicates == "keep"):
+        return None, []
+    if options.clock is None:
+        clock: Clock = Times(options.slow)
+    else:
+        clock = options.clock if options.slow == 1 else options.clock.slowed(options.slow)
+    name, why = choose_engine(options, info, compute)
+    engine = make_engine(name, info.depth, compute)
+    return Interpolate(clock, engine, info, options.duplicates, options.slow), why
+
+
+def choose_engine(options: EnhanceOptions, info: VideoInfo, compute: Compute) -> tuple[Interpolation, list[str]]:
+    """The interpolation engine, and why this one, if it was not named."""
+    if options.interpolation != "auto":
+        return options.interpolation, []
+    name: Interpolation
+    if compute.device.type == "cuda":
+        name, why = "net", "there is a GPU"
+    elif info.width * info.height <= NET_PIXELS:
+        name, why = "net", "the picture is small enough for it"
+    else:
+        name, why = "flow", f"without a GPU the net is slow at {info.width}x{info.height}"
+    return name, [f"interpolation by {name}: {why}"]
 
 
 def make_upscale(options: EnhanceOptions, info: VideoInfo, compute: Compute) -> Upscale | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -48,6 +48,11 @@ class Engine(Protocol):
         """What it is, in words."""
         ...
 
+    @property
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of its weights file, if it has one, by the file's name."""
+        ...
+
     def prepare(self, a: FrameBatch, b: FrameBatch) -> Pair:
         """The work that all phases between two single frames share, done once."""
         ...
@@ -57,6 +62,7 @@ class BlendEngine:
     """Weighted means: no motion, and no harm to what stands still."""
 
     name = "blend"
+    weights: ClassVar[dict[str, str]] = {}
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> Pair:
         """The two frames."""

@@ -10,13 +10,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Literal
 
 import torch
 
 from vidsr import scenes
 from vidsr.clocks import Clock
 from vidsr.frames import FrameBatch, Origin, VideoInfo, concat
+from vidsr.options import Duplicates
 from vidsr.stages.cadence import Source, distinct, evened, timed
 from vidsr.stages.engines import Engine, Pair, make_engine
 
@@ -25,8 +25,6 @@ __all__ = ["Engine", "Interpolate", "make_engine"]
 BATCH_FRAMES = 16
 BATCH_BYTES = 32 << 20
 HALF = Fraction(1, 2)
-
-Duplicates = Literal["keep", "smooth"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +71,11 @@ class Interpolate:
         how = "nearest frame" if self.engine is None else self.engine.name
         slow = "" if self.slow == 1 else f", {self.slow} times slower"
         return f"interpolate: {how}, {self.clock}{slow}"
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of the engine's weights file, by its name."""
+        return {} if self.engine is None else self.engine.weights
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """The same pictures at the clock's rate; frame count, duration and time base follow."""
@@ -139,7 +142,8 @@ class Interpolate:
             yield from self._held(interval)
             return
         self.counts["synthesised"] += len(times)
-        origins = [Origin(a.frame.origins[0].index, phase) for phase in interval.phases]
+        index, followed = a.frame.origins[0].index, interval.pair.followed
+        origins = [Origin(index, phase, followed=followed) for phase in interval.phases]
         for some in _slices(len(times), a.frame):
             y, uv = interval.pair.at(interval.phases[some], before, after)
             yield FrameBatch(y, uv, tuple(times[some]), tuple(origins[some]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,9 +28,10 @@ class NetEngine:
     """
 
     def __init__(self, name: str, depth: int, compute: Compute) -> None:
-        self.name = name
-        self.path = store.frames_path(name)
-        network, _ = store.read_frames(self.path)
+        self.name = f"the network {name}"
+        path = store.frames_path(name)
+        self.weights = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
+        network, _ = store.read_frames(path)
         self._network = network.to(compute.device, compute.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._peak = (1 << depth) - 1
         self._flow = FlowEngine(depth)

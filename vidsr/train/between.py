@@ -27,6 +27,8 @@ MARGIN = 40  # pixels around a crop that motion may reach into
 BLOCK = 16  # pixels a side of the blocks whose error is known
 VALIDATED = 48  # crops
 SIDE = 192  # of a validation crop
+EASY = 4.0  # units of a block's error that are next to none: half a code value
+SELDOM = 0.1  # chance of a triple that optical flow makes that well, against that of others
 BEST = 48.0  # dB; a better crop counts as no better: it is a still one
 
 Luma = npt.NDArray[np.uint8]
@@ -43,7 +45,7 @@ class Triple:
     phase: float
     ways: npt.NDArray[np.float16]  # 4 x h/2 x w/2
     shares: Luma  # 2 x h/2 x w/2: of the second frame and of the plain mean, 255 for 1
-    error: Luma  # of optical flow in each block, some unit
+    error: Luma  # of optical flow in each block, in eighths of a code value
 
 
 class Frames:
@@ -58,7 +60,7 @@ class Frames:
         spare = [t for name in recipe.data for t in read_triples(Path(name), spare=True)]
         chosen = np.linspace(0, len(spare) - 1, min(VALIDATED, len(spare))).astype(int)
         self.validation = [centre(spare[n]) for n in chosen]
-        self.chances = np.sqrt([t.error.mean() + 1.0 for t in self.triples])
+        self.chances = np.array([1.0 if t.error.mean() > EASY else SELDOM for t in self.triples])
         self.chances /= self.chances.sum()
         self.baseline = self._psnr(None)
 
@@ -158,8 +160,12 @@ def read_triples(path: Path, spare: bool) -> list[Triple]:
 
 
 def crop(triple: Triple, side: int, rng: np.random.Generator) -> Crop:
-    """A crop of ``side`` pixels around a block drawn by how badly optical flow made it."""
-    chances = triple.error.astype(np.float64).reshape(-1) + 4.0
+    """A crop of ``side`` pixels around a block drawn by its share of the squared error of optical flow.
+
+    A hundredth of the pixels makes half of a frame's error. Drawn so, the mean over crops of the logarithm of their
+    error follows the PSNR of whole frames.
+    """
+    chances = np.square(triple.error.reshape(-1), dtype=np.float64) + EASY**2
     block = int(rng.choice(chances.size, p=chances / chances.sum()))
     row, column = divmod(block, triple.error.shape[1])
     jitter = rng.integers(-side // 2, side // 2 + 1, 2)

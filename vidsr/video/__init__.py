@@ -10,6 +10,7 @@ from vidsr.video.reader import VideoReader
 from vidsr.video.sizes import PacketSizes, packet_sizes
 from vidsr.video.source import has_streams, is_pipe
 from vidsr.video.table import StreamInfo, streams
+from vidsr.video.tempo import Slow, left_out
 from vidsr.video.writer import NullWriter, VideoWriter, Writer, open_writer
 from vidsr.video.written import Written
 
@@ -18,6 +19,7 @@ __all__ = [
     "Facts",
     "NullWriter",
     "PacketSizes",
+    "Slow",
     "StreamInfo",
     "Track",
     "VideoReader",
@@ -29,6 +31,7 @@ __all__ = [
     "container_format",
     "has_streams",
     "is_pipe",
+    "left_out",
     "mean_quantizer",
     "nearest_format",
     "open_writer",

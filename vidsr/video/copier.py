@@ -136,6 +136,10 @@ class StreamCopier:
         """What the muxer of ``container`` needs to be told to keep the file's tags."""
         return muxer_options(container, self._container.metadata, _has_cover(self._container, container))
 
+    def wants(self, stream: Stream, container: str) -> bool:
+        """Whether a stream is to be copied."""
+        return can_carry(stream, container)
+
     def add_to(self, output: OutputContainer, container: str, add_picture: Callable[[], VideoStream]) -> VideoStream:
         """Adds all streams that ``output`` can hold, in the source's order, the new picture where the old one was."""
         self._container_format = container
@@ -146,7 +150,7 @@ class StreamCopier:
                 result = add_picture()
                 result.metadata.update(stream_tags(container, stream.metadata))
                 result.disposition = stream.disposition
-            elif stream in copied and can_carry(stream, container):
+            elif stream in copied and self.wants(stream, container):
                 self._add(stream, output, container)
         assert result is not None  # `picture_stream` found it among the streams
         output.metadata.update(file_tags(self._container.metadata))

@@ -29,6 +29,7 @@ from vidsr.video.formats import nearest_format
 from vidsr.video.pictures import SequenceWriter
 from vidsr.video.planes import empty_frame, fill, view
 from vidsr.video.source import reason
+from vidsr.video.tempo import Slow, SlowCopier
 from vidsr.video.written import Written
 from vidsr.video.y4m import PlanesWriter
 
@@ -61,6 +62,7 @@ def open_writer(
     end: Fraction | None = None,
     first: int = FIRST,
     raw: bool = False,
+    slow: Slow | None = None,
 ) -> Writer:
     """The writer that ``path`` asks for: of a file, of pictures numbered from ``first``, of planes (``raw`` to a pipe).
 
@@ -76,7 +78,7 @@ def open_writer(
         return PlanesWriter(path, info, encoding, raw and str(path) == "-")
     if container == PICTURES:
         return SequenceWriter(path, info, encoding, first)
-    return VideoWriter(path, info, encoding, streams_from, start, end)
+    return VideoWriter(path, info, encoding, streams_from, start, end, slow)
 
 
 class NullWriter:
@@ -104,7 +106,8 @@ class VideoWriter:
 
     Until then it is ``<name>.part<suffix>`` beside it, and an exception removes that. ``streams_from`` is the clip
     whose other streams and tags are copied. With ``start`` and ``end`` (seconds from where the source begins to play)
-    the output's clock begins at ``start`` and copied packets end before ``end``.
+    the output's clock begins at ``start`` and copied packets end before ``end``. In ``slow`` motion nothing timed is
+    copied.
 
     Raises:
         OptionError: the encoder or one of its options is unknown.
@@ -119,6 +122,7 @@ class VideoWriter:
         streams_from: Path | None = None,
         start: Fraction | None = None,
         end: Fraction | None = None,
+        slow: Slow | None = None,
     ) -> None:
         self.path = path
         self.info = info
@@ -132,7 +136,9 @@ class VideoWriter:
         self._decoded: int | None = None  # decoding time in ticks of the last packet from the encoder
         self._part = path.with_name(f"{path.stem}.part{path.suffix}")
         container = container_format(path)
-        self._copier = None if streams_from is None else StreamCopier(streams_from, start, end)
+        self._copier = _make_copier(streams_from, start, end, slow)
+        if slow is not None:
+            self._source = None  # what is carried beside slow motion is no copy
         self._range = (start, end) if self._copier is None else self._copier.range
         self._start = self._range[0] or Fraction(0)
         try:
@@ -259,6 +265,14 @@ class VideoWriter:
             with suppress(av.FFmpegError, OSError):
                 output.close()
         self._part.unlink(missing_ok=True)
+
+
+def _make_copier(
+    source: Path | None, start: Fraction | None, end: Fraction | None, slow: Slow | None
+) -> StreamCopier | None:
+    if source is None:
+        return None
+    return StreamCopier(source, start, end) if slow is None else SlowCopier(source, start, end, slow)
 
 
 def _create(part: Path, container: str, options: dict[str, str]) -> OutputContainer:
