@@ -144,6 +144,15 @@ def test_a_finished_run_is_not_overwritten_by_accident(tmp_path: Path, shard: Pa
         loop.run(recipe, tmp_path / "run", resume=True)
 
 
+def test_a_checkpoint_older_than_a_setting_continues(tmp_path: Path, shard: Path) -> None:
+    recipe = write_recipe(tmp_path, shard)
+    loop.run(recipe, tmp_path / "run", steps=2)
+    content = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    del content["recipe"]["adversarial"], content["recipe"]["note"]
+    torch.save(content, tmp_path / "run" / "checkpoint.pt")
+    assert from_file(loop.run(recipe, tmp_path / "run", resume=True, steps=3)).metadata["steps"] == "3 of 60"
+
+
 def test_a_budget_of_minutes_stops_early_and_still_writes_weights(tmp_path: Path, shard: Path) -> None:
     path = loop.run(write_recipe(tmp_path, shard), tmp_path / "run", minutes=0)
     assert from_file(path).metadata["steps"] == "1 of 60"

@@ -71,7 +71,8 @@ def load_checkpoint(path: Path, recipe: Recipe, state: State, device: torch.devi
         content = torch.load(path, map_location=device, weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise InputError(f"{path}: not a readable checkpoint: {str(error).splitlines()[0]}") from None
-    ours, theirs = asdict(recipe), content["recipe"]
+    defaults = asdict(Recipe(recipe.name, recipe.architecture))  # of settings that recipes had not, when it was made
+    ours, theirs = asdict(recipe), {**defaults, **content["recipe"]}
     changed = sorted(k for k in ours.keys() | theirs.keys() if k not in CADENCE and ours.get(k) != theirs.get(k))
     if changed:
         raise OptionError(f"{path}: made with another recipe ({', '.join(changed)} differ); choose another folder")
