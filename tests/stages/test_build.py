@@ -44,9 +44,13 @@ def test_a_gpu_takes_best_where_its_weights_exist_and_balanced_elsewhere(tmp_pat
     for name, scales in {"balanced": (2, 3, 4), "best": (2, 4)}.items():
         for scale in scales:
             (tmp_path / f"{name}-clean-x{scale}.safetensors").touch()
-    chosen = {n: default_model("cuda", Fraction(n), tmp_path) for n in (1, 2, 3, 4, 8, 12)}
+    options, sharp = parse_options(scale=4), clip(bits_per_pixel=0.5)
+    chosen = {n: default_model("cuda", options, sharp, Fraction(n), tmp_path) for n in (1, 2, 3, 4, 8, 12)}
     assert chosen == {1: "best", 2: "best", 3: "balanced", 4: "best", 8: "best", 12: "balanced"}
-    assert default_model("cpu", Fraction(4), tmp_path) == "balanced"
+    assert default_model("cpu", options, sharp, Fraction(4), tmp_path) == "balanced"
+    (tmp_path / "balanced-video-x4.safetensors").touch()
+    assert default_model("cuda", options, clip(), Fraction(4), tmp_path) == "balanced"
+    assert default_model("cuda", options, sharp, Fraction(4), tmp_path) == "best"
 
 
 def test_video_weights_asked_for_where_there_are_none_are_one_clear_line() -> None:

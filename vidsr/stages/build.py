@@ -230,7 +230,7 @@ def make_upscale(options: EnhanceOptions, info: VideoInfo, compute: Compute) -> 
     if (width, height) == (info.width, info.height):
         return None
     factor = max(Fraction(width, info.width), Fraction(height, info.height))
-    model = default_model(compute.device.type, factor) if options.model == "auto" else options.model
+    model = default_model(compute.device.type, options, info, factor) if options.model == "auto" else options.model
     if model in KERNELS:
         return Upscale(target, info, (), model)
     scales = network_factors(factor, available_scales(model))
@@ -242,17 +242,25 @@ def make_upscale(options: EnhanceOptions, info: VideoInfo, compute: Compute) -> 
     )
 
 
-def default_model(device: str, factor: Fraction, folder: Path = WEIGHTS) -> str:
-    """The best model that ``device`` has time for, of those with weights for the scales that reach ``factor``."""
+def default_model(
+    device: str, options: EnhanceOptions, info: VideoInfo, factor: Fraction, folder: Path = WEIGHTS
+) -> str:
+    """The best model that ``device`` has time for, of those with weights for the clip and the scales to ``factor``.
+
+    On a compressed clip a small network that was trained for such clips beats a large one that was not.
+    """
     *better, sure = DEFAULT_MODELS[device]
     scales = network_factors(factor, available_scales(sure, folder=folder))
-    trained = {(entry.name, entry.scale) for entry in table(folder) if entry.domain == "clean"}
+    domain = choose_domain(options, info, sure, scales, folder)
+    trained = {(entry.name, entry.scale) for entry in table(folder) if entry.domain == domain}
     return next((name for name in better if all((name, scale) in trained for scale in scales)), sure)
 
 
-def choose_domain(options: EnhanceOptions, info: VideoInfo, model: str, scales: tuple[int, ...]) -> str:
+def choose_domain(
+    options: EnhanceOptions, info: VideoInfo, model: str, scales: tuple[int, ...], folder: Path = WEIGHTS
+) -> str:
     """Which weights suit the clip: ``video`` where an encoder has left few bits per pixel and such weights exist."""
     if options.source != "auto":
         return options.source
-    trained = {entry.scale for entry in table() if (entry.name, entry.domain) == (model, "video")}
+    trained = {entry.scale for entry in table(folder) if (entry.name, entry.domain) == (model, "video")}
     return "video" if is_compressed(info) and trained.issuperset(scales) else "clean"
