@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidsr.errors import OptionError
-from vidsr.frames import ColorInfo, FrameBatch, Origin, VideoInfo
-from vidsr.options import Factor, Size
+from vidsr.frames import Chroma, ColorInfo, FrameBatch, Origin, VideoInfo
+from vidsr.options import Factor, Size, parse_options
+from vidsr.stages.build import Plan
 from vidsr.stages.upscale import Upscale, network_factors, siting_shift
 
 INFO = VideoInfo(width=32, height=24, fps=Fraction(25))
@@ -112,3 +113,38 @@ def test_repeated_frames_are_made_once_and_shown_as_often_as_they_come(shown: li
             assert result.uv is not None and expected.uv is not None
             assert torch.equal(result.uv[i : i + 1], expected.uv)
     assert upscale.repeated == sum(a == b for a, b in itertools.pairwise(shown))
+
+
+@pytest.mark.parametrize("chroma_and_depth", [("420", 8), ("444", 10), ("gray", 8)])
+@pytest.mark.parametrize(("model", "scale"), [("fast", 2), ("fast", 3), ("fast", 2.5), ("fast", 8), ("bicubic", 2)])
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_rounding_at_once_is_rounding_later(
+    model: str, scale: float, precision: str, chroma_and_depth: tuple[Chroma, int]
+) -> None:
+    chroma, depth = chroma_and_depth
+    info = VideoInfo(48, 32, Fraction(25), chroma, depth)
+    rng = np.random.default_rng(0)
+    luma = torch.from_numpy(rng.integers(0, 1 << depth, (3, 1, 32, 48)).astype(np.uint8 if depth == 8 else np.uint16))
+    colour = {"420": luma[:, :, ::2, ::2], "444": luma, "gray": None}[chroma]
+    whole = FrameBatch(
+        luma,
+        None if colour is None else torch.cat([colour, colour], 1),
+        tuple(Fraction(i) for i in range(3)),
+        tuple(Origin(i) for i in range(3)),
+    )
+    plan = Plan(parse_options(scale=scale, model=model, precision=precision, tile=32), info)
+    assert plan.upscale is not None
+    (later,) = plan.finish(plan.upscale(iter([whole])))
+    plan.upscale.rounds = True
+    (at_once,) = plan.finish(plan.upscale(iter([whole])))
+    assert at_once.y.dtype == later.y.dtype
+    assert (at_once.uv is None) == (later.uv is None)
+    assert_equal_but_for_ties(at_once.y, later.y)
+    if at_once.uv is not None and later.uv is not None:
+        assert_equal_but_for_ties(at_once.uv, later.uv)
+
+
+def assert_equal_but_for_ties(a: torch.Tensor, b: torch.Tensor) -> None:
+    """Floats in another order differ in their last digit, which a value midway between two codes may show."""
+    difference = (a.int() - b.int()).abs()
+    assert difference.max() <= 1 and (difference > 0).float().mean() < 1e-4

@@ -71,6 +71,18 @@ class RestorationNetwork(LumaNetwork):
         self.scale = scale
 
 
+class SubpixelNetwork(LumaNetwork):
+    """A network that ends in an anchor and one sub-pixel shuffle, which may then be done in whatever way is fastest."""
+
+    def interior(self, x: Tensor) -> Tensor:
+        """The upscale of ``x`` without its outermost ``halo`` pixels."""
+        return add_anchor(self.residual(x), inside(x, self.halo), self.scale)
+
+    def residual(self, x: Tensor) -> Tensor:
+        """What is added to the anchor, before the shuffle: N x scale**2 x H - 2 halo x W - 2 halo, in its own type."""
+        raise NotImplementedError
+
+
 def inside(picture: Tensor, border: int) -> Tensor:
     """``picture`` (... x H x W) without ``border`` pixels on each side."""
     return picture[..., border : picture.shape[-2] - border, border : picture.shape[-1] - border]

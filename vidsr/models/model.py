@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vidsr.errors import ModelError
 from vidsr.models import store
 from vidsr.models.fused import fused
-from vidsr.models.layers import LumaNetwork
+from vidsr.models.layers import LumaNetwork, SubpixelNetwork
 
 Picture = npt.NDArray[np.uint8]
 
@@ -110,6 +110,17 @@ class Model:
         device = next(self.network.parameters()).device
         result: Tensor = self.network(y.to(device), whole)
         return result
+
+    @torch.inference_mode()
+    def residual(self, y: Tensor) -> Tensor | None:
+        """What the network adds to the nearest-neighbour upscale, before the shuffle: N x scale**2 x H x W, 1 for peak.
+
+        In bf16, from luma on a CPU; None in other precisions, on other devices, and of networks that end otherwise.
+        """
+        network = self.network
+        if not isinstance(network, SubpixelNetwork) or (y.device.type, network.dtype) != ("cpu", torch.bfloat16):
+            return None
+        return network.residual(F.pad(y, (network.halo,) * 4, mode="replicate"))
 
     def _grey(self, picture: Tensor) -> Tensor:
         y = self._luma(picture[None, None].float() / 255)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from vidsr.models.layers import LumaNetwork, add_anchor, inside
+from vidsr.models.layers import SubpixelNetwork
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Config:
     layers: int = 4  # between the first and the last convolution
 
 
-class Plain(LumaNetwork):
+class Plain(SubpixelNetwork):
     """conv3x3 + ReLU, ``layers`` times conv3x3 + ReLU, conv3x3 to scale**2 channels, anchor, sub-pixel shuffle."""
 
     def __init__(self, config: Config) -> None:
@@ -35,6 +35,7 @@ class Plain(LumaNetwork):
         body.append(nn.Conv2d(config.channels, config.scale**2, 3))
         self.body = nn.Sequential(*body)
 
-    def interior(self, x: Tensor) -> Tensor:
-        """The upscale of ``x`` without its outermost ``halo`` pixels."""
-        return add_anchor(self.body(x.to(self.dtype)), inside(x, self.halo), self.scale)
+    def residual(self, x: Tensor) -> Tensor:
+        """What is added to the anchor, before the shuffle."""
+        result: Tensor = self.body(x.to(self.dtype))
+        return result

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vidsr.models.layers import LumaNetwork, add_anchor, inside, reparameterise
+from vidsr.models.layers import SubpixelNetwork, inside, reparameterise
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Block(nn.Module):
         return inside(x, 2) + change
 
 
-class Residual(LumaNetwork):
+class Residual(SubpixelNetwork):
     """conv3x3, ``blocks`` residual blocks, conv3x3, skip over them, conv3x3 to scale**2 channels, anchor, shuffle."""
 
     def __init__(self, config: Config) -> None:
@@ -60,9 +60,10 @@ class Residual(LumaNetwork):
         """Re-parameterised, always from its own first weights: fresh branches would make every block grow its input."""
         reparameterise(self, keep=True)
 
-    def interior(self, x: Tensor) -> Tensor:
-        """The upscale of ``x`` without its outermost ``halo`` pixels."""
+    def residual(self, x: Tensor) -> Tensor:
+        """What is added to the anchor, before the shuffle."""
         features = self.head(x.to(self.dtype))
         merged = self.merge(self.blocks(features))
         merged = merged + inside(features, (features.shape[-1] - merged.shape[-1]) // 2)
-        return add_anchor(self.tail(merged), inside(x, self.halo), self.scale)
+        result: Tensor = self.tail(merged)
+        return result

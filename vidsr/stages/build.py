@@ -121,8 +121,9 @@ class Plan:
 
         ``watch`` is that of the thread they run on, to which they charge their parts.
         """
-        if self.upscale is not None and watch is not None:
-            self.upscale.watch = watch
+        if self.upscale is not None:
+            self.upscale.rounds = self.convert is None and self.finish.rounds
+            self.upscale.watch = watch or self.upscale.watch
         if log is None:
             return self._in_order()
         tap = Tap(self.convert)

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from vidsr.device import Compute
 from vidsr.errors import DeviceError
+from vidsr.kernels.subpixel import shuffled_codes
+from vidsr.models import Model
 
 MIN_TILE = 32
 
@@ -59,11 +61,14 @@ class Runner:
         self.tile = tile
         self.shrunk = 0  # times that memory ran out, for the summary
 
-    def __call__(self, planes: Tensor, peak: int) -> Tensor:
-        """N x C x H x W code values, any dtype -> float32 code values, not rounded, on the device."""
+    def __call__(self, planes: Tensor, peak: int, rounded: bool = False) -> Tensor:
+        """N x C x H x W code values, any dtype -> float32 code values, not rounded, on the device.
+
+        ``rounded``: integers (uint8 where it holds ``peak``, else uint16), if that is cheaper than rounding them later.
+        """
         while True:
             try:
-                return self._run(planes, peak)
+                return self._run(planes, peak, rounded)
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -76,23 +81,31 @@ class Runner:
                 torch.cuda.empty_cache()
 
     @torch.inference_mode()
-    def _run(self, planes: Tensor, peak: int) -> Tensor:
+    def _run(self, planes: Tensor, peak: int, rounded: bool) -> Tensor:
         n, c, h, w = planes.shape
         scale = self.network.scale
         step = self._frames_per_call(h, w)
         if step >= n and not self._tiled(h, w):
-            return self._call(planes, peak)
-        result = torch.empty(n, c, h * scale, w * scale, device=self.compute.device)
+            return self._call(planes, peak, rounded)
+        result: Tensor | None = None
         for first in range(0, n, step):
             frames = slice(first, first + step)
             whole = self.network.survey(self._values(planes[frames], peak))
             for outer, inner, target in self._tiles(h, w):
-                tile = self._call(planes[frames, :, outer[0], outer[1]], peak, whole)
+                tile = self._call(planes[frames, :, outer[0], outer[1]], peak, rounded, whole)
+                if result is None:
+                    result = tile.new_empty(n, c, h * scale, w * scale)
                 result[frames, :, target[0], target[1]] = tile[..., inner[0], inner[1]]
+        assert result is not None
         return result
 
-    def _call(self, planes: Tensor, peak: int, whole: Tensor | None = None) -> Tensor:
-        return self.network(self._values(planes, peak), whole).mul_(peak)
+    def _call(self, planes: Tensor, peak: int, rounded: bool, whole: Tensor | None = None) -> Tensor:
+        x = self._values(planes, peak)
+        residual = self.network.residual(x) if rounded and isinstance(self.network, Model) else None
+        if residual is None:
+            return self.network(x, whole).mul_(peak)
+        bits = residual.permute(0, 2, 3, 1).view(torch.uint16).numpy()
+        return torch.from_numpy(shuffled_codes(bits, planes[:, 0].numpy(), self.network.scale, peak))[:, None]
 
     def _values(self, planes: Tensor, peak: int) -> Tensor:
         x = planes.to(self.compute.device, non_blocking=True).float() / peak

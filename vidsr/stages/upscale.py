@@ -46,6 +46,7 @@ class Upscale:
         self.width, self.height = target.size(info.width, info.height)
         self.repeated = 0  # frames that equalled the one before them
         self.subsampling = SUBSAMPLING[info.chroma]
+        self.rounds = False  # whether to make integers at once, where that is cheaper and nothing comes between
         self.watch = Stopwatch()  # for the parts of this stage; a run puts its own here
         self.location = info.color.chroma_location or DEFAULT_LOCATION
 
@@ -63,7 +64,7 @@ class Upscale:
         return f"{self.method} {scales} ({self.runners[0].compute}) to {self.width}x{self.height}"
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """The same frames, larger: float32 code values, not rounded; one that repeats is not made again."""
+        """The same frames, larger: float32 code values, or what ``rounds`` says; one that repeats is not made again."""
         last: tuple[FrameBatch, FrameBatch] | None = None  # the frame before, and what was made of it
         for batch in batches:
             fresh = [not _same(batch, i, None if last is None else last[0]) for i in range(len(batch))]
@@ -89,9 +90,15 @@ class Upscale:
     def _luma(self, y: Tensor) -> Tensor:
         with self.watch.step("network"):
             for runner in self.runners:
-                y = runner(y, self.peak)
+                reached = (y.shape[-1] * runner.network.scale, y.shape[-2] * runner.network.scale)
+                y = runner(y, self.peak, rounded=self.rounds and reached == (self.width, self.height))
         with self.watch.step("resize"):
-            return resize_planes(y, self.width, self.height, self.kernel)
+            return self._resized(y, self.width, self.height, self.kernel)
+
+    def _resized(
+        self, planes: Tensor, width: int, height: int, kernel: str, shift_x: float = 0.0, shift_y: float = 0.0
+    ) -> Tensor:
+        return resize_planes(planes, width, height, kernel, shift_x, shift_y, self.peak if self.rounds else None)
 
     def _chroma(self, batch: FrameBatch) -> Tensor:
         assert batch.uv is not None
@@ -101,7 +108,7 @@ class Upscale:
         shift_x = siting_shift(sx, at_x, Fraction(self.width, batch.y.shape[-1]))
         shift_y = siting_shift(sy, at_y, Fraction(self.height, batch.y.shape[-2]))
         with self.watch.step("chroma"):
-            return resize_planes(batch.uv, width, height, CHROMA_KERNEL, shift_x, shift_y)
+            return self._resized(batch.uv, width, height, CHROMA_KERNEL, shift_x, shift_y)
 
 
 def _near_one(ratio: Fraction) -> bool:
@@ -131,13 +138,24 @@ def siting_shift(step: int, at: float, factor: Fraction) -> float:
 
 
 def resize_planes(
-    planes: Tensor, width: int, height: int, kernel: str, shift_x: float = 0.0, shift_y: float = 0.0
+    planes: Tensor,
+    width: int,
+    height: int,
+    kernel: str,
+    shift_x: float = 0.0,
+    shift_y: float = 0.0,
+    peak: int | None = None,
 ) -> Tensor:
-    """N x C x H x W code values -> float32 N x C x ``height`` x ``width`` on the CPU; as they are when they fit."""
+    """N x C x H x W code values -> N x C x ``height`` x ``width`` on the CPU; as they are when they fit.
+
+    float32, or with ``peak`` integers from 0 to it.
+    """
     if planes.shape[-2:] == (height, width):
         return planes
-    source = planes.cpu().numpy()
-    result = resize(source, width, height, kernel, shift_x=shift_x, shift_y=shift_y, dtype=np.float32)
+    dtype = np.float32 if peak is None else np.uint8 if peak <= np.iinfo(np.uint8).max else np.uint16
+    result = resize(
+        planes.cpu().numpy(), width, height, kernel, dtype=dtype, peak=peak, shift_x=shift_x, shift_y=shift_y
+    )
     return torch.from_numpy(result)
 
 

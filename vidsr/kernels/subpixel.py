@@ -1,0 +1,91 @@
+"""The end of a sub-pixel network in one pass: residual times peak, plus anchor, rounded, and dealt out to the plane.
+
+In steps it takes a float plane of four times the bytes of the result, written once and read three times.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vidsr.kernels.jit import jit
+from vidsr.kernels.separable import Array, Plane, check_plane
+from vidsr.kernels.workers import in_parallel, strips
+
+WORDS = {2: np.uint16, 4: np.uint32, 8: np.uint64}  # bytes -> what is moved at a time
+
+
+def shuffled_codes(residual: Array, anchor: Plane, scale: int, peak: int) -> Plane:
+    """Codes N x ``scale`` H x ``scale`` W of ``anchor`` (N x H x W codes) enlarged to nearest, plus ``residual``.
+
+    ``residual``: N x H x W x ``scale``**2 bf16 values as their bits (uint16), 1 standing for ``peak``. Rounded halves
+    up and clipped to 0 to ``peak``: uint8 where that holds it, else uint16.
+    """
+    check_plane(anchor)
+    n, height, width = anchor.shape
+    if residual.shape != (n, height, width, scale * scale) or residual.dtype != np.uint16:
+        raise ValueError(f"a residual of {residual.shape} {residual.dtype} for an anchor of {anchor.shape} x{scale}")
+    dtype = np.dtype(np.uint8 if peak <= np.iinfo(np.uint8).max else np.uint16)
+    out = np.empty((n, height * scale, width * scale), dtype)
+    word = WORDS.get(scale * dtype.itemsize, dtype)  # what lies side by side in both
+    rows = np.ascontiguousarray(residual).reshape(n, height, -1)
+    targets = out.view(word).reshape(n, height, scale, -1)
+    anchor = np.ascontiguousarray(anchor)
+
+    def work(task: tuple[int, tuple[int, int]]) -> None:
+        i, (first, last) = task
+        codes = np.empty(width * scale * scale, dtype)
+        part = slice(first, last)
+        _shuffle(rows[i, part], anchor[i, part], targets[i, part], codes, codes.view(word), np.float32(peak))
+
+    in_parallel(work, [(i, rows) for i in range(n) for rows in strips(height, width * scale * scale)])
+    return out
+
+
+@jit
+def _shuffle(residual: Array, anchor: Array, out: Array, codes: Array, words: Array, peak: np.float32) -> None:
+    channels = codes.size // anchor.shape[1]
+    bits = np.empty(codes.size, np.uint32)
+    values = bits.view(np.float32)  # bf16 is the upper half of a float
+    for i in range(residual.shape[0]):
+        row = residual[i]
+        for j in range(np.uint64(bits.size)):
+            bits[j] = np.uint32(row[j]) << np.uint32(16)
+        _add(values, anchor[i], codes, peak, channels)
+        _deal(words, out[i])
+
+
+@jit
+def _add(values: Array, anchor: Array, codes: Array, peak: np.float32, channels: int) -> None:
+    """Codes of one row. A literal number of channels is what LLVM makes vectors of."""
+    for j in range(np.uint64(anchor.size)):
+        base = np.float32(anchor[j]) + np.float32(0.5)
+        if channels == 16:
+            for k in range(np.uint64(16)):
+                at = j * np.uint64(16) + k
+                codes[at] = np.int32(max(min(values[at] * peak + base, peak + np.float32(0.5)), np.float32(0)))
+        else:
+            for k in range(np.uint64(channels)):
+                at = j * np.uint64(channels) + k
+                codes[at] = np.int32(max(min(values[at] * peak + base, peak + np.float32(0.5)), np.float32(0)))
+
+
+@jit
+def _deal(words: Array, out: Array) -> None:
+    """Each pixel's words to the ``scale`` rows of ``out``."""
+    scale, width = out.shape
+    if words.size == 4 * width and scale == 4:
+        for j in range(np.uint64(width)):
+            at = np.uint64(4) * j
+            out[0, j] = words[at]
+            out[1, j] = words[at + np.uint64(1)]
+            out[2, j] = words[at + np.uint64(2)]
+            out[3, j] = words[at + np.uint64(3)]
+    elif words.size == 2 * width and scale == 2:
+        for j in range(np.uint64(width)):
+            out[0, j] = words[np.uint64(2) * j]
+            out[1, j] = words[np.uint64(2) * j + np.uint64(1)]
+    else:
+        for j in range(width // scale):
+            for r in range(scale):
+                for k in range(scale):
+                    out[r, j * scale + k] = words[(j * scale + r) * scale + k]
