@@ -214,7 +214,7 @@ def auto(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
     for name, frames in clips().items():
         found = _diagnosis(*frames[:: CLIP_FRAMES // 3])
         touched = {task: float(found.needs(task)) for task in TASKS}
-        yield f"sharp {name}", {"blur": found.blur, "noise": found.noise, **touched}
+        yield f"sharp {name}", {"blur": found.blur, "smear": found.smear, "noise": found.noise, **touched}
     damages: list[tuple[str, Task, Blur | None, float]] = [
         ("gaussian 1.6", "deblur", GaussianBlur((1.6, 1.6)), 2),
         ("motion 15", "deblur", MotionBlur((15, 15)), 1),

@@ -27,9 +27,9 @@ number of steps is the best of several for each row, which no user could know; t
 trained on made damage alone: no clip here was blurred by a real lens or hand.
 """
 
-AUTO = """`auto` looks at five frames before the run: blur as the width of the sharper edges (Zhuo and Sim 2011), noise
-in the smoothest blocks (Immerkaer 1996), compression by the quantizer that the decoder tells, else by bits per pixel.
-Motion blur leaves the edges along it sharp, and often passes for sharp.
+AUTO = """`auto` looks at five frames before the run: blur as the width of the sharper edges (Zhuo and Sim 2011), all
+together and in each direction by itself, as motion leaves the edges along it sharp; noise in the smoothest blocks
+(Immerkaer 1996); compression by the quantizer that the decoder tells, else by bits per pixel.
 """
 
 STABILITY = """Blur of sigma 1.6 and noise of 2/255, new in every frame. *tOF*: how far the motion found in the result

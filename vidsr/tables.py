@@ -19,6 +19,7 @@ from vidsr.kernels.resample import KERNELS
 from vidsr.models import list_models
 from vidsr.models.store import WEIGHTS
 from vidsr.report import picture
+from vidsr.restoration import CLASSICAL
 from vidsr.train.evaluate import Row
 from vidsr.verify import Verification
 from vidsr.video import streams
@@ -64,6 +65,7 @@ def print_models(as_json: bool, folder: Path = WEIGHTS) -> None:
         if row["note"]:
             print(f"\n{row['name']} x{row['scale']}: {row['note']}")
     print(f"\nclassical kernels: {', '.join(KERNELS)}")
+    print(f"classical restoration: {', '.join(CLASSICAL)}")
 
 
 def _model_cells(row: dict[str, Any]) -> tuple[object, ...]:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vidsr.classical.deconvolution import blurred
-from vidsr.classical.estimate import blur_sigma, noise_sigma
+from vidsr.classical.estimate import blur_sigma, noise_sigma, smear_sigma
+from vidsr.train.degrade import MotionBlur, convolve
 
 
 def shapes(side: int = 256) -> np.ndarray:
@@ -32,6 +33,19 @@ def test_blur_of_a_known_width_is_found(sigma: float, noise: float) -> None:
 def test_a_sharp_picture_is_not_called_blurred() -> None:
     assert blur_sigma(shapes()) < 0.8
     assert blur_sigma(np.full((64, 64), 90, np.float32)) == 0
+
+
+@pytest.mark.parametrize("angle", [0, 30, 90, 135])
+def test_motion_shows_in_its_direction_alone(angle: float) -> None:
+    kernel = MotionBlur((11, 11), (angle, angle)).kernel(np.random.default_rng(0))
+    moved = noisy(convolve(shapes()[None], kernel)[0], 1)
+    assert smear_sigma(moved) > 2.5 > 1.2 > blur_sigma(moved)
+
+
+def test_even_blur_is_the_same_in_all_directions_and_sharp_edges_are_in_none() -> None:
+    assert smear_sigma(blurred(shapes(), 1.6)) == pytest.approx(1.6, rel=0.2)
+    assert smear_sigma(shapes()) < 0.9
+    assert smear_sigma(np.full((64, 64), 90, np.float32)) == 0
 
 
 @pytest.mark.parametrize("sigma", [2, 5, 10, 20])

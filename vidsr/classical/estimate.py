@@ -17,8 +17,11 @@ DIFFERENCE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6  # 
 NEAR, FAR = 1.0, 2.0  # pixels; the two blurs whose gradients are compared
 EDGES = 0.02  # share of the pixels that are taken for edges, at most
 EDGE_NOISE = 6.0  # an edge's gradient is so many times the noise's
+FEWEST = 12  # edge pixels that say something
 SHARP_EDGES = 0.3  # quantile of the edges' widths: a picture is as sharp as its sharper edges
 WIDEST = 6.0  # pixels: beyond it the two gradients are alike
+DIRECTIONS = 6  # in which motion may have smeared; each takes half of its neighbours' share too
+FEWEST_IN_DIRECTION = 200  # pixels
 
 
 def noise_sigma(plane: Plane) -> float:
@@ -44,22 +47,56 @@ def blur_sigma(plane: Plane) -> float:
     """Standard deviation, in pixels, of the Gaussian that would blur a step as this picture's sharper edges are.
 
     A step of width s blurred by a has a gradient proportional to 1 / sqrt(s^2 + a^2), so the ratio of the gradients
-    after two blurs gives s: Zhuo and Sim, "Defocus map estimation from a single image", 2011. Sharp pictures give 0.4
-    to 0.8; 0 where there is no edge to see.
+    after two blurs gives s: Zhuo and Sim, "Defocus map estimation from a single image", 2011. Sharp pictures give 0 to
+    0.9; 0 where there is no edge to see.
     """
-    near, far = (_gradient(np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.float32)) for sigma in (NEAR, FAR))
-    # noise of 1 has a gradient of about 0.25 / NEAR^2 after the blur
-    least = max(EDGE_NOISE * noise_sigma(plane) * 0.25 / NEAR**2, float(np.quantile(near, 1 - EDGES)), 1.0)
-    ridges = (near >= least) & (near >= cv2.dilate(near, np.ones((3, 3), np.uint8)))
-    if ridges.sum() < 16:
+    return _width(_Edges(plane), None)
+
+
+def smear_sigma(plane: Plane) -> float:
+    """As `blur_sigma`, of the edges across the direction in which they are widest: what motion leaves.
+
+    Edges along the motion stay sharp, and they are the sharper ones of all edges together.
+    """
+    edges = _Edges(plane)
+    widths = [0.0]
+    for number in range(DIRECTIONS):
+        middle = number * np.pi / DIRECTIONS
+        away = np.abs((edges.angle - middle + np.pi / 2) % np.pi - np.pi / 2)
+        chosen = away < 0.75 * np.pi / DIRECTIONS
+        if chosen.sum() >= FEWEST_IN_DIRECTION:
+            widths.append(_width(edges, chosen))
+    return max(widths)
+
+
+class _Edges:
+    """The gradients of a plane after both blurs."""
+
+    def __init__(self, plane: Plane) -> None:
+        (dx, dy), (far_x, far_y) = (_gradient(plane, sigma) for sigma in (NEAR, FAR))
+        self.near, self.far = np.hypot(dx, dy), np.hypot(far_x, far_y)
+        self.angle = np.arctan2(dy, dx)
+        along_x, along_y = (self.near >= cv2.dilate(self.near, np.ones(shape, np.uint8)) for shape in ((1, 3), (3, 1)))
+        self.peaks = np.where(np.abs(dx) > np.abs(dy), along_x, along_y)
+        # noise of 1 has a gradient of about 0.25 / NEAR^2 after the blur
+        self.least = max(EDGE_NOISE * noise_sigma(plane) * 0.25 / NEAR**2, 1.0)
+
+
+def _width(edges: _Edges, chosen: NDArray[np.bool_] | None) -> float:
+    """Of the sharper edges among the ``chosen`` pixels, or among all."""
+    near = edges.near if chosen is None else edges.near[chosen]
+    ridges = edges.peaks & (edges.near >= max(edges.least, float(np.quantile(near, 1 - EDGES))))
+    if chosen is not None:
+        ridges &= chosen
+    if ridges.sum() < FEWEST:
         return 0.0
-    ratio = np.square(near[ridges] / np.maximum(far[ridges], 1e-3))
+    ratio = np.square(edges.near[ridges] / np.maximum(edges.far[ridges], 1e-3))
     variance = np.where(ratio > 1.01, (FAR**2 - ratio * NEAR**2) / np.maximum(ratio - 1, 1e-2), WIDEST**2)
-    widths = np.sqrt(np.clip(variance, 0, WIDEST**2))
-    return float(np.quantile(widths, SHARP_EDGES))
+    return float(np.quantile(np.sqrt(np.clip(variance, 0, WIDEST**2)), SHARP_EDGES))
 
 
-def _gradient(plane: Plane) -> Plane:
-    """Its magnitude, code values per pixel."""
-    dx, dy = (cv2.Sobel(plane, cv2.CV_32F, x, 1 - x, ksize=3, scale=1 / 8) for x in (1, 0))
-    return np.asarray(cv2.magnitude(dx, dy))
+def _gradient(plane: Plane, sigma: float) -> tuple[Plane, Plane]:
+    """Along x and y, code values per pixel, after a Gaussian of ``sigma``."""
+    smooth = cv2.GaussianBlur(plane, (0, 0), sigma)
+    dx, dy = (cv2.Sobel(smooth, cv2.CV_32F, x, 1 - x, ksize=3, scale=1 / 8) for x in (1, 0))
+    return np.asarray(dx, np.float32), np.asarray(dy, np.float32)

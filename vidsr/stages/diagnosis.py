@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidsr.classical import blur_sigma, noise_sigma
+from vidsr.classical import blur_sigma, noise_sigma, smear_sigma
 from vidsr.frames import VideoInfo
 from vidsr.restoration import Task
 
@@ -24,7 +24,7 @@ BITS_PER_PIXEL = {"h264": 0.15, "hevc": 0.1, "vp9": 0.1, "av1": 0.08, "vp8": 0.2
 # Mean quantizers of the encoders that tell, from which on steps of 14 code values and more show in the picture.
 COARSE = {"h264": 27.0, "mpeg2video": 16.0, "mpeg4": 16.0, "vp9": 96.0}
 
-BLURRED = 1.0  # pixels: the sharper edges of sharp pictures have 0 to 0.9 (benchmarks/restoration.py, part auto)
+BLURRED = 1.15  # pixels: the edges of sharp pictures have 0 to 1.1 (benchmarks/restoration.py, part auto)
 NOISY = 3.0  # 8-bit code values; the deblurring networks take less in their stride
 # Noise halves in a picture of half the size; fine texture, which is as hard to predict, grows there instead.
 LIKE_NOISE = 0.75
@@ -43,6 +43,7 @@ class Diagnosis:
     """Medians over sample frames."""
 
     blur: float  # standard deviation, pixels
+    smear: float  # the same, across the direction in which edges are widest
     noise: float  # standard deviation, 8-bit code values; of fine texture where `noise_at_half` is not far below
     noise_at_half: float  # the same, measured at half the size
     compressed: bool
@@ -53,14 +54,15 @@ class Diagnosis:
         return {
             "restore": self.compressed,
             "denoise": self.noise >= NOISY and self.noise_at_half < LIKE_NOISE * self.noise,
-            "deblur": self.blur >= BLURRED,
+            "deblur": max(self.blur, self.smear) >= BLURRED,
         }[task]
 
     def words(self, task: Task) -> str:
         """What was measured for ``task``."""
         texture = "" if self.noise_at_half < LIKE_NOISE * self.noise else ", or texture"
         noise = f"noise of {self.noise:.1f} of 255 at most{texture}"
-        return {"restore": self.coding, "denoise": noise, "deblur": f"edges blurred by {self.blur:.2f} pixels"}[task]
+        blur = f"edges blurred by {self.blur:.2f} pixels, by {self.smear:.2f} in the worst direction"
+        return {"restore": self.coding, "denoise": noise, "deblur": blur}[task]
 
 
 def diagnose(survey: Survey, info: VideoInfo) -> Diagnosis:
@@ -69,6 +71,7 @@ def diagnose(survey: Survey, info: VideoInfo) -> Diagnosis:
     compressed, coding = _coding(survey.quantizer, info)
     return Diagnosis(
         blur=_median([blur_sigma(plane) for plane in planes]),
+        smear=_median([smear_sigma(plane) for plane in planes]),
         noise=_median([noise_sigma(plane) for plane in planes]),
         noise_at_half=_median([noise_sigma(_half(plane)) for plane in planes]),
         compressed=compressed,
