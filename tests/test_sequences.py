@@ -181,6 +181,36 @@ def test_pictures_are_not_written_over_unless_told_and_then_replaced_whole(tmp_p
     assert np.array_equal(read(tmp_path / "in" / "00001.png"), read(tmp_path / "out" / "00001.png"))
 
 
+def test_a_damaged_picture_is_left_out_and_counted(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in", 5)
+    whole = (tmp_path / "in" / "00003.png").read_bytes()
+    (tmp_path / "in" / "00003.png").write_bytes(whole[:40])
+    report = enhance(source, tmp_path / "b.mkv", scale=2, model="nearest", log=False)
+    assert report.frames == 4
+    assert report.counts["packets that do not decode, skipped"] == 1
+    with VideoReader(tmp_path / "b.mkv") as reader:
+        assert [time * 25 for batch in reader.batches(9) for time in batch.times] == [0, 1, 3, 4]
+
+
+def test_a_part_of_a_sequence(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=20, codec="ffv1")
+    enhance(source, tmp_path / "in" / "%03d.png", **SCALE_1)
+    enhance(tmp_path / "in" / "%03d.png", tmp_path / "b.mkv", start="0.4", frames=3, codec="ffv1", **SCALE_1)
+    with VideoReader(tmp_path / "b.mkv") as reader:
+        assert [read_number(y[0].numpy()) for batch in reader.batches(9) for y in batch.y] == [10, 11, 12]
+
+
+def test_the_truth_may_be_pictures_too(tmp_path: Path) -> None:
+    truth = make_clip(tmp_path / "a.mkv", frames=4, size=(128, 96), fps=24, codec="ffv1")
+    enhance(truth, tmp_path / "high" / "%d.png", **SCALE_1)
+    enhance(truth, tmp_path / "low" / "%d.png", scale="1/2", model="bicubic", log=False)
+    report = enhance(
+        tmp_path / "low" / "%d.png", tmp_path / "b.mkv", scale=2, model="bicubic", fps_in=24,
+        reference=tmp_path / "high" / "%d.png", codec="ffv1",
+    )  # fmt: skip
+    assert report.means["psnr_y"] == pytest.approx(report.means["bicubic_psnr_y"], abs=0.1)
+
+
 def test_the_input_is_never_the_output(tmp_path: Path) -> None:
     source = pictures(tmp_path, 2)
     with pytest.raises(OutputError, match="is the input itself"):

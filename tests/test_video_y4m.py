@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -17,10 +19,12 @@ from tests.test_video_tables import row, table
 from vidsr import enhance
 from vidsr.encoding import Encoding
 from vidsr.errors import ExitCode, InputError, OptionError
+from vidsr.estimate import estimate_all
 from vidsr.frames import ColorInfo, FrameBatch, VideoInfo
 from vidsr.jobs import Job, list_jobs
 from vidsr.options import parse_options, parse_reading
 from vidsr.pipeline import enhance_file
+from vidsr.verify import verify_files
 from vidsr.video import VideoReader
 from vidsr.video.y4m import PlanesWriter, header
 
@@ -288,3 +292,30 @@ def test_an_empty_pipe_is_one_clear_line(tmp_path: Path, standard: Run) -> None:
     (tmp_path / "a").touch()
     with pytest.raises(InputError, match="- cannot be read"):
         standard(tmp_path / "a", **BICUBIC)
+
+
+@pytest.mark.parametrize("frames", [0, 40])
+def test_a_pipe_that_sends_no_more_can_be_interrupted(tmp_path: Path, frames: int) -> None:
+    """Before its header, and after a few frames, when two threads wait for it."""
+    command = vidsr("enhance", "-", "--scale", "2", "--model", "nearest", "-o", tmp_path / "a.mkv", "--log", "none")
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdin is not None and process.stderr is not None
+    if frames:
+        process.stdin.write(b"YUV4MPEG2 W64 H48 F25:1 C420jpeg\n" + (b"FRAME\n" + bytes(64 * 72)) * frames)
+        process.stdin.flush()
+    said = process.stderr.readline()
+    while frames and not list(tmp_path.iterdir()):
+        time.sleep(0.05)
+    time.sleep(0.3)  # it waits now
+    process.send_signal(signal.SIGINT)
+    said += process.communicate(timeout=30)[1]
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert said.endswith(b"interrupted; nothing half-written is left\n") and b"Traceback" not in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_verify_and_plan_of_a_pipe_are_one_clear_line() -> None:
+    with pytest.raises(InputError, match="- is a pipe, which can be read only once"):
+        verify_files(Path("-"), Path("-"))
+    with pytest.raises(OptionError, match="- is a pipe, which can be read only once: name a file to plan with"):
+        estimate_all([Path("-")], Path("-"), parse_options(scale=2))

@@ -117,6 +117,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
             prefetch(
                 chain(decoded, plan.stages(log, reference, staging), staging), QUEUE_BATCHES, "stages", QUEUE_BYTES
             ) as enhanced,
+            reader.interruptible(),
         ):
             for batch in encoding.timed("encode", _written(encoding.timed(WAIT, enhanced), writer)):
                 frames += batch
@@ -226,7 +227,9 @@ def open_reader(source: Path, options: EnhanceOptions) -> VideoReader:
 
 
 def _reference(options: EnhanceOptions) -> AbstractContextManager[VideoReader | None]:
-    return nullcontext() if options.reference is None else VideoReader(options.reference, options.start, options.end)
+    if options.reference is None:
+        return nullcontext()
+    return VideoReader(options.reference, options.start, options.end, reading=replace(options.reading, raw=None))
 
 
 def write_record(report: RunReport, options: EnhanceOptions) -> None:

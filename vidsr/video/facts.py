@@ -12,13 +12,14 @@ import av
 from av.packet import Packet
 from av.stream import AttachmentStream, Stream
 
+from vidsr.errors import InputError
 from vidsr.frames import VideoInfo
 from vidsr.reading import Reading
 from vidsr.video.containers import can_carry, container_format, is_cover
 from vidsr.video.copier import is_left_out, others
 from vidsr.video.demux import packets
 from vidsr.video.probe import MICROSECONDS, first_frame, picture_stream, video_info
-from vidsr.video.source import open_source
+from vidsr.video.source import is_pipe, open_source
 from vidsr.video.table import stream_info
 from vidsr.video.tags import file_tags, stream_tags
 
@@ -67,6 +68,8 @@ def read_facts(
     Raises:
         InputError: the file cannot be opened, or no frame of it decodes.
     """
+    if is_pipe(path):
+        raise InputError(f"{path} is a pipe, which can be read only once: name a file")
     with open_source(path, reading) as opened:
         picture = picture_stream(opened, path)
         info = video_info(opened, picture, first_frame(opened, picture, path))

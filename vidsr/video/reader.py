@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, count, islice
@@ -29,7 +30,7 @@ from vidsr.video.demux import packets
 from vidsr.video.fields import deinterlaced, field_order
 from vidsr.video.formats import kept_format
 from vidsr.video.probe import on_clock, picture_stream, video_info
-from vidsr.video.source import UNSEEKABLE, is_pipe, open_source
+from vidsr.video.source import UNSEEKABLE, is_pipe, open_source, standard_input
 from vidsr.video.table import stream_info
 
 
@@ -85,6 +86,9 @@ class VideoReader:
                 self._container.close()
                 self._problems.clear()
                 return self._open(seek=False)
+            source = standard_input(self._container)
+            if source is not None and source.failure is not None:
+                raise source.failure
             if first is None:
                 remedy = UNSEEKABLE if is_pipe(self.path) else "check that it plays"
                 raise InputError(f"{self.path} holds no frame that can be decoded: {remedy}")
@@ -140,6 +144,15 @@ class VideoReader:
         """Closes the file."""
         self._decoded.close()
         self._container.close()
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Leaving the block ends the waiting for a pipe that sends nothing, on whatever thread."""
+        try:
+            yield
+        finally:
+            if (source := standard_input(self._container)) is not None:
+                source.stop()
 
     @property
     def problems(self) -> dict[str, int]:

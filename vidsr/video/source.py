@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from select import select
 
 import av
 from av.container import InputContainer
@@ -13,6 +14,7 @@ from vidsr.reading import Reading
 from vidsr.sequences import Sequence, is_sequence
 
 STANDARD_INPUT = 0
+WAIT = 0.1  # seconds between two looks at whether to go on waiting for a pipe
 PIPE_BYTES = 1 << 20  # read at a time
 UNSEEKABLE = "send what needs no seeking: y4m, nut, matroska; or raw planes with --raw"
 TEXT_FORMATS = ("tty", "lrc", "srt", "ass", "webvtt")  # FFmpeg draws a text file as pictures; that is no clip
@@ -38,7 +40,7 @@ def open_source(path: Path, reading: Reading | None = None) -> InputContainer:
     reading = reading or Reading()
     kind, options = (None, {}) if reading.raw is None else ("rawvideo", reading.raw.demuxer_options)
     if str(path) == "-":
-        return _opened(path, _StandardInput(), kind, options | {"protocol_whitelist": "pipe"})
+        return _opened(path, StandardInput(), kind, options | {"protocol_whitelist": "pipe"})
     if is_sequence(path):
         kind, options = "image2", _sequence_options(Sequence(path), reading)
         # the pattern is FFmpeg's own, but for a percent sign in a folder's name
@@ -58,12 +60,14 @@ def reason(error: BaseException) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _opened(path: Path, source: str | _StandardInput, kind: str | None, options: dict[str, str]) -> InputContainer:
+def _opened(path: Path, source: str | StandardInput, kind: str | None, options: dict[str, str]) -> InputContainer:
     try:
         container = av.open(
             source, "r", format=kind, options=options, metadata_errors="replace", buffer_size=PIPE_BYTES
         )
     except av.FFmpegError as error:
+        if isinstance(source, StandardInput) and source.failure is not None:
+            raise source.failure from None
         remedy = UNSEEKABLE if is_pipe(path) else "name a file that FFmpeg can play"
         raise InputError(f"{path} cannot be read ({reason(error)}): {remedy}") from None
     if container.format.name in TEXT_FORMATS:
@@ -81,8 +85,8 @@ def _sequence_options(sequence: Sequence, reading: Reading) -> dict[str, str]:
     }
 
 
-class _StandardInput:
-    """A file of FFmpeg's that cannot seek.
+class StandardInput:
+    """The standard input as a file of FFmpeg's: it cannot seek, and it ends when it is told to.
 
     Raises:
         InputError: nothing is sent there.
@@ -91,13 +95,31 @@ class _StandardInput:
     name = "-"
 
     def __init__(self) -> None:
+        self.failure: BaseException | None = None  # what came while FFmpeg was reading, and must not pass through it
+        self._stopped = False
         if os.isatty(STANDARD_INPUT):
             raise InputError("- is the standard input, and nothing is sent there: ffmpeg ... -f yuv4mpegpipe - | vidsr")
 
     def read(self, size: int) -> bytes:
         """At most ``size`` bytes, none at the end."""
-        return os.read(STANDARD_INPUT, size)
+        try:
+            while not self._stopped:
+                if select([STANDARD_INPUT], [], [], WAIT)[0]:
+                    return os.read(STANDARD_INPUT, size)
+        except BaseException as failure:  # Ctrl-C: FFmpeg has no way to hand it on
+            self.failure, self._stopped = failure, True
+        return b""
+
+    def stop(self) -> None:
+        """Ends the stream, whoever waits for more of it."""
+        self._stopped = True
 
     def seekable(self) -> bool:
         """Never."""
         return False
+
+
+def standard_input(container: InputContainer) -> StandardInput | None:
+    """What the container is read from, if that is the standard input."""
+    source = getattr(container.file, "file", None)
+    return source if isinstance(source, StandardInput) else None
