@@ -27,7 +27,14 @@ def whole_clips(folder: Path) -> list[Path]:
         make_clip(folder / "h.mp4", frames=24, codec="libsvtav1", size=(64, 64)),
         make_clip(folder / "i.avi", frames=10, codec="mjpeg", pix_fmt="yuvj420p"),
         make_clip(folder / "j.nut", frames=10, codec="ffv1", pix_fmt="yuv444p10le"),
+        make_y4m(folder / "k.y4m"),
     ]
+
+
+def make_y4m(path: Path) -> Path:
+    clip = make_clip(path.with_suffix(".mkv"), frames=6, pix_fmt="yuv422p", codec="ffv1")
+    enhance(clip, path, scale=1, log=False)
+    return path
 
 
 def damaged(data: bytearray, random: np.random.Generator) -> bytearray:

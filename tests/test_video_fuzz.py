@@ -12,7 +12,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return whole_clips(tmp_path_factory.mktemp("whole"))
 
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", range(11))
 def test_damaged_clip(clips: list[Path], tmp_path: Path, number: int) -> None:
     for seed in range(30):
         outcome(clips[number], tmp_path, number, seed, verify=seed % 3 == 0)
