@@ -9,7 +9,7 @@ from vidsr.errors import InputError, OptionError
 from vidsr.models import build_network
 from vidsr.train.recipe import parse, read
 
-SHIPPED = sorted((Path(vidsr.train.__file__).parent / "recipes").glob("*.toml"))
+SHIPPED = sorted((Path(vidsr.train.__file__).parent / "recipes").rglob("*.toml"))
 MINIMAL = {"name": "fast", "architecture": "plain", "scale": 2}
 
 
