@@ -39,6 +39,9 @@ true clip has some of its own, and whatever sharpens raises it. "Still" is one f
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    rows = list(rows)
+    if not rows:
+        return "No network had weights to measure.\n"
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
