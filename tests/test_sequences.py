@@ -13,6 +13,7 @@ import pytest
 
 from tests.clips import make_clip, read_number
 from vidsr import enhance
+from vidsr.contest import compare_all
 from vidsr.errors import InputError, OptionError, OutputError, VerifyError
 from vidsr.images import upright
 from vidsr.jobs import Job, list_jobs
@@ -268,6 +269,29 @@ def test_mirrors_of_a_display_matrix() -> None:
         (0, -one, one, 0): [[2, 5], [1, 4], [0, 3]],
     }.items():
         assert upright(picture, (a, b, 0, c, d, 0, 0, 0, 1 << 30))[0].tolist() == shown
+
+
+def test_pictures_become_a_clip_that_every_player_shows_if_told(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in", 2)
+    notes: list[str] = []
+    enhance(source, tmp_path / "b.mp4", on_note=notes.append, **SCALE_1)
+    assert "4:4:4, as the source is, is not shown by every player: --chroma 420 is" in notes
+    notes.clear()
+    report = enhance(source, tmp_path / "c.mp4", on_note=notes.append, chroma="420", **SCALE_1)
+    assert (report.output.chroma, report.output.depth) == ("420", 8)
+    assert report.verification is not None and report.verification.ok
+    assert not [note for note in notes if "4:4:4" in note]
+    enhance(source, tmp_path / "d.y4m", chroma="422", **SCALE_1)
+    with VideoReader(tmp_path / "d.y4m") as reader:
+        assert reader.info.chroma == "422"
+    with pytest.raises(OptionError, match="--chroma 420: pictures are RGB or grey"):
+        enhance(source, tmp_path / "%d.png", chroma="420", **SCALE_1)
+
+
+def test_compare_takes_pictures(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=2, codec="ffv1")
+    enhance(source, tmp_path / "%d.png", **SCALE_1)
+    compare_all([tmp_path / "%d.png"], 2, ("bicubic",), None, parse_options(scale=2, device="cpu"), True)
 
 
 def test_an_encoder_asked_for_pictures_is_one_clear_line(tmp_path: Path) -> None:

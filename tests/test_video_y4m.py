@@ -157,6 +157,8 @@ def test_what_y4m_cannot_hold_is_said(tmp_path: Path) -> None:
         rotation=90,
         tags={"colorspace": 9, "color_primaries": 9, "color_trc": 16},
     )
+    report = enhance(source, tmp_path / "a.y4m", scale=1, log=False)
+    assert report.verification is not None and report.verification.ok
     with VideoReader(source) as reader, PlanesWriter(tmp_path / "b.y4m", reader.info, Encoding()) as writer:
         for batch in reader.batches(4):
             writer.write(batch)

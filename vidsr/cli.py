@@ -182,6 +182,14 @@ def request(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="Passed to the encoder; repeatable.", rich_help_panel=ENCODING),
     ] = None,
+    chroma: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|420|422|444",
+            help="Colour samples of the result; auto: as they are.",
+            rich_help_panel=ENCODING,
+        ),
+    ] = "auto",
     start: Annotated[
         str | None, typer.Option(metavar="TIME", help="Seconds, or 1:02.5.", rich_help_panel=RANGE)
     ] = None,
@@ -261,6 +269,7 @@ def request(
         raw=raw,
         alpha=alpha,
         pipe=pipe,
+        chroma=chroma,
     )
     return Request(inputs, output, options)
 

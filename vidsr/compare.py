@@ -13,7 +13,7 @@ from vidsr.device import choose
 from vidsr.errors import OptionError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.images import read_image
-from vidsr.jobs import IMAGE_SUFFIXES
+from vidsr.jobs import is_image
 from vidsr.kernels.metrics import sse, ssim
 from vidsr.metrics import psnr_from_mse
 from vidsr.models.store import WEIGHTS, table
@@ -141,7 +141,7 @@ def _method(name: str, scale: int, info: VideoInfo, options: EnhanceOptions) -> 
 @contextmanager
 def _frames(source: Path, options: EnhanceOptions) -> Iterator[tuple[Iterator[FrameBatch], VideoInfo]]:
     """The frames of a clip or image, one at a time, and its facts."""
-    if source.suffix.lower() in IMAGE_SUFFIXES:
+    if is_image(source):
         picture, info = read_image(source)
         yield iter([picture]), info
         return

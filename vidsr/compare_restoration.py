@@ -15,7 +15,7 @@ from vidsr.encoding import Encoding
 from vidsr.errors import OptionError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.images import read_image
-from vidsr.jobs import IMAGE_SUFFIXES
+from vidsr.jobs import is_image
 from vidsr.models.store import table
 from vidsr.options import EnhanceOptions
 from vidsr.restoration import DEBLURRERS, DENOISERS, NETWORKS, Restoration, Task, parse_restoration
@@ -120,7 +120,7 @@ def _pairs(
     source: Path, damage: Damage, options: EnhanceOptions
 ) -> Iterator[tuple[Pairs, VideoInfo, VideoInfo, Survey]]:
     """The pairs, the facts of the truth and of the damaged clip, and a survey of the damaged clip."""
-    if source.suffix.lower() in IMAGE_SUFFIXES:
+    if is_image(source):
         if damage.encoded:
             raise OptionError(f"{source} is an image, and --crf encodes clips: leave it out")
         picture, info = read_image(source)

@@ -55,7 +55,7 @@ class Job:
     @property
     def is_image(self) -> bool:
         """Whether the source is a still picture, by its name."""
-        return self.source.suffix.lower() in IMAGE_SUFFIXES and not is_sequence(self.source)
+        return is_image(self.source)
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,11 @@ class JobList:
 
     jobs: tuple[Job, ...]
     skipped: tuple[Path, ...]
+
+
+def is_image(path: Path) -> bool:
+    """Whether the file is a still picture, by its name; numbered pictures are a clip."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not is_sequence(path)
 
 
 def list_jobs(inputs: Iterable[Path], output: Path | None, options: EnhanceOptions) -> JobList:

@@ -26,6 +26,8 @@ DEINTERLACE: tuple[Deinterlace, ...] = get_args(Deinterlace)
 SOURCES: tuple[Source, ...] = get_args(Source)
 Pipe = Literal["y4m", "raw"]
 PIPES: tuple[Pipe, ...] = get_args(Pipe)
+Chroma = Literal["420", "422", "444"]
+CHROMAS: tuple[Chroma, ...] = get_args(Chroma)
 
 T = TypeVar("T", bound=str)
 
@@ -102,6 +104,7 @@ class EnhanceOptions:
     encoding: Encoding = field(default_factory=Encoding)
     reading: Reading = field(default_factory=Reading)
     pipe: Pipe = "y4m"  # what is written to the standard output
+    chroma: Chroma | None = None  # of the result; None is the source's, as far as the encoder takes it
     start: Fraction | None = None  # seconds of the source's own clock
     end: Fraction | None = None
     frames: int | None = None  # source frames at most
@@ -214,6 +217,7 @@ def parse_options(
     raw: str | None = None,
     alpha: str = "refuse",
     pipe: str = "y4m",
+    chroma: str = "auto",
 ) -> EnhanceOptions:
     """Options from what a person writes on the command line or in a Python call.
 
@@ -248,6 +252,7 @@ def parse_options(
         encoding=Encoding.parse(codec, crf=crf, preset=preset, options=encoder_options),
         reading=parse_reading(fps_in, raw, alpha),
         pipe=parse_choice(pipe, PIPES, "--pipe"),
+        chroma=None if chroma == "auto" else parse_choice(chroma, CHROMAS, "--chroma"),
         start=parse_time(start, "--start"),
         end=parse_time(end, "--end"),
         frames=None if frames is None else _positive_int(frames, "--frames"),

@@ -11,6 +11,7 @@ from vidsr.classical import Classical
 from vidsr.clocks import Clock, Times
 from vidsr.color import tagged
 from vidsr.device import Compute, choose
+from vidsr.errors import OptionError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.jobs import Into
 from vidsr.kernels.resample import KERNELS
@@ -30,6 +31,7 @@ from vidsr.stages.upscale import Upscale, network_factors
 from vidsr.stopwatch import Stopwatch
 from vidsr.video import VideoReader, coded_format
 
+NOT_SHOWN = ("libx264", "libx265")  # in 4:4:4: the profiles of browsers and of most devices have none
 MOST_FRAMES = 16  # of a batch, however small they are: more would only wait longer
 # The first that has weights for the scales at hand. `best` costs six times `balanced`, which only a GPU has to spare.
 # On two CPU cores the net makes about ten frames a second of this size, a tenth of what optical flow makes.
@@ -58,7 +60,7 @@ class Plan:
         self.restores, self.findings = make_restores(options, info, compute, survey or Survey())
         self.interpolate, why = make_interpolate(options, info, compute)
         self.upscale = make_upscale(options, info, compute)
-        self.convert, notes = make_convert(options, info) if into == "clip" else (None, [])
+        self.convert, notes = make_convert(options, info, into)
         self.notes = [*self.findings, *why, *notes]
         self.finish = Finish(info.depth if self.convert is None else self.convert.depth, rounds=into != "pictures")
         for stage in self._in_order():
@@ -141,16 +143,22 @@ class Plan:
         return self.finish(convert(reference.batches(1)))
 
 
-def make_convert(options: EnhanceOptions, info: VideoInfo) -> tuple[Convert | None, list[str]]:
-    """The stage that reaches the format which the encoder takes, and what it does in words; None if it takes this one.
+def make_convert(options: EnhanceOptions, info: VideoInfo, into: Into = "clip") -> tuple[Convert | None, list[str]]:
+    """The stage that reaches the format asked for or taken by the encoder, and what is to be said; None if it is there.
 
     Raises:
-        OptionError: no such encoder.
+        OptionError: no such encoder, or a chroma format is asked for pictures, which are RGB.
     """
     if info.fps is None:  # a still picture
         return None, []
-    coded, notes = coded_format(info, options.encoding)
-    return Convert(info, coded.chroma, coded.depth) if notes else None, notes
+    if options.chroma and into == "pictures":
+        raise OptionError(f"--chroma {options.chroma}: pictures are RGB or grey, so leave it out")
+    asked = info if options.chroma is None else replace(info, chroma=options.chroma)
+    coded, notes = coded_format(asked, options.encoding) if into == "clip" else (asked, [])
+    if coded.chroma == "444" and options.chroma is None and options.encoding.codec in NOT_SHOWN:
+        notes = [*notes, "4:4:4, as the source is, is not shown by every player: --chroma 420 is"]
+    same = (coded.chroma, coded.depth) == (info.chroma, info.depth)
+    return None if same else Convert(info, coded.chroma, coded.depth), notes
 
 
 def make_restores(

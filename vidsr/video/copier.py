@@ -18,7 +18,7 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
 from vidsr.reading import Reading
-from vidsr.video.containers import CONTAINERS, PICTURE_ONLY, can_carry, container_format, is_cover
+from vidsr.video.containers import CONTAINERS, PICTURE_ONLY, PLANES, can_carry, container_format, is_cover
 from vidsr.video.demux import packets
 from vidsr.video.probe import MICROSECONDS, first_frame, on_clock, picture_stream
 from vidsr.video.sidedata import side_data
@@ -86,13 +86,18 @@ def carried(source: Path, target: Path, reading: Reading | None = None) -> list[
 def _lost_stream(stream: Stream, target: Path) -> str:
     keeper = next((suffix for suffix, name in CONTAINERS.items() if can_carry(stream, name)), None)
     remedy = f"{keeper} would keep it" if keeper else "no container written here does"
-    return f"left out, {target.suffix or 'a pipe'} cannot hold it ({remedy}): {stream_info(stream)}"
+    return f"left out, {_kind(target)} cannot hold it ({remedy}): {stream_info(stream)}"
+
+
+def _kind(target: Path) -> str:
+    """What is written, for a message."""
+    return "y4m or raw video" if container_format(target) == PLANES else target.suffix
 
 
 def _lost_beside_pictures(opened: InputContainer, target: Path) -> list[str]:
     lost = {"chapters": opened.chapters(), "tags": file_tags(opened.metadata)}
     words = [f"{len(found)} {name}" for name, found in lost.items() if found]
-    return [f"left out, {target.suffix or 'a pipe'} holds pictures only: {', '.join(words)}"] if words else []
+    return [f"left out, {_kind(target)} holds pictures only: {', '.join(words)}"] if words else []
 
 
 def _has_cover(opened: InputContainer, container: str) -> bool:

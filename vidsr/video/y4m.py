@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -12,7 +13,7 @@ import torch
 
 from vidsr.encoding import Encoding
 from vidsr.errors import OutputError, PipeClosed
-from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.frames import ColorInfo, FrameBatch, VideoInfo
 from vidsr.video.grid import FALLBACK_FPS, Grid, refuse_codec, untold
 from vidsr.video.written import Written
 
@@ -103,7 +104,10 @@ class PlanesWriter:
     @property
     def written(self) -> Written | None:
         """What the file should hold, for checking it; None of a pipe and of raw video, which cannot be read again."""
-        return None if self._raw or self._is_pipe else Written(self.path, self._info, self._grid.times, None)
+        if self._raw or self._is_pipe:
+            return None
+        told = replace(self._info, color=ColorInfo(range=self._info.color.range), display_matrix=None, hdr=None)
+        return Written(self.path, told, self._grid.times, None)
 
     def _put_plane(self, plane: torch.Tensor) -> None:
         if plane.is_floating_point():
