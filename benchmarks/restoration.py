@@ -273,7 +273,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=[part.__name__ for part in PARTS], help="default: all")
     parser.add_argument("--models", nargs="*", help="networks; default: all that are there")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="folder of NAME-any-x1.safetensors")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, help="file to write; with --parts, what else it holds is kept")
     arguments = parser.parse_args()
     if not DATA.is_dir():
         raise SystemExit(f"no data folder at {DATA}: name one with VIDSR_DATA")
@@ -286,14 +286,27 @@ def main() -> None:
             for label, row in part(trained):
                 tables[part.__name__][label] = row
                 show(part.__name__, label, row)
+    facts = {name: described(name, arguments.weights) for name in trained}
+    if arguments.json and arguments.parts:
+        tables = {**_earlier(arguments.json, facts), **tables}
     verdicts = bars(tables)
     for verdict in verdicts:
         print(verdict)
     if arguments.json:
         compute = str(choose("auto", "auto"))
-        facts = {name: described(name, arguments.weights) for name in trained}
         result = {"machine": machine(), "compute": compute, "networks": facts, "tables": tables, "bars": verdicts}
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _earlier(path: Path, facts: dict[str, Any]) -> dict[str, dict[str, Row]]:
+    """The parts in ``path``, if they are of the same networks; so that times can be measured by themselves."""
+    if not path.exists():
+        return {}
+    result = json.loads(path.read_text())
+    if result["networks"] != facts:
+        raise SystemExit(f"{path} holds figures of other weights: measure all parts anew, without --parts")
+    earlier: dict[str, dict[str, Row]] = result["tables"]
+    return earlier
 
 
 if __name__ == "__main__":
