@@ -15,8 +15,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
-import tempfile
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
@@ -37,6 +35,8 @@ from vidsr.clocks import Times
 from vidsr.frames import FrameBatch, VideoInfo, concat
 from vidsr.kernels.metrics import ssim
 from vidsr.metrics import psnr
+from vidsr.minterpolate import minterpolate
+from vidsr.models import store
 from vidsr.options import Interpolation
 from vidsr.stages.finish import Finish
 from vidsr.stages.interpolate import Interpolate, make_engine
@@ -45,10 +45,15 @@ from vidsr.video import VideoReader
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
 WIDEST = 480
+NETWORKS = ("net", "superslomo")
 STILL = 40.0  # dB of blending from which on a clip hardly moves
-ENGINES: dict[str, Interpolation] = {"duplicate": "none", "blend": "blend", "flow": "flow"}
-MINTERPOLATE = "minterpolate=fps={fps}:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1"
-PIX_FMT = {"gray": "gray", "420": "yuv420p", "422": "yuv422p", "444": "yuv444p"}
+ENGINES: dict[str, Interpolation] = {
+    "duplicate": "none",
+    "blend": "blend",
+    "flow": "flow",
+    "net": "net",
+    "superslomo": "superslomo",
+}
 
 Luma = NDArray[np.uint8]
 Made = dict[int, Luma]  # frame number of the whole clip -> luma
@@ -90,36 +95,21 @@ def restore(clip: FrameBatch, info: VideoInfo, engine: Interpolation) -> tuple[M
     return made, seconds / len(result)
 
 
-def minterpolate(clip: FrameBatch, info: VideoInfo, folder: Path) -> tuple[Made, float]:
+def filtered(clip: FrameBatch, info: VideoInfo) -> tuple[Made, float]:
     """The dropped frames as the ffmpeg program makes them, and its seconds per output frame."""
-    raw = b"".join(_raw(clip[i : i + 1]) for i in range(0, len(clip), 2))
-    target = folder / "made.nut"
-
-    def seconds(filters: str) -> float:
-        source = ["-f", "rawvideo", "-pix_fmt", PIX_FMT[info.chroma], "-s", f"{info.width}x{info.height}", "-r", "15"]
-        sink = ["-vf", filters, "-c:v", "rawvideo", "-y", str(target)]
-        started = perf_counter()
-        subprocess.run(["ffmpeg", "-v", "error", *source, "-i", "-", *sink], input=raw, check=True)
-        return perf_counter() - started
-
-    idle, busy = seconds("null"), seconds(MINTERPOLATE.format(fps=30))
-    with VideoReader(target) as reader:
-        frames = {round(frame.times[0] * 30): frame.y[0, 0].numpy() for frame in reader.batches(1)}
-    made = {n: luma for n, luma in frames.items() if n % 2 and n < len(clip)}
-    return made, (busy - idle) / len(frames)
+    kept = concat([clip[i : i + 1] for i in range(0, len(clip), 2)])
+    frames, seconds = minterpolate(kept, info, 2)
+    made = {n: frame.y[0, 0].numpy() for n, frame in frames.items() if n % 2 and n < len(clip)}
+    return made, seconds / len(frames)
 
 
-def _raw(frame: FrameBatch) -> bytes:
-    chroma = b"" if frame.uv is None else frame.uv.numpy().tobytes()
-    return frame.y.numpy().tobytes() + chroma
-
-
-def measure(path: Path, frames: int, with_ffmpeg: bool, folder: Path) -> dict[str, dict[str, float]]:
+def measure(path: Path, frames: int, with_ffmpeg: bool) -> dict[str, dict[str, float]]:
     """For each method: mean PSNR-Y and SSIM-Y of the frames it put back, and milliseconds per output frame."""
     clip, info = read(path, frames)
-    made = {name: restore(clip, info, engine) for name, engine in ENGINES.items()}
+    engines = {name: engine for name, engine in ENGINES.items() if engine not in NETWORKS or store.has_frames(engine)}
+    made = {name: restore(clip, info, engine) for name, engine in engines.items()}
     if with_ffmpeg:
-        made["minterpolate"] = minterpolate(clip, info, folder)
+        made["minterpolate"] = filtered(clip, info)
     common = sorted(set.intersection(*(set(frames) for frames, _ in made.values())))
     truth = {n: clip.y[n, 0].numpy() for n in common}
     return {
@@ -161,17 +151,20 @@ def main() -> None:
     if not with_ffmpeg:
         print("the ffmpeg program is not installed: its column is left out")
     table: dict[str, dict[str, dict[str, float]]] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        measure(paths[0], 5, False, Path(scratch))  # compiles the kernels
-        for path in paths:
-            table[path.stem] = measure(path, arguments.frames, with_ffmpeg, Path(scratch))
-            show(path.stem, table[path.stem])
+    measure(paths[0], 5, False)  # compiles the kernels
+    for path in paths:
+        table[path.stem] = measure(path, arguments.frames, with_ffmpeg)
+        show(path.stem, table[path.stem])
     means = summary(table)
     show("moving, mean", means)
     if "minterpolate" in means:
         gain = means["flow"]["psnr_y"] - means["minterpolate"]["psnr_y"]
         speed = means["minterpolate"]["ms"] / means["flow"]["ms"]
         print(f"flow against minterpolate on moving clips: {gain:+.2f} dB, {speed:.1f} times as fast; {machine()}")
+    if "net" in means:
+        gain = means["net"]["psnr_y"] - means["flow"]["psnr_y"]
+        least = min(row["net"]["psnr_y"] - row["blend"]["psnr_y"] for row in table.values())
+        print(f"net against flow on moving clips: {gain:+.2f} dB; against blend on any clip: {least:+.2f} dB or more")
     if arguments.json:
         result: dict[str, Any] = {"machine": machine(), "frames": arguments.frames, "clips": table, "moving": means}
         arguments.json.write_text(json.dumps(result, indent=1))

@@ -306,6 +306,7 @@ def plan(asked: Request, json: Json = False) -> None:
 def compare(
     inputs: Inputs,
     scale: Annotated[int, typer.Option(help="Reduce by this, then put back.")] = 4,
+    fps: Annotated[str | None, typer.Option(metavar="2x", help="Compare ways to put back left-out frames.")] = None,
     deblur: Annotated[str | None, typer.Option(metavar="[0..1]", help="Compare ways to deblur instead.")] = None,
     denoise: Annotated[str | None, typer.Option(metavar="[0..1]", help="Compare ways to denoise instead.")] = None,
     restore: Annotated[str | None, typer.Option(metavar="[0..1]", help="Compare ways to restore instead.")] = None,
@@ -321,13 +322,16 @@ def compare(
     frames: Annotated[int | None, typer.Option(help="Frames of each clip at most.")] = None,
     json: Json = False,
 ) -> None:
-    """Reduce a clip or image, enlarge it again with each method, and measure; or damage and restore it."""
+    """Reduce a clip or image, enlarge it again with each method, and measure; or damage and restore it, or leave frames
+    out and put them back.
+    """
     from vidsr.compare_restoration import parse_damage
     from vidsr.contest import compare_all
     from vidsr.options import parse_options
 
     options = parse_options(
         scale=scale,
+        fps=fps,
         deblur=deblur,
         denoise=denoise,
         restore=restore,
@@ -337,7 +341,8 @@ def compare(
         frames=frames,
     )
     damage = parse_damage(blur, noise, crf) if options.restorations or blur or noise or crf is not None else None
-    compare_all(inputs, scale, tuple(models.split(",")) if models else None, output, options, json, damage, crops)
+    named = tuple(models.split(",")) if models else None
+    compare_all(inputs, scale, named, output, options, json, damage, crops, options.clock)
 
 
 @app.command()

@@ -58,7 +58,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The scores of every method on one clip or image, and the frame in the middle as each method made it."""
+    """The scores of every method on one clip or image, and one frame as each method made it."""
 
     source: Path
     scale: int
@@ -67,6 +67,7 @@ class Comparison:
     pictures: dict[str, FrameBatch]  # by method, and the truth last; single frames of code values
     change: str  # what was done to the source, in words
     tag: str  # the same in a file name
+    worst: bool = False  # show where the methods differ most from the truth, not where the most detail is
 
     @property
     def frames(self) -> int:

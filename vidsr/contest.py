@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
+from vidsr.clocks import Clock
 from vidsr.color import to_rgb
 from vidsr.compare import Comparison, OnRow, compare_file, default_methods
+from vidsr.compare_rate import compare_rate
 from vidsr.compare_restoration import Damage, compare_restoration
 from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.jobs import list_jobs
 from vidsr.options import EnhanceOptions
-from vidsr.sheet import Picture, busiest_crops, side_by_side, write_png
+from vidsr.sheet import Picture, busiest_crops, densest_crops, side_by_side, write_png
 from vidsr.tables import print_comparison
 
 CROP, SMALL_CROP = 128, 96  # pixels of the truth, where one place is shown and where several are
@@ -33,11 +37,12 @@ def compare_all(
     as_json: bool,
     damage: Damage | None = None,
     crops: int = 1,
+    clock: Clock | None = None,
 ) -> None:
     """Compares every file named by ``inputs``; with ``output``, writes compare.csv and a picture per file there.
 
-    Files are reduced by ``scale`` and enlarged; with ``damage`` they are damaged and restored instead. The picture
-    shows ``crops`` places of each file.
+    Files are reduced by ``scale`` and enlarged; with ``damage`` they are damaged and restored instead; with a ``clock``
+    frames are left out and put back. The picture shows ``crops`` places of each file.
 
     Raises:
         VidsrError: a file can not be read, a method is unknown, or the folder can not be written.
@@ -45,26 +50,39 @@ def compare_all(
     with ExitStack() as stack:
         on_row = _csv(output, stack)
         for job in list_jobs(inputs, None, options).jobs:
-            comparison = (
-                compare_file(job.source, scale, methods or default_methods(scale), options, on_row)
-                if damage is None
-                else compare_restoration(job.source, damage, methods, options, on_row)
-            )
+            if clock is not None:
+                comparison = compare_rate(job.source, clock, methods, options, on_row)
+            elif damage is not None:
+                comparison = compare_restoration(job.source, damage, methods, options, on_row)
+            else:
+                comparison = compare_file(job.source, scale, methods or default_methods(scale), options, on_row)
             print_comparison(comparison, as_json)
             if output is not None:
                 write_png(output / f"{job.source.stem}.compare.{comparison.tag}.png", sheet(comparison, crops))
 
 
 def sheet(comparison: Comparison, crops: int = 1) -> Picture:
-    """The busiest crops of the middle frame as each method made them, labelled with its PSNR-Y, the truth last.
+    """Crops of one frame as each method made them, labelled with its PSNR-Y, the truth last: the busiest, or those that
+    the methods made worst.
 
     One crop takes as many rows as it needs, several take a row each.
     """
     labels = {score.method: f"{score.method} {score.psnr_y:.2f} dB" for score in comparison.scores}
     pictures = {labels.get(name, name): _rgb(frame, comparison.info) for name, frame in comparison.pictures.items()}
-    places = busiest_crops(comparison.pictures["truth"].y[0, 0].numpy(), CROP if crops == 1 else SMALL_CROP, crops)
+    side = CROP if crops == 1 else SMALL_CROP
+    if comparison.worst:
+        places = densest_crops(errors(comparison.pictures), side, crops)
+    else:
+        places = busiest_crops(comparison.pictures["truth"].y[0, 0].numpy(), side, crops)
     cells = [(label, picture[place]) for place in places for label, picture in pictures.items()]
     return side_by_side(cells, COLUMNS_OF_ONE if crops == 1 else len(pictures))
+
+
+def errors(pictures: dict[str, FrameBatch]) -> npt.NDArray[np.float32]:
+    """Squared error of all methods together at each pixel, H x W."""
+    truth = pictures["truth"].y[0, 0].float()
+    made = torch.stack([frame.y[0, 0].float() for frame in pictures.values()])
+    return np.asarray((made - truth).square().mean(0).numpy())
 
 
 def _rgb(frame: FrameBatch, info: VideoInfo) -> Picture:

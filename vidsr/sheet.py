@@ -20,13 +20,17 @@ INK, PAPER = (240, 240, 240), (24, 24, 24)
 
 
 def busiest_crops(luma: npt.NDArray[np.generic], side: int, count: int) -> list[tuple[slice, slice]]:
-    """Rows and columns of ``count`` squares of ``side`` with the most detail, which show most of a method.
+    """Rows and columns of ``count`` squares of ``side`` with the most detail, which show most of a method."""
+    return densest_crops(np.abs(cv2.Laplacian(luma.astype(np.float32), cv2.CV_32F)), side, count)
+
+
+def densest_crops(detail: npt.NDArray[Any], side: int, count: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of ``count`` squares of ``side`` whose sums of ``detail`` (H x W, float32) are largest.
 
     Each is taken from what the ones before it left; they overlap only where no room is left.
     """
-    height, width = luma.shape
+    height, width = detail.shape
     side_y, side_x = min(side, height), min(side, width)
-    detail = np.abs(cv2.Laplacian(luma.astype(np.float32), cv2.CV_32F))
     sums = cv2.boxFilter(detail, -1, (side_x, side_y), anchor=(0, 0), borderType=cv2.BORDER_ISOLATED)
     inside = sums[: height - side_y + 1, : width - side_x + 1].copy()
     places = []

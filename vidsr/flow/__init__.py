@@ -34,6 +34,7 @@ FLOW_PIXELS = 640 * 360  # a larger picture is reduced for the search of motion 
 SMALLEST_SIDE = 32  # dense inverse search needs room for its patches
 UNEVEN = 2.0  # a neighbouring interval this many times longer or shorter says nothing about a bend
 FOLLOWED = 1.0  # pixels of the field by which the way there and back may miss
+CALM = 0.25  # pixels of the field over the interval, at which half of a motion is taken to be noise
 WINDOW = 9  # pixels of the field over which moving is compared with standing still
 NOISE = 1.0  # code values of mismatch that mean nothing
 STILL = 0.5  # weight of standing still where both explain the pair equally well
@@ -174,10 +175,17 @@ class FlowPair:
         known, phase = self.motion, float(when)
         bends = known.bends(before, after)
         motion, share = project(known.forward, known.backward, known.trust_a, known.trust_b, phase)
-        ways = straight(motion, phase) if bends is None else curved(motion, phase, *bends)
+        ways = calmed(straight(motion, phase) if bends is None else curved(motion, phase, *bends))
         moving = _window(mismatch(self._a.small_luma, self._b.small_luma, ways))
         still = STILL * moving**2 / (STILL * moving**2 + self._change**2)
         return np.dstack([ways, share, still])
+
+
+def calmed(ways: Array) -> Array:
+    """``ways`` without motion that is next to none: noise moves so, and to sample between pixels only blurs."""
+    squared = np.square(ways[..., 0] - ways[..., 2]) + np.square(ways[..., 1] - ways[..., 3])
+    kept = np.square(squared) / (np.square(squared) + np.float32(CALM**4))
+    return np.asarray(ways * kept[..., None])
 
 
 def _search_size(h: int, w: int) -> tuple[int, int]:

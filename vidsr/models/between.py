@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vidsr.models import warp
 
-SURE = 0.004  # a share is never further than this from 0 or 1: beyond, no change would move it
+SURE = 2e-4  # a share is never nearer than this to 0 or 1: beyond, no change would move it
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,7 +38,7 @@ class Refine(FrameNetwork):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.coarse = UShape(2 * LOOKS**2 + 2 + 6 + 1, config.coarse, 6 * 2**2)
+        self.coarse = UShape(2 * LOOKS**2 + 2 + 6 + 2 + 1, config.coarse, 6 * 2**2)
         self.fine = UShape(4 * 2**2 + 2 + 2 + 1, config.fine, 3 * 2**2)
 
     def motion(self, scene: Scene, prior: Field | None = None) -> Field:
@@ -50,7 +50,9 @@ class Refine(FrameNetwork):
         here = [F.avg_pool2d(padded(side, LOOKS), LOOKS) for side in scene.here]
         size = (moved[0].shape[-2], moved[0].shape[-1])
         ways, shares = at_size(prior.ways, size) * (2 / REACH), at_size(torch.cat([prior.share, prior.still], 1), size)
-        known = torch.cat([*moved, *here, ways, shares, scene.phase.expand(-1, 1, *size)], 1)
+        # how far the path bends: its middle lies so far from the straight line
+        bend = at_size(torch.lerp(prior.ways[:, :2], prior.ways[:, 2:], scene.phase), size)
+        known = torch.cat([*moved, *here, ways, shares, bend, scene.phase.expand(-1, 1, *size)], 1)
         return moved_by(prior, F.pixel_shuffle(self.coarse(known), 2)[..., :h, :w])
 
     def finish(self, scene: Scene, field: Field) -> tuple[Tensor, Field]:

@@ -67,6 +67,11 @@ def frames_path(name: str, folder: Path = WEIGHTS) -> Path:
     return path
 
 
+def has_frames(name: str, folder: Path = WEIGHTS) -> bool:
+    """Whether the interpolation network ``name`` has weights."""
+    return (folder / f"{name}{FRAMES}").exists()
+
+
 def build_network(architecture: str, config: dict[str, Any]) -> Network:
     """A fresh network of ``architecture``; ``config`` holds what differs from its defaults, and an upscaler's scale."""
     if architecture not in ARCHITECTURES:

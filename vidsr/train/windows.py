@@ -1,6 +1,6 @@
 """Frames to interpolate between, with what optical flow makes of them, as one memory-mapped shard.
 
-    python -m vidsr.train.windows -o SHARD --clips DIR... --photos DIR... [--scenes 600]
+    python -m vidsr.train.windows -o SHARD --clips DIR... --photos DIR... [--scenes 600] [--seed 0]
 
 A triple is two frames of a clip, a frame between them, and the field by which the engine `flow` would make it: ways to
 both frames, share of the second, share of the plain mean. Fields are kept so that training needs no optical flow, and
@@ -40,6 +40,7 @@ ERROR_STEP = 8.0  # kept errors per code value
 MOST_FRAMES = 160  # of one clip
 DISTANCES = (2, 4, 3)  # frames from the first to the second of a pair
 REPEATS = 0.02  # share of a clip's frames that repeat the one before, above which its times can not be trusted
+FAR = 100.0  # squared error, code values, of a picture that is far off
 SPARE = 8  # every so-manieth clip or scene is for validation
 
 
@@ -86,13 +87,23 @@ def triples(frames: Sequence[Luma], start: int, distance: int, phases: Sequence[
         first = start + index * distance
         truth = first + round(phase * distance)
         triple = Triple.of((first, first + distance, truth), pair, phase, frames[truth], sides)
-        if triple.squared < copied(frames[first], frames[first + distance], frames[truth]):
+        if told(triple, frames[first], frames[first + distance], frames[truth]):
             yield triple
 
 
-def copied(first: Luma, second: Luma, truth: Luma) -> float:
-    """Squared error of the better copy: where `flow` is worse than that, the truth was not taken between the two."""
-    return min(float(np.square(side.astype(np.float32) - truth).mean()) for side in (first, second))
+def told(triple: Triple, first: Luma, second: Luma, truth: Luma) -> bool:
+    """Whether both frames tell something of the truth.
+
+    They do not where the better copy is nearer to it than `flow`: then it was not taken between the two; nor where
+    `flow` is far off and no nearer than the mean: time lapse, repeated frames.
+    """
+
+    def squared(picture: Array) -> float:
+        return float(np.square(picture - truth).mean())
+
+    a, b = first.astype(np.float32), second.astype(np.float32)
+    followed = triple.squared < max(FAR, 0.8 * squared(a + np.float32(triple.phase) * (b - a)))
+    return followed and triple.squared < min(squared(a), squared(b))
 
 
 def prepared(engine: FlowEngine, a: FrameBatch, b: FrameBatch) -> FlowPair | None:
@@ -187,6 +198,7 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, nargs="*", default=[], help="clips or folders of clips")
     parser.add_argument("--photos", type=Path, nargs="*", default=[], help="pictures to make scenes of")
     parser.add_argument("--scenes", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=0, help="of the scenes")
     arguments = parser.parse_args()
 
     def sources() -> Iterator[tuple[list[Luma], list[Triple]]]:
@@ -197,7 +209,7 @@ def main() -> None:
         files = find_files(arguments.photos)
         pictures = [plane.numpy() for path in files for plane in luma_planes(path, 2, 1)]
         if pictures:
-            yield from synthetic(pictures, arguments.scenes, 0)
+            yield from synthetic(pictures, arguments.scenes, arguments.seed)
 
     print(f"{arguments.output}: {save(sources(), arguments.output)} triples")
 
