@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidsr.flow import FlowEngine
+from vidsr.flow import FlowEngine, calmed
 from vidsr.flow.curve import acceleration, curved, straight
 from vidsr.flow.motion import find_flows
 from vidsr.flow.overlay import pinned
@@ -344,3 +344,17 @@ def test_time_runs_backward_the_same() -> None:
     a, b = big[:, :160].copy(), big[:, 7:167].copy()
     there, back = between(a, b, Fraction(1, 4)), between(b, a, Fraction(3, 4))
     assert psnr(there, back) > 55
+
+
+def test_motion_next_to_none_is_noise_and_larger_motion_stays() -> None:
+    ways = np.zeros((2, 3, 4), np.float32)
+    ways[..., 0], ways[..., 2] = -0.5, 0.5  # per pixel of motion over the interval
+    for motion, kept in ((0.05, 0.0), (0.25, 0.5), (1.0, 1.0), (20.0, 1.0)):
+        assert calmed(ways * np.float32(motion))[..., 2] == pytest.approx(0.5 * motion * kept, rel=0.02, abs=0.01)
+
+
+def test_a_grainy_picture_that_stands_still_is_made_as_well_as_by_blending() -> None:
+    rng = np.random.default_rng(3)
+    still = texture(96, 128)
+    a, truth, b = (np.clip(still + rng.normal(0, 2, still.shape), 0, 255).round().astype(np.float32) for _ in range(3))
+    assert psnr(between(a, b), truth) > psnr((a + b) / 2, truth) - 0.1
