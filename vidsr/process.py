@@ -9,6 +9,7 @@ import atexit
 import ctypes
 import gc
 import os
+from pathlib import Path
 
 # Parameters of glibc's mallopt, from malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
@@ -36,3 +37,12 @@ def keep_freed_memory() -> bool:
         return False
     settings = ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, KEPT_FREE))
     return all(mallopt(parameter, value) == 1 for parameter, value in settings)
+
+
+def idle_seconds() -> float | None:
+    """Seconds in which the machine's processors had nothing to do, all together; None where the system does not say."""
+    facts = Path("/proc/stat")
+    if not facts.exists():
+        return None
+    _, _, _, _, idle, waiting, *_ = facts.read_text().split(maxsplit=6)
+    return (int(idle) + int(waiting)) / os.sysconf("SC_CLK_TCK")

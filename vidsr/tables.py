@@ -105,8 +105,12 @@ def print_bench(result: Bench, as_json: bool) -> None:
     print(f"{', '.join(result.plan)}: {result.frames} frames")
     rows = [(name, f"{1000 * seconds:.2f}") for name, seconds in result.costs.items()]
     print_rows(("step", "core-ms per frame"), rows)
+    if result.network_gflops is not None and result.of_peak is not None:
+        print(f"network: {result.network_gflops:.0f} GFLOP/s, {result.of_peak:.0%} of the matrix product's rate")
+    others = "" if result.left > 0.98 else f" of the {result.left:.0%} of the machine that others left"
     print(
-        f"bound {result.bound:.1f} fps (most in {result.bottleneck}), reached {result.fps:.1f}: {result.efficiency:.0%}"
+        f"bound {result.bound:.1f} fps (most in {result.bottleneck}), reached {result.fps:.1f}: "
+        f"{result.efficiency:.0%}{others}"
     )
 
 

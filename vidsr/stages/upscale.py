@@ -43,6 +43,7 @@ class Upscale:
         self.method = method
         self.kernel = REDUCTION_KERNEL if runners else method
         self.peak = info.peak
+        self.source = (info.width, info.height)
         self.width, self.height = target.size(info.width, info.height)
         self.repeated = 0  # frames that equalled the one before them
         self.subsampling = SUBSAMPLING[info.chroma]
