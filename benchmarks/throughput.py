@@ -10,8 +10,8 @@ flow     twice the frame rate at 480x270 beside minterpolate, nothing encoded
 memory   peak resident size at 200 and at 2,000 frames of one size, and of 3840x2160 to 7680x4320 within 4 GB
 repeats  a screen recording in which most frames repeat, beside the same without reuse
 
-The wall ratio is that of the machine as it was. "Alone" leaves out what other processes took: (own processor time + idle
-time of the machine) / processors. With --add the runs of an earlier --json PATH count too.
+The wall ratio is that of the machine as it was. "Alone" leaves out what other processes took: (own processor time and
+idle time of the machine) / processors. With --add the runs of an earlier --json PATH count too.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def stage_costs(
     _staged(clip, target, options, compute)  # kernels are compiled and memory is at hand
     costs, batches, plan = _staged(clip, target, options, compute)
     watch = Stopwatch(process_time)
-    with watch.step("encode"), open_writer(target, plan.output, options.encoding, clip) as writer:
+    with watch.step("encode"), open_writer(target, plan.output, plan.encoding, clip) as writer:
         for batch in batches:
             writer.write(batch)
     target.unlink(missing_ok=True)

@@ -171,6 +171,10 @@ def request(
     tile: Annotated[
         int | None, typer.Option(help="Side of a tile in input pixels, where memory is short.", rich_help_panel=ENGINE)
     ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(metavar="4G|800M", help="What the run may take of memory at most.", rich_help_panel=ENGINE),
+    ] = None,
     codec: Annotated[str, typer.Option(help="FFmpeg video encoder.", rich_help_panel=ENCODING)] = "libx264",
     crf: Annotated[
         float | None, typer.Option(help="Quality; lower is better.  [default: 18]", rich_help_panel=ENCODING)
@@ -253,6 +257,7 @@ def request(
         precision=precision,
         batch=batch,
         tile=tile,
+        memory=memory,
         codec=codec,
         crf=crf,
         preset=preset,

@@ -21,6 +21,7 @@ class Compute:
 
     device: torch.device
     dtype: torch.dtype
+    memory: int | None = None  # bytes that one call of a network may take; None: what the machine has
 
     @property
     def pixel_budget(self) -> int:

@@ -29,6 +29,8 @@ PIPES: tuple[Pipe, ...] = get_args(Pipe)
 Chroma = Literal["420", "422", "444"]
 CHROMAS: tuple[Chroma, ...] = get_args(Chroma)
 
+BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
 T = TypeVar("T", bound=str)
 
 
@@ -101,6 +103,7 @@ class EnhanceOptions:
     precision: Precision = "auto"
     batch: int | None = None  # frames per network call; None chooses by pixel budget
     tile: int | None = None  # side of a tile in input pixels; None is the whole picture
+    memory: int | None = None  # bytes that a run may take; None: what the machine has
     encoding: Encoding = field(default_factory=Encoding)
     reading: Reading = field(default_factory=Reading)
     pipe: Pipe = "y4m"  # what is written to the standard output
@@ -200,6 +203,7 @@ def parse_options(
     precision: str = "auto",
     batch: int | None = None,
     tile: int | None = None,
+    memory: str | int | None = None,
     codec: str = "libx264",
     crf: float | None = None,
     preset: str | None = None,
@@ -249,6 +253,7 @@ def parse_options(
         precision=parse_choice(precision, PRECISIONS, "--precision"),
         batch=None if batch is None else _positive_int(batch, "--batch"),
         tile=None if tile is None else _positive_int(tile, "--tile"),
+        memory=None if memory is None else parse_bytes(str(memory), "--memory"),
         encoding=Encoding.parse(codec, crf=crf, preset=preset, options=encoder_options),
         reading=parse_reading(fps_in, raw, alpha),
         pipe=parse_choice(pipe, PIPES, "--pipe"),
@@ -281,6 +286,18 @@ def parse_reading(fps_in: str | int | Fraction | None = None, raw: str | None = 
 def parse_slow_motion(text: str) -> Fraction:
     """How many times slower: 8x, 8 or 2.5x."""
     return _positive_fraction(text.strip().rstrip("xX×"), "--slow-motion")
+
+
+def parse_bytes(text: str, option: str) -> int:
+    """Bytes from ``4G``, ``800M`` or a plain number; powers of 1024.
+
+    Raises:
+        OptionError: it is none of these.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
+    if match is None or float(match[1]) == 0:
+        raise OptionError(f"{option} {text!r} is not an amount of memory: write 4G or 800M")
+    return int(float(match[1]) * BYTES[match[2].upper()])
 
 
 def _parse_log(log: str | Path | bool) -> Path | bool:

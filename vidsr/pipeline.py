@@ -28,7 +28,6 @@ from vidsr.version import __version__
 from vidsr.video import Slow, VideoReader, Writer, has_streams, left_out, open_writer, preflight
 
 QUEUE_BATCHES = 2
-QUEUE_BYTES = 256 << 20
 WAIT = "wait"  # the step in which a thread waits for the one before it
 
 OnFrames = Callable[[int, int | None], None]  # (frames written, frames expected or None)
@@ -100,7 +99,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
             open_writer(
                 target,
                 plan.output,
-                options.encoding,
+                plan.encoding,
                 job.source if has_streams(job.source, options.reading) else None,
                 options.start,
                 _end(options, reader.info),
@@ -112,10 +111,10 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
                 decoding.timed("decode", reader.batches(plan.frames_per_batch)),
                 QUEUE_BATCHES,
                 "decode",
-                QUEUE_BYTES,
+                plan.share.queue,
             ) as decoded,
             prefetch(
-                chain(decoded, plan.stages(log, reference, staging), staging), QUEUE_BATCHES, "stages", QUEUE_BYTES
+                chain(decoded, plan.stages(log, reference, staging), staging), QUEUE_BATCHES, "stages", plan.share.queue
             ) as enhanced,
             reader.interruptible(),
         ):

@@ -70,6 +70,14 @@ class Model:
         smaller, middle, larger = (self._flops(side * step) for side in (8, 9, 10))
         return (smaller - 2 * middle + larger) / step**2 / 2 / 2 / 1000
 
+    @cached_property
+    def bytes_per_pixel(self) -> int:
+        """What a call holds at most per input pixel, roughly: what its widest layer takes and gives, and the result."""
+        kernels = [p for p in self.network.parameters() if p.ndim == 4]
+        widest = max(sum(kernel.shape[:2]) * kernel.element_size() for kernel in kernels)
+        enlarged = self.scale**2
+        return widest * (1 if isinstance(self.network, SubpixelNetwork) else enlarged) + 8 * enlarged
+
     @torch.inference_mode()
     def _flops(self, side: int) -> int:
         with FlopCounterMode(display=False) as counter:

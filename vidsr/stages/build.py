@@ -15,6 +15,7 @@ from vidsr.errors import OptionError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.jobs import Into
 from vidsr.kernels.resample import KERNELS
+from vidsr.memory import share, within
 from vidsr.models import available_scales, load_model
 from vidsr.models.store import WEIGHTS, table
 from vidsr.options import EnhanceOptions, Interpolation, Size, Target
@@ -52,9 +53,11 @@ class Plan:
     def __init__(
         self, options: EnhanceOptions, info: VideoInfo, survey: Survey | None = None, into: Into = "clip"
     ) -> None:
-        source = info
+        self._source = source = info
         self._pixels = info.width * info.height
         compute = choose(options.device, options.precision)
+        self.share = share(options.memory)
+        compute = replace(compute, memory=self.share.network if compute.device.type == "cpu" else None)
         self._budget = compute.pixel_budget
         self._measured = options.reference is not None
         self.restores, self.findings = make_restores(options, info, compute, survey or Survey())
@@ -66,7 +69,8 @@ class Plan:
         for stage in self._in_order():
             info = stage.output(info)
         self.output, notes = tagged(source, info)
-        self.notes += notes
+        self.encoding, shorter = within(options.encoding, self.output, self.share.encoder)
+        self.notes += [*notes, *shorter]
         if options.square_pixels and source.sar != 1:
             self.output = replace(self.output, sar=Fraction(1))
             self.notes.append(f"pixels of {source.sar} made square: {info.width}x{info.height}")
@@ -108,7 +112,7 @@ class Plan:
     @property
     def frames_per_batch(self) -> int:
         """How many frames to decode at a time: as many as one call of the network takes."""
-        return max(1, min(MOST_FRAMES, self._budget // self._pixels))
+        return max(1, min(MOST_FRAMES, self._budget // self._pixels, self.share.frames(self._source, self.output)))
 
     @property
     def log_columns(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isqrt
 from typing import Protocol
 
 import torch
@@ -14,6 +15,7 @@ from vidsr.kernels.subpixel import shuffled_codes
 from vidsr.models import Model
 
 MIN_TILE = 32
+UNKNOWN_BYTES = 1024  # per input pixel, of a network that does not say
 
 
 class PlaneNetwork(Protocol):
@@ -111,23 +113,32 @@ class Runner:
         x = planes.to(self.compute.device, non_blocking=True).float() / peak
         return x.contiguous(memory_format=torch.channels_last)
 
+    def _side(self, h: int, w: int) -> int | None:
+        """Side of a tile of a picture of that size; None: it is taken whole."""
+        if self.tile is not None or self.compute.memory is None:
+            return self.tile
+        bytes_per_pixel = self.network.bytes_per_pixel if isinstance(self.network, Model) else UNKNOWN_BYTES
+        most = self.compute.memory // bytes_per_pixel
+        return None if h * w <= most else max(MIN_TILE, isqrt(most) - 2 * self.network.halo)
+
     def _frames_per_call(self, h: int, w: int) -> int:
         if self.batch is not None:
             return self.batch
-        side = self.tile or max(h, w)
+        side = self._side(h, w) or max(h, w)
         return max(1, self.compute.pixel_budget // (min(h, side) * min(w, side)))
 
     def _tiled(self, h: int, w: int) -> bool:
-        return self.tile is not None and (h > self.tile or w > self.tile)
+        side = self._side(h, w)
+        return side is not None and (h > side or w > side)
 
     def _tiles(self, h: int, w: int) -> Iterator[tuple[tuple[slice, slice], ...]]:
         """(rows and columns to read, part of the result to keep, where it goes), for each tile."""
-        for rows in self._spans(h):
-            for columns in self._spans(w):
+        side = self._side(h, w)
+        for rows in self._spans(h, side or h):
+            for columns in self._spans(w, side or w):
                 yield tuple(zip(rows, columns, strict=True))
 
-    def _spans(self, length: int) -> Iterator[tuple[slice, slice, slice]]:
-        side = self.tile or length
+    def _spans(self, length: int, side: int) -> Iterator[tuple[slice, slice, slice]]:
         aligned = -(-side // self.network.alignment) * self.network.alignment
         return _spans(length, aligned, self.network.halo, self.network.scale)
 
@@ -139,7 +150,7 @@ class Runner:
         if frames > 1:
             self.batch = frames // 2
             return True
-        side = min(self.tile or max(h, w), max(h, w)) // 2
+        side = min(self._side(h, w) or max(h, w), max(h, w)) // 2
         if side < MIN_TILE:
             return False
         self.tile = side

@@ -1,0 +1,72 @@
+"""How the memory that a run may take is shared out: `--memory 4G`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from vidsr.encoding import Encoding
+from vidsr.errors import OptionError
+from vidsr.frames import SUBSAMPLING, VideoInfo
+
+BASE = 450 << 20  # PyTorch, FFmpeg, Python and their code: what a run takes that enlarges nothing
+QUEUE = 256 << 20  # of planes waiting for the next thread, where nothing else is asked
+IN_FLIGHT = 6  # planes of a frame, larger and smaller, on their way at a time: two queues and three threads
+# of x264, measured at 7680x4320: frames held whatever the lookahead, and bytes per pixel of each
+HELD, HELD_BYTES = 10, 5.5
+LOOKAHEAD = {"ultrafast": 0, "superfast": 0, "veryfast": 10, "faster": 20, "fast": 30, "slow": 50, "medium": 40}
+LONGEST = 60  # of the slower presets
+
+
+@dataclass(frozen=True)
+class Share:
+    """What the parts of a run may hold, bytes; None where only the machine is the limit."""
+
+    network: int | None = None  # one call of a network
+    planes: int | None = None  # frames on their way
+    encoder: int | None = None
+
+    @property
+    def queue(self) -> int:
+        """Of one queue."""
+        return QUEUE if self.planes is None else min(QUEUE, self.planes // IN_FLIGHT)
+
+    def frames(self, before: VideoInfo, after: VideoInfo) -> int:
+        """How many frames may travel as one batch."""
+        if self.planes is None:
+            return 1 << 30
+        return max(1, self.planes // (IN_FLIGHT * (frame_bytes(before) + frame_bytes(after))))
+
+
+def share(memory: int | None) -> Share:
+    """A quarter to the network, a quarter to the frames on their way, half to the encoder.
+
+    Raises:
+        OptionError: it is less than any run takes.
+    """
+    if memory is None:
+        return Share()
+    rest = memory - BASE
+    if rest < BASE // 4:
+        raise OptionError(
+            f"--memory {memory >> 20}M is less than any run takes: give {(BASE + BASE // 4) >> 20}M or more"
+        )
+    return Share(rest // 4, rest // 4, rest // 2)
+
+
+def frame_bytes(info: VideoInfo) -> int:
+    """Of one frame's planes."""
+    sx, sy = SUBSAMPLING[info.chroma]
+    chroma = 0 if info.chroma == "gray" else 2 * info.width * info.height // (sx * sy)
+    return (info.width * info.height + chroma) * (1 if info.depth == 8 else 2)
+
+
+def within(encoding: Encoding, info: VideoInfo, limit: int | None) -> tuple[Encoding, list[str]]:
+    """``encoding`` that looks no further ahead than ``limit`` bytes allow, and in words if that changes anything."""
+    if limit is None or encoding.codec not in ("libx264", "libx265") or "rc-lookahead" in dict(encoding.options):
+        return encoding, []
+    usual = LOOKAHEAD.get(encoding.arguments["preset"], LONGEST)
+    fits = max(1, int(limit / (HELD_BYTES * info.width * info.height)) - HELD)
+    if fits >= usual:
+        return encoding, []
+    shorter = replace(encoding, options=(*encoding.options, ("rc-lookahead", str(fits))))
+    return shorter, [f"{encoding.codec} looks {fits} frames ahead instead of {usual}, to stay within --memory"]
