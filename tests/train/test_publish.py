@@ -13,11 +13,12 @@ import torch
 from vidsr.models import build_network, load_model, store
 from vidsr.tables import print_models
 from vidsr.train import cards
+from vidsr.train.publish import main as publish_main
 from vidsr.train.publish import publish
 
 
 def test_published_weights_carry_their_scores_and_get_a_card(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
     (tmp_path / "run").mkdir()
@@ -32,6 +33,10 @@ def test_published_weights_carry_their_scores_and_get_a_card(
     store.write(weights, build_network("plain", config), metadata)
 
     scores = publish(weights, [tmp_path / "squares"], tmp_path / "shipped")
+    words = ["publish", str(weights), str(tmp_path / "squares"), "-o", str(tmp_path / "again")]
+    monkeypatch.setattr("sys.argv", words)
+    publish_main()
+    assert (tmp_path / "again" / "README.md").exists() and str(scores) in capsys.readouterr().out
     model = load_model("tiny", 2, folder=tmp_path / "shipped")
     assert json.loads(model.metadata["scores"]) == scores
     assert scores["squares"].keys() == {"psnr_y", "ssim", "bicubic_psnr_y"}

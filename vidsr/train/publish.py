@@ -44,9 +44,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure weights and make them shipped ones.")
     parser.add_argument("weights", type=Path)
     parser.add_argument("folders", type=Path, nargs="+", help="folders of sharp pictures to measure on")
+    parser.add_argument("-o", "--output", type=Path, default=store.WEIGHTS, help="folder of the shipped weights")
     arguments = parser.parse_args()
-    print(publish(arguments.weights, arguments.folders))
-    print(cards.write())
+    print(publish(arguments.weights, arguments.folders, arguments.output))
+    print(cards.write(arguments.output))
 
 
 if __name__ == "__main__":
