@@ -212,6 +212,25 @@ def test_the_truth_may_be_pictures_too(tmp_path: Path) -> None:
     assert report.means["psnr_y"] == pytest.approx(report.means["bicubic_psnr_y"], abs=0.1)
 
 
+def test_a_clip_that_exists_is_replaced_only_if_told(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in", 2)
+    (tmp_path / "b.mkv").write_text("precious")
+    with pytest.raises(OutputError, match=r"b\.mkv exists"):
+        enhance(source, tmp_path / "b.mkv", **SCALE_1)
+    assert enhance(source, tmp_path / "b.mkv", overwrite=True, **SCALE_1).frames == 2
+
+
+@pytest.mark.parametrize("engine", ["flow", "blend"])
+def test_pictures_at_twice_the_rate(tmp_path: Path, engine: str) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=4, codec="ffv1", pix_fmt="yuv444p")
+    enhance(source, tmp_path / "in" / "%d.png", **SCALE_1)
+    report = enhance(tmp_path / "in" / "%d.png", tmp_path / "out" / "%d.png", fps="2x", interpolation=engine, log=False)
+    assert report.frames == 8
+    for number in range(4):
+        before, after = read(tmp_path / "in" / f"{number + 1}.png"), read(tmp_path / "out" / f"{2 * number + 1}.png")
+        assert np.array_equal(before, after), "real frames pass untouched"
+
+
 def test_the_input_is_never_the_output(tmp_path: Path) -> None:
     source = pictures(tmp_path, 2)
     with pytest.raises(OutputError, match="is the input itself"):

@@ -18,7 +18,7 @@ from tests.clips import make_clip, read_number
 from tests.test_video_tables import row, table
 from vidsr import enhance
 from vidsr.encoding import Encoding
-from vidsr.errors import ExitCode, InputError, OptionError
+from vidsr.errors import ExitCode, InputError, OptionError, OutputError
 from vidsr.estimate import estimate_all
 from vidsr.frames import ColorInfo, FrameBatch, VideoInfo
 from vidsr.jobs import Job, list_jobs
@@ -228,6 +228,14 @@ def test_a_pipe_that_needs_seeking_is_one_clear_line(tmp_path: Path, standard: R
     with pytest.raises(InputError, match="send what needs no seeking: y4m, nut, matroska"):
         standard(source, **BICUBIC)
     assert (tmp_path / "out").read_bytes() == b""
+
+
+def test_a_result_that_exists_is_replaced_only_if_told(tmp_path: Path, standard: Run) -> None:
+    source = make_clip(tmp_path / "a.mkv", 2)
+    (tmp_path / "b.mkv").write_text("precious")
+    with pytest.raises(OutputError, match=r"b\.mkv exists"):
+        standard(source, tmp_path / "b.mkv", **BICUBIC)
+    standard(source, tmp_path / "b.mkv", overwrite=True, **BICUBIC)
 
 
 def test_raw_in_and_raw_out(tmp_path: Path, standard: Run) -> None:

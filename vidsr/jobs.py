@@ -129,7 +129,7 @@ def target_of(job: Job, options: EnhanceOptions, fps: Fraction | None) -> Path:
         return target
     if is_sequence(target):
         return _free_sequence(Sequence(target), job.source, options)
-    if target.exists() and target.samefile(job.source):
+    if target.exists() and job.source.exists() and target.samefile(job.source):
         raise OutputError(f"{target} is the input itself: choose another --output")
     if target.is_dir():
         raise OutputError(f"{target} is a folder: name a file, or end the folder with a slash")
