@@ -15,7 +15,7 @@ from vidsr.device import Compute
 from vidsr.flow import Array, FlowEngine, FlowPair
 from vidsr.frames import FrameBatch
 from vidsr.models import store
-from vidsr.models.between import Field, FrameNetwork, Scene
+from vidsr.models.between import Field, FrameNetwork, Scene, at_size
 
 
 class NetEngine:
@@ -84,7 +84,9 @@ class NetPair:
         whole = scene((planes[0] for planes in self.flow.planes), self.peak)
         luma, field = self.network.finish(whole, self.network.motion(searched, prior))
         mean = torch.lerp(*whole.here, float(phase))
-        pin = torch.from_numpy(self.flow.pins[0]).to(device)
+        still = at_size(field.still, whole.size)
+        # of what is pinned, the field has some in place already
+        pin = (torch.from_numpy(self.flow.pins[0]).to(device) - still).clamp(min=0) / (1 - still).clamp(min=1e-3)
         y = torch.lerp(luma, mean, pin)[0].cpu() * self.peak
         as_rendered = np.ascontiguousarray(field.planes()[0].permute(1, 2, 0).cpu().numpy())
         chroma = self.flow.render(as_rendered, phase, first_plane=1)

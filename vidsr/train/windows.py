@@ -191,6 +191,20 @@ def save(sources: Iterator[tuple[list[Luma], list[Triple]]], out: Path) -> int:
     return len(rows)
 
 
+def build(clips: Sequence[Path], photos: Sequence[Path], scenes: int, seed: int, out: Path) -> int:
+    """A shard of the clips of ``clips`` and of ``scenes`` scenes made of ``photos`` (files or folders)."""
+
+    def sources() -> Iterator[tuple[list[Luma], list[Triple]]]:
+        for path in find_files(clips):
+            if path.suffix.lower() in CLIPS:
+                yield from of_clip(path)
+        pictures = [plane.numpy() for path in find_files(photos) for plane in luma_planes(path, 2, 1)]
+        if pictures:
+            yield from synthetic(pictures, scenes, seed)
+
+    return save(sources(), out)
+
+
 def main() -> None:
     """Build a shard."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -199,19 +213,9 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, nargs="*", default=[], help="pictures to make scenes of")
     parser.add_argument("--scenes", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0, help="of the scenes")
-    arguments = parser.parse_args()
-
-    def sources() -> Iterator[tuple[list[Luma], list[Triple]]]:
-        for path in find_files(arguments.clips):
-            if path.suffix.lower() in CLIPS:
-                print(path.name, flush=True)
-                yield from of_clip(path)
-        files = find_files(arguments.photos)
-        pictures = [plane.numpy() for path in files for plane in luma_planes(path, 2, 1)]
-        if pictures:
-            yield from synthetic(pictures, arguments.scenes, arguments.seed)
-
-    print(f"{arguments.output}: {save(sources(), arguments.output)} triples")
+    given = parser.parse_args()
+    count = build(given.clips, given.photos, given.scenes, given.seed, given.output)
+    print(f"{given.output}: {count} triples")
 
 
 if __name__ == "__main__":
