@@ -58,8 +58,9 @@ def test_opaque_alpha_is_dropped_and_transparent_is_refused(tmp_path: Path) -> N
     picture[..., 3] = 255
     assert read_image(save(tmp_path / "a.png", picture))[1].chroma == "444"
     picture[0, 0, 3] = 254
-    with pytest.raises(InputError, match=r"a\.png has transparent parts"):
+    with pytest.raises(InputError, match=r"a\.png has transparent parts.*--alpha drop"):
         read_image(save(tmp_path / "a.png", picture))
+    assert read_image(tmp_path / "a.png", "drop")[1].chroma == "444"
 
 
 def test_jpeg_is_turned_upright(tmp_path: Path) -> None:

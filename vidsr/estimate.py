@@ -123,7 +123,7 @@ def estimate_all(inputs: list[Path], output: Path | None, options: EnhanceOption
 def _look(job: Job, options: EnhanceOptions) -> Outlook:
     """What the headers and the first frame tell."""
     if job.is_image:
-        picture, info = read_image(job.source)
+        picture, info = read_image(job.source, options.reading.alpha)
         plan, notes = Plan(options, info, Survey((picture.y,))), []
     else:
         with open_reader(job.source, options) as reader:

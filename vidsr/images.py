@@ -15,6 +15,7 @@ import torch
 from vidsr.color import rgb_to_ycbcr, to_rgb
 from vidsr.errors import InputError, OutputError
 from vidsr.frames import ColorInfo, FrameBatch, Origin, VideoInfo
+from vidsr.reading import Alpha
 
 # The papers' protocol: BT.601 luma, limited. RGB files are sRGB.
 RGB_COLOR = ColorInfo(matrix="smpte170m", primaries="bt709", transfer="iec61966-2-1", range="limited")
@@ -32,16 +33,17 @@ EIGHT_BIT_ONLY = (".jpg", ".jpeg", ".webp", ".bmp")
 Picture = npt.NDArray[np.unsignedinteger[Any]]  # uint8 or uint16
 
 
-def read_image(path: Path) -> tuple[FrameBatch, VideoInfo]:
+def read_image(path: Path, alpha: Alpha = "refuse") -> tuple[FrameBatch, VideoInfo]:
     """The picture as one frame at time 0, and its facts.
 
     An RGB file becomes 4:4:4 planes of float32 code values, not rounded, so that nothing is lost; a grey file is luma
-    as it is. The orientation that a camera wrote beside the picture is applied.
+    as it is. The orientation that a camera wrote beside the picture is applied. Opaque alpha is left out, and so is,
+    with ``alpha`` drop, one that is in use.
 
     Raises:
         InputError: the file is no picture of 8 or 16 bits, or its alpha channel is in use.
     """
-    picture = _decoded(path)
+    picture = _decoded(path, alpha)
     height, width = picture.shape[:2]
     depth = DEPTHS[picture.dtype]
     if picture.ndim == 2:
@@ -92,7 +94,7 @@ def upright(planes: Picture, matrix: tuple[int, ...] | None) -> Picture:
     return planes[:, :: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
-def _decoded(path: Path) -> Picture:
+def _decoded(path: Path, alpha: Alpha) -> Picture:
     """Grey (H x W) or BGR (H x W x 3) of a file."""
     try:
         data = np.fromfile(path, np.uint8)
@@ -109,8 +111,8 @@ def _decoded(path: Path) -> Picture:
         raise InputError(f"{path} is no picture of 8 or 16 bits: name a PNG, JPEG, WebP, BMP or TIFF file")
     if picture.ndim == 2:
         return picture
-    if picture.shape[2] in (2, 4) and (picture[..., -1] < PEAKS[picture.dtype]).any():
-        raise InputError(f"{path} has transparent parts, which would be lost: flatten it first")
+    if alpha == "refuse" and picture.shape[2] in (2, 4) and (picture[..., -1] < PEAKS[picture.dtype]).any():
+        raise InputError(f"{path} has transparent parts, which would be lost: --alpha drop allows it")
     return picture[..., :3] if picture.shape[2] >= 3 else picture[..., 0]
 
 

@@ -173,7 +173,7 @@ def _written(batches: Iterator[FrameBatch], writer: Writer) -> Iterator[int]:
 
 def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_note: OnNote) -> RunReport:
     started = perf_counter()
-    picture, info = read_image(job.source)
+    picture, info = read_image(job.source, options.reading.alpha)
     plan = Plan(options, info, Survey((picture.y,)))
     target = _prepare(target_of(job, options, None))
     for finding in plan.findings:
