@@ -112,7 +112,9 @@ def _next_length(walls: list[tuple[int, float]], most: int, left: float) -> int:
     if len(walls) == 1:
         return min(SOONEST[1], most) if last * SOONEST[1] < 2 * left else 0
     _, per_frame = _line(walls)
-    fitting = int(left / max(per_frame, last / done / 2))
+    if len(walls) == len(SOONEST):
+        per_frame /= 2  # half of it, or more, is what every run costs before its first frame
+    fitting = int(left / per_frame)
     wanted = min(most, done * GROWTH, fitting)
     return wanted if wanted >= 2 * done or wanted == most else 0
 

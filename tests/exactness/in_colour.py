@@ -66,12 +66,11 @@ def difference(a: FrameBatch, b: FrameBatch, depth: int) -> int:
     return int(max(errors))
 
 
-@row(
-    "2 Colour",
-    "--scale 1 and no stage: planes identical and tags equal as ffprobe reads them, over "
-    " 601/709/2020 x limited/full x 420/422/444/gray x 8/10/12 bit, ffv1",
-)
+@row("2 Colour")
 def identity_over_the_table_of_colours(tmp_path: Path) -> Finding:
+    """--scale 1 and no stage: planes identical and tags equal as ffprobe reads them, over  601/709/2020 x limited/full
+    x 420/422/444/gray x 8/10/12 bit, ffv1.
+    """
     told: dict[object, dict[str, str]] = {}
     worst, equal = 0, 0
     for index, case in enumerate(CASES):
@@ -95,8 +94,9 @@ def identity_over_the_table_of_colours(tmp_path: Path) -> Finding:
     )
 
 
-@row("2 Colour", "the same with libx264, lossless (--crf 0 at 8 bits, qp 0 at 10)")
+@row("2 Colour")
 def identity_with_lossless_x264(tmp_path: Path) -> Finding:
+    """The same with libx264, lossless (--crf 0 at 8 bits, qp 0 at 10)."""
     worst, equal, count = 0, 0, 0
     for chroma, depth, full in product(CHROMAS, (8, 10), ("limited", "full")):
         case = Case("bt709", full, chroma, depth)
@@ -120,8 +120,9 @@ def identity_with_lossless_x264(tmp_path: Path) -> Finding:
     )
 
 
-@row("2 Colour", "where chroma sits (six places) carried by libx264 and libx265, as ffprobe reads it")
+@row("2 Colour")
 def siting_is_carried(tmp_path: Path) -> Finding:
+    """Where chroma sits (six places) carried by libx264 and libx265, as ffprobe reads it."""
     equal, count = 0, 0
     for location, codec in product(LOCATIONS, ("libx264", "libx265")):
         source = make_clip(tmp_path / f"{location}.mp4", 2, options={"chroma_sample_location": location})
@@ -133,11 +134,9 @@ def siting_is_carried(tmp_path: Path) -> Finding:
     return Finding(f"{equal} of {count} equal", equal == count)
 
 
-@row(
-    "2 Colour",
-    "chroma resized where it sits: a plane linear in position keeps its value at every place, x2, six places",
-)
+@row("2 Colour")
 def siting_is_honoured(tmp_path: Path) -> Finding:
+    """Chroma resized where it sits: a plane linear in position keeps its value at every place, x2, six places."""
     from vidsr.options import parse_options
     from vidsr.stages.build import Plan
 
@@ -167,12 +166,11 @@ def smooth(depth: int, width: int, height: int, phase: int) -> torch.Tensor:
     return ((0.5 + 0.4 * torch.sin(3 * (x + phase) + 2 * y)) * ((1 << depth) - 1)).round()
 
 
-@row(
-    "2 Colour",
-    "round trip through RGB, 120x68 of a smooth picture of 1920x1080, edges too, the whole table: at most 0.5 code "
-    "values in the mean and 2 at worst",
-)
+@row("2 Colour")
 def rgb_round_trip_over_the_table(tmp_path: Path) -> Finding:
+    """Round trip through RGB, 120x68 of a smooth picture of 1920x1080, edges too, the whole table: at most 0.5 code
+    values in the mean and 2 at worst.
+    """
     means, worst = [], 0.0
     for case in CASES:
         info = VideoInfo(120, 68, None, case.chroma, case.depth, case.color)
@@ -189,8 +187,9 @@ def rgb_round_trip_over_the_table(tmp_path: Path) -> Finding:
     )
 
 
-@row("2 Colour", "the same for noise where chroma is whole (444 and gray): every code comes back")
+@row("2 Colour")
 def rgb_round_trip_of_noise(tmp_path: Path) -> Finding:
+    """The same for noise where chroma is whole (444 and gray): every code comes back."""
     worst, count = 0.0, 0
     for case in CASES:
         if case.chroma in ("444", "gray"):
@@ -204,8 +203,9 @@ def rgb_round_trip_of_noise(tmp_path: Path) -> Finding:
     return Finding(f"{count} cases: largest difference {worst:.0f} code values", worst == 0)
 
 
-@row("2 Colour", "the same for the frames of samples/phone_dog.mp4 (4:2:0): luma exact, chroma 0.5 in the mean")
+@row("2 Colour")
 def rgb_round_trip_of_a_real_clip(tmp_path: Path) -> Finding:
+    """The same for the frames of samples/phone_dog.mp4 (4:2:0): luma exact, chroma 0.5 in the mean."""
     with VideoReader(SAMPLES / "phone_dog.mp4", frames=8) as reader:
         (batch,) = reader.batches(8)
         luma, chroma = round_trip(batch, reader.info)
@@ -223,8 +223,9 @@ def round_trip(batch: FrameBatch, info: VideoInfo) -> Iterator[torch.Tensor]:
         yield (uv.round().clamp(0, info.peak) - batch.uv.float()).abs()
 
 
-@row("2 Colour", "untagged: BT.601 for SD and BT.709 for HD, said once; an SD clip that becomes HD is tagged BT.601")
+@row("2 Colour")
 def untagged(tmp_path: Path) -> Finding:
+    """Untagged: BT.601 for SD and BT.709 for HD, said once; an SD clip that becomes HD is tagged BT.601."""
     found = []
     for size, scale in (((64, 48), 2), ((1280, 16), 1), ((640, 368), 2)):
         source, target = make_clip(tmp_path / f"{size[0]}.mp4", 2, size), tmp_path / f"{size[0]}-out.mp4"
@@ -237,11 +238,9 @@ def untagged(tmp_path: Path) -> Finding:
     return Finding(words, found == [("601", "None"), ("709", "None"), ("601", "smpte170m")])
 
 
-@row(
-    "3 Depth",
-    "10 bits in, 10 bits out: distinct luma codes of a ramp of 877, through x2 by a network and lossless x265",
-)
+@row("3 Depth")
 def ten_bit_ramp(tmp_path: Path) -> Finding:
+    """10 bits in, 10 bits out: distinct luma codes of a ramp of 877, through x2 by a network and lossless x265."""
     info = VideoInfo(896, 16, Fraction(25), "420", 10, time_base=Fraction(1, 25))
     ramp = torch.arange(896).clamp(0, 876).add(64).expand(1, 1, 16, 896).to(torch.uint16)
     flat = torch.full((1, 2, 8, 448), 512, dtype=torch.uint16)
@@ -261,10 +260,9 @@ def ten_bit_ramp(tmp_path: Path) -> Finding:
     return Finding(f"{codes} codes, {facts['pix_fmt']}", codes > 256 and facts["pix_fmt"] == "yuv420p10le")
 
 
-@row(
-    "3 Depth", "12 bits into a 10-bit encoder: rounded once, difference to the exact value of all planes, lossless x264"
-)
+@row("3 Depth")
 def twelve_bits_into_ten(tmp_path: Path) -> Finding:
+    """12 bits into a 10-bit encoder: rounded once, difference to the exact value of all planes, lossless x264."""
     source = make_clip(tmp_path / "a.mkv", 3, (64, 48), codec="ffv1", pix_fmt="yuv420p12le")
     run(source, tmp_path / "b.mkv", encoder_options=("qp=0",))
     before, after = planes(source), planes(tmp_path / "b.mkv")
@@ -274,8 +272,9 @@ def twelve_bits_into_ten(tmp_path: Path) -> Finding:
     return Finding(f"largest {worst} code values", worst == 0)
 
 
-@row("3 Depth", "what a network makes of 8 bits: rounded from floats to nearest, at 8 bits and at the 10 of ProRes")
+@row("3 Depth")
 def eight_bit_networks(tmp_path: Path) -> Finding:
+    """What a network makes of 8 bits: rounded from floats to nearest, at 8 bits and at the 10 of ProRes."""
     from vidsr.options import parse_options
     from vidsr.stages.build import Plan
 
@@ -303,11 +302,9 @@ BT2020 = (
 HDR = HdrInfo(BT2020, (Fraction("0.3127"), Fraction("0.329")), (Fraction("0.005"), Fraction(1000)), 1000, 400)
 
 
-@row(
-    "3 Depth",
-    "HDR10 through x2: tags, mastering display and light level as ffprobe reads them, libx265 and libsvtav1",
-)
+@row("3 Depth")
 def hdr10(tmp_path: Path) -> Finding:
+    """HDR10 through x2: tags, mastering display and light level as ffprobe reads them, libx265 and libsvtav1."""
     color = ColorInfo("bt2020nc", "bt2020", "smpte2084", "limited", "topleft")
     info = VideoInfo(64, 64, Fraction(25), "420", 10, color, hdr=HDR)
     grey = FrameBatch(
@@ -347,8 +344,9 @@ def hdr_facts(path: Path) -> dict[str, float]:
     return facts
 
 
-@row("3 Depth", "HLG and HDR10 tags of 10-bit clips through x2, as ffprobe reads them")
+@row("3 Depth")
 def hlg(tmp_path: Path) -> Finding:
+    """HLG and HDR10 tags of 10-bit clips through x2, as ffprobe reads them."""
     said = []
     for transfer, name in ((18, "arib-std-b67"), (16, "smpte2084")):
         tags = {"colorspace": 9, "color_primaries": 9, "color_trc": transfer, "color_range": 1}

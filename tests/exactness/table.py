@@ -31,12 +31,17 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. ``varies``: the text is not the same on every machine, so only ``holds`` is tested."""
+    """One line of the table.
+
+    ``varies``: the text is not the same on every machine, so only ``holds`` is tested. ``tested_in``: the file whose
+    tests measure the same, so that test_exactness.py need not.
+    """
 
     item: str
     claim: str
     measure: Callable[[Path], Finding]  # given an empty folder
     varies: bool = False
+    tested_in: str = ""
 
     @property
     def name(self) -> str:
@@ -47,13 +52,15 @@ class Row:
 ROWS: list[Row] = []
 
 
-def row(
-    item: str, claim: str, varies: bool = False
-) -> Callable[[Callable[[Path], Finding]], Callable[[Path], Finding]]:
-    """Adds the function as a line of the table."""
+Measure = Callable[[Path], Finding]
 
-    def added(measure: Callable[[Path], Finding]) -> Callable[[Path], Finding]:
-        ROWS.append(Row(item, claim, measure, varies))
+
+def row(item: str, varies: bool = False, tested_in: str = "") -> Callable[[Measure], Measure]:
+    """Adds the function as a line of the table; its docstring is the claim."""
+
+    def added(measure: Measure) -> Measure:
+        claim = " ".join((measure.__doc__ or "").split())
+        ROWS.append(Row(item, claim, measure, varies, tested_in))
         return measure
 
     return added

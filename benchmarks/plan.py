@@ -1,0 +1,97 @@
+"""How near `vidsr plan` comes to the run: python benchmarks/plan.py; writes benchmarks/results/plan.json.
+
+Each case is planned, then run, both as processes of their own, as a user does. Clips are the samples, repeated so that
+a run takes longer than what the plan tries out.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+
+REPO = Path(__file__).parents[1]
+RESULTS = REPO / "benchmarks" / "results" / "plan.json"
+CASES: dict[str, tuple[str, int, list[str]]] = {
+    "phone_dog x4 fast": ("phone_dog.mp4", 6, ["--scale", "4", "--model", "fast"]),
+    "phone_dog x2 balanced": ("phone_dog.mp4", 3, ["--scale", "2", "--model", "balanced"]),
+    "city_cut 2x frames, libx265": ("city_cut.mp4", 5, ["--fps", "2x", "--codec", "libx265", "--preset", "fast"]),
+    "phone_dog bicubic to 1080 lines": ("phone_dog.mp4", 6, ["--height", "1080", "--model", "bicubic"]),
+}
+
+GAP = 0.05  # seconds between two turns, since sound may last a little longer than the picture
+
+
+def repeated(source: Path, target: Path, times: int) -> Path:
+    """The clip's picture and sound ``times`` times in a row, not encoded again."""
+    with av.open(str(source)) as old:
+        length = old.duration / 1_000_000 + GAP
+        with av.open(str(target), "w") as new:
+            streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+            for turn in range(times):
+                old.seek(0)
+                for packet in old.demux():
+                    if packet.dts is None:
+                        continue
+                    shift = round(turn * length / packet.time_base)
+                    packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+                    packet.stream = streams[packet.stream.index]
+                    new.mux(packet)
+    return target
+
+
+def timed(*arguments: str) -> tuple[float, str]:
+    """(seconds, standard output) of the command."""
+    begun = time.perf_counter()
+    command = [sys.executable, "-m", "vidsr", *arguments]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True)
+    return time.perf_counter() - begun, done.stdout
+
+
+def case(name: str, folder: Path) -> dict[str, Any]:
+    clip, times, options = CASES[name]
+    source = repeated(REPO / "samples" / clip, folder / "in.mkv", times)
+    target = folder / "out.mkv"
+    plan_seconds, told = timed("plan", str(source), "-o", str(target), "--json", *options)
+    untouched = sorted(path.name for path in folder.iterdir()) == ["in.mkv"]
+    estimate = json.loads(told)
+    seconds, _ = timed("enhance", str(source), "-o", str(target), "--quiet", *options)
+    made = target.stat().st_size
+    for path in folder.iterdir():
+        path.unlink()
+    estimated = {key: estimate[key] for key in ("seconds", "bytes", "memory")}
+    return {
+        "name": name,
+        "plan_seconds": plan_seconds,
+        "untouched": untouched,
+        "basis": estimate["files"][0]["basis"],
+        "estimate": estimated,
+        "run": {"seconds": seconds, "bytes": made},
+    }
+
+
+def main() -> None:
+    cases = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in CASES:
+            cases.append(case(name, Path(folder)))
+            one = cases[-1]
+            print(
+                f"{name}: planned in {one['plan_seconds']:.1f} s ({one['basis']}); "
+                f"{one['estimate']['seconds']:.1f} s estimated, {one['run']['seconds']:.1f} s taken; "
+                f"{one['estimate']['bytes']} bytes estimated, {one['run']['bytes']} written",
+                flush=True,
+            )
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    RESULTS.write_text(json.dumps({"cases": cases, "most_memory_of_all_runs": most}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""docs/exactness.md still holds, line by line."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.exactness import ROWS, Row, Unmeasured
+from tests.exactness.document import DOCUMENT, line, rendered
+from tests.exactness.table import REPO
+
+LINES = DOCUMENT.read_text().splitlines()
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if not row.tested_in], ids=lambda row: row.name)
+def test_the_line_holds(row: Row, tmp_path: Path) -> None:
+    try:
+        finding = row.measure(tmp_path)
+    except Unmeasured as missing:
+        pytest.skip(str(missing))
+    assert finding.holds, f"{row.claim}: {finding.text}"
+    if not row.varies:
+        assert line(row, finding.text) in LINES, "run python -m tests.exactness"
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.tested_in], ids=lambda row: row.name)
+def test_what_measures_it_elsewhere_is_there(row: Row) -> None:
+    assert (REPO / row.tested_in).exists()
+
+
+def test_the_document_has_these_lines_and_no_others() -> None:
+    claims = [text.split(" | ")[0] for text in LINES if text.startswith("| ")]
+    expected = [
+        text.split(" | ")[0] for text in rendered((row, "") for row in ROWS).splitlines() if text.startswith("| ")
+    ]
+    assert claims == expected
