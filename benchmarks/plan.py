@@ -1,4 +1,4 @@
-"""How near `vidsr plan` comes to the run: python benchmarks/plan.py; writes benchmarks/results/plan.json.
+"""How near `vidsr plan` comes to the run: python benchmarks/plan.py [CASE...]; writes benchmarks/results/plan.json.
 
 Each case is planned, then run, both as processes of their own, as a user does. Clips are the samples, repeated so that
 a run takes longer than what the plan tries out.
@@ -7,7 +7,6 @@ a run takes longer than what the plan tries out.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -78,19 +77,18 @@ def case(name: str, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    cases = []
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() and sys.argv[1:] else {"cases": []}
+    measured = {one["name"]: one for one in results["cases"]}
     with tempfile.TemporaryDirectory() as folder:
-        for name in CASES:
-            cases.append(case(name, Path(folder)))
-            one = cases[-1]
+        for name in sys.argv[1:] or CASES:
+            one = measured[name] = case(name, Path(folder))
             print(
                 f"{name}: planned in {one['plan_seconds']:.1f} s ({one['basis']}); "
                 f"{one['estimate']['seconds']:.1f} s estimated, {one['run']['seconds']:.1f} s taken; "
                 f"{one['estimate']['bytes']} bytes estimated, {one['run']['bytes']} written",
                 flush=True,
             )
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    RESULTS.write_text(json.dumps({"cases": cases, "most_memory_of_all_runs": most}, indent=1) + "\n")
+            RESULTS.write_text(json.dumps({"cases": list(measured.values())}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.clips import make_clip
-from vidsr.errors import ExitCode, InputError, ModelError
+from vidsr.errors import ExitCode, InputError, ModelError, OptionError
 from vidsr.estimate import Estimates, estimate_all
 from vidsr.jobs import Job
 from vidsr.options import parse_options
@@ -92,6 +92,8 @@ def test_a_wrong_request_is_the_error_that_the_run_would_give(tmp_path: Path) ->
         planned(source, model="no_such")
     with pytest.raises(InputError, match="no frame from 9 s"):
         planned(source, start="9")
+    with pytest.raises(OptionError, match="- can be read only once"):
+        planned(Path("-"), output=tmp_path / "b.mp4")
 
 
 def test_headers_that_promise_more_than_there_is(tmp_path: Path) -> None:

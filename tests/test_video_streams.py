@@ -102,6 +102,12 @@ def test_cover_becomes_an_attached_file_in_matroska(tmp_path: Path) -> None:
     assert packets(target, 1)[0][1] == packets(source, 1)[0][1]
 
 
+def test_cover_beside_a_title_in_no_known_letters(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", cover=True, metadata={"title": "A title"})
+    source.write_bytes(source.read_bytes().replace(b"A title", b"\xc1 title"))
+    assert [s.disposition for s in streams(copy(source, tmp_path / "b.mkv"))][1] == ("attached_pic",)
+
+
 def test_what_mp4_cannot_hold_is_said_before_the_work(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=30, subtitles="ass", font=b"font")
     lines = preflight(source, tmp_path / "b.mp4")

@@ -19,7 +19,7 @@ shares no code with vidsr but FFmpeg's. A few lines are measured by the test fil
 def rendered(measured: Iterable[tuple[Row, str]]) -> str:
     """The document."""
     text, item = HEAD, ""
-    for row, words in measured:
+    for row, words in sorted(measured, key=lambda one: one[0].item):
         if row.item != item:
             item = row.item
             text += f"\n## {item}\n\n| claim | measured |\n|---|---|\n"

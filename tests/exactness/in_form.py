@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
@@ -333,16 +334,20 @@ def symlink_loop(tmp_path: Path) -> Finding:
 
 @row("8 Bad input", varies=True, tested_in="tests/test_video_fuzz.py")
 def fuzzed_clips(tmp_path: Path) -> Finding:
-    """Seeded damage (bytes, garbage, cut, header) of ten whole clips, mp4, mkv, ts, webm, avi, mov, nut: done or one
-    clear line, in time, nothing half-written, an existing file untouched.
+    """Seeded damage (bytes, garbage, cut, header) of whole clips in mp4, mkv, ts, webm, avi, mov, nut and y4m: done or
+    one clear line, in time, nothing half-written, an existing file untouched, no thread left.
     """
-    place = folder(tmp_path, "runs")
     outcomes: Counter[str] = Counter()
     begun, slowest = perf_counter(), 0.0
     clips = fuzz.whole_clips(folder(tmp_path, "whole"))
+    places = [folder(tmp_path, number) for number in range(len(clips))]
     for (number, whole), seed in product(enumerate(clips), range(VARIANTS)):
         started = perf_counter()
-        outcomes[fuzz.outcome(whole, place, number, seed)] += 1
+        outcomes[fuzz.outcome(whole, places[number], number, seed)] += 1
+        left = [
+            thread.name for thread in threading.enumerate() if thread.name.startswith(("vidsr-decode", "vidsr-stages"))
+        ]
+        assert not left, f"{whole.name}, seed {seed}: {left}"
         slowest = max(slowest, perf_counter() - started)
     words = ", ".join(f"{count} {name}" for name, count in outcomes.most_common())
     return Finding(

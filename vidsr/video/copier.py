@@ -177,7 +177,8 @@ class StreamCopier:
     def _attach_cover(self, stream: Stream, output: OutputContainer) -> None:
         """Matroska keeps a cover as an attached file."""
         name, mime = COVER_TYPES.get(stream.codec_context.name, ("cover", "image/*"))
-        with av.open(self._container.name, options={"protocol_whitelist": "file"}) as again:
+        whitelist = {"protocol_whitelist": "file"}
+        with av.open(self._container.name, metadata_errors="replace", options=whitelist) as again:
             packet = next(again.demux(again.streams[stream.index]), None)
             if packet is not None and packet.size:
                 copy = output.add_attachment(name, mime, bytes(packet))
