@@ -19,10 +19,10 @@ import av
 REPO = Path(__file__).parents[1]
 RESULTS = REPO / "benchmarks" / "results" / "plan.json"
 CASES: dict[str, tuple[str, int, list[str]]] = {
-    "phone_dog x4 fast": ("phone_dog.mp4", 6, ["--scale", "4", "--model", "fast"]),
-    "phone_dog x2 balanced": ("phone_dog.mp4", 3, ["--scale", "2", "--model", "balanced"]),
-    "city_cut 2x frames, libx265": ("city_cut.mp4", 5, ["--fps", "2x", "--codec", "libx265", "--preset", "fast"]),
-    "phone_dog bicubic to 1080 lines": ("phone_dog.mp4", 6, ["--height", "1080", "--model", "bicubic"]),
+    "phone_dog x4 fast": ("phone_dog.mp4", 4, ["--scale", "4", "--model", "fast"]),
+    "phone_dog x2 balanced": ("phone_dog.mp4", 2, ["--scale", "2", "--model", "balanced"]),
+    "city_cut 2x frames, libx265": ("city_cut.mp4", 3, ["--fps", "2x", "--codec", "libx265", "--preset", "fast"]),
+    "phone_dog bicubic to 1080 lines": ("phone_dog.mp4", 4, ["--height", "1080", "--model", "bicubic"]),
 }
 
 GAP = 0.05  # seconds between two turns, since sound may last a little longer than the picture

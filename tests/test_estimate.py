@@ -153,6 +153,8 @@ def test_runs_grow_and_end_in_time() -> None:
 def test_bytes_count_a_keyframe_for_every_long_group() -> None:
     trial = Trial(20, 0, 0, 0, 20, Fraction(1), PacketSizes([1000], [100] * 19, 500), 3500, 0, ())
     assert trial.bytes(500, Fraction(25)) == 100 + 2 * 1000 + 498 * 100 + 25 * 500
+    cut = replace(trial, sizes=PacketSizes([1000] * 2, [100] * 18, 500), file=4400)
+    assert cut.bytes(500, Fraction(25)) == 100 + 26 * 1000 + 474 * 100 + 25 * 500, "scene cuts go on as they were"
     intra = replace(trial, sizes=PacketSizes([100] * 20, [], 0), file=2000)
     assert intra.bytes(500, Fraction(25)) == 50_000
 

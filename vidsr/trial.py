@@ -49,7 +49,10 @@ class Trial:
         keys, others = self.sizes.keys, self.sizes.others
         key = sum(keys) / max(1, len(keys))
         other = sum(others) / len(others) if others else key
-        count = frames if not others else -(-frames // KEYFRAME_DISTANCE)
+        cuts = 1 + round(
+            frames * (len(keys) - 1) / self.made
+        )  # a keyframe for each, as often as in the part that was run
+        count = max(cuts, -(-frames // KEYFRAME_DISTANCE)) if others else frames
         overhead = self.file - sum(keys) - sum(others) - self.sizes.beside
         beside = self.sizes.beside * float(duration / self.span) if self.span else self.sizes.beside
         return round(overhead + key * count + other * (frames - count) + beside)
