@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -17,10 +19,11 @@ import av
 import numpy as np
 import torch
 
-from tests import fuzz, test_video_tables
+from tests import fuzz, test_sequences, test_video_alpha, test_video_tables
 from tests.clips import make_clip, read_number
 from tests.exactness.table import REPO, Finding, Unmeasured, ffprobe, folder, row, run, stream_facts
 from tests.test_video_fields import FLAGGED, combing, woven
+from vidsr import enhance
 from vidsr.batch import enhance_all
 from vidsr.errors import VidsrError
 from vidsr.options import parse_options
@@ -36,6 +39,24 @@ def numbers(path: Path) -> list[int]:
     """Those that the frames show."""
     with VideoReader(path) as reader:
         return [read_number(y[0].numpy()) for batch in reader.batches(16) for y in batch.y]
+
+
+@row("3 Depth", tested_in="tests/test_video_alpha.py")
+def transparent_clips(tmp_path: Path) -> Finding:
+    """Transparency in use (ffv1, png, qtrle): refused in one line; --alpha drop drops it and says so."""
+    refused, said, count = 0, 0, 0
+    for name, pix_fmt, codec in test_video_alpha.CLIPS:
+        place = folder(tmp_path, count)
+        source = test_video_alpha.coded(place / name, [test_video_alpha.frame_with_alpha(pix_fmt, 200)], codec)
+        try:
+            run(source, place / "out.mkv")
+        except VidsrError as error:
+            refused += "transparent" in str(error)
+        notes: list[str] = []
+        run(source, place / "out.mkv", alpha="drop", on_note=notes.append)
+        said += any("--alpha drop" in note for note in notes)
+        count += 1
+    return Finding(f"{refused} of {count} refused, {said} of {count} dropped and said", refused == said == count)
 
 
 @row("4 Geometry")
@@ -181,6 +202,42 @@ def packet_for_packet(tmp_path: Path) -> Finding:
     return Finding(words, worst <= Fraction(1, 1000))
 
 
+@row("5 Streams", tested_in="tests/test_sequences.py")
+def numbered_pictures(tmp_path: Path) -> Finding:
+    """Numbered PNG pictures of noise in and out, 8 and 16 bits, grey and RGB, --scale 1: every sample as it was."""
+    worst, count = 0, 0
+    for dtype, grey in product((np.uint8, np.uint16), (False, True)):
+        source = test_sequences.pictures(tmp_path / f"{count}", 4, dtype=dtype, grey=grey)
+        target = folder(tmp_path, f"{count}-out") / "%05d.png"
+        enhance(source, target, **test_sequences.SCALE_1)
+        for number in range(1, 5):
+            before, after = (test_sequences.read(path.with_name(f"{number:05d}.png")) for path in (source, target))
+            worst = max(worst, int(np.abs(before.astype(int) - after).max()))
+            count += 1
+    return Finding(f"{count} pictures: largest difference {worst} code values", worst == 0)
+
+
+@row("5 Streams", tested_in="tests/test_video_y4m.py")
+def y4m_through_a_pipe(tmp_path: Path) -> Finding:
+    """Y4m on the standard input and output, --scale 1, 4:2:0 to 4:4:4 and grey, 8 and 10 bits: planes and rate."""
+    worst, count = 0, 0
+    for pix_fmt in ("yuv420p", "yuv422p10le", "yuv444p", "gray"):
+        clip = make_clip(tmp_path / f"{pix_fmt}.mkv", 4, (66, 49), Fraction(24000, 1001), pix_fmt, codec="ffv1")
+        source, target = tmp_path / f"{pix_fmt}.y4m", tmp_path / f"{pix_fmt}-out.y4m"
+        enhance(clip, source, **test_sequences.SCALE_1)
+        command = [sys.executable, "-m", "vidsr", "enhance", "-", "--scale", "1", "-o", "-"]
+        with source.open("rb") as given, target.open("wb") as taken:
+            subprocess.run(command, stdin=given, stdout=taken, stderr=subprocess.DEVNULL, check=True)
+        with VideoReader(clip) as before, VideoReader(target) as after:
+            assert before.info.fps == after.info.fps
+            (old,), (new,) = before.batches(9), after.batches(9)
+        worst = max(worst, int((old.y.int() - new.y.int()).abs().max()))
+        if old.uv is not None and new.uv is not None:
+            worst = max(worst, int((old.uv.int() - new.uv.int()).abs().max()))
+        count += 1
+    return Finding(f"{count} streams: largest difference {worst} code values", worst == 0)
+
+
 @row("5 Streams")
 def announced_losses(tmp_path: Path) -> Finding:
     """What a container cannot hold is announced before the first frame, with the one that can; nothing else is lost."""
@@ -234,7 +291,7 @@ def named_differences(tmp_path: Path) -> Finding:
 
 @row("7 Plan", varies=True)
 def plan_beside_the_run(tmp_path: Path) -> Finding:
-    """Vidsr plan: under 20 s, nothing written; its figures beside those of the run (`python benchmarks/plan.py`)."""
+    """A plan: under 20 s, nothing written; its figures beside those of the run (`python benchmarks/plan.py`)."""
     if not PLAN_RESULTS.exists():
         raise Unmeasured(f"no {PLAN_RESULTS.name}")
     results = json.loads(PLAN_RESULTS.read_text())
