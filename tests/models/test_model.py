@@ -15,6 +15,7 @@ from vidsr.metrics import psnr, rgb_to_y
 from vidsr.models import Model, available_scales, build_network, from_file, list_models, load_model, store
 from vidsr.models.model import TO_RGB, TO_YCBCR, YCBCR_OFFSET
 from vidsr.train.evaluate import evaluate, pictures, read_picture
+from vidsr.train.evaluate_restoration import degraded
 from vidsr.train.protocol import imresize, modcrop, shave
 
 SHIPPED = store.table()
@@ -147,18 +148,19 @@ def test_shipped_weights_beat_bicubic_on_set5(entry: store.Entry, data: Path) ->
 
 
 @cache
-def luma_pairs(folder: Path, scale: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """LR and HR luma of a folder's pictures, 8 bits."""
+def luma_pairs(folder: Path, scale: int, kind: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Input and truth of a folder's pictures, 8-bit luma: reduced, or made worse as ``kind`` says."""
     pairs = []
     for path in pictures(folder):
         hr = modcrop(rgb_to_y(read_picture(path)).round().astype(np.uint8), scale)
-        pairs.append((imresize(hr, hr.shape[0] // scale, hr.shape[1] // scale), hr))
+        small = imresize(hr, hr.shape[0] // scale, hr.shape[1] // scale)
+        pairs.append((degraded(hr, kind) if scale == 1 else small, hr))
     return pairs
 
 
 def psnr_y(model: Model, folder: Path) -> float:
     scores = []
-    for lr, hr in luma_pairs(folder, model.scale):
+    for lr, hr in luma_pairs(folder, model.scale, model.metadata["data"] if model.scale == 1 else ""):
         output, truth = (shave(v.astype(np.float64), model.scale) for v in (model(lr), hr))
         scores.append(psnr(output, truth))
     return float(np.mean(scores))

@@ -21,6 +21,7 @@ GREY = 0.5  # taken off before the cast to bf16, which keeps differences of smal
 
 FAINT = 1e-4  # what a glance takes for nothing
 
+START = 0.1  # of the usual size: the last kernels of a fresh network
 CAUTION = 0.1  # a shift that moves as fast as the kernels do closes every ReLU in the first steps
 
 
@@ -45,6 +46,17 @@ class Unshuffled(RestorationNetwork):
         self.body = nn.ModuleList(nn.Conv2d(a, b, 3) for a, b in pairwise(widths))
         self.tail = nn.Conv2d(config.channels, FACTOR**2, 3)
         self.glance = Glance((config.layers + 1) * config.channels)
+
+    @torch.no_grad()
+    def for_training(self, keep: bool) -> None:
+        """The form with branches. A fresh one starts near the identity.
+
+        Where little is to be restored, a start that changes much is unlearnt by closing every ReLU, and they stay so.
+        """
+        super().for_training(keep)
+        if not keep:
+            for parameter in self.tail.parameters():
+                parameter *= START
 
     def survey(self, x: Tensor) -> Tensor:
         """N x (layers + 1) * channels: the shifts for pictures ``x``."""

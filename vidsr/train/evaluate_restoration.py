@@ -12,6 +12,7 @@ from vidsr.metrics import psnr, rgb_to_y, ssim
 from vidsr.models import Model
 from vidsr.train.degrade import Chain, Clip, Degradation, GaussianBlur, GaussianNoise, VideoCodec
 from vidsr.train.evaluate import pictures, read_picture
+from vidsr.train.video_pairs import Plane
 
 FRAMES = 3  # of a still picture, so that an encoder predicts the last one
 
@@ -28,16 +29,22 @@ def evaluate_restoration(model: Model, kind: str, folders: Sequence[Path]) -> di
     return {folder.name: _mean([_scores(model, kind, path) for path in pictures(folder)]) for folder in folders}
 
 
+def degraded(picture: Plane, kind: str) -> Plane:
+    """``picture`` (H x W, uint8 luma) with what a network of ``kind`` undoes; always the same."""
+    still: Clip = np.repeat(picture[None], FRAMES, 0)
+    worse: Plane = PROBES[kind][1](still, np.random.default_rng(0))[-1]
+    return worse
+
+
 def _scores(model: Model, kind: str, path: Path) -> dict[str, float]:
     truth = rgb_to_y(read_picture(path)).round().astype(np.uint8)
-    still: Clip = np.repeat(truth[None], FRAMES, 0)
-    degraded = PROBES[kind][1](still, np.random.default_rng(0))[-1]
-    restored = model(degraded)
+    worse = degraded(truth, kind)
+    restored = model(worse)
     sharp, result = truth.astype(np.float64), restored.astype(np.float64)
     return {
         "psnr_y": psnr(result, sharp),
         "ssim": ssim(result, sharp),
-        "input_psnr_y": psnr(degraded.astype(np.float64), sharp),
+        "input_psnr_y": psnr(worse.astype(np.float64), sharp),
     }
 
 
