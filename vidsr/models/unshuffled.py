@@ -56,7 +56,7 @@ class Unshuffled(RestorationNetwork):
         super().for_training(keep)
         if not keep:
             for parameter in self.tail.parameters():
-                parameter *= START
+                parameter.mul_(START)
 
     def survey(self, x: Tensor) -> Tensor:
         """N x (layers + 1) * channels: the shifts for pictures ``x``."""
