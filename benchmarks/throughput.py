@@ -1,6 +1,6 @@
 """Whole-process wall time of `vidsr enhance` beside the ffmpeg program, and where the time goes.
 
-    python benchmarks/throughput.py [--rounds 3] [--parts runs stages flow memory repeats] [--json PATH]
+    python benchmarks/throughput.py [--rounds 3] [--models fast] [--parts runs stages flow memory repeats] [--json PATH]
 
 Input: 300 frames of a real clip at 480x270 (Big Buck Bunny of $VIDSR_DATA, else the shipped sample, repeated).
 
@@ -81,10 +81,10 @@ def film() -> Path:
     return path if path.exists() else next((ROOT / "samples").glob("*.mp4"))
 
 
-def make_clip(folder: Path, frames: int, size: str = "480x270", more: str = "") -> Path:
-    """``frames`` frames of a real clip at ``size``, repeated when it is shorter; ``more`` filters it."""
-    target = folder / f"{frames}-{size}{len(more)}.mp4"
-    scale = f"scale={size.replace('x', ':')}:flags=area{more}"
+def make_clip(folder: Path, frames: int, size: str = "480x270") -> Path:
+    """``frames`` frames of a real clip at ``size``, repeated when it is shorter."""
+    target = folder / f"{frames}-{size}.mp4"
+    scale = f"scale={size.replace('x', ':')}:flags=area"
     loop = ["ffmpeg", "-v", "error", "-stream_loop", "-1", "-i", str(film()), "-frames:v", str(frames)]
     run([*loop, "-vf", scale, "-an", *ENCODER, "-y", str(target)])
     return target
@@ -103,49 +103,51 @@ def ffmpeg(clip: Path, target: Path, kernel: str) -> list[str]:
     return ["ffmpeg", "-v", "error", "-i", str(clip), "-vf", scale, *ENCODER, "-c:a", "copy", "-y", str(target)]
 
 
-def runs(folder: Path, before: Table, rounds: int) -> Table:
-    """Every command's runs in turn, after those of ``before``, their medians, and ratios to the first command."""
+def runs(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
+    """For each model its runs and ffmpeg's in turn, after those of ``before``, and what they say."""
     clip, target = make_clip(folder, FRAMES), folder / "out.mp4"
-    commands = {f"ffmpeg {kernel}": ffmpeg(clip, target, kernel) for kernel in ("bicubic", "lanczos")}
-    for model in MODELS:
-        commands[f"vidsr {model}"] = vidsr(clip, target, "--model", model)
-        commands[f"vidsr {model}, no log"] = vidsr(clip, target, "--model", model, "--log", "none")
-        run([*commands[f"vidsr {model}"], "--frames", "2"])  # warm-up: caches of files and of compiled kernels
-    done: dict[str, list[Usage]] = {name: [Usage(*row["runs"][i]) for row in [before.get(name, {"runs": []})]
-                                           for i in range(len(row["runs"]))] for name in commands}  # fmt: skip
-    for _ in range(rounds):
-        for name, command in commands.items():
-            done[name].append(run(command))
-    base = next(iter(done.values()))
-    table: Table = {}
-    for name, usages in done.items():
-        pairs = list(zip(usages, base, strict=True))
-        table[name] = {
-            "wall_s": statistics.median(u.wall for u in usages),
-            "cpu_s": statistics.median(u.cpu for u in usages),
-            "peak_mb": statistics.median(u.peak for u in usages),
-            "wall_ratio": statistics.median(u.wall / b.wall for u, b in pairs),
-            "alone_s": statistics.median(u.alone for u in usages),
-            "alone_ratio": statistics.median(u.alone / b.alone for u, b in pairs),
-            "runs": [astuple(u) for u in usages],
-        }
-        row = table[name]
-        print(
-            f"{name:24s} {row['wall_s']:6.2f} s {FRAMES / row['wall_s']:6.1f} fps {row['wall_ratio']:5.2f} x ffmpeg;"
-            f" alone {row['alone_s']:6.2f} s {row['alone_ratio']:5.2f} x; {row['cpu_s']:.1f} core-s"
-        )
-    for model in MODELS:
-        row = table[f"vidsr {model}"]
-        row["log_ratio"] = row["alone_s"] / table[f"vidsr {model}, no log"]["alone_s"]
-        print(f"the log costs {model} {row['log_ratio'] - 1:.1%}")
+    table = dict(before)
+    for model in arguments.models:
+        commands = {f"ffmpeg {kernel}": ffmpeg(clip, target, kernel) for kernel in ("bicubic", "lanczos")}
+        commands[model] = vidsr(clip, target, "--model", model)
+        commands[f"{model}, no log"] = vidsr(clip, target, "--model", model, "--log", "none")
+        run([*commands[model], "--frames", "2"])  # warm-up: caches of files and of compiled kernels
+        done = {name: [Usage(*r) for r in before.get(model, {}).get(name, {}).get("runs", [])] for name in commands}
+        for _ in range(arguments.rounds):
+            for name, command in commands.items():
+                done[name].append(run(command))
+        base = next(iter(done.values()))
+        table[model] = {name: summary(usages, base) for name, usages in done.items()}
+        for name, row in table[model].items():
+            print(
+                f"{name:18s} {row['wall_s']:6.2f} s {FRAMES / row['wall_s']:6.1f} fps {row['wall_ratio']:5.2f} x ffmpeg;"
+                f" alone {row['alone_s']:6.2f} s {row['alone_ratio']:5.2f} x; {row['cpu_s']:.1f} core-s"
+            )
+        log = table[model][model]["alone_s"] / table[model][f"{model}, no log"]["alone_s"]
+        table[model][model]["log_ratio"] = log
+        print(f"the log costs {log - 1:.1%}", flush=True)
     return table
 
 
-def stages(folder: Path, before: Table, rounds: int) -> Table:
+def summary(usages: list[Usage], base: list[Usage]) -> Table:
+    """Medians of a command's runs, and their ratio to ``base``, run by run."""
+    pairs = list(zip(usages, base, strict=True))
+    return {
+        "wall_s": statistics.median(u.wall for u in usages),
+        "cpu_s": statistics.median(u.cpu for u in usages),
+        "peak_mb": statistics.median(u.peak for u in usages),
+        "wall_ratio": statistics.median(u.wall / b.wall for u, b in pairs),
+        "alone_s": statistics.median(u.alone for u in usages),
+        "alone_ratio": statistics.median(u.alone / b.alone for u, b in pairs),
+        "runs": [astuple(u) for u in usages],
+    }
+
+
+def stages(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """What `vidsr bench` says of each model."""
     clip = make_clip(folder, FRAMES)
     table: Table = {}
-    for model in MODELS:
+    for model in arguments.models:
         command = [
             sys.executable,
             "-m",
@@ -167,7 +169,7 @@ def stages(folder: Path, before: Table, rounds: int) -> Table:
     return table
 
 
-def flow(folder: Path, before: Table, rounds: int) -> Table:
+def flow(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """Output frames per second of `--fps 2x` and of minterpolate, from whole processes that encode nothing."""
     frames, fps = 100, 48
     clip, target = make_clip(folder, frames), folder / "out.mp4"
@@ -176,7 +178,7 @@ def flow(folder: Path, before: Table, rounds: int) -> Table:
     run([*ours, "--frames", "3"])
     table: Table = {}
     for name, command in {"minterpolate": theirs, "vidsr flow": ours}.items():
-        usages = [run(command) for _ in range(rounds)]
+        usages = [run(command) for _ in range(arguments.rounds)]
         alone = statistics.median(u.alone for u in usages)
         table[name] = {"alone_s": alone, "fps": 2 * frames / alone, "wall_s": statistics.median(u.wall for u in usages)}
         print(f"{name:24s} {table[name]['fps']:6.1f} output frames a second, start-up included")
@@ -185,39 +187,38 @@ def flow(folder: Path, before: Table, rounds: int) -> Table:
     return table
 
 
-def memory(folder: Path, before: Table, rounds: int) -> Table:
+def memory(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """Peak resident MB of a short and a long run, and of a very large picture."""
     table: Table = {}
     for frames in (200, 2000):
         small = make_clip(folder, frames, "160x90")
         table[str(frames)] = run(vidsr(small, folder / "out.mp4", "--model", "fast")).peak
         print(f"peak memory at {frames} frames of 160x90: {table[str(frames)]:.0f} MB")
-    large = make_clip(folder, 6, "3840x2160")
-    options = ("--scale", "2", "--model", "fast", "--memory", "4G", "--preset", "ultrafast")
+    large = make_clip(folder, 12, "3840x2160")
+    options = ("--scale", "2", "--model", "fast", "--memory", "4G")
     table["3840x2160 to 7680x4320"] = run(vidsr(large, folder / "out.mp4", *options)).peak
     print(f"3840x2160 to 7680x4320 with --memory 4G: {table['3840x2160 to 7680x4320']:.0f} MB")
     return table
 
 
-def repeats(folder: Path, before: Table, rounds: int) -> Table:
+def repeats(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """A screen recording: a picture that changes every tenth frame, its frames in between equal to the last bit."""
     table: Table = {}
-    still = make_clip(folder, 200, more=",framestep=10,loop=0:1:0,fps=24,select='lte(n,199)'")
-    held = folder / "held.mkv"  # decoded frames repeat exactly
-    hold = ["ffmpeg", "-v", "error", "-i", str(still), "-vf", "framestep=10,fps=240,setpts=N/24/TB", "-r", "24"]
-    run([*hold, "-frames:v", "200", "-c:v", "ffv1", "-y", str(held)])
     moving = make_clip(folder, 200)
+    held = folder / "held.mkv"  # lossless, so that decoded frames repeat exactly
+    hold = ["ffmpeg", "-v", "error", "-i", str(moving), "-vf", "framestep=10,fps=24", "-c:v", "ffv1", "-y", str(held)]
+    run(hold)
     for name, clip in {"every frame new": moving, "nine of ten repeat": held}.items():
-        for model in MODELS:
+        for model in arguments.models:
             command = vidsr(clip, folder / "out.mp4", "--model", model, "--codec", "null", "--log", "none")
             run([*command, "--frames", "2"])
-            usages = [run(command) for _ in range(rounds)]
+            usages = [run(command) for _ in range(arguments.rounds)]
             table[f"{model}, {name}"] = {"cpu_s": statistics.median(u.cpu for u in usages)}
             print(f"{model}, {name}: {table[f'{model}, {name}']['cpu_s']:.2f} core-s for 200 frames, start-up included")
     return table
 
 
-PARTS: dict[str, Callable[[Path, Table, int], Table]] = {
+PARTS: dict[str, Callable[[Path, Table, argparse.Namespace], Table]] = {
     "runs": runs, "stages": stages, "flow": flow, "memory": memory, "repeats": repeats,
 }  # fmt: skip
 
@@ -226,6 +227,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--add", action="store_true", help="to what --json PATH holds")
     arguments = parser.parse_args()
@@ -236,7 +238,7 @@ def main() -> None:
     print(f"{FRAMES} frames 480x270 -> 1920x1080, libx264 crf 18 medium, {machine()}")
     with tempfile.TemporaryDirectory() as scratch:
         for part in arguments.parts:
-            result[part] = PARTS[part](Path(scratch), result.get(part, {}), arguments.rounds)
+            result[part] = PARTS[part](Path(scratch), result.get(part, {}), arguments)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -105,7 +105,7 @@ def bench(clip: Path, options: EnhanceOptions) -> Bench:
     return Bench(
         machine=f"{platform.system()} {platform.machine()}, torch {torch.__version__}",
         cores=cores(),
-        compute=str(compute),
+        compute=str(compute if plan.upscale is None or not plan.upscale.runners else plan.upscale.runners[0].compute),
         plan=plan.words,
         frames=frames,
         peaks=measure_peaks(compute),

@@ -171,6 +171,9 @@ def request(
     tile: Annotated[
         int | None, typer.Option(help="Side of a tile in input pixels, where memory is short.", rich_help_panel=ENGINE)
     ] = None,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Compile the network first: for long runs.", rich_help_panel=ENGINE)
+    ] = False,
     memory: Annotated[
         str | None,
         typer.Option(metavar="4G|800M", help="What the run may take of memory at most.", rich_help_panel=ENGINE),
@@ -257,6 +260,7 @@ def request(
         precision=precision,
         batch=batch,
         tile=tile,
+        compile=compile,
         memory=memory,
         codec=codec,
         crf=crf,

@@ -103,6 +103,7 @@ class EnhanceOptions:
     precision: Precision = "auto"
     batch: int | None = None  # frames per network call; None chooses by pixel budget
     tile: int | None = None  # side of a tile in input pixels; None is the whole picture
+    compile: bool = False  # networks through PyTorch's compiler
     memory: int | None = None  # bytes that a run may take; None: what the machine has
     encoding: Encoding = field(default_factory=Encoding)
     reading: Reading = field(default_factory=Reading)
@@ -203,6 +204,7 @@ def parse_options(
     precision: str = "auto",
     batch: int | None = None,
     tile: int | None = None,
+    compile: bool = False,
     memory: str | int | None = None,
     codec: str = "libx264",
     crf: float | None = None,
@@ -253,6 +255,7 @@ def parse_options(
         precision=parse_choice(precision, PRECISIONS, "--precision"),
         batch=None if batch is None else _positive_int(batch, "--batch"),
         tile=None if tile is None else _positive_int(tile, "--tile"),
+        compile=compile,
         memory=None if memory is None else parse_bytes(str(memory), "--memory"),
         encoding=Encoding.parse(codec, crf=crf, preset=preset, options=encoder_options),
         reading=parse_reading(fps_in, raw, alpha),

@@ -85,3 +85,9 @@ def test_the_net_interpolates_small_pictures_and_it_is_said_why(size: tuple[int,
 def test_a_weights_file_that_is_not_there_is_said() -> None:
     with pytest.raises(ModelError, match=r"no interpolation network is called 'slow'; there are .*net"):
         frames_path("slow")
+
+
+@pytest.mark.parametrize(("model", "said"), [("fast", "cpu bf16"), ("espcn", "cpu fp32")])
+def test_the_summary_says_the_precision_that_is_used(model: str, said: str) -> None:
+    (words,) = Plan(parse_options(scale=2, model=model, precision="bf16", device="cpu"), clip()).words
+    assert said in words

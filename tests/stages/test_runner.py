@@ -1,5 +1,7 @@
 """Runner: tiled equals whole, and nothing is lost when memory runs out."""
 
+from fractions import Fraction
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from torch.nn import functional as F
 
 from vidsr.device import Compute
 from vidsr.errors import DeviceError
+from vidsr.models import Model, load_model
 from vidsr.stages.runner import Runner
 
 CPU = Compute(torch.device("cpu"), torch.float32)
@@ -101,3 +104,50 @@ def test_code_values_are_scaled_by_the_peak_and_not_rounded(peak: int) -> None:
 
     x = torch.tensor([0.0, 7.0, float(peak)]).reshape(1, 1, 1, 3)
     assert torch.allclose(Runner(Identity(), CPU)(x, peak), x + 0.25, atol=1e-3)
+
+
+@pytest.mark.parametrize(("gain", "widened"), [(1.0, False), (300.0, True), (float("nan"), True)])
+def test_a_network_that_half_precision_does_not_carry_goes_on_in_float32(gain: float, widened: bool) -> None:
+    model = load_model("fast", 2, "cpu", torch.bfloat16)
+    with torch.no_grad():
+        list(model.network.parameters())[-2].mul_(gain)
+    runner = Runner(model, Compute(torch.device("cpu"), torch.bfloat16))
+    runner.check_precision(planes(1, 24, 24).float() / 255)
+    assert runner.widened == widened
+    assert runner.compute.dtype == (torch.float32 if widened else torch.bfloat16)
+    assert isinstance(runner.network, Model)
+    assert runner.network.network.dtype == runner.compute.dtype
+
+
+def test_without_a_compiler_compiling_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(DeviceError, match="--compile needs a C\\+\\+ compiler, and there is no no-such-compiler"):
+        load_model("fast", 2).compiled()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("depth", [8, 10])
+def test_a_gpu_gives_what_the_cpu_gives(depth: int) -> None:
+    """Frame order and values, through page-locked copies, batches and the rounding, in half precision."""
+    from vidsr.frames import FrameBatch, Origin, VideoInfo
+    from vidsr.options import parse_options
+    from vidsr.stages.build import Plan
+
+    dtype = torch.uint8 if depth == 8 else torch.uint16
+    luma = torch.randint(0, 1 << depth, (40, 1, 48, 64), generator=torch.Generator().manual_seed(0)).to(dtype)
+    results = {}
+    for device, precision in (("cpu", "fp32"), ("cuda", "fp16")):
+        options = parse_options(scale=2, model="fast", device=device, precision=precision)
+        plan = Plan(options, VideoInfo(64, 48, Fraction(25), "gray", depth))
+        stream = iter(
+            FrameBatch(
+                luma[i : i + 8], None, tuple(map(Fraction, range(i, i + 8))), tuple(map(Origin, range(i, i + 8)))
+            )
+            for i in range(0, 40, 8)
+        )
+        for stage in plan.stages(None, None):
+            stream = stage(stream)
+        results[device] = list(stream)
+    for cpu, gpu in zip(results["cpu"], results["cuda"], strict=True):
+        assert cpu.times == gpu.times and gpu.y.device.type == "cpu" and gpu.y.dtype == dtype
+        assert (cpu.y.int() - gpu.y.int()).abs().max() <= 2 << (depth - 8)

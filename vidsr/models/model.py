@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import os
+import shutil
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from vidsr.errors import ModelError
+from vidsr.errors import DeviceError, ModelError
 from vidsr.models import store
 from vidsr.models.fused import fused
 from vidsr.models.layers import LumaNetwork, SubpixelNetwork
@@ -88,6 +91,26 @@ class Model:
         """The same for use alone, its layers joined where the device does several in one pass."""
         return replace(self, network=fused(self.network))
 
+    def widened(self) -> Model:
+        """The same in float32."""
+        return replace(self, network=copy.deepcopy(self.network).float())
+
+    def compiled(self) -> Model:
+        """The same through PyTorch's compiler, at its first call of each size; kernels are tuned on a GPU.
+
+        Raises:
+            DeviceError: there is no C++ compiler, which it needs.
+        """
+        compiler = os.environ.get("CXX", "g++")
+        if shutil.which(compiler) is None:
+            raise DeviceError(
+                f"--compile needs a C++ compiler, and there is no {compiler}: install one, or leave it out"
+            )
+        network = copy.deepcopy(self.network)
+        on_gpu = next(network.parameters()).device.type == "cuda"
+        network.compile(mode="max-autotune" if on_gpu else None)  # with CUDA graphs on a GPU
+        return replace(self, network=network)
+
     @cached_property
     def sha256(self) -> str:
         """Of the weights file."""
@@ -123,9 +146,11 @@ class Model:
     def residual(self, y: Tensor) -> Tensor | None:
         """What the network adds to the nearest-neighbour upscale, before the shuffle: N x scale**2 x H x W, 1 for peak.
 
-        In bf16, from luma on a CPU; None in other precisions, on other devices, and of networks that end otherwise.
+        In bf16, from luma on a CPU; None elsewhere, in other precisions, compiled, and of networks that end otherwise.
         """
         network = self.network
+        if network._compiled_call_impl is not None:
+            return None
         if not isinstance(network, SubpixelNetwork) or (y.device.type, network.dtype) != ("cpu", torch.bfloat16):
             return None
         return network.residual(F.pad(y, (network.halo,) * 4, mode="replicate"))

@@ -16,7 +16,7 @@ from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.jobs import Into
 from vidsr.kernels.resample import KERNELS
 from vidsr.memory import share, within
-from vidsr.models import available_scales, load_model
+from vidsr.models import Model, available_scales, load_model
 from vidsr.models.store import WEIGHTS, table
 from vidsr.options import EnhanceOptions, Interpolation, Size, Target
 from vidsr.restoration import CLASSICAL, DEFAULT, DENOISERS, Restoration
@@ -107,6 +107,7 @@ class Plan:
         runners += [stage.method for stage in self.restores if isinstance(stage.method, Runner)]
         if runners:
             counts["times memory ran out"] = sum(runner.shrunk for runner in runners)
+            counts["networks in float32, as half precision lost too much"] = sum(r.widened for r in runners)
         return counts
 
     @property
@@ -202,8 +203,10 @@ def make_restore(
         method = Classical(name, estimate if wanted.sigma is None else wanted.sigma, diagnosis.noise)
         return Restore(wanted.task, method, str(method), strength, info.peak)
     model = load_model(name, 1, compute.device, compute.dtype, "any", folder)
-    runner = Runner(model.fused(), compute, options.batch, options.tile)
-    return Restore(wanted.task, runner, f"{name} ({compute})", strength, info.peak, {model.path.name: model.sha256})
+    runner = make_runner(model, options, compute)
+    return Restore(
+        wanted.task, runner, f"{name} ({runner.compute})", strength, info.peak, {model.path.name: model.sha256}
+    )
 
 
 def make_interpolate(
@@ -249,10 +252,16 @@ def make_upscale(options: EnhanceOptions, info: VideoInfo, compute: Compute) -> 
     scales = network_factors(factor, available_scales(model))
     domain = choose_domain(options, info, model, scales)
     networks = [load_model(model, scale, compute.device, compute.dtype, domain) for scale in scales]
-    runners = tuple(Runner(network.fused(), compute, options.batch, options.tile) for network in networks)
+    runners = tuple(make_runner(network, options, compute) for network in networks)
     return Upscale(
         target, info, runners, f"{model} ({domain})", {network.path.name: network.sha256 for network in networks}
     )
+
+
+def make_runner(network: Model, options: EnhanceOptions, compute: Compute) -> Runner:
+    """What runs ``network``, in the precision that its weights are in: not all are exact enough in half of it."""
+    compute = replace(compute, dtype=network.network.dtype)
+    return Runner(network.compiled() if options.compile else network.fused(), compute, options.batch, options.tile)
 
 
 def default_model(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import isqrt
 from typing import Protocol
 
@@ -12,9 +13,12 @@ from torch import Tensor
 from vidsr.device import Compute
 from vidsr.errors import DeviceError
 from vidsr.kernels.subpixel import shuffled_codes
+from vidsr.metrics import psnr_from_mse
 from vidsr.models import Model
+from vidsr.stages.transfer import to_device
 
 MIN_TILE = 32
+LEAST_PRECISION = 45.0  # dB
 UNKNOWN_BYTES = 1024  # per input pixel, of a network that does not say
 
 
@@ -62,6 +66,8 @@ class Runner:
         self.batch = batch
         self.tile = tile
         self.shrunk = 0  # times that memory ran out, for the summary
+        self.widened = False  # whether half precision lost too much, so that the run is in float32
+        self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
 
     def __call__(self, planes: Tensor, peak: int, rounded: bool = False) -> Tensor:
         """N x C x H x W code values, any dtype -> float32 code values, not rounded, on the device.
@@ -103,14 +109,26 @@ class Runner:
 
     def _call(self, planes: Tensor, peak: int, rounded: bool, whole: Tensor | None = None) -> Tensor:
         x = self._values(planes, peak)
+        if self._unchecked:
+            self.check_precision(x[:1])
         residual = self.network.residual(x) if rounded and isinstance(self.network, Model) else None
         if residual is None:
             return self.network(x, whole).mul_(peak)
         bits = residual.permute(0, 2, 3, 1).view(torch.uint16).numpy()
         return torch.from_numpy(shuffled_codes(bits, planes[:, 0].numpy(), self.network.scale, peak))[:, None]
 
+    def check_precision(self, x: Tensor) -> None:
+        """Goes on in float32 where what the network makes of ``x`` is not within ``LEAST_PRECISION`` of that."""
+        self._unchecked = False
+        if not isinstance(self.network, Model):
+            return
+        exact = self.network.widened()
+        error = (self.network(x) - exact(x)).square().mean().item()
+        if not psnr_from_mse(error, 1) >= LEAST_PRECISION:  # not a number is not enough either
+            self.network, self.compute, self.widened = exact, replace(self.compute, dtype=torch.float32), True
+
     def _values(self, planes: Tensor, peak: int) -> Tensor:
-        x = planes.to(self.compute.device, non_blocking=True).float() / peak
+        x = to_device(planes, self.compute.device).float() / peak
         return x.contiguous(memory_format=torch.channels_last)
 
     def _side(self, h: int, w: int) -> int | None:
