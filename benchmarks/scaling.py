@@ -1,0 +1,67 @@
+"""How the cost of a run grows with frames, with pixels and with the batch, as exponents: 1 is linear.
+
+    python benchmarks/scaling.py [--model fast] [--json PATH]
+
+Processor time of `vidsr enhance --scale 2 --codec null` in whole processes, less that of a run over one frame (start-up),
+over 1, 4 and 16 times 40 frames of 480x270, over 40 frames of 320x180 to 1920x1080, and with 1, 4 and 16 frames a call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import tempfile
+from pathlib import Path
+
+from _timer import machine
+from throughput import make_clip, run, vidsr
+
+FRAMES = 40
+SIZES = ((320, 180), (640, 360), (960, 540), (1920, 1080))
+OPTIONS = ("--scale", "2", "--codec", "null", "--log", "none")
+
+
+def cost(clip: Path, *options: str) -> float:
+    """Core-seconds of all frames but the first, the least of three runs."""
+    command = vidsr(clip, clip.with_name("out.mp4"), *OPTIONS, *options)
+    whole, first = (min(run([*command, *more]).cpu for _ in range(3)) for more in ((), ("--frames", "1")))
+    return whole - first
+
+
+def exponent(sizes: list[float], costs: list[float]) -> float:
+    """Slope of log cost over log size, by least squares."""
+    return statistics.linear_regression([math.log(s) for s in sizes], [math.log(c) for c in costs]).slope
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="fast")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    model = ("--model", arguments.model)
+    costs: dict[str, dict[str, float]] = {"frames": {}, "pixels": {}, "batch": {}}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for times in (1, 4, 16):
+            frames = FRAMES * times
+            costs["frames"][str(frames - 1)] = cost(make_clip(folder, frames), *model)
+        for width, height in SIZES:
+            costs["pixels"][str(width * height)] = cost(make_clip(folder, FRAMES, f"{width}x{height}"), *model)
+        for batch in (1, 4, 16):
+            costs["batch"][str(batch)] = cost(folder / f"{FRAMES}-480x270.mp4", *model, "--batch", str(batch))
+    exponents = {name: exponent([float(s) for s in row], list(row.values())) for name, row in costs.items()}
+    for name, row in costs.items():
+        print(
+            f"{name}: "
+            + ", ".join(f"{s}: {c:.2f} core-s" for s, c in row.items())
+            + f"; exponent {exponents[name]:.3f}"
+        )
+    if arguments.json:
+        result = {"machine": machine(), "model": arguments.model, "costs": costs, "exponents": exponents}
+        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
