@@ -2,8 +2,8 @@
 
     python benchmarks/scaling.py [--model fast] [--json PATH]
 
-Processor time of `vidsr enhance --scale 2 --codec null` in whole processes, less that of a run over one frame (start-up),
-over 1, 4 and 16 times 40 frames of 480x270, over 40 frames of 320x180 to 1920x1080, and with 1, 4 and 16 frames a call.
+Processor time of `vidsr enhance --scale 2 --codec null` in whole processes, less that of one frame (start-up), over
+1, 4 and 16 times 40 frames of 480x270, over 40 frames of 320x180 to 1920x1080, and with 1, 4 and 16 frames a call.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def runs(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
         table[model] = {name: summary(usages, base) for name, usages in done.items()}
         for name, row in table[model].items():
             print(
-                f"{name:18s} {row['wall_s']:6.2f} s {FRAMES / row['wall_s']:5.1f} fps {row['wall_ratio']:5.2f} x ffmpeg;"
+                f"{name:18s} {row['wall_s']:.2f} s {FRAMES / row['wall_s']:5.1f} fps {row['wall_ratio']:5.2f} x ffmpeg;"
                 f" alone {row['alone_s']:6.2f} s {row['alone_ratio']:5.2f} x; {row['cpu_s']:.1f} core-s"
             )
         log = table[model][model]["alone_s"] / table[model][f"{model}, no log"]["alone_s"]
