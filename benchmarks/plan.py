@@ -22,7 +22,6 @@ CASES: dict[str, tuple[str, int, list[str]]] = {
     "phone_dog x4 fast": ("phone_dog.mp4", 4, ["--scale", "4", "--model", "fast"]),
     "phone_dog x2 balanced": ("phone_dog.mp4", 2, ["--scale", "2", "--model", "balanced"]),
     "city_cut 2x frames, libx265": ("city_cut.mp4", 3, ["--fps", "2x", "--codec", "libx265", "--preset", "fast"]),
-    "phone_dog bicubic to 1080 lines": ("phone_dog.mp4", 4, ["--height", "1080", "--model", "bicubic"]),
 }
 
 GAP = 0.05  # seconds between two turns, since sound may last a little longer than the picture
