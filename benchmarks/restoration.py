@@ -279,16 +279,14 @@ def main() -> None:
         raise SystemExit(f"no data folder at {DATA}: name one with VIDSR_DATA")
     trained = networks(arguments.models, arguments.weights)
     print(f"networks: {', '.join(trained) or 'none'}; {len(pictures())} pictures; {machine()}")
-    tables: dict[str, dict[str, Row]] = {}
+    facts = {name: described(name, arguments.weights) for name in trained}
+    tables = _earlier(arguments.json, facts) if arguments.json and arguments.parts else {}
     for part in PARTS:
         if arguments.parts is None or part.__name__ in arguments.parts:
             tables[part.__name__] = {}
             for label, row in part(trained):
                 tables[part.__name__][label] = row
                 show(part.__name__, label, row)
-    facts = {name: described(name, arguments.weights) for name in trained}
-    if arguments.json and arguments.parts:
-        tables = {**_earlier(arguments.json, facts), **tables}
     verdicts = bars(tables)
     for verdict in verdicts:
         print(verdict)
