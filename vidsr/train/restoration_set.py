@@ -60,7 +60,8 @@ KINDS: dict[str, Degradation] = {
     ),
     "noise": _or_untouched(OneOf((GaussianNoise((1.0, 20.0)), PoissonNoise((0.1, 3.0))), (0.8, 0.2))),
     "codec": _or_untouched(
-        Chain((maybe(0.2, GaussianBlur((0.3, 0.9))), maybe(0.25, GaussianNoise((0.5, 5.0))), ENCODERS))
+        # no blur: a network that has seen it sharpens what was soft before it was encoded, and loses by it
+        Chain((maybe(0.2, GaussianNoise((0.5, 3.0))), ENCODERS))
     ),
 }
 
