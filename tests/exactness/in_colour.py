@@ -238,7 +238,7 @@ def untagged(tmp_path: Path) -> Finding:
     return Finding(words, found == [("601", "None"), ("709", "None"), ("601", "smpte170m")])
 
 
-@row("3 Depth")
+@row("3 Depth", varies=True)  # with the weights
 def ten_bit_ramp(tmp_path: Path) -> Finding:
     """10 bits in, 10 bits out: distinct luma codes of a ramp of 877, through x2 by a network and lossless x265."""
     info = VideoInfo(896, 16, Fraction(25), "420", 10, time_base=Fraction(1, 25))
