@@ -92,7 +92,7 @@ def test_a_wrong_request_is_the_error_that_the_run_would_give(tmp_path: Path) ->
         planned(source, model="no_such")
     with pytest.raises(InputError, match="no frame from 9 s"):
         planned(source, start="9")
-    with pytest.raises(OptionError, match="- can be read only once"):
+    with pytest.raises(OptionError, match="- is a pipe, which can be read only once"):
         planned(Path("-"), output=tmp_path / "b.mp4")
 
 

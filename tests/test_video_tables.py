@@ -87,6 +87,8 @@ def larger(source: Path, folder: Path, scale: int, codec: str) -> list[str]:
     target = folder / f"b{'.mkv' if source.suffix == '.ts' else source.suffix}"
     enhance(source, target, scale=scale, model="nearest", codec=codec, preset="ultrafast", log="none")
     before, after = table(source), table(target)
+    for one in (before, after):  # the clip's picture first: some files begin with their sound, ours never do
+        one["streams"].sort(key=lambda stream: stream["codec_type"] != "video")
     found = [] if len(before["streams"]) == len(after["streams"]) else ["number of streams"]
     start = [Fraction(one["streams"][0]["start_time"]) for one in (before, after)]
     for i, (a, b) in enumerate(zip(before["streams"], after["streams"], strict=False)):

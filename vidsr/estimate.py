@@ -87,8 +87,6 @@ def estimate_all(inputs: list[Path], output: Path | None, options: EnhanceOption
     Raises:
         VidsrError: nothing could be started, or the only file would fail.
     """
-    if PIPE in inputs:
-        raise OptionError("- can be read only once, and a plan reads it before the run does: name a file")
     listed = list_jobs(inputs, output, options)
     if pipe := next((job.source for job in listed.jobs if is_pipe(job.source)), None):
         raise OptionError(f"{pipe} is a pipe, which can be read only once: name a file to plan with")

@@ -13,7 +13,9 @@ from vidsr.models.store import count_parameters
 from vidsr.stages.runner import Runner
 
 RESTORATION = ("unshuffled", "gated_unet", "autoencoder")
-CASES = [(name, scale) for name in ARCHITECTURES for scale in ((1,) if name in RESTORATION else (2, 3, 4))]
+BETWEEN = ("refine", "ifnet", "superslomo")  # make frames between frames: tests/train/test_between.py
+ENLARGE_OR_RESTORE = [name for name in ARCHITECTURES if name not in BETWEEN]
+CASES = [(name, scale) for name in ENLARGE_OR_RESTORE for scale in ((1,) if name in RESTORATION else (2, 3, 4))]
 # what holds for them holds at any size
 SMALLER: dict[str, dict[str, int]] = {"srresnet": {"channels": 16, "blocks": 3}, "residual": {"channels": 32}}
 

@@ -147,4 +147,4 @@ def test_rounding_at_once_is_rounding_later(
 def assert_equal_but_for_ties(a: torch.Tensor, b: torch.Tensor) -> None:
     """Floats in another order differ in their last digit, which a value midway between two codes may show."""
     difference = (a.int() - b.int()).abs()
-    assert difference.max() <= 1 and (difference > 0).float().mean() < 1e-4
+    assert difference.max() <= 1 and (difference > 0).float().mean() < 1e-3
