@@ -173,7 +173,7 @@ def flow(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """Output frames per second of `--fps 2x` and of minterpolate, from whole processes that encode nothing."""
     frames, fps = 100, 48
     clip, target = make_clip(folder, frames), folder / "out.mp4"
-    ours = vidsr(clip, target, "--fps", "2x", "--codec", "null", "--log", "none")
+    ours = vidsr(clip, target, "--fps", "2x", "--interpolation", "flow", "--codec", "null", "--log", "none")
     theirs = ["ffmpeg", "-v", "error", "-i", str(clip), "-vf", MINTERPOLATE.format(fps=fps), "-f", "null", "-"]
     run([*ours, "--frames", "3"])
     table: Table = {}

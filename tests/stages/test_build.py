@@ -1,16 +1,17 @@
 """Plans: which weights a clip gets, and the order of the stages."""
 
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
+import torch
 
+from vidsr.device import Compute
 from vidsr.errors import ModelError
 from vidsr.frames import VideoInfo
 from vidsr.models.store import frames_path
 from vidsr.options import parse_options
-from vidsr.stages.build import Plan, choose_domain, default_model
+from vidsr.stages.build import Plan, choose_domain, choose_engine, default_model
 
 PIXELS_A_SECOND = 480 * 270 * 25
 
@@ -68,18 +69,12 @@ def test_a_size_that_is_there_already_needs_no_network() -> None:
     assert Plan(parse_options(size="480x270"), clip()).upscale is None
 
 
-@pytest.mark.parametrize(
-    ("size", "name"), [((480, 270), "net"), ((640, 360), "net"), ((1280, 720), "flow"), ((1920, 1080), "flow")]
-)
-def test_the_net_interpolates_small_pictures_and_it_is_said_why(size: tuple[int, int], name: str) -> None:
-    info = replace(clip(), width=size[0], height=size[1])
-    plan = Plan(parse_options(fps="2x", device="cpu"), info)
-    assert plan.interpolate is not None and plan.interpolate.engine is not None
-    assert name in plan.interpolate.engine.name.replace("optical ", "")
-    assert any(note.startswith(f"interpolation by {name}: ") for note in plan.notes)
-    assert bool(plan.weights) == (name == "net")
-    named = Plan(parse_options(fps="2x", interpolation="blend", device="cpu"), info)
-    assert not any("interpolation by" in note for note in named.notes)
+@pytest.mark.parametrize(("device", "name"), [("cpu", "flow"), ("cuda", "net")])
+def test_auto_interpolates_by_flow_without_a_gpu_and_it_is_said_why(device: str, name: str) -> None:
+    compute = Compute(torch.device(device), torch.float32)
+    chosen, why = choose_engine(parse_options(fps="2x"), compute)
+    assert chosen == name and why[0].startswith(f"interpolation by {name}: ")
+    assert choose_engine(parse_options(fps="2x", interpolation="blend"), compute) == ("blend", [])
 
 
 def test_a_weights_file_that_is_not_there_is_said() -> None:

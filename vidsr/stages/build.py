@@ -35,8 +35,6 @@ from vidsr.video import VideoReader, coded_format
 NOT_SHOWN = ("libx264", "libx265")  # in 4:4:4: the profiles of browsers and of most devices have none
 MOST_FRAMES = 16  # of a batch, however small they are: more would only wait longer
 # The first that has weights for the scales at hand. `best` costs six times `balanced`, which only a GPU has to spare.
-# On two CPU cores the net makes about ten frames a second of this size, a tenth of what optical flow makes.
-NET_PIXELS = 640 * 360
 DEFAULT_MODELS = {"cpu": ("balanced",), "cuda": ("best", "balanced")}
 
 
@@ -219,23 +217,19 @@ def make_interpolate(
         clock: Clock = Times(options.slow)
     else:
         clock = options.clock if options.slow == 1 else options.clock.slowed(options.slow)
-    name, why = choose_engine(options, info, compute)
+    name, why = choose_engine(options, compute)
     engine = make_engine(name, info.depth, compute)
     return Interpolate(clock, engine, info, options.duplicates, options.slow), why
 
 
-def choose_engine(options: EnhanceOptions, info: VideoInfo, compute: Compute) -> tuple[Interpolation, list[str]]:
+def choose_engine(options: EnhanceOptions, compute: Compute) -> tuple[Interpolation, list[str]]:
     """The interpolation engine, and why this one, if it was not named."""
     if options.interpolation != "auto":
         return options.interpolation, []
-    name: Interpolation
+    # on the benchmark's clips net is 0.04 dB better at four times the cost (docs/interpolation.md)
     if compute.device.type == "cuda":
-        name, why = "net", "there is a GPU"
-    elif info.width * info.height <= NET_PIXELS:
-        name, why = "net", "the picture is small enough for it"
-    else:
-        name, why = "flow", f"without a GPU the net is slow at {info.width}x{info.height}"
-    return name, [f"interpolation by {name}: {why}"]
+        return "net", ["interpolation by net: there is a GPU"]
+    return "flow", ["interpolation by flow: without a GPU the net costs more than it gains"]
 
 
 def make_upscale(options: EnhanceOptions, info: VideoInfo, compute: Compute) -> Upscale | None:
