@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -18,6 +18,7 @@ from vidsr.kernels.metrics import sse, ssim
 from vidsr.metrics import psnr_from_mse
 from vidsr.models.store import WEIGHTS, table
 from vidsr.options import EnhanceOptions, Factor
+from vidsr.stages import Stage
 from vidsr.stages.build import make_upscale
 from vidsr.stages.finish import Finish, rounded
 from vidsr.stages.upscale import Upscale, resize_planes
@@ -98,25 +99,38 @@ def compare_file(
             raise OptionError(f"{source} is {info.width}x{info.height}: too small to reduce by {scale} and measure")
         low_info = replace(truth_info, width=truth_info.width // scale, height=truth_info.height // scale)
         upscales = {name: _method(name, scale, low_info, options) for name in methods}
-        scores = {name: Score(name) for name in methods}
-        pictures: dict[str, FrameBatch] = {}
-        middle = (info.frames or 1) // 2
-        for number, frame in enumerate(frames):
-            truth = cropped(frame, truth_info)
-            low = _reduced(truth, low_info)
-            kept = {}
-            for name, upscale in upscales.items():
-                started = perf_counter()
-                (result,) = Finish(info.depth)(upscale(iter([low])))
-                seconds = perf_counter() - started
-                measured = measure(result, truth, scale, info)
-                scores[name].add(measured, seconds)
-                on_row({"source": str(source), "frame": number, "method": name, **measured})
-                kept[name] = result
-            if number <= middle:
-                pictures = {**kept, "truth": truth}
+        truths = (cropped(frame, truth_info) for frame in frames)
+        pairs = ((truth, _reduced(truth, low_info)) for truth in truths)
+        scores, pictures = contest(source, pairs, upscales, info, scale, on_row)
     change = f"reduced by {scale} and put back"
-    return Comparison(source, scale, truth_info, tuple(scores.values()), pictures, change, f"x{scale}")
+    return Comparison(source, scale, truth_info, scores, pictures, change, f"x{scale}")
+
+
+def contest(
+    source: Path,
+    pairs: Iterable[tuple[FrameBatch, FrameBatch]],
+    stages: Mapping[str, Stage],
+    info: VideoInfo,
+    border: int,
+    on_row: OnRow,
+) -> tuple[tuple[Score, ...], dict[str, FrameBatch]]:
+    """What each of ``stages`` makes of every (truth, input), measured; and the pictures of the frame in the middle."""
+    scores = {name: Score(name) for name in stages}
+    pictures: dict[str, FrameBatch] = {}
+    middle = (info.frames or 1) // 2
+    for number, (truth, given) in enumerate(pairs):
+        kept = {}
+        for name, stage in stages.items():
+            started = perf_counter()
+            (result,) = Finish(info.depth)(stage(iter([given])))
+            seconds = perf_counter() - started
+            measured = measure(result, truth, border, info)
+            scores[name].add(measured, seconds)
+            on_row({"source": str(source), "frame": number, "method": name, **measured})
+            kept[name] = result
+        if number <= middle:
+            pictures = {**kept, "truth": truth}
+    return tuple(scores.values()), pictures
 
 
 def measure(result: FrameBatch, truth: FrameBatch, border: int, info: VideoInfo) -> dict[str, float]:

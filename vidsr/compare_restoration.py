@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
 
-from vidsr.compare import Comparison, OnRow, Score, cropped, measure
+from vidsr.compare import Comparison, OnRow, contest, cropped
 from vidsr.device import choose
 from vidsr.encoding import Encoding
 from vidsr.errors import OptionError
@@ -86,23 +85,9 @@ def compare_restoration(
         stages: dict[str, Stage] = {INPUT: Finish(info.depth)}
         for name, restoration in named.items():
             stages[name] = make_restore(restoration, options, damaged_info, compute, diagnosis)
-        scores = {name: Score(name) for name in stages}
-        pictures: dict[str, FrameBatch] = {}
-        middle = (info.frames or 1) // 2
-        for number, (truth, damaged) in enumerate(pairs):
-            kept = {}
-            for name, stage in stages.items():
-                started = perf_counter()
-                (result,) = Finish(info.depth)(stage(iter([damaged])))
-                seconds = perf_counter() - started
-                measured = measure(result, truth, 0, info)
-                scores[name].add(measured, seconds)
-                on_row({"source": str(source), "frame": number, "method": name, **measured})
-                kept[name] = result
-            if number <= middle:
-                pictures = {**kept, "truth": truth}
+        scores, pictures = contest(source, pairs, stages, info, 0, on_row)
     change = f"{damage.words}, then {wanted.task}"
-    return Comparison(source, 1, info, tuple(scores.values()), pictures, change, wanted.task)
+    return Comparison(source, 1, info, scores, pictures, change, wanted.task)
 
 
 def _restoration(wanted: Restoration, method: str) -> Restoration:
