@@ -92,13 +92,13 @@ class Runner:
     def _run(self, planes: Tensor, peak: int, rounded: bool) -> Tensor:
         n, c, h, w = planes.shape
         scale = self.network.scale
-        step = self._frames_per_call(h, w)
-        if step >= n and not self._tiled(h, w):
+        step, tiled = self._frames_per_call(h, w), self._tiled(h, w)
+        if step >= n and not tiled:
             return self._call(planes, peak, rounded)
         result: Tensor | None = None
         for first in range(0, n, step):
             frames = slice(first, first + step)
-            whole = self.network.survey(self._values(planes[frames], peak))
+            whole = self.network.survey(self._values(planes[frames], peak)) if tiled else None
             for outer, inner, target in self._tiles(h, w):
                 tile = self._call(planes[frames, :, outer[0], outer[1]], peak, rounded, whole)
                 if result is None:
