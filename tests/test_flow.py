@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidsr.flow import FlowEngine, calmed
+from vidsr.flow import CALM, FlowEngine, calmed
 from vidsr.flow.curve import acceleration, curved, straight
 from vidsr.flow.motion import find_flows
 from vidsr.flow.overlay import pinned
@@ -349,7 +349,7 @@ def test_time_runs_backward_the_same() -> None:
 def test_motion_next_to_none_is_noise_and_larger_motion_stays() -> None:
     ways = np.zeros((2, 3, 4), np.float32)
     ways[..., 0], ways[..., 2] = -0.5, 0.5  # per pixel of motion over the interval
-    for motion, kept in ((0.05, 0.0), (0.25, 0.5), (1.0, 1.0), (20.0, 1.0)):
+    for motion, kept in ((CALM / 5, 0.0), (CALM, 0.5), (5 * CALM, 1.0), (20.0, 1.0)):
         assert calmed(ways * np.float32(motion))[..., 2] == pytest.approx(0.5 * motion * kept, rel=0.02, abs=0.01)
 
 
