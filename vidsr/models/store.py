@@ -111,7 +111,7 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def read(path: Path) -> tuple[LumaNetwork, dict[str, str]]:
     """The upscaling network in a weights file, on the CPU in float32, ready to run, and the file's metadata."""
-    network, metadata = _read(path)
+    network, metadata = load(path)
     if not isinstance(network, LumaNetwork):
         raise ModelError(f"{path}: {metadata['architecture']} enlarges no pictures")
     return network, metadata
@@ -119,13 +119,14 @@ def read(path: Path) -> tuple[LumaNetwork, dict[str, str]]:
 
 def read_frames(path: Path) -> tuple[FrameNetwork, dict[str, str]]:
     """The interpolation network in a weights file, likewise."""
-    network, metadata = _read(path)
+    network, metadata = load(path)
     if not isinstance(network, FrameNetwork):
         raise ModelError(f"{path}: {metadata['architecture']} makes no frames between frames")
     return network, metadata
 
 
-def _read(path: Path) -> tuple[Network, dict[str, str]]:
+def load(path: Path) -> tuple[Network, dict[str, str]]:
+    """The network in a weights file, of either kind, likewise."""
     state, metadata = read_state(path)
     try:
         network = build_network(metadata["architecture"], json.loads(metadata["config"]))

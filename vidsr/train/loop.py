@@ -20,6 +20,7 @@ from vidsr.models import store
 from vidsr.train import adversarial, between
 from vidsr.train.between import Frames
 from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
+from vidsr.train.grow import grow
 from vidsr.train.pictures import Pictures
 from vidsr.train.recipe import Recipe, read
 from vidsr.train.step import Interior, Losses, learning_rate, train_step
@@ -169,10 +170,15 @@ def find_weights(init: str, recipe: Recipe, folder: Path = store.WEIGHTS) -> Pat
 
 
 def warm_start(network: nn.Module, path: Path) -> None:
-    """Copy from a weights file every tensor whose name and shape fit; a tail of another scale starts fresh."""
-    source, _ = store.read_state(path)
+    """Start from a weights file: grow its network into a larger one of the same family, or copy what fits.
+
+    What fits is every tensor of the same name and shape; a tail of another scale starts fresh.
+    """
+    source, _ = store.load(path)
+    if grow(network, source):
+        return
     own = network.state_dict()
-    fitting = {k: v for k, v in source.items() if k in own and own[k].shape == v.shape}
+    fitting = {k: v for k, v in source.state_dict().items() if k in own and own[k].shape == v.shape}
     if not fitting:
         raise OptionError(f"warm_start = {str(path)!r}: nothing in it fits this network")
     network.load_state_dict(fitting, strict=False)

@@ -38,7 +38,7 @@ class Recipe:
     domain: str = "clean"
     note: str = ""  # what to know before choosing these weights, in a few words
     data: tuple[str, ...] = ()  # shards made by `vidsr dataset`
-    warm_start: str = ""  # weights of the same architecture, any scale; what does not fit starts fresh
+    warm_start: str = ""  # weights of the same architecture, any scale, to grow from or to take what fits
     adversarial: Adversarial = Adversarial()
     reparameterise: bool = True
     steps: int = 20_000

@@ -1,0 +1,61 @@
+"""A grown network: the function it was grown from, with room for more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from vidsr.models import store
+from vidsr.models.layers import RepConv, collapse
+from vidsr.models.plain import Config, Plain
+from vidsr.models.residual import Config as ResidualConfig
+from vidsr.models.residual import Residual
+from vidsr.train import loop
+from vidsr.train.grow import grow
+
+SMALL = Config(scale=2, channels=6, layers=2)
+
+
+@pytest.mark.parametrize(("channels", "layers"), [(6, 4), (10, 2), (10, 5)])
+def test_a_grown_network_does_what_the_smaller_one_does(channels: int, layers: int) -> None:
+    small, large = Plain(SMALL), Plain(Config(2, channels, layers))
+    assert grow(large, small)
+    x = torch.rand(2, 1, 9, 11)
+    torch.testing.assert_close(large(x), small(x), atol=1e-5, rtol=0)
+
+
+def test_what_was_added_learns() -> None:
+    small, large = Plain(SMALL), Plain(Config(2, 10, 3))
+    grow(large, small)
+    large.for_training(keep=True)
+    large.interior(torch.rand(1, 1, 24, 24)).square().mean().backward()
+    tail = large.body[-1]
+    assert isinstance(tail, RepConv) and tail.weight.grad is not None
+    assert (tail.weight.grad[:, 6:].abs() > 0).any()
+
+
+def test_of_another_scale_all_but_the_last_layer_is_grown() -> None:
+    small, large = Plain(SMALL), Plain(Config(4, 10, 2))
+    grow(large, small)
+    x = torch.rand(1, 1, 12, 12)
+    torch.testing.assert_close(large.body[:-1](x)[:, :6], small.body[:-1](x), atol=1e-5, rtol=0)
+
+
+def test_nothing_grows_into_what_lacks_a_part_of_it() -> None:
+    small = Plain(SMALL)
+    assert not grow(Plain(Config(2, 10, 1)), small)  # fewer layers
+    assert not grow(Plain(SMALL), small)  # the same size: copied
+    assert not grow(Residual(ResidualConfig(2)), small)
+
+
+def test_a_recipe_of_a_larger_network_starts_from_the_smaller_one(tmp_path: Path) -> None:
+    small, path = Plain(SMALL), tmp_path / "small-clean-x2.safetensors"
+    store.write(path, small, store.describe("plain", SMALL))
+    large = Plain(Config(2, 10, 4))
+    loop.warm_start(large, path)
+    large.for_training(keep=True)
+    collapse(large)
+    x = torch.rand(1, 1, 16, 16)
+    torch.testing.assert_close(large(x), small(x), atol=1e-4, rtol=0)
