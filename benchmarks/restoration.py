@@ -103,7 +103,9 @@ def networks(names: list[str] | None, folder: Path) -> dict[str, Method]:
         return runner(torch.from_numpy(picture)[None, None], 255).cpu()[0, 0].numpy()
 
     return {
-        name: partial(method, Runner(load_model(name, 1, compute.device, compute.dtype, "any", folder), compute))
+        name: partial(
+            method, Runner(load_model(name, 1, compute.device, compute.dtype, "any", folder).fused(), compute)
+        )
         for name in known
         if name in there and (names is None or name in names)
     }

@@ -22,6 +22,24 @@ def test_fused_equals_plain(name: str, dtype: torch.dtype) -> None:
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items()), "the plain one is kept"
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 4e-3)])
+@pytest.mark.parametrize("name", ["denoise", "deblur-fast", "restore-fast"])
+def test_shifts_that_a_glance_tells_are_fused_too_each_picture_with_its_own(
+    name: str, dtype: torch.dtype, tolerance: float
+) -> None:
+    network = load_model(name, 1, "cpu", dtype, "any").network
+    exact = load_model(name, 1, "cpu", torch.float32, "any").network
+    generator = torch.Generator().manual_seed(0)
+    ramp = torch.linspace(0.2, 0.8, 45).expand(3, 1, 37, 45)
+    x = ramp + torch.tensor([0.0, 0.02, 0.06])[:, None, None, None] * torch.randn(ramp.shape, generator=generator)
+    with torch.inference_mode():
+        quick = fused(network)(x)
+        alone = torch.cat([fused(network)(picture) for picture in x.split(1)])
+        assert torch.allclose(quick, exact(x), atol=tolerance)
+        assert torch.allclose(quick, alone, atol=1e-6)
+    assert not any(isinstance(layer, ConvReLU) for layer in network.modules()), "the plain one is kept"
+
+
 def test_every_relu_behind_a_convolution_is_fused() -> None:
     layers = list(fused(load_model("balanced", 4).network).modules())
     assert not any(isinstance(layer, nn.ReLU) for layer in layers)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.models.layers import LumaNetwork
+from vidsr.models.unshuffled import Unshuffled
 
 
 class ConvReLU(nn.Module):
@@ -17,10 +18,14 @@ class ConvReLU(nn.Module):
         super().__init__()
         self.weight, self.bias = conv.weight, conv.bias
 
-    def forward(self, x: Tensor) -> Tensor:
-        """N x C x H x W -> N x D x H-k+1 x W-k+1, not negative."""
+    def forward(self, x: Tensor, shift: Tensor | None = None) -> Tensor:
+        """N x C x H x W -> N x D x H-k+1 x W-k+1, not negative. ``shift`` (D): what is added before the ReLU."""
+        bias = self.bias
+        if shift is not None:
+            assert bias is not None
+            bias = (bias.float() + shift.float()).to(bias.dtype)
         result: Tensor = torch.ops.mkldnn._convolution_pointwise(  # what PyTorch's own compiler makes of the pair
-            x, self.weight, self.bias, (0, 0), (1, 1), (1, 1), 1, "relu", [], ""
+            x, self.weight, bias, (0, 0), (1, 1), (1, 1), 1, "relu", [], ""
         )
         return result
 
@@ -33,6 +38,9 @@ def fused(network: LumaNetwork) -> LumaNetwork:
     for module in network.modules():
         if isinstance(module, nn.Sequential):
             _fuse(module)
+        if isinstance(module, Unshuffled):
+            module.body = nn.ModuleList(ConvReLU(layer) for layer in module.body if isinstance(layer, nn.Conv2d))
+            module.joined = True
     return network
 
 

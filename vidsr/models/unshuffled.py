@@ -45,6 +45,7 @@ class Unshuffled(RestorationNetwork):
         widths = [FACTOR**2] + [config.channels] * (config.layers + 1)
         self.body = nn.ModuleList(nn.Conv2d(a, b, 3) for a, b in pairwise(widths))
         self.tail = nn.Conv2d(config.channels, FACTOR**2, 3)
+        self.joined = False  # whether each layer of the body takes its shift and does its ReLU itself (fused.py)
         self.glance = Glance((config.layers + 1) * config.channels)
 
     @torch.no_grad()
@@ -71,10 +72,30 @@ class Unshuffled(RestorationNetwork):
         """The same, with the survey of the picture that ``x`` is a part of."""
         assert whole is not None
         y = F.pixel_unshuffle((x - GREY).to(self.dtype), FACTOR)
+        if self.joined:  # one picture at a time: each has shifts of its own
+            alone = [self._joined(y[n : n + 1], shifts) for n, shifts in enumerate(whole)]
+            return shuffled(torch.cat(alone), inside(x, self.halo))
         for layer, shift in zip(self.body, whole[:, :, None, None].chunk(len(self.body), 1), strict=True):
             y = layer(y)
             y = y.add_(shift.to(y.dtype)).relu_()
         return inside(x, self.halo).float() + F.pixel_shuffle(self.tail(y).float(), FACTOR)
+
+    def _joined(self, y: Tensor, shifts: Tensor) -> Tensor:
+        """The residual of one unshuffled picture, its layers' shifts in a row."""
+        for layer, shift in zip(self.body, shifts.chunk(len(self.body)), strict=True):
+            y = layer(y, shift)
+        residual: Tensor = self.tail(y)
+        return residual
+
+
+def shuffled(residual: Tensor, x: Tensor) -> Tensor:
+    """``x`` (N x 1 x H x W float32) plus ``residual`` (N x 4 x H/2 x W/2, any type) shuffled, in one pass."""
+    n, _, height, width = x.shape
+    split = (n, height // FACTOR, FACTOR, width // FACTOR, FACTOR)
+    result = torch.empty(n, 1, height, width, device=x.device)
+    rows = residual.permute(0, 2, 3, 1).view(n, height // FACTOR, width // FACTOR, FACTOR, FACTOR).transpose(2, 3)
+    torch.add(rows, x[:, 0].view(split), out=result.view(split))
+    return result
 
 
 class Glance(nn.Module):
