@@ -40,3 +40,40 @@ def test_importing_vidsr_changes_nothing_of_the_program() -> None:
     )
     alone = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     subprocess.run([sys.executable, "-c", code], check=True, env=alone)
+
+
+WITHOUT_COMPILER = """
+import sys
+from vidsr import process
+process.without_compiler()
+import torch
+from vidsr.models import load_model
+assert "torch._prims" not in sys.modules
+large = load_model("fast", 2)(torch.rand(1, 1, 8, 8))
+assert large.shape == (1, 1, 16, 16)
+{then}
+assert type(torch._meta_registrations) is type(sys), type(torch._meta_registrations)
+assert "torch._prims" in sys.modules
+assert (torch.empty(2, 3, device="meta") @ torch.empty(3, 2, device="meta")).shape == (2, 2)
+"""
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        "process.with_compiler()",
+        "torch._meta_registrations.register_meta",  # somebody asks for something in it
+        "assert load_model('fast', 2).kmac_per_pixel > 0",  # PyTorch's counter asks
+        "load_model('fast', 2).compiled()",
+    ],
+)
+def test_what_only_the_compiler_of_pytorch_needs_is_loaded_when_it_is_asked_for(then: str) -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_COMPILER.format(then=then)], check=True)
+
+
+def test_where_pytorch_is_loaded_already_nothing_is_kept_out_of_it() -> None:
+    code = (
+        "import torch, sys; from vidsr import process; process.without_compiler(); process.with_compiler(); "
+        "assert type(sys.modules['torch._meta_registrations']) is type(sys)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

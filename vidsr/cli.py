@@ -52,7 +52,10 @@ Inputs = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where networks run.", rich_help_panel=ENGINE)]
+Device = Annotated[
+    str,
+    typer.Option(metavar="auto|cpu|cuda[:N,...]", help="Where networks run; cuda: all GPUs.", rich_help_panel=ENGINE),
+]
 
 
 class Request(NamedTuple):
@@ -219,6 +222,9 @@ def request(
     alpha: Annotated[
         str, typer.Option(metavar="refuse|drop", help="What becomes of transparency.", rich_help_panel=RANGE)
     ] = "refuse",
+    hwaccel: Annotated[
+        str, typer.Option(metavar="none|cuda", help="What decodes: cuda is NVIDIA's NVDEC.", rich_help_panel=RANGE)
+    ] = "none",
     pipe: Annotated[
         str, typer.Option(metavar="y4m|raw", help="What -o - writes to the standard output.", rich_help_panel=OUTPUT)
     ] = "y4m",
@@ -277,6 +283,7 @@ def request(
         fps_in=fps_in,
         raw=raw,
         alpha=alpha,
+        hwaccel=hwaccel,
         pipe=pipe,
         chroma=chroma,
     )
@@ -291,6 +298,7 @@ def enhance(
     verbose: Annotated[bool, typer.Option("--verbose", help="Say what is decided.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
     """Enlarge clips, images or folders, and raise their frame rate."""
+    process.without_compiler()
     from vidsr.batch import enhance_all
     from vidsr.report import Reporter, Verbosity
 

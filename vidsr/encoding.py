@@ -42,6 +42,7 @@ class Codec:
     threads: str | None = None  # own option for the number of threads, where FFmpeg's has no effect
     even: bool = False  # subsampled pictures need an even number of samples
     narrowest: int = 0  # width in samples that it takes
+    needs: str = ""  # to start at all, in words
     says_sar: bool = False  # the stream itself says the sample aspect ratio, whatever the container
 
 
@@ -56,7 +57,12 @@ def _digits(last: int) -> tuple[str, ...]:
 
 def _nvenc() -> Codec:
     return Codec(
-        Quality("cq", 19, 51), Speed("preset", "p5", _NVENC), {"rc": "vbr", **_RATELESS}, even=True, says_sar=True
+        Quality("cq", 19, 51),
+        Speed("preset", "p5", _NVENC),
+        {"rc": "vbr", **_RATELESS},
+        even=True,
+        needs="an NVIDIA GPU that encodes, which those made for computing (A100, H100) do not",
+        says_sar=True,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, get_args
 from vidsr.clocks import Clock, parse_fps
 from vidsr.encoding import Encoding
 from vidsr.errors import OptionError
-from vidsr.reading import ALPHAS, RawFormat, Reading, parse_rate
+from vidsr.reading import ALPHAS, HWACCELS, RawFormat, Reading, parse_rate
 from vidsr.restoration import Restoration, parse_restoration
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -222,6 +222,7 @@ def parse_options(
     fps_in: str | int | Fraction | None = None,
     raw: str | None = None,
     alpha: str = "refuse",
+    hwaccel: str = "none",
     pipe: str = "y4m",
     chroma: str = "auto",
 ) -> EnhanceOptions:
@@ -258,7 +259,7 @@ def parse_options(
         compile=compile,
         memory=None if memory is None else parse_bytes(str(memory), "--memory"),
         encoding=Encoding.parse(codec, crf=crf, preset=preset, options=encoder_options),
-        reading=parse_reading(fps_in, raw, alpha),
+        reading=parse_reading(fps_in, raw, alpha, hwaccel),
         pipe=parse_choice(pipe, PIPES, "--pipe"),
         chroma=None if chroma == "auto" else parse_choice(chroma, CHROMAS, "--chroma"),
         start=parse_time(start, "--start"),
@@ -273,7 +274,9 @@ def parse_options(
     )
 
 
-def parse_reading(fps_in: str | int | Fraction | None = None, raw: str | None = None, alpha: str = "refuse") -> Reading:
+def parse_reading(
+    fps_in: str | int | Fraction | None = None, raw: str | None = None, alpha: str = "refuse", hwaccel: str = "none"
+) -> Reading:
     """How to read a source, from what a person writes.
 
     Raises:
@@ -283,6 +286,7 @@ def parse_reading(fps_in: str | int | Fraction | None = None, raw: str | None = 
         rate=None if fps_in is None else parse_rate(str(fps_in), "--fps-in"),
         raw=None if raw is None else RawFormat.parse(raw),
         alpha=parse_choice(alpha, ALPHAS, "--alpha"),
+        hwaccel=parse_choice(hwaccel, HWACCELS, "--hwaccel"),
     )
 
 

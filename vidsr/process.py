@@ -9,11 +9,17 @@ import atexit
 import ctypes
 import gc
 import os
+import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 # Parameters of glibc's mallopt, from malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 KEPT_FREE = 1 << 30  # bytes at the top of the heap that are not given back to the system
+# Shapes of results without data, which PyTorch's compiler alone asks for: a quarter of a second of each start.
+UNCOMPILED = "torch._meta_registrations"
 OBJECTS = 50_000  # new objects between two searches for cycles; Python's 700 make many while PyTorch is imported
 
 
@@ -24,6 +30,33 @@ def prepare() -> None:
     gc.set_threshold(OBJECTS, 20, 100)
     atexit.register(gc.freeze)  # else Python looks through all of PyTorch once more on its way out, for half a second
     keep_freed_memory()
+
+
+class Later(ModuleType):
+    """Stands in for a module until something in it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # the import machinery looks at these
+            raise AttributeError(name)
+        return getattr(load(self.__name__), name)
+
+
+def without_compiler() -> None:
+    """Keeps PyTorch from loading what only its compiler needs, if it is not loaded; `with_compiler` takes it back."""
+    if "torch" not in sys.modules:
+        sys.modules[UNCOMPILED] = Later(UNCOMPILED)
+
+
+def with_compiler() -> None:
+    """Loads what was kept out."""
+    if isinstance(sys.modules.get(UNCOMPILED), Later):
+        load(UNCOMPILED)
+
+
+def load(name: str) -> ModuleType:
+    """The module itself, for its stand-in."""
+    del sys.modules[name]
+    return import_module(name)
 
 
 def keep_freed_memory() -> bool:

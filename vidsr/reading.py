@@ -11,6 +11,8 @@ from vidsr.errors import OptionError
 
 Alpha = Literal["refuse", "drop"]  # what becomes of transparency that is in use
 ALPHAS: tuple[Alpha, ...] = get_args(Alpha)
+Hwaccel = Literal["none", "cuda"]  # what decodes
+HWACCELS: tuple[Hwaccel, ...] = get_args(Hwaccel)
 
 SEQUENCE_RATE = Fraction(25)  # frames a second of numbered pictures, as FFmpeg takes them
 
@@ -50,6 +52,7 @@ class Reading:
     rate: Fraction | None = None  # frames a second of numbered pictures; None is `SEQUENCE_RATE`
     raw: RawFormat | None = None  # None: the source says what it is
     alpha: Alpha = "refuse"
+    hwaccel: Hwaccel = "none"  # of the frames that are enhanced; whatever else is read needs no device
 
     @property
     def sequence_rate(self) -> Fraction:

@@ -31,42 +31,66 @@ def shuffled_codes(residual: Array, anchor: Plane, scale: int, peak: int) -> Pla
     targets = out.view(word).reshape(n, height, scale, -1)
     anchor = np.ascontiguousarray(anchor)
 
+    whole = next(size for size in (8, 4, anchor.itemsize) if scale * scale * anchor.itemsize % size == 0)
+    pixels, repeat = anchor.view(f"u{anchor.itemsize}"), np.dtype(f"u{whole}")
+    ones = np.array([1] * (whole // anchor.itemsize), pixels.dtype).view(repeat)[0]
+
     def work(task: tuple[int, tuple[int, int]]) -> None:
         i, (first, last) = task
-        codes = np.empty(width * scale * scale, dtype)
+        codes, base = np.empty(width * scale * scale, dtype), np.empty(width * scale * scale, anchor.dtype)
         part = slice(first, last)
-        _shuffle(rows[i, part], anchor[i, part], targets[i, part], codes, codes.view(word), np.float32(peak))
+        rows_in, pixels_in, rows_out = rows[i, part], pixels[i, part], targets[i, part]
+        _shuffle(rows_in, pixels_in, rows_out, codes, codes.view(word), base, base.view(repeat), ones, np.float32(peak))
 
     in_parallel(work, [(i, rows) for i in range(n) for rows in strips(height, width * scale * scale)])
     return out
 
 
 @jit
-def _shuffle(residual: Array, anchor: Array, out: Array, codes: Array, words: Array, peak: np.float32) -> None:
-    channels = codes.size // anchor.shape[1]
+def _shuffle(
+    residual: Array,
+    anchor: Array,
+    out: Array,
+    codes: Array,
+    words: Array,
+    base: Array,
+    repeated: Array,
+    ones: Array,
+    peak: np.float32,
+) -> None:
+    """Rows of ``out``, word by word; ``words`` is ``codes`` and ``repeated`` is ``base``, seen as wider integers.
+
+    Each loop does one thing to a whole row, which LLVM makes vectors of: together they take a fifth of the time of one
+    loop over pixels that does all to its sub-pixels.
+    """
     bits = np.empty(codes.size, np.uint32)
     values = bits.view(np.float32)  # bf16 is the upper half of a float
+    half, top = np.float32(0.5), peak + np.float32(0.5)
     for i in range(residual.shape[0]):
         row = residual[i]
+        _repeat(anchor[i], repeated, ones)
         for j in range(np.uint64(bits.size)):
             bits[j] = np.uint32(row[j]) << np.uint32(16)
-        _add(values, anchor[i], codes, peak, channels)
+        for j in range(np.uint64(codes.size)):
+            value = values[j] * peak + (np.float32(base[j]) + half)
+            codes[j] = np.int32(max(min(value, top), np.float32(0)))
         _deal(words, out[i])
 
 
 @jit
-def _add(values: Array, anchor: Array, codes: Array, peak: np.float32, channels: int) -> None:
-    """Codes of one row. A literal number of channels is what LLVM makes vectors of."""
-    for j in range(np.uint64(anchor.size)):
-        base = np.float32(anchor[j]) + np.float32(0.5)
-        if channels == 16:
-            for k in range(np.uint64(16)):
-                at = j * np.uint64(16) + k
-                codes[at] = np.int32(max(min(values[at] * peak + base, peak + np.float32(0.5)), np.float32(0)))
-        else:
-            for k in range(np.uint64(channels)):
-                at = j * np.uint64(channels) + k
-                codes[at] = np.int32(max(min(values[at] * peak + base, peak + np.float32(0.5)), np.float32(0)))
+def _repeat(pixels: Array, words: Array, ones: Array) -> None:
+    """Each pixel, as bits, as often as it has sub-pixels: times ``ones`` it fills a word."""
+    count = words.size // pixels.size
+    if count == 2:  # literal, so that it becomes vectors
+        for j in range(np.uint64(pixels.size)):
+            word = pixels[j] * ones
+            words[np.uint64(2) * j] = word
+            words[np.uint64(2) * j + np.uint64(1)] = word
+    else:
+        for j in range(np.uint64(pixels.size)):
+            word = pixels[j] * ones
+            for k in range(np.uint64(count)):
+                words[j * np.uint64(count) + k] = word
 
 
 @jit

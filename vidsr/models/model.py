@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from vidsr import process
 from vidsr.errors import DeviceError, ModelError
 from vidsr.models import store
 from vidsr.models.fused import fused
@@ -83,6 +84,7 @@ class Model:
 
     @torch.inference_mode()
     def _flops(self, side: int) -> int:
+        process.with_compiler()  # the counter is a part of it
         with FlopCounterMode(display=False) as counter:
             self._luma(torch.zeros(1, 1, side, side))
         return int(counter.get_total_flops())
@@ -106,10 +108,16 @@ class Model:
             raise DeviceError(
                 f"--compile needs a C++ compiler, and there is no {compiler}: install one, or leave it out"
             )
+        process.with_compiler()
         network = copy.deepcopy(self.network)
         on_gpu = next(network.parameters()).device.type == "cuda"
         network.compile(mode="max-autotune" if on_gpu else None)  # with CUDA graphs on a GPU
         return replace(self, network=network)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether it is what `compiled` gave."""
+        return self.network._compiled_call_impl is not None
 
     @cached_property
     def sha256(self) -> str:
@@ -149,7 +157,7 @@ class Model:
         In bf16, from luma on a CPU; None elsewhere, in other precisions, compiled, and of networks that end otherwise.
         """
         network = self.network
-        if network._compiled_call_impl is not None:
+        if self.is_compiled:
             return None
         if not isinstance(network, SubpixelNetwork) or (y.device.type, network.dtype) != ("cpu", torch.bfloat16):
             return None

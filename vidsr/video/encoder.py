@@ -57,6 +57,7 @@ def add_picture(output: OutputContainer, info: VideoInfo, encoding: Encoding, ti
     context.time_base = tick
     context.sample_aspect_ratio = info.sar
     context.thread_count = encoding.threads
+    context.thread_type = "AUTO"  # as the ffmpeg program has it; PyAV's own choice makes x264 cut pictures into slices
     context.options = _options(encoding, info)
     set_color(context, info)
     if info.display_matrix is not None:
@@ -79,8 +80,9 @@ def open_encoder(stream: VideoStream, encoding: Encoding) -> None:
     try:
         context.open()
     except (av.FFmpegError, ValueError) as error:
+        needs = f"; it needs {encoding.table_entry.needs}" if encoding.table_entry.needs else ""
         raise OutputError(
-            f"{encoding.codec} does not start with pictures of {size} ({reason(error)}): "
+            f"{encoding.codec} does not start with pictures of {size} ({reason(error)}){needs}: "
             "choose another --codec, another size or other options"
         ) from None
     unknown = [key for key, _ in encoding.options if key in context.options]
