@@ -147,7 +147,7 @@ def measure(result: FrameBatch, truth: FrameBatch, border: int, info: VideoInfo)
 
 def _method(name: str, scale: int, info: VideoInfo, options: EnhanceOptions) -> Upscale:
     wanted = replace(options, model=name, source="clean", target=Factor(Fraction(scale)))
-    upscale = make_upscale(wanted, info, choose(options.device, options.precision))
+    upscale = make_upscale(wanted, info, (choose(options.device, options.precision),))
     if upscale is None:
         raise OptionError(f"--scale {scale} leaves nothing to compare: give 2, 3 or 4")
     return upscale

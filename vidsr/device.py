@@ -41,19 +41,34 @@ def cpu_has_bf16() -> bool:
 
 
 def choose(device: str, precision: Precision) -> Compute:
-    """The device named by ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` with the precision asked for.
+    """The device named by ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, or the first of several, in that precision.
 
     ``auto`` prefers a GPU; automatic precision is fp16 on a GPU, bf16 on a CPU that has it, else fp32.
 
     Raises:
         DeviceError: the device is unknown or absent.
     """
-    chosen = _device(device)
+    return choose_all(device, precision)[0]
+
+
+def choose_all(device: str, precision: Precision) -> tuple[Compute, ...]:
+    """All devices of a list such as ``cuda:0,cuda:1``; ``cuda`` is every GPU there is, ``auto`` one.
+
+    Raises:
+        DeviceError: one is unknown or absent.
+    """
+    names = [name.strip() for name in device.split(",")]
+    if names == ["cuda"] and torch.cuda.device_count() > 1:
+        names = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return tuple(_compute(_device(name), precision) for name in names)
+
+
+def _compute(device: torch.device, precision: Precision) -> Compute:
     if precision != "auto":
-        return Compute(chosen, DTYPES[precision])
-    if chosen.type == "cuda":
-        return Compute(chosen, torch.float16)
-    return Compute(chosen, torch.bfloat16 if cpu_has_bf16() else torch.float32)
+        return Compute(device, DTYPES[precision])
+    if device.type == "cuda":
+        return Compute(device, torch.float16)
+    return Compute(device, torch.bfloat16 if cpu_has_bf16() else torch.float32)
 
 
 def _device(name: str) -> torch.device:
@@ -62,9 +77,9 @@ def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise DeviceError(f"--device {name!r} is unknown: choose auto, cpu, cuda or cuda:N") from None
+        raise DeviceError(f"--device {name!r} is unknown: choose auto, cpu, cuda, cuda:N or cuda:0,cuda:1") from None
     if device.type not in PIXEL_BUDGET:
-        raise DeviceError(f"--device {name!r} is not supported: choose auto, cpu, cuda or cuda:N")
+        raise DeviceError(f"--device {name!r} is not supported: choose auto, cpu, cuda, cuda:N or cuda:0,cuda:1")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise DeviceError(f"--device {name}: PyTorch sees no CUDA device; use --device cpu, or install its CUDA build")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():

@@ -1,6 +1,7 @@
 """Upscale: which networks run, the exact size asked for, chroma where it sits."""
 
 import itertools
+from collections.abc import Generator
 from dataclasses import replace
 from fractions import Fraction
 
@@ -143,6 +144,42 @@ def test_rounding_at_once_is_rounding_later(
     assert_equal_but_for_ties(at_once.y, later.y, exact.y)
     if at_once.uv is not None and later.uv is not None and exact.uv is not None:
         assert_equal_but_for_ties(at_once.uv, later.uv, exact.uv)
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    shown=st.lists(st.integers(0, 3), min_size=1, max_size=14),
+    cuts=st.sets(st.integers(1, 13), max_size=6),
+    devices=st.integers(2, 3),
+)
+def test_several_devices_give_what_one_gives_in_order(shown: list[int], cuts: set[int], devices: int) -> None:
+    rng = np.random.default_rng(0)
+    pictures, chroma = rng.integers(0, 256, (4, 1, 24, 32), np.uint8), rng.integers(0, 256, (4, 2, 12, 16), np.uint8)
+    whole = batch(pictures[shown], chroma[shown])
+    ends = sorted({cut for cut in cuts if cut < len(shown)} | {0, len(shown)})
+    parts = [whole[a:b] for a, b in itertools.pairwise(ends)]
+    results = []
+    for device in ("cpu", ",".join(["cpu"] * devices)):
+        plan = Plan(parse_options(scale=2, model="fast", device=device), INFO)
+        assert plan.upscale is not None
+        assert len(plan.upscale.lanes) == device.count("cpu")
+        results.append((list(plan.upscale(iter(parts))), plan.counts["frames repeated"]))
+    (alone, repeated), (together, repeated_together) = results
+    assert repeated == repeated_together
+    for a, b in zip(alone, together, strict=True):
+        assert a.times == b.times and a.origins == b.origins
+        assert a.uv is not None and b.uv is not None
+        assert torch.equal(a.y, b.y) and torch.equal(a.uv, b.uv)
+
+
+def test_leaving_the_stream_of_several_devices_leaves_no_thread() -> None:
+    plan = Plan(parse_options(scale=2, model="fast", device="cpu,cpu"), INFO)
+    assert plan.upscale is not None
+    one = batch(np.random.default_rng(0).integers(0, 256, (1, 1, 24, 32), np.uint8))
+    results = plan.upscale(iter([one] * 20))
+    assert isinstance(results, Generator)
+    next(results)
+    results.close()  # the fixture looks for threads
 
 
 def assert_equal_but_for_ties(a: torch.Tensor, b: torch.Tensor, exact: torch.Tensor) -> None:

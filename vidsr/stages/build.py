@@ -10,7 +10,7 @@ from pathlib import Path
 from vidsr.classical import Classical
 from vidsr.clocks import Clock, Times
 from vidsr.color import tagged
-from vidsr.device import Compute, choose
+from vidsr.device import Compute, choose_all
 from vidsr.errors import OptionError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.jobs import Into
@@ -53,14 +53,17 @@ class Plan:
     ) -> None:
         self._source = source = info
         self._pixels = info.width * info.height
-        compute = choose(options.device, options.precision)
         self.share = share(options.memory)
-        compute = replace(compute, memory=self.share.network if compute.device.type == "cpu" else None)
+        computes = tuple(
+            replace(compute, memory=self.share.network if compute.device.type == "cpu" else None)
+            for compute in choose_all(options.device, options.precision)
+        )
+        compute = computes[0]  # of several devices, all but the upscale is done on the first
         self._budget = compute.pixel_budget
         self._measured = options.reference is not None
         self.restores, self.findings = make_restores(options, info, compute, survey or Survey())
         self.interpolate, why = make_interpolate(options, info, compute)
-        self.upscale = make_upscale(options, info, compute)
+        self.upscale = make_upscale(options, info, computes)
         self.convert, notes = make_convert(options, info, into)
         self.notes = [*self.findings, *why, *notes]
         self.finish = Finish(info.depth if self.convert is None else self.convert.depth, rounds=into != "pictures")
@@ -101,11 +104,13 @@ class Plan:
         counts = {} if self.interpolate is None else dict(self.interpolate.counts)
         if self.upscale is not None:
             counts["frames repeated"] = self.upscale.repeated
-        runners = [] if self.upscale is None else [*self.upscale.runners]
+            counts["tiles repeated"] = sum(reuse.copied for lane in self.upscale.lanes for reuse in lane)
+        runners = [] if self.upscale is None else [reuse.runner for lane in self.upscale.lanes for reuse in lane]
         runners += [stage.method for stage in self.restores if isinstance(stage.method, Runner)]
         if runners:
             counts["times memory ran out"] = sum(runner.shrunk for runner in runners)
             counts["networks in float32, as half precision lost too much"] = sum(r.widened for r in runners)
+            counts["networks without CUDA graphs, which could not be recorded"] = sum(r.graphs_failed for r in runners)
         return counts
 
     @property
@@ -232,7 +237,7 @@ def choose_engine(options: EnhanceOptions, compute: Compute) -> tuple[Interpolat
     return "flow", ["interpolation by flow: without a GPU the net costs more than it gains"]
 
 
-def make_upscale(options: EnhanceOptions, info: VideoInfo, compute: Compute) -> Upscale | None:
+def make_upscale(options: EnhanceOptions, info: VideoInfo, computes: tuple[Compute, ...]) -> Upscale | None:
     """The stage that reaches the size asked for; None when the picture has it already."""
     target: Target = options.target
     width, height = target.size(*(info.square_size if options.square_pixels else (info.width, info.height)))
@@ -240,16 +245,18 @@ def make_upscale(options: EnhanceOptions, info: VideoInfo, compute: Compute) -> 
     if (width, height) == (info.width, info.height):
         return None
     factor = max(Fraction(width, info.width), Fraction(height, info.height))
-    model = default_model(compute.device.type, options, info, factor) if options.model == "auto" else options.model
+    model = default_model(computes[0].device.type, options, info, factor) if options.model == "auto" else options.model
     if model in KERNELS:
         return Upscale(target, info, (), model)
     scales = network_factors(factor, available_scales(model))
     domain = choose_domain(options, info, model, scales)
-    networks = [load_model(model, scale, compute.device, compute.dtype, domain) for scale in scales]
-    runners = tuple(make_runner(network, options, compute) for network in networks)
-    return Upscale(
-        target, info, runners, f"{model} ({domain})", {network.path.name: network.sha256 for network in networks}
-    )
+    networks = [[load_model(model, scale, one.device, one.dtype, domain) for scale in scales] for one in computes]
+    lanes = [
+        tuple(make_runner(network, options, compute) for network in lane)
+        for lane, compute in zip(networks, computes, strict=True)
+    ]
+    weights = {network.path.name: network.sha256 for network in networks[0]}
+    return Upscale(target, info, lanes[0], f"{model} ({domain})", weights, tuple(lanes[1:]))
 
 
 def make_runner(network: Model, options: EnhanceOptions, compute: Compute) -> Runner:

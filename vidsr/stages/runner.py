@@ -15,7 +15,8 @@ from vidsr.errors import DeviceError
 from vidsr.kernels.subpixel import shuffled_codes
 from vidsr.metrics import psnr_from_mse
 from vidsr.models import Model
-from vidsr.stages.transfer import to_device
+from vidsr.stages.graphs import Graphs
+from vidsr.stages.transfer import Uploads
 
 MIN_TILE = 32
 LEAST_PRECISION = 45.0  # dB
@@ -67,6 +68,8 @@ class Runner:
         self.tile = tile
         self.shrunk = 0  # times that memory ran out, for the summary
         self.widened = False  # whether half precision lost too much, so that the run is in float32
+        self._uploads: Uploads | None = None  # made on the thread that needs it, as the graphs are
+        self._graphs: Graphs | None = None
         self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
 
     def __call__(self, planes: Tensor, peak: int, rounded: bool = False) -> Tensor:
@@ -85,6 +88,8 @@ class Runner:
                         f"{self.compute.device} ran out of memory even on one tile of {self.tile} pixels: "
                         "free some memory, or choose --device cpu or a smaller --model"
                     ) from None
+            if self._graphs is not None:
+                self._graphs.forget()
             if self.compute.device.type == "cuda":
                 torch.cuda.empty_cache()
 
@@ -113,9 +118,23 @@ class Runner:
             self.check_precision(x[:1])
         residual = self.network.residual(x) if rounded and isinstance(self.network, Model) else None
         if residual is None:
-            return self.network(x, whole).mul_(peak)
+            return self._made(x, whole).mul_(peak)
         bits = residual.permute(0, 2, 3, 1).view(torch.uint16).numpy()
         return torch.from_numpy(shuffled_codes(bits, planes[:, 0].numpy(), self.network.scale, peak))[:, None]
+
+    def _made(self, x: Tensor, whole: Tensor | None) -> Tensor:
+        """What the network makes of ``x``: on a GPU by a graph of its launches, where it is not compiled."""
+        model = self.network
+        if self.compute.device.type != "cuda" or whole is not None or not isinstance(model, Model) or model.is_compiled:
+            return self.network(x, whole)
+        if self._graphs is None:
+            self._graphs = Graphs(model)
+        return self._graphs(x)
+
+    @property
+    def graphs_failed(self) -> bool:
+        """Whether the network's launches could not be recorded on this GPU."""
+        return self._graphs is not None and self._graphs.failed
 
     def check_precision(self, x: Tensor) -> None:
         """Goes on in float32 where what the network makes of ``x`` is not within ``LEAST_PRECISION`` of that."""
@@ -128,7 +147,11 @@ class Runner:
             self.network, self.compute, self.widened = exact, replace(self.compute, dtype=torch.float32), True
 
     def _values(self, planes: Tensor, peak: int) -> Tensor:
-        x = to_device(planes, self.compute.device).float() / peak
+        device = self.compute.device
+        if device.type == "cuda" and planes.device.type == "cpu":
+            self._uploads = self._uploads or Uploads(device)
+            planes = self._uploads(planes)
+        x = planes.to(device).float() / peak
         return x.contiguous(memory_format=torch.channels_last)
 
     def _side(self, h: int, w: int) -> int | None:
@@ -176,15 +199,15 @@ class Runner:
 
 
 def _spans(length: int, tile: int, halo: int, scale: int) -> Iterator[tuple[slice, slice, slice]]:
-    """(span to read, part of its result to keep, where that goes) along one axis, in order, covering it once."""
+    """`span` of each tile along one axis, in order, covering it once."""
     for start in range(0, length, tile):
-        stop = min(start + tile, length)
-        low, high = max(0, start - halo), min(length, stop + halo)
-        yield (
-            slice(low, high),
-            slice((start - low) * scale, (stop - low) * scale),
-            slice(start * scale, stop * scale),
-        )
+        yield span(start, min(start + tile, length), length, halo, scale)
+
+
+def span(start: int, stop: int, length: int, halo: int, scale: int) -> tuple[slice, slice, slice]:
+    """To make ``start`` to ``stop`` of an axis: what to read of it, the part of the result to keep, where that goes."""
+    low, high = max(0, start - halo), min(length, stop + halo)
+    return slice(low, high), slice((start - low) * scale, (stop - low) * scale), slice(start * scale, stop * scale)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import product
 from math import prod
 from types import MappingProxyType
@@ -17,16 +18,23 @@ from vidsr.color import DEFAULT_LOCATION, LOCATIONS
 from vidsr.errors import OptionError
 from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo, concat
 from vidsr.kernels.resample import resize
+from vidsr.lanes import in_order
 from vidsr.options import Target
+from vidsr.stages.reuse import Reuse
 from vidsr.stages.runner import Runner
 from vidsr.stopwatch import Stopwatch
 
 CHROMA_KERNEL = "bicubic"
 REDUCTION_KERNEL = "lanczos"  # from the network's size down to the one asked for
 
+Fresh = tuple[FrameBatch, list[bool]]  # frames, and which of them differ from the one before
+
 
 class Upscale:
-    """Enlarges luma with ``runners`` one after the other, then resizes to ``target``'s exact size with ``kernel``."""
+    """Enlarges luma with ``runners`` one after the other, then resizes to ``target``'s exact size with ``kernel``.
+
+    ``others`` are runners of the same networks on other devices, which take batches in turn.
+    """
 
     name = "upscale"
 
@@ -37,9 +45,11 @@ class Upscale:
         runners: tuple[Runner, ...],
         method: str,
         weights: Mapping[str, str] = MappingProxyType({}),
+        others: tuple[tuple[Runner, ...], ...] = (),
     ) -> None:
         self.weights = dict(weights)  # file name -> sha256, for the record of the run
         self.runners = runners
+        self.lanes = [[Reuse(runner) for runner in lane] for lane in (runners, *others)]  # one for each device
         self.method = method
         self.kernel = REDUCTION_KERNEL if runners else method
         self.peak = info.peak
@@ -62,38 +72,59 @@ class Upscale:
         if not self.runners:
             return f"{self.method} (numba) to {self.width}x{self.height}"
         scales = " then ".join(f"x{runner.network.scale}" for runner in self.runners)
-        return f"{self.method} {scales} ({self.runners[0].compute}) to {self.width}x{self.height}"
+        devices = ", ".join(str(lane[0].runner.compute) for lane in self.lanes)
+        return f"{self.method} {scales} ({devices}) to {self.width}x{self.height}"
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
         """The same frames, larger: float32 code values, or what ``rounds`` says; one that repeats is not made again."""
-        last: tuple[FrameBatch, FrameBatch] | None = None  # the frame before, and what was made of it
-        for batch in batches:
-            fresh = [not _same(batch, i, None if last is None else last[0]) for i in range(len(batch))]
-            self.repeated += fresh.count(False)
-            large = (
-                self._enlarged(batch) if all(fresh) else self._spread(batch, fresh, None if last is None else last[1])
-            )
-            last = batch[-1:], large[-1:]
+        alone = len(self.lanes) == 1
+        work = [partial(self._new, lane, self.watch if alone else Stopwatch()) for lane in self.lanes]
+        last: FrameBatch | None = None
+        for batch, fresh, new in in_order(self._fresh(batches), work):
+            large = new if new is not None and all(fresh) else self._spread(batch, fresh, new, last)
+            last = large[-1:]
             yield large
 
-    def _spread(self, batch: FrameBatch, fresh: list[bool], last: FrameBatch | None) -> FrameBatch:
-        """``batch`` enlarged, only ``fresh`` frames by work; the others repeat, the first ones ``last``."""
-        made = [] if last is None else [last]
-        new = [batch[i : i + 1] for i, is_new in enumerate(fresh) if is_new]
-        made += [self._enlarged(concat(new))] if new else []
+    def _fresh(self, batches: Iterator[FrameBatch]) -> Iterator[Fresh]:
+        """Each batch, and which of its frames differ from the one before."""
+        last: FrameBatch | None = None
+        for batch in batches:
+            fresh = [not _same(batch, i, last) for i in range(len(batch))]
+            self.repeated += fresh.count(False)
+            last = batch[-1:]
+            yield batch, fresh
+
+    def _new(
+        self, lane: list[Reuse], watch: Stopwatch, given: Fresh
+    ) -> tuple[FrameBatch, list[bool], FrameBatch | None]:
+        """The same, and the fresh frames enlarged; None if there are none."""
+        batch, fresh = given
+        if not all(fresh):
+            pieces = [batch[i : i + 1] for i, is_new in enumerate(fresh) if is_new]
+            if not pieces:
+                return batch, fresh, None
+            batch = concat(pieces)
+        y = self._luma(batch.y, lane, watch)
+        return *given, batch.planes(y, None if batch.uv is None else self._chroma(batch, watch))
+
+    def _spread(
+        self, batch: FrameBatch, fresh: list[bool], new: FrameBatch | None, last: FrameBatch | None
+    ) -> FrameBatch:
+        """``batch`` enlarged, of which ``new`` has the fresh frames; the others repeat, the first ones ``last``."""
+        made = [] if new is None else [new]
+        if last is not None:
+            made.insert(0, last if new is None else last.planes(last.y.to(new.y.device), last.uv))
         which = torch.tensor(fresh).cumsum(0) - int(last is None)
         all_made = concat(made)
         return batch.planes(all_made.y[which], None if all_made.uv is None else all_made.uv[which])
 
-    def _enlarged(self, batch: FrameBatch) -> FrameBatch:
-        return batch.planes(self._luma(batch.y), None if batch.uv is None else self._chroma(batch))
-
-    def _luma(self, y: Tensor) -> Tensor:
-        with self.watch.step("network"):
-            for runner in self.runners:
-                reached = (y.shape[-1] * runner.network.scale, y.shape[-2] * runner.network.scale)
-                y = runner(y, self.peak, rounded=self.rounds and reached == (self.width, self.height))
-        with self.watch.step("resize"):
+    def _luma(self, y: Tensor, lane: list[Reuse], watch: Stopwatch) -> Tensor:
+        with watch.step("network"):
+            for reuse in lane:
+                scale = reuse.runner.network.scale
+                reached = (y.shape[-1] * scale, y.shape[-2] * scale)
+                y = reuse(y, self.peak, rounded=self.rounds and reached == (self.width, self.height))
+        with watch.step("resize"):
             return self._resized(y, self.width, self.height, self.kernel)
 
     def _resized(
@@ -101,14 +132,14 @@ class Upscale:
     ) -> Tensor:
         return resize_planes(planes, width, height, kernel, shift_x, shift_y, self.peak if self.rounds else None)
 
-    def _chroma(self, batch: FrameBatch) -> Tensor:
+    def _chroma(self, batch: FrameBatch, watch: Stopwatch) -> Tensor:
         assert batch.uv is not None
         sx, sy = self.subsampling
         at_x, at_y = LOCATIONS[self.location]
         width, height = -(-self.width // sx), -(-self.height // sy)
         shift_x = siting_shift(sx, at_x, Fraction(self.width, batch.y.shape[-1]))
         shift_y = siting_shift(sy, at_y, Fraction(self.height, batch.y.shape[-2]))
-        with self.watch.step("chroma"):
+        with watch.step("chroma"):
             return self._resized(batch.uv, width, height, CHROMA_KERNEL, shift_x, shift_y)
 
 

@@ -29,6 +29,7 @@ from vidsr.video.copier import others
 from vidsr.video.demux import packets
 from vidsr.video.fields import deinterlaced, field_order
 from vidsr.video.formats import kept_format
+from vidsr.video.hardware import Nvdec
 from vidsr.video.probe import on_clock, picture_stream, video_info
 from vidsr.video.source import UNSEEKABLE, is_pipe, open_source, standard_input
 from vidsr.video.table import stream_info
@@ -65,6 +66,7 @@ class VideoReader:
         self._asked, self._frames, self._threads = (start, end), frames, threads
         self._reading, self._exact_rgb = reading or Reading(), exact_rgb
         self._problems: Counter[str] = Counter()
+        self._gpu = Nvdec(self._reading.hwaccel == "cuda", self.notes)
         self._open(seek=start is not None and not is_pipe(path))
         try:
             self._pictures = self._progressive(deinterlace)
@@ -73,7 +75,7 @@ class VideoReader:
             raise
 
     def _open(self, seek: bool) -> None:
-        self._container = open_source(self.path, self._reading)
+        self._container = open_source(self.path, self._reading, self._gpu.hwaccel)
         try:
             self._stream = _prepared(picture_stream(self._container, self.path), self._threads)
             self._start, self._end = on_clock(self._container, *self._asked)
@@ -92,6 +94,12 @@ class VideoReader:
             if first is None:
                 remedy = UNSEEKABLE if is_pipe(self.path) else "check that it plays"
                 raise InputError(f"{self.path} holds no frame that can be decoded: {remedy}")
+            if not self._gpu.gives_codes(self._stream, first):
+                if is_pipe(self.path):
+                    raise InputError(f"{self.path} is read only once, and {self.notes[-1]}: leave out --hwaccel")
+                self._container.close()
+                self._problems.clear()
+                return self._open(seek)
             self._first = first
             self._kept = kept_format(first)
             info = video_info(self._container, self._stream, first)

@@ -7,6 +7,7 @@ from pathlib import Path
 from select import select
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from vidsr.errors import InputError
@@ -31,8 +32,8 @@ def has_streams(path: Path, reading: Reading | None) -> bool:
     return not (is_pipe(path) or is_sequence(path) or (reading is not None and reading.raw))
 
 
-def open_source(path: Path, reading: Reading | None = None) -> InputContainer:
-    """The opened source; the caller closes it.
+def open_source(path: Path, reading: Reading | None = None, hwaccel: HWAccel | None = None) -> InputContainer:
+    """The opened source, to be decoded by ``hwaccel`` if there is one; the caller closes it.
 
     Raises:
         InputError: there is no such file, it is empty, or FFmpeg does not know its format.
@@ -40,18 +41,20 @@ def open_source(path: Path, reading: Reading | None = None) -> InputContainer:
     reading = reading or Reading()
     kind, options = (None, {}) if reading.raw is None else ("rawvideo", reading.raw.demuxer_options)
     if str(path) == "-":
-        return _opened(path, StandardInput(), kind, options | {"protocol_whitelist": "pipe"})
+        return _opened(path, StandardInput(), kind, options | {"protocol_whitelist": "pipe"}, hwaccel)
     if is_sequence(path):
         kind, options = "image2", _sequence_options(Sequence(path), reading)
         # the pattern is FFmpeg's own, but for a percent sign in a folder's name
-        return _opened(path, f"file:{str(path.parent).replace('%', '%%')}/{path.name}", kind, options | FILES_ONLY)
+        pattern = f"file:{str(path.parent).replace('%', '%%')}/{path.name}"
+        return _opened(path, pattern, kind, options | FILES_ONLY, hwaccel)
     if not path.exists():
         raise InputError(f"{path} does not exist: check the path")
     if path.is_dir():
         raise InputError(f"{path} is a folder: name a file")
     if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path} is empty: name a clip")
-    return _opened(path, f"file:{path}", kind, options | FILES_ONLY)  # "file:" so that no name is read as a protocol
+    # "file:" so that no name is read as a protocol
+    return _opened(path, f"file:{path}", kind, options | FILES_ONLY, hwaccel)
 
 
 def reason(error: BaseException) -> str:
@@ -60,10 +63,18 @@ def reason(error: BaseException) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _opened(path: Path, source: str | StandardInput, kind: str | None, options: dict[str, str]) -> InputContainer:
+def _opened(
+    path: Path, source: str | StandardInput, kind: str | None, options: dict[str, str], hwaccel: HWAccel | None
+) -> InputContainer:
     try:
         container = av.open(
-            source, "r", format=kind, options=options, metadata_errors="replace", buffer_size=PIPE_BYTES
+            source,
+            "r",
+            format=kind,
+            options=options,
+            metadata_errors="replace",
+            buffer_size=PIPE_BYTES,
+            hwaccel=hwaccel,
         )
     except av.FFmpegError as error:
         if isinstance(source, StandardInput) and source.failure is not None:

@@ -1,0 +1,39 @@
+"""Tiles that changed, against the same said plainly."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vidsr.kernels.changes import changed_tiles
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    side=st.sampled_from([1, 4, 16]),
+    halo=st.integers(0, 9),
+    dtype=st.sampled_from(["u1", "u2", "f4"]),
+    data=st.data(),
+)
+def test_a_square_has_changed_if_anything_in_its_reach_has(
+    height: int, width: int, side: int, halo: int, dtype: str, data: st.DataObject
+) -> None:
+    before = np.random.default_rng(0).integers(0, 256, (height, width)).astype(dtype)
+    now = before.copy()
+    for _ in range(data.draw(st.integers(0, 3))):
+        now[data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))] += 1
+    changed = changed_tiles(before, now, side, halo)
+    assert changed.shape == (-(-height // side), -(-width // side))
+    for row, column in np.ndindex(*changed.shape):
+        reach = tuple(slice(max(0, n * side - halo), (n + 1) * side + halo) for n in (row, column))
+        assert changed[row, column] == (before[reach] != now[reach]).any()
+
+
+def test_planes_of_another_shape_or_type_are_not_compared() -> None:
+    plane = np.zeros((4, 4), np.uint8)
+    with pytest.raises(ValueError, match="cannot compare"):
+        changed_tiles(plane, plane[:3], 4, 0)
+    with pytest.raises(ValueError, match="cannot compare"):
+        changed_tiles(plane, plane.astype(np.uint16), 4, 0)

@@ -1,0 +1,47 @@
+"""Where a picture differs from the one before it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidsr.kernels.jit import jit
+from vidsr.kernels.separable import Array, Plane, check_plane
+
+
+def changed_tiles(before: Plane, now: Plane, side: int, halo: int) -> NDArray[np.bool_]:
+    """Which squares of ``side`` pixels of two planes (H x W), counted from the corner, differ within ``halo`` of them.
+
+    Returns:
+        Rows of squares x squares in a row; the last of either may reach over the edge. Each is read up to its first
+        row that differs, so that pictures that differ everywhere cost next to nothing.
+    """
+    check_plane(now)
+    if before.shape != now.shape or before.dtype != now.dtype:
+        raise ValueError(f"cannot compare {before.shape} {before.dtype} with {now.shape} {now.dtype}")
+    height, width = now.shape
+    changed = np.empty((-(-height // side), -(-width // side)), np.bool_)
+    _compare(before, now, side, halo, changed)
+    return changed
+
+
+@jit
+def _compare(a: Array, b: Array, side: int, halo: int, changed: Array) -> None:
+    height, width = a.shape
+    for row in range(changed.shape[0]):
+        top, bottom = max(0, row * side - halo), min(height, (row + 1) * side + halo)
+        for column in range(changed.shape[1]):
+            left, right = max(0, column * side - halo), min(width, (column + 1) * side + halo)
+            changed[row, column] = False
+            for i in range(top, bottom):
+                if _differ(a[i, left:right], b[i, left:right]):
+                    changed[row, column] = True
+                    break
+
+
+@jit
+def _differ(a: Array, b: Array) -> bool:
+    found = False
+    for i in range(np.uint64(a.size)):
+        found |= a[i] != b[i]  # all of the row: to stop in between would keep it from becoming vectors
+    return found
