@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+STEADY = ", steadied"  # behind the name of a network whose results were averaged along the motion, as `enhance` does
 Row = dict[str, float]
 Tables = dict[str, dict[str, Row]]
 
@@ -53,10 +54,12 @@ def _motion(rows: dict[str, Row]) -> Iterator[tuple[str, float, float]]:
 def _compressed(rows: dict[str, Row]) -> Iterator[tuple[str, float, float]]:
     for name in ("restore", "restore-fast"):
         for crf in sorted({label.split()[0] for label in rows}):
-            gains = [row[name] for label, row in rows.items() if label.startswith(crf) and name in row]
+            gains = [
+                row[name + STEADY] for label, row in rows.items() if label.startswith(crf) and name + STEADY in row
+            ]
             if gains:
-                yield f"CRF {crf}: {name}, mean gain, dB", float(np.mean(gains)), 0.3
-                yield f"CRF {crf}: {name}, gain on its worst clip, dB", min(gains), -0.05
+                yield f"CRF {crf}: {name}{STEADY}, mean gain, dB", float(np.mean(gains)), 0.3
+                yield f"CRF {crf}: {name}{STEADY}, gain on its worst clip, dB", min(gains), -0.05
 
 
 def _noise(rows: dict[str, Row]) -> Iterator[tuple[str, float, float]]:

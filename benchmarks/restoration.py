@@ -24,7 +24,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets 
 import cv2
 import numpy as np
 import torch
-from _restoration_bars import bars
+from _restoration_bars import STEADY, bars
+from _sequence import restored
 from _timer import machine
 from numpy.typing import NDArray
 
@@ -48,7 +49,7 @@ DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
 WIDEST = 480
 SIGMAS, LENGTHS, CRFS, NOISE = (0.8, 1.2, 1.6, 2.5), (9, 15), (28, 35), 10
 CLIP_FRAMES, STEADY_FRAMES, MIDDLE = 12, 8, 15
-STILL_CLIP, MOVING_CLIP = "phone_dog_vfr", "bikes"
+STILL_CLIP, MOVING_CLIP, SPEED_CLIP = "phone_dog_vfr", "bikes", "cockatoo_444"
 FPS_SIZE, FPS_FRAMES = (270, 480), 32
 
 Luma = NDArray[np.uint8]
@@ -175,19 +176,22 @@ def noise(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
 
 
 def compressed(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
-    """PSNR-Y gained over the decoded clip, by libx264 at each CRF."""
+    """PSNR-Y gained over the decoded clip, by libx264 at each CRF: frame by frame, and steadied as `enhance` does."""
     for crf in CRFS:
         for name, truth in clips().items():
             decoded = roundtrip(truth, "libx264", crf)
             before = psnr(decoded, truth)
-            after = {key: np.stack([_codes(method, frame) for frame in decoded]) for key, method in trained.items()}
+            after = _in_sequence(trained, decoded)
             yield f"{crf} {name}", {"input": before} | {key: psnr(y, truth) - before for key, y in after.items()}
 
 
 def sharp(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
-    """PSNR-Y of what each network makes of an untouched sharp clip, against that clip."""
+    """PSNR-Y of what each network makes of an untouched sharp clip, against that clip; its first frame, or steadied."""
     for name, frames in clips().items():
-        yield name, {key: psnr(_codes(method, frames[0]), frames[0]) for key, method in trained.items()}
+        some = frames[:STEADY_FRAMES]
+        made = {key: (y, some) for key, y in _in_sequence(trained, some).items() if key.endswith(STEADY)}
+        made |= {key: (_codes(method, frames[0]), frames[0]) for key, method in trained.items()}
+        yield name, {key: psnr(y, truth) for key, (y, truth) in made.items()}
 
 
 def stability(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
@@ -204,7 +208,7 @@ def stability(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
         bad = [degraded(frame, blur, 2, rng) for frame in truth]
         true_flows = flows(list(truth))
         made = {"truth": list(truth), "input": bad}
-        made |= {key: [_codes(method, frame) for frame in bad] for key, method in trained.items()}
+        made |= {key: list(y) for key, y in _in_sequence(trained, np.stack(bad)).items()}
         classical = {key: tried[1] for key, tried in deconvolutions(1.6).items()}
         made |= {key: [_codes(method, frame) for frame in bad] for key, method in classical.items()}
         yield f"{name} tOF", {key: flow_difference(y, true_flows) for key, y in made.items()}
@@ -228,13 +232,15 @@ def auto(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
 
 
 def speed(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
-    """Frames per second of the network alone at 480x270."""
+    """Frames per second at 480x270 of the network alone, and of a moving clip that is steadied too."""
     frame = np.random.default_rng(0).integers(0, 256, FPS_SIZE, np.uint8)
     rates = {}
     for name, method in trained.items():
         _seconds(method, dict.fromkeys(range(3), frame))
         rates[name] = FPS_FRAMES / _seconds(method, dict.fromkeys(range(FPS_FRAMES), frame))
     yield "fps", rates
+    clip = np.concatenate([clips()[SPEED_CLIP]] * 3)[:FPS_FRAMES]
+    yield "fps steady", {name: len(clip) / _seconds_steady(method, clip) for name, method in trained.items()}
 
 
 PARTS = (gaussian, motion, compressed, noise, sharp, auto, speed, stability)
@@ -256,6 +262,21 @@ def _all_degraded(blur: Blur | None, noise: float) -> dict[str, Luma]:
 
 def _codes(method: Method, picture: Luma) -> Luma:
     return np.clip(np.rint(method(picture)), 0, 255).astype(np.uint8)
+
+
+def _in_sequence(trained: dict[str, Method], frames: Luma) -> dict[str, Luma]:
+    """What each network makes of consecutive frames, and what becomes of that when it is steadied."""
+    return {
+        f"{name}{STEADY if steady else ''}": restored(method, frames, steady)
+        for name, method in trained.items()
+        for steady in (False, True)
+    }
+
+
+def _seconds_steady(method: Method, frames: Luma) -> float:
+    started = perf_counter()
+    restored(method, frames, True)
+    return perf_counter() - started
 
 
 def _seconds(method: Method, frames: dict[Any, Luma]) -> float:

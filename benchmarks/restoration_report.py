@@ -32,6 +32,10 @@ together and in each direction by itself, as motion leaves the edges along it sh
 (Immerkaer 1996); compression by the quantizer that the decoder tells, else by bits per pixel.
 """
 
+COMPRESSED = """*Steadied*: every picture averaged with the one before and the one after, along the motion, which is
+what `enhance` does to whatever was restored, unless `--no-steady` is given.
+"""
+
 STABILITY = """Blur of sigma 1.6 and noise of 2/255, new in every frame. *tOF*: how far the motion found in the result
 is from that of the true clip, pixels. *Flicker*: what changes along the true motion, code values, root mean square; the
 true clip has some of its own, and whatever sharpens raises it. "Still" is one frame repeated.
@@ -93,13 +97,19 @@ def noticed(rows: Rows) -> str:
     return table(["damage", "noticed"], lines)
 
 
-def speeds(noise: Row, fps: Row) -> str:
+def speeds(noise: Row, rates: Rows) -> str:
     slowest = noise.get("nlm", 0.0)
     lines = [
-        [name, f"{fps[name]:.0f}" if name in fps else "", f"{seconds:.2f}", f"{slowest / seconds:.1f}"]
+        [
+            name,
+            *(f"{rates[label][name]:.0f}" if name in rates[label] else "" for label in ("fps", "fps steady")),
+            f"{seconds:.2f}",
+            f"{slowest / seconds:.1f}",
+        ]
         for name, seconds in noise.items()
     ]
-    return table(["method", "fps at 480x270", "seconds for all pictures", "times as fast as non-local means"], lines)
+    alone, steadied = "fps at 480x270", "with steadying"
+    return table(["method", alone, steadied, "seconds for all pictures", "times as fast as non-local means"], lines)
 
 
 def document(result: dict) -> str:
@@ -117,6 +127,7 @@ def document(result: dict) -> str:
         "## Noise\n",
         figures(noise, "sigma, of 255"),
         "## Compression by libx264, gain over the decoded clip\n",
+        COMPRESSED,
         by_crf(tables["compressed"]),
         "## Sharp clips through each network, PSNR-Y against themselves\n",
         kept(tables["sharp"]),
@@ -124,7 +135,7 @@ def document(result: dict) -> str:
         AUTO,
         noticed(tables["auto"]),
         "## Speed\n",
-        speeds(tables["noise"]["seconds"], tables["speed"]["fps"]),
+        speeds(tables["noise"]["seconds"], tables["speed"]),
         "## Steadiness in time\n",
         STABILITY,
         steadiness(tables["stability"]),

@@ -159,6 +159,10 @@ def request(
         str, typer.Option(help="A network, bilateral[:SIGMA], nlm.", rich_help_panel=REPAIR)
     ] = "auto",
     restore_model: Annotated[str, typer.Option(help="A network.", rich_help_panel=REPAIR)] = "auto",
+    steady: Annotated[
+        bool,
+        typer.Option("--steady/--no-steady", help="Average the restored along the motion.", rich_help_panel=REPAIR),
+    ] = True,
     model: Annotated[
         str, typer.Option(help="A network or a classical kernel; see `vidsr models`.", rich_help_panel=ENGINE)
     ] = "auto",
@@ -260,6 +264,7 @@ def request(
         deblur_model=deblur_model,
         denoise_model=denoise_model,
         restore_model=restore_model,
+        steady=steady,
         model=model,
         source=source,
         device=device,

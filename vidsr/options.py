@@ -97,6 +97,7 @@ class EnhanceOptions:
     slow: Fraction = Fraction(1)  # times slower
     slow_audio: bool = False  # slow the sound down too, at its pitch; else it is left out
     restorations: tuple[Restoration, ...] = ()  # in the order they run
+    steady: bool = True  # average over time what was restored
     model: str = "auto"
     source: Source = "auto"  # which weights: trained on clean pictures, or on what encoders leave
     device: str = "auto"
@@ -198,6 +199,7 @@ def parse_options(
     deblur_model: str = "auto",
     denoise_model: str = "auto",
     restore_model: str = "auto",
+    steady: bool = True,
     model: str = "auto",
     source: str = "auto",
     device: str = "auto",
@@ -250,6 +252,7 @@ def parse_options(
         slow=Fraction(1) if slow_motion is None else parse_slow_motion(str(slow_motion)),
         slow_audio=slow_audio,
         restorations=tuple(wanted for wanted in restorations if wanted is not None),
+        steady=steady,
         model=model,
         source=parse_choice(source, SOURCES, "--source"),
         device=device,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from vidsr.clocks import Clock, Rate, Times, parse_fps
 from vidsr.frames import Chroma, FrameBatch, Origin, VideoInfo, concat
 from vidsr.options import Interpolation
-from vidsr.stages import interpolate
+from vidsr.stages import batches
 from vidsr.stages.engines import BlendEngine, Engine, Pair, Planes, make_engine
 from vidsr.stages.interpolate import Interpolate
 
@@ -279,13 +279,13 @@ def test_a_still_picture_has_no_rate_to_change() -> None:
 def test_batches_are_bounded_in_frames_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     batch, info = clip(drifting(6))
     size = 4 * batch.y[0].numel()
-    monkeypatch.setattr(interpolate, "BATCH_BYTES", 3 * size)
-    batches = list(Interpolate(Times(Fraction(9)), BlendEngine(), info)(iter([batch])))
-    assert max(part.nbytes for part in batches) <= 3 * size
-    monkeypatch.setattr(interpolate, "BATCH_BYTES", 1 << 30)
-    batches = list(Interpolate(Times(Fraction(9)), BlendEngine(), info)(iter([batch])))
-    assert max(map(len, batches)) == interpolate.BATCH_FRAMES
-    assert sum(map(len, batches)) == 54
+    monkeypatch.setattr(batches, "BATCH_BYTES", 3 * size)
+    made = list(Interpolate(Times(Fraction(9)), BlendEngine(), info)(iter([batch])))
+    assert max(part.nbytes for part in made) <= 3 * size
+    monkeypatch.setattr(batches, "BATCH_BYTES", 1 << 30)
+    made = list(Interpolate(Times(Fraction(9)), BlendEngine(), info)(iter([batch])))
+    assert max(map(len, made)) == batches.BATCH_FRAMES
+    assert sum(map(len, made)) == 54
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])

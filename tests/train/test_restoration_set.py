@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from vidsr.train import dataset, restoration_set
+from vidsr.train.drawings import drawing
 
 
 @pytest.fixture
@@ -28,3 +29,22 @@ def test_pairs_have_one_size_and_some_are_untouched(kind: str, photos: Path, tmp
     assert all(p.lr.shape == p.hr.shape == (96, 96) for p in pairs)
     untouched = sum(torch.equal(p.lr, p.hr) for p in pairs)
     assert 0 < untouched < len(pairs) / 2, "a network that never saw a good picture would not leave one alone"
+
+
+def test_finer_pictures_are_halves_and_drawings_of_the_photos_alone() -> None:
+    rng = np.random.default_rng(0)
+    photo, clip = rng.integers(0, 256, (60, 81), np.uint8), rng.integers(0, 256, (3, 40, 40), np.uint8)
+    made = restoration_set.finer([photo, clip], rng)
+    assert [plane.shape for plane in made] == [(30, 40), (30, 40)]
+    assert all(plane.dtype == np.uint8 for plane in made)
+
+
+def test_a_drawing_has_few_shades_and_outlines_between_them() -> None:
+    ramp = np.tile(np.linspace(0, 255, 240).astype(np.uint8), (120, 1))
+    for seed in range(10):
+        made = drawing(ramp, np.random.default_rng(seed))
+        assert made.shape == (60, 120)
+        shades, counts = np.unique(made[30], return_counts=True)
+        flat = shades[counts > 5]
+        assert 4 <= len(flat) <= 10, "wide bands, each of one shade"
+        assert counts[counts <= 5].sum() <= 4 * len(flat), "narrow outlines"

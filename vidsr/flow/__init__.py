@@ -7,7 +7,6 @@ and by whether moving explains the pair better than standing still.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidsr.flow.curve import acceleration, curved, straight
-from vidsr.flow.motion import find_flows
+from vidsr.flow.motion import find_flows, resized, searched
 from vidsr.flow.overlay import pinned
 from vidsr.flow.projection import project, trust
 from vidsr.flow.warp import mismatch, render, spline
@@ -30,8 +29,6 @@ from vidsr.frames import FrameBatch
 
 Array = NDArray[Any]  # float32
 
-FLOW_PIXELS = 640 * 360  # a larger picture is reduced for the search of motion until it fits
-SMALLEST_SIDE = 32  # dense inverse search needs room for its patches
 UNEVEN = 2.0  # a neighbouring interval this many times longer or shorter says nothing about a bend
 FOLLOWED = 1.0  # pixels of the field by which the way there and back may miss
 CALM = 0.3  # pixels of the field over the interval, at which half of a motion is taken to be noise
@@ -64,8 +61,7 @@ class Side:
 
     def __init__(self, frame: FrameBatch, depth: int) -> None:
         self.frame = frame
-        y = frame.y[0, 0].numpy().astype(np.float32)
-        self.luma = _resized(y, _search_size(*y.shape)) * np.float32(255 / ((1 << depth) - 1))
+        self.luma = searched(frame.y[0, 0].numpy(), depth)
         self.small_luma = _half(self.luma)
 
     @cached_property
@@ -157,7 +153,7 @@ class FlowPair:
     def pins(self) -> list[Array]:
         """How far each pixel of each plane is to be held in place."""
         pin = pinned(self._a.luma, self._b.luma)
-        return [_resized(pin, plane.shape) for plane in self._a.planes]
+        return [resized(pin, plane.shape) for plane in self._a.planes]
 
     @cached_property
     def _change(self) -> Array:
@@ -186,19 +182,6 @@ def calmed(ways: Array) -> Array:
     squared = np.square(ways[..., 0] - ways[..., 2]) + np.square(ways[..., 1] - ways[..., 3])
     kept = np.square(squared) / (np.square(squared) + np.float32(CALM**4))
     return np.asarray(ways * kept[..., None])
-
-
-def _search_size(h: int, w: int) -> tuple[int, int]:
-    """Height and width, even, of the picture in which motion is searched."""
-    step = max(1, math.ceil(math.sqrt(h * w / FLOW_PIXELS)))
-    return max(SMALLEST_SIDE, -(-h // step) // 2 * 2), max(SMALLEST_SIDE, -(-w // step) // 2 * 2)
-
-
-def _resized(plane: Array, size: tuple[int, ...]) -> Array:
-    if plane.shape == size:
-        return plane
-    smaller = size < plane.shape
-    return cv2.resize(plane, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
 
 
 def _half(plane: Array) -> Array:

@@ -13,14 +13,36 @@ from numpy.typing import NDArray
 from vidsr.flow.warp import F32, U64, linear
 
 Luma = NDArray[Any]  # uint8, h x w
+Plane = NDArray[Any]  # h x w
 Small = NDArray[Any]  # float32, a reduced luma picture
 Flow = NDArray[Any]  # float32, h x w x 2, pixels (x, y): where a pixel of the first picture is in the second
 
+FLOW_PIXELS = 640 * 360  # a larger picture is reduced for the search of motion until it fits
+SMALLEST_SIDE = 32  # dense inverse search needs room for its patches
 REDUCTION = 4  # the search runs on a picture this much smaller
 BLOCK, STRIDE, REACH = 6, 3, 12  # of the search, in its reduced pixels
 UNEXPLAINED = 8.0  # mean mismatch, in code values, above which a block is searched
 BETTER = 0.6  # a found block must leave less than this share of the mismatch
 DISTANCE_COST = 4.0  # code values of mismatch that a reduced pixel of displacement must save
+
+
+def searched(y: Plane, depth: int) -> Plane:
+    """A luma plane (code values of ``depth`` bits, any type) as motion is searched in it: 8-bit codes, float32."""
+    return resized(y.astype(np.float32), _search_size(*y.shape)) * np.float32(255 / ((1 << depth) - 1))
+
+
+def _search_size(h: int, w: int) -> tuple[int, int]:
+    """Height and width, even, of the picture in which motion is searched."""
+    step = max(1, math.ceil(math.sqrt(h * w / FLOW_PIXELS)))
+    return max(SMALLEST_SIDE, -(-h // step) // 2 * 2), max(SMALLEST_SIDE, -(-w // step) // 2 * 2)
+
+
+def resized(plane: Plane, size: tuple[int, ...]) -> Plane:
+    """``plane`` at ``size`` (height, width): by area where that is smaller, else linear."""
+    if plane.shape == size:
+        return plane
+    smaller = size < plane.shape
+    return np.asarray(cv2.resize(plane, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR))
 
 
 def find_flows(a: Luma, b: Luma) -> tuple[Flow, Flow]:

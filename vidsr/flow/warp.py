@@ -74,7 +74,7 @@ def _weights(f):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _sample(c, x, y):  # type: ignore[no-untyped-def]
+def sample(c, x, y):  # type: ignore[no-untyped-def]
     """The value at (x, y), held inside the picture, of the spline with coefficients ``c``."""
     h, w = c.shape
     x, y = min(max(x, F32(0)), F32(w - 1)), min(max(y, F32(0)), F32(h - 1))
@@ -128,8 +128,8 @@ def render(a, b, spline_a, spline_b, pin, field, phase):  # type: ignore[no-unty
             bu, bv = left[2] + fx * (right[2] - left[2]), left[3] + fx * (right[3] - left[3])
             share = left[4] + fx * (right[4] - left[4])
             plain = max(left[5] + fx * (right[5] - left[5]), pin[row, col])
-            from_a = _sample(spline_a, F32(col) + sx * au, F32(row) + sy * av)
-            from_b = _sample(spline_b, F32(col) + sx * bu, F32(row) + sy * bv)
+            from_a = sample(spline_a, F32(col) + sx * au, F32(row) + sy * av)
+            from_b = sample(spline_b, F32(col) + sx * bu, F32(row) + sy * bv)
             moved = from_a + share * (from_b - from_a)
             mean = a[row, col] + F32(phase) * (b[row, col] - a[row, col])
             result[row, col] = moved + plain * (mean - moved)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +21,7 @@ from vidsr.models.store import WEIGHTS, table
 from vidsr.options import EnhanceOptions, Interpolation, Size, Target
 from vidsr.restoration import CLASSICAL, DEFAULT, DENOISERS, Restoration
 from vidsr.stages import Stage
+from vidsr.stages.changes import Changes
 from vidsr.stages.convert import Convert
 from vidsr.stages.diagnosis import Diagnosis, Survey, diagnose, is_compressed
 from vidsr.stages.finish import Finish
@@ -28,6 +29,7 @@ from vidsr.stages.interpolate import Interpolate, make_engine
 from vidsr.stages.measure import COLUMNS, REFERENCE_COLUMNS, FrameLog, Measure, Tap
 from vidsr.stages.restore import Restore
 from vidsr.stages.runner import Runner
+from vidsr.stages.steady import Steady
 from vidsr.stages.upscale import Upscale, network_factors
 from vidsr.stopwatch import Stopwatch
 from vidsr.video import VideoReader, coded_format
@@ -62,6 +64,7 @@ class Plan:
         self._budget = compute.pixel_budget
         self._measured = options.reference is not None
         self.restores, self.findings = make_restores(options, info, compute, survey or Survey())
+        self.steady = make_steady(options, info, self.restores)
         self.interpolate, why = make_interpolate(options, info, compute)
         self.upscale = make_upscale(options, info, computes)
         self.convert, notes = make_convert(options, info, into)
@@ -79,7 +82,7 @@ class Plan:
     def _in_order(self) -> list[Stage]:
         # cheap stages first: what works on the picture itself does so at the size where it costs least
         stages: tuple[Stage | None, ...]
-        stages = (*self.restores, self.interpolate, self.upscale, self.convert, self.finish)
+        stages = (*self.restores, self.steady, self.interpolate, self.upscale, self.convert, self.finish)
         return [stage for stage in stages if stage is not None]
 
     @property
@@ -90,7 +93,8 @@ class Plan:
     @property
     def words(self) -> tuple[str, ...]:
         """Each stage in words, for the summary."""
-        return tuple(str(stage) for stage in (*self.restores, self.interpolate, self.upscale) if stage is not None)
+        stages = (*self.restores, self.steady, self.interpolate, self.upscale)
+        return tuple(str(stage) for stage in stages if stage is not None)
 
     @property
     def weights(self) -> dict[str, str]:
@@ -121,8 +125,8 @@ class Plan:
     @property
     def log_columns(self) -> tuple[str, ...]:
         """Columns of the per-frame log."""
-        restored = tuple(stage.column for stage in self.restores)
-        return COLUMNS + restored + (REFERENCE_COLUMNS if self._measured else ())
+        changed = tuple(changes.column for changes in self._changes)
+        return COLUMNS + changed + (REFERENCE_COLUMNS if self._measured else ())
 
     def stages(
         self, log: FrameLog | None, reference: VideoReader | None, watch: Stopwatch | None = None
@@ -137,13 +141,18 @@ class Plan:
         if log is None:
             return self._in_order()
         tap = Tap(self.convert)
-        for restore in self.restores:
-            restore.changes = {}
+        for changes in self._changes:
+            changes.logged = True
         references = None if reference is None else self._true(reference)
-        measure = Measure(tap, log, self.output.peak, references, self.restores)
+        measure = Measure(tap, log, self.output.peak, references, self._changes)
         stages: tuple[Stage | None, ...]
-        stages = (*self.restores, self.interpolate, tap, self.upscale, self.convert, self.finish, measure)
+        stages = (*self.restores, self.steady, self.interpolate, tap, self.upscale, self.convert, self.finish, measure)
         return [stage for stage in stages if stage is not None]
+
+    @property
+    def _changes(self) -> tuple[Changes, ...]:
+        """What the stages that keep the size note of their changes."""
+        return tuple(stage.changes for stage in (*self.restores, self.steady) if stage is not None)
 
     def _true(self, reference: VideoReader) -> Iterator[FrameBatch]:
         """The frames of ``reference`` in the codes of the output."""
@@ -185,8 +194,10 @@ def make_restores(
             continue
         restore = make_restore(wanted, options, info, compute, diagnosis, folder)
         restores.append(restore)
-        sharp = f"; {restore.words} leaves a sharp picture at {restore.kept_of_sharp(survey.frames):.1f} dB of itself"
-        findings.append(found + (sharp if survey.frames else ""))
+        if survey.frames:
+            kept = restore.kept_of_sharp(survey.frames)
+            found += f"; {restore.words} leaves a sharp picture at {kept:.1f} dB of itself"
+        findings.append(found)
     return tuple(restores), tuple(findings)
 
 
@@ -210,6 +221,13 @@ def make_restore(
     return Restore(
         wanted.task, runner, f"{name} ({runner.compute})", strength, info.peak, {model.path.name: model.sha256}
     )
+
+
+def make_steady(options: EnhanceOptions, info: VideoInfo, restores: Sequence[Restore]) -> Steady | None:
+    """What averages over time what was restored, as strongly as that; None where nothing was, and for a still."""
+    if not options.steady or not restores or info.fps is None:
+        return None
+    return Steady(info.depth, max(restore.strength for restore in restores))
 
 
 def make_interpolate(

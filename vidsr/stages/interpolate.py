@@ -15,15 +15,14 @@ import torch
 
 from vidsr import scenes
 from vidsr.clocks import Clock
-from vidsr.frames import FrameBatch, Origin, VideoInfo, concat
+from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.options import Duplicates
+from vidsr.stages.batches import fitting, gathered, singly
 from vidsr.stages.cadence import Source, distinct, evened, timed
 from vidsr.stages.engines import Engine, Pair, make_engine
 
 __all__ = ["Engine", "Interpolate", "make_engine"]
 
-BATCH_FRAMES = 16
-BATCH_BYTES = 32 << 20
 HALF = Fraction(1, 2)
 
 
@@ -109,7 +108,7 @@ class Interpolate:
 
     def _sources(self, batches: Iterator[FrameBatch]) -> Iterator[Source]:
         """The frames that motion runs between."""
-        sources = timed(_singly(batches), self.clock, self.info)
+        sources = timed(singly(batches), self.clock, self.info)
         if self.duplicates == "keep" or self.info.fps is None:
             yield from sources
             return
@@ -161,34 +160,10 @@ class Interpolate:
             yield _shown(a.frame if phase <= HALF else b.frame, time, origin)
 
 
-def gathered(frames: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-    """The same frames in batches bounded in frames and bytes."""
-    held: list[FrameBatch] = []
-    for frame in frames:
-        count = sum(map(len, held)) + len(frame)
-        if held and (count > BATCH_FRAMES or count * _float_bytes(frame[:1]) > BATCH_BYTES):
-            yield concat(held)
-            held = []
-        held.append(frame)
-    if held:
-        yield concat(held)
-
-
-def _singly(batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-    for batch in batches:
-        for n in range(len(batch)):
-            yield batch[n : n + 1]
-
-
 def _slices(count: int, frame: FrameBatch) -> Iterator[slice]:
     """``range(count)`` in pieces whose frames fit a batch."""
-    piece = max(1, min(BATCH_FRAMES, BATCH_BYTES // _float_bytes(frame)))
+    piece = fitting(frame)
     return (slice(start, start + piece) for start in range(0, count, piece))
-
-
-def _float_bytes(frame: FrameBatch) -> int:
-    """Bytes of one frame as float32, which it becomes beside a synthesised one."""
-    return 4 * (frame.y.numel() + (0 if frame.uv is None else frame.uv.numel()))
 
 
 def _shown(frame: FrameBatch, time: Fraction, origin: Origin) -> FrameBatch:

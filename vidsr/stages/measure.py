@@ -20,8 +20,8 @@ from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.kernels.metrics import sse, sse_resized, ssim
 from vidsr.kernels.resample import resize
 from vidsr.metrics import psnr_from_mse
+from vidsr.stages.changes import Changes
 from vidsr.stages.convert import Convert
-from vidsr.stages.restore import Restore
 
 COLUMNS = ("frame", "time", "source_frame", "phase", "scene_cut", "followed", "psnr_y_consistency", "psnr_y_vs_bicubic")
 REFERENCE_COLUMNS = ("psnr_y", "ssim_y", "mse_y", "bicubic_psnr_y", "bicubic_ssim_y", "bicubic_mse_y")
@@ -114,10 +114,10 @@ class Measure:
         log: FrameLog,
         peak: int,
         references: Iterator[FrameBatch] | None = None,
-        restores: Sequence[Restore] = (),
+        changes: Sequence[Changes] = (),
     ) -> None:
         self.tap = tap
-        self.restores = restores  # the stages before the tap that say what they changed
+        self.changes = changes  # what the stages before the tap changed
         self.log = log
         self.peak = peak
         self._references = None if references is None else _frames_by_time(references)
@@ -148,7 +148,7 @@ class Measure:
             "psnr_y_consistency": psnr_from_mse(sse_resized(output, low, peak=self.peak) / low.size, self.peak),
             "psnr_y_vs_bicubic": psnr_from_mse(sse_resized(low, output, peak=self.peak) / output.size, self.peak),
         }
-        row |= {restore.column: restore.take_change(origin.index) for restore in self.restores}
+        row |= {changes.column: changes.take(origin.index) for changes in self.changes}
         truth = self._truth_at(frame.times[0])
         if truth is not None and truth.shape == output.shape:
             row |= self._against(truth, output, low)

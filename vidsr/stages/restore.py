@@ -15,6 +15,7 @@ from vidsr.kernels.metrics import sse
 from vidsr.kernels.resample import resize
 from vidsr.metrics import psnr_from_mse
 from vidsr.restoration import Task
+from vidsr.stages.changes import Changes
 
 
 class Method(Protocol):
@@ -38,14 +39,13 @@ class Restore:
         weights: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.name: str = task
-        self.column = f"psnr_y_{task}"  # of the log
         self.method = method
         self.words = words
         self.strength = strength
         self.peak = peak
         self.weights = dict(weights)  # file name -> sha256, for the record of the run
         self.repeated = 0  # frames whose luma equalled that of the one before
-        self.changes: dict[int, float] | None = None  # source frame -> dB, where somebody logs them
+        self.changes = Changes(task, peak)
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """The same stream."""
@@ -61,10 +61,7 @@ class Restore:
         for batch in batches:
             y = self._each_once(batch.y, last)
             last = batch.y[-1:], y[-1:]
-            if self.changes is not None:
-                changes = (y - batch.y.float()).square().mean((1, 2, 3)).tolist()
-                for origin, change in zip(batch.origins, changes, strict=True):
-                    self.changes[origin.index] = psnr_from_mse(change, self.peak)
+            self.changes.note(batch, y)
             yield batch.planes(y, batch.uv)
 
     def _each_once(self, y: Tensor, last: tuple[Tensor, Tensor] | None) -> Tensor:
@@ -84,13 +81,6 @@ class Restore:
         """The luma planes ``y`` (N x 1 x H x W code values) restored."""
         result = self.method(y, self.peak).cpu()
         return result if self.strength == 1 else torch.lerp(y.float().cpu(), result, self.strength)
-
-    def take_change(self, index: int) -> float:
-        """Source frame ``index`` after this stage against before it, PSNR in dB; those before it are forgotten."""
-        assert self.changes is not None
-        for old in [known for known in self.changes if known < index]:
-            del self.changes[old]
-        return self.changes[index]
 
     def kept_of_sharp(self, samples: Sequence[Tensor]) -> float:
         """What the stage does to a sharp picture: PSNR in dB of its result against it, the higher the less.

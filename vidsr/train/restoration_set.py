@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
+import numpy as np
 import torch
 
 from vidsr.train.data import Pair
 from vidsr.train.dataset import Summary
 from vidsr.train.degrade import (
     Chain,
+    Clip,
     DefocusBlur,
     Degradation,
     GaussianBlur,
@@ -22,10 +25,12 @@ from vidsr.train.degrade import (
     VideoCodec,
     maybe,
 )
-from vidsr.train.video_pairs import video_pairs
+from vidsr.train.drawings import drawing
+from vidsr.train.video_pairs import Plane, video_pairs
 from vidsr.train.video_set import SPARE, read_sources, write
 
 UNTOUCHED = 0.15  # of the pairs: a network must learn to leave a good picture alone
+WITH_DRAWINGS = ("noise",)  # kinds that must tell fine texture from what they undo
 
 ENCODERS = OneOf(
     (
@@ -49,8 +54,18 @@ BLURS = OneOf(
 )
 
 
-def _or_untouched(step: Degradation) -> Degradation:
-    return OneOf((step, None), (1 - UNTOUCHED, UNTOUCHED))
+# H.264 as it is met most: the middle preset and what shows; finer quantizers less often
+H264 = OneOf(
+    (
+        VideoCodec("libx264", (20, 36), ("veryfast", "medium", "medium")),
+        VideoCodec("libx264", (14, 24), ("veryfast", "medium")),
+    ),
+    (0.85, 0.15),
+)
+
+
+def _or_untouched(step: Degradation, untouched: float = UNTOUCHED) -> Degradation:
+    return OneOf((step, None), (1 - untouched, untouched))
 
 
 # what is made worse, for each kind of network
@@ -63,6 +78,7 @@ KINDS: dict[str, Degradation] = {
         # no blur: a network that has seen it sharpens what was soft before it was encoded, and loses by it
         Chain((maybe(0.2, GaussianNoise((0.5, 3.0))), ENCODERS))
     ),
+    "h264": _or_untouched(Chain((maybe(0.1, GaussianNoise((0.5, 2.0))), H264)), 0.1),
 }
 
 
@@ -74,14 +90,30 @@ def build(
     count: int = 4000,
     size: int = 160,
     seed: int = 0,
+    *,
+    frames: int = 9,
+    clip_share: float = 0.3,
 ) -> Summary:
     """Write ``count`` pairs of squares ``size`` pixels wide, degraded as KINDS[``kind``] says, as the shard ``out``.
 
-    ``photos``: shards made by `vidsr dataset`, of which the training split is taken. ``clips``: files or folders.
+    ``photos``: shards made by `vidsr dataset`, of which the training split is taken. ``clips``: files or folders;
+    ``clip_share`` of the pairs are theirs. An encoder sees ``frames`` frames of each pair.
     """
-    made = video_pairs(read_sources(photos, clips), count, 1, seed, size=size, degradation=KINDS[kind])
+    sources = read_sources(photos, clips)
+    if kind in WITH_DRAWINGS:
+        sources += finer(sources, np.random.default_rng(seed))
+    made = video_pairs(
+        sources, count, 1, seed, size=size, frames=frames, clip_share=clip_share, degradation=KINDS[kind]
+    )
     pairs = [Pair(torch.from_numpy(p.lr), torch.from_numpy(p.hr)) for p in made]
     write(pairs, out, 1)
     spare = len(pairs[::SPARE])
     counts = {"train": len(pairs) - spare, "validation": spare, "test": 0}
     return Summary(counts, sum(p.hr.numel() for p in pairs) / 1e6, ())
+
+
+def finer(sources: Sequence[Plane | Clip], rng: np.random.Generator) -> list[Plane]:
+    """Each photo (H x W) of ``sources`` at half its size, and as a drawing."""
+    photos = [source for source in sources if source.ndim == 2]
+    halves = [cv2.resize(p, (p.shape[1] // 2, p.shape[0] // 2), interpolation=cv2.INTER_AREA) for p in photos]
+    return [np.asarray(half, np.uint8) for half in halves] + [drawing(photo, rng) for photo in photos]
