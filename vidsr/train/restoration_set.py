@@ -30,7 +30,8 @@ from vidsr.train.video_pairs import Plane, video_pairs
 from vidsr.train.video_set import SPARE, read_sources, write
 
 UNTOUCHED = 0.15  # of the pairs: a network must learn to leave a good picture alone
-WITH_DRAWINGS = ("noise",)  # kinds that must tell fine texture from what they undo
+WITH_DRAWINGS = ("noise",)  # kinds that must tell fine texture from what they undo, ...
+DRAWINGS_ALONE = ("texture",)  # ... and those that show nothing else
 
 ENCODERS = OneOf(
     (
@@ -74,6 +75,8 @@ KINDS: dict[str, Degradation] = {
         Chain((BLURS, GaussianNoise((0.0, 4.0)), maybe(0.1, VideoCodec("libx264", (13, 28), ("veryfast",)))))
     ),
     "noise": _or_untouched(OneOf((GaussianNoise((1.0, 20.0)), PoissonNoise((0.1, 3.0))), (0.8, 0.2))),
+    # half of it untouched: how noisy fine texture is, only the whole picture tells
+    "texture": _or_untouched(GaussianNoise((1.0, 20.0)), 0.5),
     "codec": _or_untouched(
         # no blur: a network that has seen it sharpens what was soft before it was encoded, and loses by it
         Chain((maybe(0.2, GaussianNoise((0.5, 3.0))), ENCODERS))
@@ -100,8 +103,9 @@ def build(
     ``clip_share`` of the pairs are theirs. An encoder sees ``frames`` frames of each pair.
     """
     sources = read_sources(photos, clips)
-    if kind in WITH_DRAWINGS:
-        sources += finer(sources, np.random.default_rng(seed))
+    if kind in WITH_DRAWINGS + DRAWINGS_ALONE:
+        added = finer(sources, np.random.default_rng(seed))
+        sources = added if kind in DRAWINGS_ALONE else [*sources, *added]
     made = video_pairs(
         sources, count, 1, seed, size=size, frames=frames, clip_share=clip_share, degradation=KINDS[kind]
     )
