@@ -28,8 +28,19 @@ def test_no_amount_is_one_clear_line(text: str) -> None:
 
 
 def test_less_than_any_run_takes_is_said_with_what_is_enough() -> None:
-    with pytest.raises(OptionError, match="100M is less than any run takes: give 562M or more"):
+    with pytest.raises(OptionError, match="100M is less than such a run takes: give 562M or more"):
         share(100 << 20)
+
+
+def test_what_steadying_holds_is_taken_off_first() -> None:
+    info = VideoInfo(3840, 2160, Fraction(24))
+    plain, steady = (
+        Plan(parse_options(restore=1.0, steady=wanted, memory="4G", device="cpu"), info).share
+        for wanted in (False, True)
+    )
+    assert plain.network and steady.network and plain.network - steady.network == 24 * 3840 * 2160 // 4
+    with pytest.raises(OptionError, match="600M is less than such a run takes: give 752M or more"):
+        Plan(parse_options(restore=1.0, memory="600M", device="cpu"), info)
 
 
 @pytest.mark.parametrize("memory", [1 << 30, 4 << 30, 16 << 30])

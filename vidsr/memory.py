@@ -37,18 +37,21 @@ class Share:
         return max(1, self.planes // (IN_FLIGHT * (frame_bytes(before) + frame_bytes(after))))
 
 
-def share(memory: int | None) -> Share:
+def share(memory: int | None, held: int = 0) -> Share:
     """A quarter to the network, a quarter to the frames on their way, half to the encoder.
+
+    ``held``: bytes that the stages hold throughout, whatever else is asked.
 
     Raises:
         OptionError: it is less than any run takes.
     """
     if memory is None:
         return Share()
-    rest = memory - BASE
+    needed = BASE + held
+    rest = memory - needed
     if rest < BASE // 4:
         raise OptionError(
-            f"--memory {memory >> 20}M is less than any run takes: give {(BASE + BASE // 4) >> 20}M or more"
+            f"--memory {memory >> 20}M is less than such a run takes: give {(needed + BASE // 4) >> 20}M or more"
         )
     return Share(rest // 4, rest // 4, rest // 2)
 

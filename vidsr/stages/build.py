@@ -29,7 +29,7 @@ from vidsr.stages.interpolate import Interpolate, make_engine
 from vidsr.stages.measure import COLUMNS, REFERENCE_COLUMNS, FrameLog, Measure, Tap
 from vidsr.stages.restore import Restore
 from vidsr.stages.runner import Runner
-from vidsr.stages.steady import Steady
+from vidsr.stages.steady import HELD_BYTES, Steady
 from vidsr.stages.upscale import Upscale, network_factors
 from vidsr.stopwatch import Stopwatch
 from vidsr.video import VideoReader, coded_format
@@ -55,7 +55,8 @@ class Plan:
     ) -> None:
         self._source = source = info
         self._pixels = info.width * info.height
-        self.share = share(options.memory)
+        steadied = options.steady and options.restorations and info.fps is not None
+        self.share = share(options.memory, HELD_BYTES * self._pixels if steadied else 0)
         computes = tuple(
             replace(compute, memory=self.share.network if compute.device.type == "cpu" else None)
             for compute in choose_all(options.device, options.precision)

@@ -27,6 +27,7 @@ from vidsr.stages.changes import Changes
 Array = NDArray[Any]  # float32
 Neighbour = tuple[Array, Array]  # spline coefficients, and the motion to it
 
+HELD_BYTES = 24  # per pixel: three pictures and their splines
 LONGEST_WAIT = 8  # frames that repeat one picture and wait for the next: then they go on without it
 
 
