@@ -15,8 +15,8 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from _commands import make_clip, run, vidsr
 from _timer import machine
-from throughput import make_clip, run, vidsr
 
 FRAMES = 40
 SIZES = ((320, 180), (640, 360), (960, 540), (1920, 1080))

@@ -1,6 +1,6 @@
 """Whole-process wall time of `vidsr enhance` beside the ffmpeg program, and where the time goes.
 
-    python benchmarks/throughput.py [--rounds 3] [--models fast] [--parts runs stages flow memory repeats] [--json PATH]
+    python benchmarks/throughput.py [--rounds 3] [--models fast] [--parts runs stages flow ...] [--json PATH]
 
 Input: 300 frames of a real clip at 480x270 (Big Buck Bunny of $VIDSR_DATA, else the shipped sample, repeated).
 
@@ -8,99 +8,42 @@ runs     both sides write 1920x1080 with libx264, crf 18, preset medium, in turn
 stages   core-seconds of every step (`vidsr bench`), the bound that follows, and the part of it that a run reaches
 flow     twice the frame rate at 480x270 beside minterpolate, nothing encoded
 memory   peak resident size at 200 and at 2,000 frames of one size, and of 3840x2160 to 7680x4320 within 4 GB
-repeats  a screen recording in which most frames repeat, beside the same without reuse
+repeats  slides and a desktop on which a window moves, beside a clip of which nothing repeats
+start    `--help`, and a run of two frames, decoding, network and encoding included
+threads  fewer threads for the network, for the kernels, for x264
 
-The wall ratio is that of the machine as it was. "Alone" leaves out what other processes took: (own processor time and
-idle time of the machine) / processors. With --add the runs of an earlier --json PATH count too.
+At the end: what of this has a bar, and whether it holds. The wall ratio is that of the machine as it was. "Alone"
+leaves out what other processes took: (own processor time and idle time of the machine) / processors. With --add the
+runs of an earlier --json PATH count too.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
+from itertools import pairwise
 from pathlib import Path
+from time import process_time
 from typing import Any
 
+from _commands import Usage, desktop_clip, ffmpeg, held_clip, make_clip, run, vidsr
+from _throughput_bars import bars
 from _timer import machine
 
-from vidsr.process import idle_seconds
+from vidsr import process
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
-ENCODER = ["-c:v", "libx264", "-crf", "18", "-preset", "medium", "-pix_fmt", "yuv420p"]
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 FRAMES = 300
 MODELS = ("fast", "balanced")
 MINTERPOLATE = "minterpolate=fps={fps}:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1"
 STAGED = 96  # frames in the costs of the steps
 Table = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What one process cost."""
-
-    wall: float  # seconds
-    cpu: float  # core-seconds
-    idle: float  # core-seconds in which the machine had nothing to do meanwhile
-    peak: float  # resident MB
-
-    @property
-    def alone(self) -> float:
-        """Seconds it would have taken without other processes."""
-        return (self.cpu + self.idle) / CORES
-
-
-def run(command: list[str]) -> Usage:
-    """Runs ``command`` to its end; its output is thrown away, a failure is raised."""
-    start, idle = time.perf_counter(), idle_seconds() or 0.0
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    pid = os.posix_spawnp(
-        command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, quiet, 1), (os.POSIX_SPAWN_DUP2, quiet, 2)]
-    )
-    _, status, usage = os.wait4(pid, 0)
-    os.close(quiet)
-    if status:
-        raise SystemExit(f"failed with status {status}: {' '.join(command)}")
-    cpu = usage.ru_utime + usage.ru_stime
-    return Usage(time.perf_counter() - start, cpu, (idle_seconds() or 0.0) - idle, usage.ru_maxrss / 1024)
-
-
-def film() -> Path:
-    """A real clip: of the data folder if it is there, else a sample."""
-    path = DATA / "train" / "clips" / "bbb_1080p24.mp4"
-    return path if path.exists() else next((ROOT / "samples").glob("*.mp4"))
-
-
-def make_clip(folder: Path, frames: int, size: str = "480x270") -> Path:
-    """``frames`` frames of a real clip at ``size``, repeated when it is shorter."""
-    target = folder / f"{frames}-{size}.mp4"
-    scale = f"scale={size.replace('x', ':')}:flags=area"
-    loop = ["ffmpeg", "-v", "error", "-stream_loop", "-1", "-i", str(film()), "-frames:v", str(frames)]
-    run([*loop, "-vf", scale, "-an", *ENCODER, "-y", str(target)])
-    return target
-
-
-def vidsr(clip: Path, target: Path, *options: str) -> list[str]:
-    """The command that enlarges ``clip`` four times, or does what ``options`` say."""
-    size = () if {"--fps", "--scale"} & set(options) else ("--scale", "4")
-    enhance = [sys.executable, "-m", "vidsr", "enhance", str(clip), "-o", str(target), *size, "--overwrite"]
-    return [*enhance, "--quiet", *options]
-
-
-def ffmpeg(clip: Path, target: Path, kernel: str) -> list[str]:
-    """The ffmpeg command that does the same with a classical kernel."""
-    scale = f"scale=1920:1080:flags={kernel}"
-    return ["ffmpeg", "-v", "error", "-i", str(clip), "-vf", scale, *ENCODER, "-c:a", "copy", "-y", str(target)]
 
 
 def runs(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
@@ -171,17 +114,20 @@ def stages(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
 
 def flow(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """Output frames per second of `--fps 2x` and of minterpolate, from whole processes that encode nothing."""
-    frames, fps = 100, 48
-    clip, target = make_clip(folder, frames), folder / "out.mp4"
+    fps = 48
+    clip, target = make_clip(folder, FRAMES), folder / "out.mp4"
     ours = vidsr(clip, target, "--fps", "2x", "--interpolation", "flow", "--codec", "null", "--log", "none")
     theirs = ["ffmpeg", "-v", "error", "-i", str(clip), "-vf", MINTERPOLATE.format(fps=fps), "-f", "null", "-"]
     run([*ours, "--frames", "3"])
     table: Table = {}
-    for name, command in {"minterpolate": theirs, "vidsr flow": ours}.items():
-        usages = [run(command) for _ in range(arguments.rounds)]
-        alone = statistics.median(u.alone for u in usages)
-        table[name] = {"alone_s": alone, "fps": 2 * frames / alone, "wall_s": statistics.median(u.wall for u in usages)}
-        print(f"{name:24s} {table[name]['fps']:6.1f} output frames a second, start-up included")
+    commands = {"minterpolate": theirs, "vidsr flow": ours}
+    rounds = [{name: run(command) for name, command in commands.items()} for _ in range(arguments.rounds)]
+    for name in commands:
+        alone, wall, cpu = (
+            statistics.median(getattr(usages[name], what) for usages in rounds) for what in ("alone", "wall", "cpu")
+        )
+        table[name] = {"alone_s": alone, "fps": 2 * FRAMES / alone, "wall_s": wall, "cpu_s": cpu}
+        print(f"{name:24s} {table[name]['fps']:6.1f} output frames a second, start-up included; {cpu:.1f} core-s")
     table["ratio"] = table["vidsr flow"]["fps"] / table["minterpolate"]["fps"]
     print(f"ratio {table['ratio']:.2f}")
     return table
@@ -202,24 +148,109 @@ def memory(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
 
 
 def repeats(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
-    """A screen recording: a picture that changes every tenth frame, its frames in between equal to the last bit."""
+    """What the upscale x2 of screen recordings of 1280x720, of which much repeats, costs with re-use and without."""
+    frames = 60
+    moving = make_clip(folder, frames, "1280x720")
+    clips = {
+        "every frame new": moving,
+        "nine of ten repeat": held_clip(folder, moving),
+        "a window moves, lossless": desktop_clip(folder, moving, frames, ("ffv1",)),
+        "a window moves, x264 crf 18": desktop_clip(folder, moving, frames, ("libx264", "-crf", "18")),
+    }
     table: Table = {}
-    moving = make_clip(folder, 200)
-    held = folder / "held.mkv"  # lossless, so that decoded frames repeat exactly
-    hold = ["ffmpeg", "-v", "error", "-i", str(moving), "-vf", "framestep=10,fps=24", "-c:v", "ffv1", "-y", str(held)]
-    run(hold)
-    for name, clip in {"every frame new": moving, "nine of ten repeat": held}.items():
-        for model in arguments.models:
-            command = vidsr(clip, folder / "out.mp4", "--model", model, "--codec", "null", "--log", "none")
-            run([*command, "--frames", "2"])
-            usages = [run(command) for _ in range(arguments.rounds)]
-            table[f"{model}, {name}"] = {"cpu_s": statistics.median(u.cpu for u in usages)}
-            print(f"{model}, {name}: {table[f'{model}, {name}']['cpu_s']:.2f} core-s for 200 frames, start-up included")
+    for model in arguments.models:
+        for name, clip in clips.items():
+            table[f"{model}, {name}"] = row = reusing(clip, model, frames)
+            costs = f"{row['computed_ms']:.1f} core-ms a frame computed whole, {row['reused_ms']:.1f} with re-use"
+            print(
+                f"{model}, {name}: {costs}, {row['gain']:.1f} times; looking for it {row['looking']:.2%} of the network"
+            )
+    return table
+
+
+def reusing(clip: Path, model: str, frames: int) -> Table:
+    """The upscale of ``clip``, in this process: core-ms a frame, and the share of looking for what repeats."""
+    from vidsr.kernels.changes import changed_tiles
+    from vidsr.options import parse_options
+    from vidsr.stages.build import Plan
+    from vidsr.stages.reuse import SIDE
+    from vidsr.video import VideoReader
+
+    with VideoReader(clip, frames=frames) as reader:
+        plan = Plan(parse_options(scale=2, model=model), reader.info)
+        batches = list(reader.batches(plan.frames_per_batch))
+    assert plan.upscale is not None
+    plan.upscale.rounds = True
+    (runner,) = plan.upscale.runners
+    pictures = [picture for batch in batches for picture in batch.y]
+
+    def timed(work: Callable[[], object]) -> float:
+        begun = process_time()
+        work()
+        return 1000 * (process_time() - begun) / len(pictures)
+
+    def computed() -> None:
+        for batch in batches:
+            runner(batch.y, 255, True)
+            plan.upscale._chroma(batch, plan.upscale.watch)
+
+    def reused() -> None:
+        for _ in plan.upscale(iter(batches)):
+            pass
+
+    def looked() -> None:
+        for a, b in pairwise(pictures):
+            changed_tiles(a[0].numpy(), b[0].numpy(), SIDE, runner.network.halo)
+
+    runner(batches[0].y, 255, True)
+    timed(looked)  # kernels are compiled
+    whole, again, looking = timed(computed), timed(reused), timed(looked)
+    return {"computed_ms": whole, "reused_ms": again, "gain": whole / again, "looking": looking / whole}
+
+
+def start(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
+    """Seconds that do not grow with the clip, had the process the machine for itself."""
+    two = vidsr(make_clip(folder, FRAMES), folder / "out.mp4", "--model", "fast", "--frames", "2")
+    commands = {"help": [sys.executable, "-m", "vidsr", "--help"], "two frames": two}
+    table: Table = {}
+    for name, command in commands.items():
+        run(command)
+        table[name] = statistics.median(run(command).cpu for _ in range(arguments.rounds))  # one core is at work
+        print(f"start: {name} {table[name]:.2f} core-s")
+    return table
+
+
+def threads(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
+    """Ways to share two cores between network (PyTorch), kernels (numba) and encoder."""
+    frames, target = 100, folder / "out.mp4"
+    clip = make_clip(folder, frames)
+    ways: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+        "as they are": ({}, ()),
+        "network 1": ({"OMP_NUM_THREADS": "1"}, ()),
+        "network 1, kernels 1": ({"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}, ()),
+        "x264 2": ({}, ("--encoder-option", "threads=2")),
+        "network 1, kernels 1, x264 2": (
+            {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}, ("--encoder-option", "threads=2"),
+        ),
+    }  # fmt: skip
+    table: Table = {}
+    for model in arguments.models:
+        command = vidsr(clip, target, "--model", model, "--log", "none", "--no-verify")
+        run([*command, "--frames", "2"])
+        usages: dict[str, list[Usage]] = {way: [] for way in ways}
+        for _ in range(arguments.rounds):
+            for way, (environment, options) in ways.items():
+                usages[way].append(run([*command, *options], environment))
+        table[model] = {way: summary(runs, usages["as they are"]) for way, runs in usages.items()}
+        for way, row in table[model].items():
+            figures = f"alone {row['alone_s']:5.2f} s, {row['cpu_s']:5.2f} core-s, {row['wall_s']:5.2f} s of the wall"
+            print(f"{model:9s} {way:30s} {figures}")
     return table
 
 
 PARTS: dict[str, Callable[[Path, Table, argparse.Namespace], Table]] = {
-    "runs": runs, "stages": stages, "flow": flow, "memory": memory, "repeats": repeats,
+    "runs": runs, "stages": stages, "flow": flow, "memory": memory, "repeats": repeats, "start": start,
+    "threads": threads,
 }  # fmt: skip
 
 
@@ -235,10 +266,12 @@ def main() -> None:
         raise SystemExit("the ffmpeg program is not installed: the comparison needs it")
     result: Table = json.loads(arguments.json.read_text()) if arguments.add and arguments.json.exists() else {}
     result |= {"machine": machine()}
+    process.prepare()  # what is measured in this process runs as it does in the command
     print(f"{FRAMES} frames 480x270 -> 1920x1080, libx264 crf 18 medium, {machine()}")
     with tempfile.TemporaryDirectory() as scratch:
         for part in arguments.parts:
             result[part] = PARTS[part](Path(scratch), result.get(part, {}), arguments)
+    print(*bars(result), sep="\n")
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
 

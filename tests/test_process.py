@@ -42,6 +42,42 @@ def test_importing_vidsr_changes_nothing_of_the_program() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env=alone)
 
 
+SPINNING = """
+import threading, time
+import torch
+from vidsr import process
+{prepare}
+
+def work():
+    for _ in range(60):
+        torch.ones(1 << 18).add_(1)
+        time.sleep(0.003)
+
+thread = threading.Thread(target=work)
+begun = time.process_time()
+thread.start()
+thread.join()
+print(time.process_time() - begun)
+"""
+
+
+def spent(prepare: str) -> float:
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
+    alone["OMP_NUM_THREADS"] = str(os.cpu_count())
+    command = [sys.executable, "-c", SPINNING.format(prepare=prepare)]
+    return min(
+        float(subprocess.run(command, capture_output=True, text=True, check=True, env=alone).stdout) for _ in range(2)
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux" or (os.cpu_count() or 1) < 2, reason="GNU's OpenMP on several processors")
+def test_workers_of_a_program_that_loaded_pytorch_before_do_not_spin_while_nothing_is_to_do() -> None:
+    spinning = spent("pass")
+    if spinning < 0.1:
+        pytest.skip("this OpenMP does not spin")
+    assert spent("process.wait_briefly()") < spinning / 2
+
+
 WITHOUT_COMPILER = """
 import sys
 from vidsr import process

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vidsr import process
 from vidsr.jobs import Job
 from vidsr.options import parse_options
 from vidsr.pipeline import OnFrames, OnNote, RunReport, enhance_file, ignore
@@ -27,5 +28,6 @@ def enhance(
     Raises:
         VidsrError: one line that names the thing, the value and the way out; nothing is left half-written.
     """
+    process.wait_briefly()
     job = Job(Path(source), None if target is None else Path(target))
     return enhance_file(job, parse_options(**options), on_frames, on_note)

@@ -1,6 +1,7 @@
 """What the command line sets for its own process, before anything heavy is loaded.
 
-Programs that import vidsr keep their own settings. Measured with `enhance --scale 4` beside x264: ARCHITECTURE.md.
+Programs that import vidsr keep their own settings, but for `wait_briefly` where they call `vidsr.enhance`. Measured
+with `enhance --scale 4` beside x264: ARCHITECTURE.md.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 KEPT_FREE = 1 << 30  # bytes at the top of the heap that are not given back to the system
 # Shapes of results without data, which PyTorch's compiler alone asks for: a quarter of a second of each start.
 UNCOMPILED = "torch._meta_registrations"
+PARALLEL = 1 << 18  # numbers that PyTorch surely adds with all threads
 OBJECTS = 50_000  # new objects between two searches for cycles; Python's 700 make many while PyTorch is imported
 
 
@@ -30,6 +32,20 @@ def prepare() -> None:
     gc.set_threshold(OBJECTS, 20, 100)
     atexit.register(gc.freeze)  # else Python looks through all of PyTorch once more on its way out, for half a second
     keep_freed_memory()
+
+
+def wait_briefly() -> None:
+    """Keeps PyTorch's workers from spinning, in a program that loaded it without OMP_WAIT_POLICY=PASSIVE.
+
+    GNU's OpenMP reads that variable when it is loaded, and has no call for it. But where it has more threads than
+    processors it spins briefly too, and it has workers for each thread that computes: those of the caller, who only
+    writes here and whose workers sleep, make them more. Nothing changes with other OpenMP libraries, or where the
+    variable is set.
+    """
+    import torch
+
+    if "OMP_WAIT_POLICY" not in os.environ and torch.get_num_threads() > 1:
+        torch.ones(PARALLEL).add_(1)
 
 
 class Later(ModuleType):

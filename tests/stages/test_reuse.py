@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vidsr.device import Compute
 from vidsr.models import Model, load_model
-from vidsr.stages.reuse import SIDE, Reuse, joined
+from vidsr.stages.reuse import SIDE, Reuse, pieces
 from vidsr.stages.runner import Runner
 
 CPU = Compute(torch.device("cpu"), torch.float32)
@@ -134,6 +134,6 @@ def test_gpus_and_networks_that_survey_compute_all(device: str, surveys: bool, p
 @given(arrays(bool, st.tuples(st.integers(1, 7), st.integers(1, 7))))
 def test_rectangles_cover_what_changed_once_and_nothing_else(changed: np.ndarray) -> None:
     covered = np.zeros(changed.shape, int)
-    for rectangle in joined(changed):
+    for rectangle in pieces(changed):
         covered[rectangle] += 1
     assert np.array_equal(covered, changed)

@@ -13,7 +13,9 @@ from vidsr.kernels.changes import changed_tiles
 from vidsr.stages.runner import Runner, span
 
 SIDE = 64  # of the squares that are compared, input pixels; a multiple of every network's alignment
+RUN = 4  # squares side by side that are computed as one
 WORTH = 0.6  # of the picture's pixels: with more to compute, tiles and their halos, the picture is computed whole
+CALL = 4000  # pixels that a call of a network costs besides its own
 
 Rectangle = tuple[slice, slice]  # rows and columns of squares
 
@@ -72,10 +74,10 @@ class Reuse:
         changed = changed_tiles(before[0, 0].numpy(), now[0, 0].numpy(), SIDE, self.runner.network.halo)
         if changed.mean() > WORTH:
             return None
-        rectangles = joined(changed)
+        rectangles = pieces(changed)
         around = 2 * self.runner.network.halo
         pixels = sum(
-            (SIDE * _length(rows) + around) * (SIDE * _length(columns) + around) for rows, columns in rectangles
+            (SIDE * _length(rows) + around) * (SIDE * _length(columns) + around) + CALL for rows, columns in rectangles
         )
         if pixels > WORTH * now.shape[-1] * now.shape[-2]:
             return None
@@ -105,17 +107,19 @@ class Reuse:
         return whole
 
 
-def joined(changed: NDArray[np.bool_]) -> list[Rectangle]:
-    """Rectangles that cover every true square once and no other: runs in a row, joined with equal ones above."""
-    open_: dict[tuple[int, int], int] = {}  # columns of a run -> the row in which it began
-    rectangles: list[Rectangle] = []
-    for number, row in enumerate([*changed, np.zeros(changed.shape[1], bool)]):
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]])))
-        runs = [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
-        for run in [run for run in open_ if run not in runs]:
-            rectangles.append((slice(open_.pop(run), number), slice(*run)))
-        for run in runs:
-            open_.setdefault(run, number)
+def pieces(changed: NDArray[np.bool_]) -> list[Rectangle]:
+    """Rectangles that cover every true square once and no other: `RUN` squares of a row, or one.
+
+    Few shapes, as each must be checked, and few calls where much has changed.
+    """
+    rectangles = []
+    for row, squares in enumerate(changed):
+        column = 0
+        while column < len(squares):
+            length = RUN if squares[column : column + RUN].sum() == RUN else 1
+            if squares[column]:
+                rectangles.append((slice(row, row + 1), slice(column, column + length)))
+            column += length
     return rectangles
 
 
