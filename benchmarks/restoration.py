@@ -40,7 +40,7 @@ from vidsr.restoration import NETWORKS, TASKS, Task
 from vidsr.stability import flow_difference, flows, warped_difference
 from vidsr.stages.diagnosis import Diagnosis, Survey, diagnose
 from vidsr.stages.runner import Runner
-from vidsr.train.degrade import Blur, GaussianBlur, MotionBlur, convolve
+from vidsr.train.blur import Blur, GaussianBlur, MotionBlur, convolve
 from vidsr.video import VideoReader
 from vidsr.video.roundtrip import roundtrip
 

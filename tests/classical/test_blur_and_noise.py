@@ -5,7 +5,7 @@ import pytest
 
 from vidsr.classical.deconvolution import blurred
 from vidsr.classical.estimate import blur_sigma, noise_sigma, smear_sigma
-from vidsr.train.degrade import MotionBlur, convolve
+from vidsr.train.blur import MotionBlur, convolve
 
 
 def shapes(side: int = 256) -> np.ndarray:

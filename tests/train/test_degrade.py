@@ -6,24 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidsr.train.degrade import (
-    Blur,
-    Chain,
-    Clip,
-    DefocusBlur,
-    Degradation,
-    GaussianBlur,
-    GaussianNoise,
-    Jpeg,
-    MotionBlur,
-    OneOf,
-    PoissonNoise,
-    Resize,
-    ShakeBlur,
-    VideoCodec,
-    convolve,
-    maybe,
-)
+from vidsr.train.blur import Blur, Clip, DefocusBlur, GaussianBlur, MotionBlur, ShakeBlur, convolve
+from vidsr.train.degrade import Chain, Degradation, GaussianNoise, Jpeg, OneOf, PoissonNoise, Resize, VideoCodec, maybe
 from vidsr.video.roundtrip import Encoder, roundtrip
 
 ENCODERS: tuple[tuple[Encoder, int, int], ...] = (  # encoder, a high quality, a low one

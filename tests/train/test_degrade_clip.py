@@ -7,7 +7,8 @@ import torch
 
 from vidsr.errors import OptionError, OutputError
 from vidsr.frames import FrameBatch, Origin, VideoInfo
-from vidsr.train.degrade import DefocusBlur, GaussianBlur, MotionBlur, PoissonNoise, ShakeBlur
+from vidsr.train.blur import DefocusBlur, GaussianBlur, MotionBlur, ShakeBlur
+from vidsr.train.degrade import PoissonNoise
 from vidsr.train.degrade_clip import DegradeOptions, degrade_clip, degraded, parse_degrade, subsampled
 from vidsr.video import VideoReader
 

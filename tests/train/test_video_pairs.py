@@ -6,7 +6,8 @@ import pytest
 
 from vidsr.errors import InputError
 from vidsr.kernels.resample import resize
-from vidsr.train.degrade import Clip, Resize
+from vidsr.train.blur import Clip
+from vidsr.train.degrade import Resize
 from vidsr.train.video_pairs import Motion, Pair, _path, _weights, compressed_video, video_pairs
 
 

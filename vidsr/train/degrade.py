@@ -11,23 +11,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from vidsr.kernels.resample import resize
+from vidsr.train.blur import Clip, Range
 from vidsr.video.roundtrip import Encoder, roundtrip
 
-Clip = npt.NDArray[np.uint8]  # T x H x W code values
-T = TypeVar("T", bound=np.generic)
 Values = npt.NDArray[np.float32]
-Kernel = npt.NDArray[np.float32]  # odd x odd, sums to 1
-Range = tuple[float, float]  # drawn from uniformly
-
-GAUSSIAN_REACH = 3.0  # standard deviations kept on each side
-SUBSTEPS = 16  # points per pixel when a path is drawn into a kernel
 
 
 class Degradation(Protocol):
@@ -86,111 +80,6 @@ class Resize:
         small = np.empty((len(clip), height, width), np.uint8)
         resize(clip, width, height, self.kernel, out=small)
         return small
-
-
-# --- blur
-
-
-class Blur(ABC):
-    """Convolution with one kernel for the whole clip; the border is mirrored."""
-
-    @abstractmethod
-    def kernel(self, rng: np.random.Generator) -> Kernel:
-        """The point spread function drawn for a clip."""
-
-    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
-        """The blurred clip."""
-        return convolve(clip, self.kernel(rng))
-
-
-def convolve(clip: npt.NDArray[T], kernel: Kernel) -> npt.NDArray[T]:
-    """Each frame (T x H x W, any type) convolved with ``kernel``, mirrored at the border; integers are rounded."""
-    flipped = kernel[::-1, ::-1].copy()  # OpenCV correlates
-    return np.stack([cv2.filter2D(frame, -1, flipped, borderType=cv2.BORDER_REFLECT_101) for frame in clip])
-
-
-@dataclass(frozen=True)
-class GaussianBlur(Blur):
-    """Gaussian of standard deviation ``sigma`` pixels; ``aspect`` below 1 squeezes it across a random direction."""
-
-    sigma: Range
-    aspect: Range = (1.0, 1.0)
-
-    def kernel(self, rng: np.random.Generator) -> Kernel:
-        """A Gaussian, cut at three standard deviations."""
-        along = rng.uniform(*self.sigma)
-        across = along * rng.uniform(*self.aspect)
-        angle = rng.uniform(0, np.pi)
-        x, y = _grid(max(1, int(np.ceil(GAUSSIAN_REACH * along))))
-        u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-        return _normal(np.exp(-0.5 * ((u / along) ** 2 + (v / max(across, 1e-3)) ** 2)))
-
-
-@dataclass(frozen=True)
-class DefocusBlur(Blur):
-    """A uniform disk of ``radius`` pixels with an antialiased edge."""
-
-    radius: Range
-
-    def kernel(self, rng: np.random.Generator) -> Kernel:
-        """A disk."""
-        radius = rng.uniform(*self.radius)
-        x, y = _grid(int(np.ceil(radius)))
-        return _normal(np.clip(radius + 0.5 - np.hypot(x, y), 0, 1))
-
-
-@dataclass(frozen=True)
-class MotionBlur(Blur):
-    """A straight line of ``length`` pixels: a steady pan. ``angle`` in degrees, counter-clockwise from the x axis."""
-
-    length: Range
-    angle: Range = (0.0, 180.0)
-
-    def kernel(self, rng: np.random.Generator) -> Kernel:
-        """A line through the centre."""
-        length, angle = rng.uniform(*self.length), np.deg2rad(rng.uniform(*self.angle))
-        along = np.linspace(-0.5, 0.5, max(2, int(length * SUBSTEPS))) * max(length - 1, 0)
-        return _path_kernel(along * np.cos(angle), -along * np.sin(angle))
-
-
-@dataclass(frozen=True)
-class ShakeBlur(Blur):
-    """The path of an unsteady hand, ``length`` pixels long: a random walk of the direction of motion."""
-
-    length: Range
-    turn: float = 0.35  # standard deviation of the change of direction per pixel travelled, radians
-
-    def kernel(self, rng: np.random.Generator) -> Kernel:
-        """A curved line, its centre of mass in the middle."""
-        length = max(rng.uniform(*self.length) - 1, 0)
-        count = max(2, int(length * SUBSTEPS))
-        turns = rng.normal(0, self.turn / np.sqrt(SUBSTEPS), count)
-        direction = rng.uniform(0, 2 * np.pi) + np.cumsum(turns)
-        x, y = np.cumsum(np.cos(direction)), np.cumsum(np.sin(direction))
-        return _path_kernel((x - x.mean()) * length / count, (y - y.mean()) * length / count)
-
-
-def _grid(reach: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """x and y of a square grid from -reach to reach."""
-    steps = np.arange(-reach, reach + 1, dtype=np.float64)
-    x, y = np.meshgrid(steps, steps)
-    return x, y
-
-
-def _normal(weights: npt.NDArray[np.float64]) -> Kernel:
-    kernel: Kernel = (weights / weights.sum()).astype(np.float32)
-    return kernel
-
-
-def _path_kernel(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Kernel:
-    """The time a point spends in each pixel as it moves along x, y (pixels, 0 is the centre)."""
-    reach = int(np.ceil(max(np.abs(x).max(), np.abs(y).max()))) + 1
-    kernel = np.zeros((2 * reach + 1, 2 * reach + 1))
-    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    for dx, wx in ((0, 1 - (x - left)), (1, x - left)):
-        for dy, wy in ((0, 1 - (y - top)), (1, y - top)):
-            np.add.at(kernel, (top + dy + reach, left + dx + reach), wx * wy)
-    return _normal(kernel)
 
 
 # --- noise

@@ -19,19 +19,8 @@ from vidsr.errors import OptionError, OutputError
 from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo
 from vidsr.kernels.resample import KERNELS, resize
 from vidsr.stages.finish import Finish
-from vidsr.train.degrade import (
-    Blur,
-    DefocusBlur,
-    GaussianBlur,
-    GaussianNoise,
-    Kernel,
-    MotionBlur,
-    Noise,
-    PoissonNoise,
-    ShakeBlur,
-    Values,
-    convolve,
-)
+from vidsr.train.blur import Blur, DefocusBlur, GaussianBlur, Kernel, MotionBlur, ShakeBlur, convolve
+from vidsr.train.degrade import GaussianNoise, Noise, PoissonNoise, Values
 from vidsr.video import VideoReader, VideoWriter
 
 T = TypeVar("T")

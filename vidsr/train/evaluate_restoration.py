@@ -10,7 +10,8 @@ import numpy as np
 
 from vidsr.metrics import psnr, rgb_to_y, ssim
 from vidsr.models import Model
-from vidsr.train.degrade import Chain, Clip, Degradation, GaussianBlur, GaussianNoise, VideoCodec
+from vidsr.train.blur import Clip, GaussianBlur
+from vidsr.train.degrade import Chain, Degradation, GaussianNoise, VideoCodec
 from vidsr.train.evaluate import pictures, read_picture
 from vidsr.train.video_pairs import Plane
 

@@ -9,22 +9,10 @@ import cv2
 import numpy as np
 import torch
 
+from vidsr.train.blur import Clip, DefocusBlur, GaussianBlur, MotionBlur, ShakeBlur
 from vidsr.train.data import Pair
 from vidsr.train.dataset import Summary
-from vidsr.train.degrade import (
-    Chain,
-    Clip,
-    DefocusBlur,
-    Degradation,
-    GaussianBlur,
-    GaussianNoise,
-    MotionBlur,
-    OneOf,
-    PoissonNoise,
-    ShakeBlur,
-    VideoCodec,
-    maybe,
-)
+from vidsr.train.degrade import Chain, Degradation, GaussianNoise, OneOf, PoissonNoise, VideoCodec, maybe
 from vidsr.train.drawings import drawing
 from vidsr.train.video_pairs import Plane, video_pairs
 from vidsr.train.video_set import SPARE, read_sources, write

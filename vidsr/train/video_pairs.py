@@ -18,17 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.errors import InputError
-from vidsr.train.degrade import (
-    Chain,
-    Clip,
-    Degradation,
-    GaussianBlur,
-    GaussianNoise,
-    OneOf,
-    Resize,
-    VideoCodec,
-    maybe,
-)
+from vidsr.train.blur import Clip, GaussianBlur
+from vidsr.train.degrade import Chain, Degradation, GaussianNoise, OneOf, Resize, VideoCodec, maybe
 
 Plane = npt.NDArray[np.uint8]  # H x W luma
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from vidsr.train.blur import Clip
 from vidsr.train.data import Pair
 from vidsr.train.dataset import CLIPS, Summary, clip_luma, find_files, read_shard, reduce_picture
-from vidsr.train.degrade import Clip
 from vidsr.train.video_pairs import Plane, video_pairs
 
 FRAMES = 24  # kept of each clip, from its middle part: memory
