@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidsr.models.deconvolution import REACH, Deconvolution
 from vidsr.models.layers import RestorationNetwork, inside
 
 
@@ -24,17 +25,21 @@ class Config:
     down: tuple[int, ...] = (1, 1)
     middle: int = 4
     up: tuple[int, ...] = (1, 1)  # from the smallest level to the full size
+    deconvolve: bool = False  # whether a deconvolution comes first
 
 
 class GatedUnet(RestorationNetwork):
-    """conv3x3, blocks and 2x2 reductions, blocks, sub-pixel enlargements with skips, conv3x3; added to the input."""
+    """conv3x3, blocks and 2x2 reductions, blocks, sub-pixel enlargements with skips, conv3x3; added to the anchor.
+
+    The anchor is the picture or its deconvolution; then what the look tells shifts what the first convolution finds.
+    """
 
     def __init__(self, config: Config) -> None:
         super().__init__(config.scale)
         levels = len(config.down)
         widths = [config.width << level for level in range(levels + 1)]
         self.alignment = 1 << levels
-        self.head = nn.Conv2d(1, config.width, 3, padding=1)
+        self.head = nn.Conv2d(3 if config.deconvolve else 1, config.width, 3, padding=1)
         self.encoders = nn.ModuleList(_blocks(w, n) for w, n in zip(widths, config.down, strict=False))
         self.reduce = nn.ModuleList(nn.Conv2d(w, 2 * w, 2, stride=2) for w in widths[:-1])
         self.middle = _blocks(widths[-1], config.middle)
@@ -46,11 +51,30 @@ class GatedUnet(RestorationNetwork):
         # every block looks one pixel of its level around; what halves or doubles the size stays within aligned squares
         blocks = zip(config.down, config.up[::-1], strict=True)
         reach = 2 + sum((n + m) << level for level, (n, m) in enumerate(blocks)) + (config.middle << levels)
-        self.halo = -(-reach // self.alignment) * self.alignment
+        self.reach = -(-reach // self.alignment) * self.alignment
+        self.halo = self.reach
+        self.look: Deconvolution | None = None
+        if config.deconvolve:
+            self.look, self.edge, self.halo = Deconvolution(config.width), "reflect", self.reach + REACH
+
+    def survey(self, x: Tensor) -> Tensor | None:
+        """The inverse filters and shifts for pictures ``x``, where it starts from their deconvolution."""
+        return None if self.look is None else self.look.survey(x)
 
     def interior(self, x: Tensor) -> Tensor:
         """The restoration of ``x`` without its outermost ``halo`` pixels, where the padding inside reaches."""
-        y = self.head(x.to(self.dtype))
+        return self.informed(x, self.survey(x))
+
+    def informed(self, x: Tensor, whole: Tensor | None) -> Tensor:
+        """The same, with the survey of the picture that ``x`` is a part of."""
+        if self.look is None or whole is None:
+            return self.refined(x, self.head(x.to(self.dtype)))
+        planes, shifts = self.look.planes(x, whole)
+        y = self.head(planes.to(self.dtype))
+        return self.refined(planes[:, :1], y + shifts[:, :, None, None].to(y.dtype))
+
+    def refined(self, anchor: Tensor, y: Tensor) -> Tensor:
+        """``anchor`` plus what all layers behind the first make of ``y``, without the ``reach`` of the layers."""
         skips: list[Tensor] = []
         for encoder, reduce in zip(self.encoders, self.reduce, strict=True):
             skips.append(encoder(y))
@@ -58,7 +82,7 @@ class GatedUnet(RestorationNetwork):
         y = self.middle(y)
         for enlarge, decoder in zip(self.enlarge, self.decoders, strict=True):
             y = decoder(F.pixel_shuffle(enlarge(y), 2) + skips.pop())
-        return inside(x.float() + self.tail(y).float(), self.halo)
+        return inside(anchor.float() + self.tail(y).float(), self.reach)
 
 
 class Block(nn.Module):

@@ -35,6 +35,7 @@ ARCHITECTURES: dict[str, tuple[str, str]] = {
     "srcnn": ("vidsr.models.srcnn", "Srcnn"),
     "residual": ("vidsr.models.residual", "Residual"),
     "srresnet": ("vidsr.models.srresnet", "Srresnet"),
+    "deconvolved": ("vidsr.models.deconvolved", "Deconvolved"),
     "unshuffled": ("vidsr.models.unshuffled", "Unshuffled"),
     "gated_unet": ("vidsr.models.gated_unet", "GatedUnet"),
     "autoencoder": ("vidsr.models.autoencoder", "Autoencoder"),

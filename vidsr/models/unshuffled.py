@@ -2,7 +2,8 @@
 
 Four neighbouring pixels become four channels, so that the same layers cost a quarter and look twice as far. How blurred
 or noisy a picture is can not be told from twenty pixels around: a small second network looks at the whole picture and
-shifts the layers' thresholds by what it saw.
+shifts the layers' thresholds by what it saw. Against blur that is a `Deconvolution`, and what it makes of the picture
+is what the layers start from.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidsr.models.deconvolution import REACH, Deconvolution
 from vidsr.models.layers import RestorationNetwork, inside
 
 FACTOR = 2
@@ -32,21 +34,32 @@ class Config:
     scale: int = 1
     channels: int = 32
     layers: int = 8  # between the first and the last convolution
+    deconvolve: bool = False  # whether a deconvolution comes first
 
 
 class Unshuffled(RestorationNetwork):
-    """Unshuffle by 2, ``layers`` + 1 times conv3x3, shift, ReLU, then conv3x3 and shuffle; added to the input."""
+    """Unshuffle by 2, ``layers`` + 1 times conv3x3, shift, ReLU, then conv3x3 and shuffle; added to the anchor.
+
+    The anchor is the picture or its deconvolution.
+    """
 
     alignment = FACTOR
 
     def __init__(self, config: Config) -> None:
         super().__init__(config.scale)
-        self.halo = FACTOR * (config.layers + 2)
-        widths = [FACTOR**2] + [config.channels] * (config.layers + 1)
+        self.reach = FACTOR * (config.layers + 2)  # of the layers alone
+        shifts = (config.layers + 1) * config.channels
+        planes = 3 if config.deconvolve else 1
+        widths = [planes * FACTOR**2] + [config.channels] * (config.layers + 1)
         self.body = nn.ModuleList(nn.Conv2d(a, b, 3) for a, b in pairwise(widths))
         self.tail = nn.Conv2d(config.channels, FACTOR**2, 3)
         self.joined = False  # whether each layer of the body takes its shift and does its ReLU itself (fused.py)
-        self.glance = Glance((config.layers + 1) * config.channels)
+        if config.deconvolve:
+            self.look: Deconvolution | None = Deconvolution(shifts)
+            self.halo, self.edge = self.reach + REACH, "reflect"
+        else:
+            self.look, self.glance = None, Glance(shifts)
+            self.halo = self.reach
 
     @torch.no_grad()
     def for_training(self, keep: bool) -> None:
@@ -60,9 +73,9 @@ class Unshuffled(RestorationNetwork):
                 parameter.mul_(START)
 
     def survey(self, x: Tensor) -> Tensor:
-        """N x (layers + 1) * channels: the shifts for pictures ``x``."""
-        shifts: Tensor = self.glance((x - GREY).to(self.dtype))
-        return shifts
+        """The shifts for pictures ``x``, N x (layers + 1) * channels, behind inverse filters where there are such."""
+        seen: Tensor = self.glance((x - GREY).to(self.dtype)) if self.look is None else self.look.survey(x)
+        return seen
 
     def interior(self, x: Tensor) -> Tensor:
         """The restoration of ``x`` without its outermost ``halo`` pixels."""
@@ -71,14 +84,17 @@ class Unshuffled(RestorationNetwork):
     def informed(self, x: Tensor, whole: Tensor | None) -> Tensor:
         """The same, with the survey of the picture that ``x`` is a part of."""
         assert whole is not None
-        y = F.pixel_unshuffle((x - GREY).to(self.dtype), FACTOR)
+        planes, shifts = (x, whole) if self.look is None else self.look.planes(x, whole)
+        anchor = inside(planes[:, :1], self.reach)
+        planes = torch.cat([planes[:, :1] - GREY, planes[:, 1:]], 1).to(self.dtype)
+        y = F.pixel_unshuffle(planes, FACTOR).contiguous(memory_format=torch.channels_last)
         if self.joined:  # one picture at a time: each has shifts of its own
-            alone = [self._joined(y[n : n + 1], shifts) for n, shifts in enumerate(whole)]
-            return shuffled(torch.cat(alone), inside(x, self.halo))
-        for layer, shift in zip(self.body, whole[:, :, None, None].chunk(len(self.body), 1), strict=True):
+            alone = [self._joined(y[n : n + 1], row) for n, row in enumerate(shifts)]
+            return shuffled(torch.cat(alone), anchor)
+        for layer, shift in zip(self.body, shifts[:, :, None, None].chunk(len(self.body), 1), strict=True):
             y = layer(y)
             y = y.add_(shift.to(y.dtype)).relu_()
-        return inside(x, self.halo).float() + F.pixel_shuffle(self.tail(y).float(), FACTOR)
+        return anchor.float() + F.pixel_shuffle(self.tail(y).float(), FACTOR)
 
     def _joined(self, y: Tensor, shifts: Tensor) -> Tensor:
         """The residual of one unshuffled picture, its layers' shifts in a row."""
@@ -94,7 +110,7 @@ def shuffled(residual: Tensor, x: Tensor) -> Tensor:
     split = (n, height // FACTOR, FACTOR, width // FACTOR, FACTOR)
     result = torch.empty(n, 1, height, width, device=x.device)
     rows = residual.permute(0, 2, 3, 1).view(n, height // FACTOR, width // FACTOR, FACTOR, FACTOR).transpose(2, 3)
-    torch.add(rows, x[:, 0].view(split), out=result.view(split))
+    torch.add(rows, x[:, 0].reshape(split), out=result.view(split))
     return result
 
 
