@@ -17,8 +17,9 @@ from torch import nn
 from vidsr.device import choose
 from vidsr.errors import OptionError
 from vidsr.models import store
-from vidsr.train import adversarial, between
+from vidsr.train import adversarial, between, look
 from vidsr.train.between import Frames
+from vidsr.train.blurred import Blurred
 from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
 from vidsr.train.grow import grow
 from vidsr.train.pictures import Pictures
@@ -48,6 +49,7 @@ class Data(Protocol):
 TASKS: dict[str, tuple[Callable[[Recipe, torch.device], Data], Callable[[Recipe, State, Interior, Any], Losses]]] = {
     "upscale": (Pictures, train_step),
     "adversarial": (Pictures, adversarial.train_step),
+    "deblur": (Blurred, look.train_step),
     "interpolate": (Frames, between.train_step),
 }
 
@@ -148,10 +150,9 @@ def start(recipe: Recipe, device: torch.device) -> State:
     """The state before the first step."""
     torch.manual_seed(recipe.seed)
     network = store.build_network(recipe.architecture, recipe.network_config)
-    if recipe.warm_start:
-        warm_start(network, Path(recipe.warm_start))
+    warm = bool(recipe.warm_start) and warm_start(network, Path(recipe.warm_start))
     if recipe.reparameterise:
-        network.for_training(keep=bool(recipe.warm_start))
+        network.for_training(keep=warm)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = torch.optim.Adam(network.parameters(), recipe.rate, recipe.betas, fused=device.type == "cuda")
@@ -169,19 +170,21 @@ def find_weights(init: str, recipe: Recipe, folder: Path = store.WEIGHTS) -> Pat
     return max(entries, key=lambda e: (e.scale == recipe.scale, e.domain == recipe.domain)).path
 
 
-def warm_start(network: nn.Module, path: Path) -> None:
+def warm_start(network: nn.Module, path: Path) -> bool:
     """Start from a weights file: grow its network into a larger one of the same family, or copy what fits.
 
-    What fits is every tensor of the same name and shape; a tail of another scale starts fresh.
+    What fits is every tensor of the same name and shape; a tail of another scale starts fresh. Whether kernels were
+    among them: of a network that only takes over how to look at a picture, all layers are fresh.
     """
     source, _ = store.load(path)
     if grow(network, source):
-        return
+        return True
     own = network.state_dict()
     fitting = {k: v for k, v in source.state_dict().items() if k in own and own[k].shape == v.shape}
     if not fitting:
         raise OptionError(f"warm_start = {str(path)!r}: nothing in it fits this network")
     network.load_state_dict(fitting, strict=False)
+    return any(tensor.ndim == 4 for tensor in fitting.values())
 
 
 def advance(

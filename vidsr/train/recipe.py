@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from vidsr.errors import InputError, OptionError
 from vidsr.train.losses import LOSSES
 
-Task = Literal["upscale", "adversarial", "interpolate"]
+Task = Literal["upscale", "adversarial", "interpolate", "deblur"]
 Schedule = Literal["cosine", "constant", "plateau"]
 Precision = Literal["bf16", "fp32"]  # fp16 would need its gradients scaled, and is no faster
 
