@@ -15,7 +15,7 @@ from vidsr.metrics import psnr, rgb_to_y
 from vidsr.models import Model, available_scales, build_network, from_file, list_models, load_model, store
 from vidsr.models.model import TO_RGB, TO_YCBCR, YCBCR_OFFSET
 from vidsr.train.evaluate import evaluate, pictures, read_picture
-from vidsr.train.evaluate_restoration import degraded
+from vidsr.train.evaluate_restoration import degraded, kind_of
 from vidsr.train.protocol import imresize, modcrop, shave
 
 SHIPPED = store.table()
@@ -160,7 +160,7 @@ def luma_pairs(folder: Path, scale: int, kind: str) -> list[tuple[np.ndarray, np
 
 def psnr_y(model: Model, folder: Path) -> float:
     scores = []
-    for lr, hr in luma_pairs(folder, model.scale, model.metadata["data"] if model.scale == 1 else ""):
+    for lr, hr in luma_pairs(folder, model.scale, kind_of(model.metadata) if model.scale == 1 else ""):
         output, truth = (shave(v.astype(np.float64), model.scale) for v in (model(lr), hr))
         scores.append(psnr(output, truth))
     return float(np.mean(scores))

@@ -53,8 +53,16 @@ def test_published_weights_carry_their_scores_and_get_a_card(
         assert part in text
 
 
-@pytest.mark.parametrize(("kind", "words"), [("blur", "Gaussian blur"), ("codec", "libx264"), ("noise", "noise of")])
-def test_a_restoration_network_is_scored_on_what_it_undoes(kind: str, words: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("data", "task", "words"),
+    [
+        ("blur", "upscale", "Gaussian blur"),
+        ("codec, codec-h264", "upscale", "libx264"),
+        ("noise", "upscale", "noise of"),
+        ("photos2", "deblur", "Gaussian blur"),
+    ],
+)
+def test_a_restoration_network_is_scored_on_what_it_undoes(data: str, task: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "squares").mkdir()
     picture = np.random.default_rng(0).integers(0, 256, (64, 66, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "squares" / "a.png"), picture)
@@ -62,7 +70,8 @@ def test_a_restoration_network_is_scored_on_what_it_undoes(kind: str, words: str
     for parameter in network.parameters():
         parameter.data.zero_()  # leaves everything as it is
     metadata = {"architecture": "unshuffled", "config": json.dumps({"scale": 1, "channels": 8, "layers": 1})}
-    metadata |= {"recipe": 'name = "tiny"', "data": kind, "steps": "3 of 4", "minutes": "0.1"}
+    recipe = f'name = "tiny"\ntask = "{task}"'
+    metadata |= {"recipe": recipe, "data": data, "steps": "3 of 4", "minutes": "0.1"}
     store.write(tmp_path / "run" / "tiny-any-x1.safetensors", network, metadata)
     scores = publish(tmp_path / "run" / "tiny-any-x1.safetensors", [tmp_path / "squares"], tmp_path / "shipped")
     assert scores["squares"]["psnr_y"] == scores["squares"]["input_psnr_y"] < 40

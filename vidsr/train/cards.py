@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vidsr.models import Model, load_model, store
 from vidsr.models.between import Field, Scene
-from vidsr.train.evaluate_restoration import PROBES
+from vidsr.train.evaluate_restoration import PROBES, kind_of
 
 HEAD = """# Model cards
 
@@ -28,6 +28,7 @@ education) and the 91 images of Yang et al. (academic). `video_x4`: panning wind
 clips (CC0, Pexels licence, demo clips of SAM 2), reduced by 4 and encoded by x264, x265, VP9, MPEG-4 and MPEG-2
 (train/video_pairs.py). `blur`, `codec`, `noise`:
 4,000 squares of 160 pixels of the same pictures and camera clips, 15 % of them untouched (train/restoration_set.py).
+`deblur` and `deblur-fast` blur the sharp side of the sets named while they train, 15 % not at all (train/blurred.py).
 `windows`: triples of 24 clips, reduced to 480 columns, and of 800 layered scenes made of photos2
 (train/windows.py, train/layers.py); `scenes`: 2,000 more such scenes. 4 % of each set of pictures was kept for
 validation, every eighth clip and scene of the triples. Set5 and Set14 were measured on, never trained on.
@@ -63,7 +64,7 @@ def card(model: Model) -> str:
         f"Trained {meta['steps']} steps ({meta['minutes']} minutes of a shared machine) on {meta['data']}"
         + (f", starting from {Path(warm).name}." if warm else "."),
         "",
-        *_score_table(json.loads(meta["scores"]), meta["data"]),
+        *_score_table(json.loads(meta["scores"]), meta),
         "",
         "```toml",
         meta["recipe"].strip(),
@@ -99,10 +100,10 @@ def frames_card(path: Path) -> str:
     )
 
 
-def _score_table(scores: dict[str, dict[str, float]], data: str) -> list[str]:
+def _score_table(scores: dict[str, dict[str, float]], metadata: dict[str, str]) -> list[str]:
     """What the network reaches beside bicubic, or beside the degraded picture it restores."""
     beside = "bicubic_psnr_y" if all("bicubic_psnr_y" in s for s in scores.values()) else "input_psnr_y"
-    title = "bicubic" if beside == "bicubic_psnr_y" else f"degraded: {PROBES[data][0]}"
+    title = "bicubic" if beside == "bicubic_psnr_y" else f"degraded: {PROBES[kind_of(metadata)][0]}"
     rows = (f"| {name} | {s['psnr_y']:.2f} / {s['ssim']:.4f} | {s[beside]:.2f} |" for name, s in scores.items())
     return [f"| set | PSNR-Y / SSIM | {title} |", "|---|---|---|", *rows]
 

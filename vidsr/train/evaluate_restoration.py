@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -23,6 +24,16 @@ PROBES: dict[str, tuple[str, Degradation]] = {
     "noise": ("noise of 10 codes", GaussianNoise((10, 10))),
     "codec": ("libx264 at CRF 28", VideoCodec("libx264", (28, 28))),
 }
+
+
+def kind_of(metadata: Mapping[str, str]) -> str:
+    """What kind of damage weights were trained to undo, by what their file says of itself: a key of PROBES.
+
+    The first shard is named after it, or blur was made from sharp pictures while training went.
+    """
+    if tomllib.loads(metadata["recipe"]).get("task") == "deblur":
+        return "blur"
+    return metadata["data"].split(", ")[0].split("-")[0]
 
 
 def evaluate_restoration(model: Model, kind: str, folders: Sequence[Path]) -> dict[str, dict[str, float]]:

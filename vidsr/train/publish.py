@@ -27,9 +27,10 @@ def publish(weights: Path, folders: Sequence[Path], target: Path = store.WEIGHTS
 
 
 def _restoration(model: Model, folders: Sequence[Path]) -> dict[str, dict[str, float]]:
-    from vidsr.train.evaluate_restoration import evaluate_restoration  # needs codecs, which upscaling's scores do not
+    # needs codecs, which upscaling's scores do not
+    from vidsr.train.evaluate_restoration import evaluate_restoration, kind_of
 
-    return evaluate_restoration(model, model.metadata["data"], folders)
+    return evaluate_restoration(model, kind_of(model.metadata), folders)
 
 
 def _upscaling(model: Model, folders: Sequence[Path]) -> dict[str, dict[str, float]]:
