@@ -59,7 +59,7 @@ def test_the_bank_has_every_line_of_training_nearby() -> None:
 @pytest.mark.parametrize("index", [0, 14, 60, 400])
 def test_a_certain_look_gives_the_filter_of_wiener(look: Deconvolution, index: int) -> None:
     shares = F.one_hot(torch.tensor([index]), look.bank.shape[1]).float()
-    filters = look.responses(shares, torch.zeros(1, 2 * len(KNOTS)))[0]
+    filters = look.responses(shares, torch.zeros(1, len(KNOTS)))[0]
     kernel = torch.fft.irfft2(point_spreads.spectra()[index].double())
     half = point_spreads.SIDE // 2
     for row, column in ((0, 0), (3, 5), (SIDE - 7, 20), (SIDE // 2, SIDE // 2)):
@@ -79,7 +79,7 @@ def test_a_certain_look_gives_the_filter_of_wiener(look: Deconvolution, index: i
 def test_an_uncertain_look_sharpens_less_than_either_guess(look: Deconvolution) -> None:
     certain, doubtful = torch.zeros(2, 1, look.bank.shape[1])
     certain[0, 14], doubtful[0, [0, 14]] = 1, 0.5
-    noises = torch.zeros(1, 2 * len(KNOTS))
+    noises = torch.zeros(1, len(KNOTS))
     sharper, cautious = (look.responses(shares, noises)[0, 0] for shares in (certain, doubtful))
     assert (cautious[1, 5:20] < sharper[1, 5:20]).all()
 

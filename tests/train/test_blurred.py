@@ -11,6 +11,7 @@ import torch
 from tests.train.test_loop import one_thread
 from vidsr.errors import OptionError
 from vidsr.models import point_spreads, store
+from vidsr.models.deconvolution import RESPONSES
 from vidsr.models.layers import inside
 from vidsr.models.store import read_state
 from vidsr.train import dataset, loop, recipe
@@ -108,6 +109,7 @@ precision = "fp32"
 validate_every = 4
 """
 SMALL = "{ channels = 16, layers = 1, deconvolve = true }"
+SMALL_UNET = "{ width = 4, middle = 1, deconvolve = true }"
 
 
 @pytest.fixture(scope="module")
@@ -161,8 +163,13 @@ def test_a_network_that_does_not_deconvolve_is_refused(tmp_path: Path, pictures:
         loop.run(write_recipe(tmp_path, pictures, architecture="unshuffled"), tmp_path / "run")
 
 
-@pytest.mark.parametrize(("architecture", "config"), [("unshuffled", SMALL), ("gated_unet", "{ deconvolve = true }")])
-def test_networks_take_the_look_over_and_start_from_its_deconvolution(
+def test_layers_behind_a_look_that_was_not_trained_are_refused(tmp_path: Path, pictures: Path) -> None:
+    with pytest.raises(OptionError, match="warm_start"):
+        loop.run(write_recipe(tmp_path, pictures, architecture="gated_unet", config=SMALL_UNET), tmp_path / "run")
+
+
+@pytest.mark.parametrize(("architecture", "config"), [("unshuffled", SMALL), ("gated_unet", SMALL_UNET)])
+def test_networks_take_the_look_over_and_leave_it_as_it_is(
     tmp_path: Path, pictures: Path, architecture: str, config: str
 ) -> None:
     look = loop.run(write_recipe(tmp_path, pictures), tmp_path / "look")
@@ -173,5 +180,8 @@ def test_networks_take_the_look_over_and_start_from_its_deconvolution(
     state, alone = loop.start(settings, torch.device("cpu")), store.read(look)[0]
     x = torch.rand(1, 1, 100, 90)
     with torch.no_grad():
-        assert (state.network(x) - alone(x)).abs().max() < 0.25  # the layers add little to begin with
-    loop.run(path, tmp_path / "run", steps=1)
+        assert torch.equal(state.network.look.survey(x)[:, :RESPONSES], alone.survey(x))
+    trained = read_state(loop.run(path, tmp_path / "run"))[0]
+    for name, tensor in read_state(look)[0].items():
+        assert torch.equal(trained[name], tensor)
+    assert trained["look.shifts.weight"].any()

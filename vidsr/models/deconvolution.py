@@ -25,7 +25,7 @@ from vidsr.models.layers import inside, padded
 SIDE = 128  # taps of the inverse filters each way: a motion of 15 pixels is undone by a row of peaks 15 pixels apart
 REACH = SIDE // 2  # pixels: how far they look
 FLAT_PART = 0.75  # of the reach, behind which they fade out
-BOLD = 10.0  # times less noise is assumed by the second filter, to begin with
+BOLD = 10.0  # times less noise is assumed by the second filter
 
 RESPONSES = 2 * SIDE * (SIDE // 2 + 1)  # numbers
 
@@ -33,6 +33,10 @@ ANGLES = point_spreads.ANGLES
 BLOCK = 64  # pixels: side of the squares whose spectra are averaged
 MOST = 20  # squares along an axis; on larger pictures they lie apart
 ROUNDING = 1 / 12 / 255**2  # noise of 8-bit codes
+GREY = 0.5  # taken off before a cast to bf16, which keeps differences of small values best
+DETAIL = 10.0  # what sharpens is so much smaller than the picture, and would be learnt so much more slowly
+CAUTION = 0.1  # a shift that moves as fast as the kernels do closes every ReLU in the first steps
+
 RADII = 28  # at which an averaged spectrum is sampled, in as many directions as the bank has angles
 LEAST, MOST_RADIUS = 0.02, 0.56  # cycles per pixel
 HIDDEN = 96
@@ -46,7 +50,8 @@ NOISE = 0.1
 class Deconvolution(nn.Module):
     """The look and the inverse filters, in float32 whatever the network around is cast to.
 
-    ``shifts``: how many further numbers it tells of a picture, for whoever uses them; they start as 0.
+    ``shifts``: how many further numbers it tells of a picture to layers behind, starting as 0. With layers behind it is
+    not trained any further itself.
     """
 
     bank: Tensor
@@ -69,7 +74,7 @@ class Deconvolution(nn.Module):
         self.second = nn.Linear(HIDDEN, HIDDEN)
         self.oriented = nn.Linear(HIDDEN, point_spreads.ORIENTED)
         self.round = nn.Linear(2 * HIDDEN, point_spreads.ROUND)
-        self.noises = nn.Linear(2 * HIDDEN, 2 * len(KNOTS))
+        self.noises = nn.Linear(2 * HIDDEN, len(KNOTS))
         self.shifts = nn.Linear(2 * HIDDEN, shifts) if shifts else None
         for layer in (self.noises, self.shifts):
             if layer is not None:
@@ -97,15 +102,14 @@ class Deconvolution(nn.Module):
         return torch.relu(self.second(torch.relu(self.first(turned))))
 
     def told(self, seen: Tensor) -> Tensor:
-        """The survey, from what was found."""
-        overall = torch.cat([seen.mean(1), seen.amax(1)], 1)
-        responses = self.responses(self.opinion(seen).softmax(1), self.noises(overall)).flatten(1)
-        return responses if self.shifts is None else torch.cat([responses, self.shifts(overall)], 1)
+        """The survey, from what was found. Only the shifts are trained by it where there are such."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.shifts is None):
+            responses = self.responses(self.opinion(seen).softmax(1), self.noises(_overall(seen))).flatten(1)
+        return responses if self.shifts is None else torch.cat([responses, CAUTION * self.shifts(_overall(seen))], 1)
 
     def opinion(self, seen: Tensor) -> Tensor:
         """N x K: the logarithms of the shares of the bank, but for a constant."""
-        overall = torch.cat([seen.mean(1), seen.amax(1)], 1)
-        return torch.cat([self.round(overall), self.oriented(seen).flatten(1)], 1)
+        return torch.cat([self.round(_overall(seen)), self.oriented(seen).flatten(1)], 1)
 
     def polar(self, spectrum: Tensor) -> Tensor:
         """N x 2 x RADII x ANGLES samples, by linear interpolation, of spectra (N x 2 x BLOCK * (BLOCK // 2 + 1))."""
@@ -129,8 +133,8 @@ class Deconvolution(nn.Module):
         small = (shares @ self.bank).view(2, -1, point_spreads.SIDE, point_spreads.SIDE // 2 + 1)
         spread = _wider(torch.fft.irfft2(small), (SIDE, SIDE))
         blur, power = torch.fft.rfft2(spread).real.flatten(2)
-        usual, bold = (torch.exp(curve @ self.slopes) * self.usual for curve in noises.chunk(2, 1))
-        filters = [blur / (power + usual), blur / (power + bold / BOLD)]
+        noise = torch.exp(noises @ self.slopes) * self.usual
+        filters = [blur / (power + noise), blur / (power + noise / BOLD)]
         return torch.stack(filters, 1).view(-1, 2, SIDE, SIDE // 2 + 1)
 
     def forward(self, x: Tensor, whole: Tensor) -> Tensor:
@@ -140,14 +144,20 @@ class Deconvolution(nn.Module):
             taps = torch.fft.irfft2(responses, s=(SIDE, SIDE)) * self.fade
             return _convolved(x.float(), taps / taps.sum((-2, -1), keepdim=True))  # what is even stays as it is
 
-    def planes(self, x: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
-        """What layers behind start from, N x 3 x h x w, and the shifts for them.
+    def planes(self, x: Tensor, whole: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The anchor, N x 1 x h x w float32; what layers behind start from, N x 3 x h x w; and the shifts for them.
 
-        The first deconvolution, and how the second and the picture itself differ from it: what is small is the same in
-        bf16.
+        The first deconvolution is the anchor. Layers are given it and, enlarged, how the second and the picture itself
+        differ from it.
         """
         usual, bold = self(x, whole).split(1, 1)
-        return torch.cat([usual, bold - usual, inside(x, REACH) - usual], 1), whole[:, RESPONSES:]
+        differences = torch.cat([bold, inside(x, REACH)], 1) - usual
+        return usual, torch.cat([usual - GREY, DETAIL * differences], 1), whole[:, RESPONSES:]
+
+
+def _overall(seen: Tensor) -> Tensor:
+    """N x 2 HIDDEN: what was found in all directions together."""
+    return torch.cat([seen.mean(1), seen.amax(1)], 1)
 
 
 def _squares(x: Tensor) -> Tensor:

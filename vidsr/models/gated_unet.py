@@ -69,9 +69,9 @@ class GatedUnet(RestorationNetwork):
         """The same, with the survey of the picture that ``x`` is a part of."""
         if self.look is None or whole is None:
             return self.refined(x, self.head(x.to(self.dtype)))
-        planes, shifts = self.look.planes(x, whole)
+        anchor, planes, shifts = self.look.planes(x, whole)
         y = self.head(planes.to(self.dtype))
-        return self.refined(planes[:, :1], y + shifts[:, :, None, None].to(y.dtype))
+        return self.refined(anchor, y + shifts[:, :, None, None].to(y.dtype))
 
     def refined(self, anchor: Tensor, y: Tensor) -> Tensor:
         """``anchor`` plus what all layers behind the first make of ``y``, without the ``reach`` of the layers."""

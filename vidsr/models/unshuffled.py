@@ -15,16 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidsr.models.deconvolution import REACH, Deconvolution
+from vidsr.models.deconvolution import CAUTION, GREY, REACH, Deconvolution
 from vidsr.models.layers import RestorationNetwork, inside
 
 FACTOR = 2
-GREY = 0.5  # taken off before the cast to bf16, which keeps differences of small values best
 
 FAINT = 1e-4  # what a glance takes for nothing
 
 START = 0.1  # of the usual size: the last kernels of a fresh network
-CAUTION = 0.1  # a shift that moves as fast as the kernels do closes every ReLU in the first steps
 
 
 @dataclass(frozen=True)
@@ -84,10 +82,9 @@ class Unshuffled(RestorationNetwork):
     def informed(self, x: Tensor, whole: Tensor | None) -> Tensor:
         """The same, with the survey of the picture that ``x`` is a part of."""
         assert whole is not None
-        planes, shifts = (x, whole) if self.look is None else self.look.planes(x, whole)
-        anchor = inside(planes[:, :1], self.reach)
-        planes = torch.cat([planes[:, :1] - GREY, planes[:, 1:]], 1).to(self.dtype)
-        y = F.pixel_unshuffle(planes, FACTOR).contiguous(memory_format=torch.channels_last)
+        anchor, planes, shifts = (x, x - GREY, whole) if self.look is None else self.look.planes(x, whole)
+        anchor = inside(anchor, self.reach)
+        y = F.pixel_unshuffle(planes.to(self.dtype), FACTOR).contiguous(memory_format=torch.channels_last)
         if self.joined:  # one picture at a time: each has shifts of its own
             alone = [self._joined(y[n : n + 1], row) for n, row in enumerate(shifts)]
             return shuffled(torch.cat(alone), anchor)

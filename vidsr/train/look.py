@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidsr.errors import OptionError
 from vidsr.models import point_spreads
 from vidsr.models.layers import inside
 from vidsr.train.blurred import Blurred, Damage, responses
@@ -24,16 +25,23 @@ SHARE = 0.3  # of that lesson in what is minimised
 
 
 def train_step(recipe: Recipe, state: State, interior: Interior, data: Blurred) -> Losses:
-    """One step of the optimiser, for a network that has a ``look``; ``interior`` is told what it said."""
+    """One step of the optimiser; ``interior`` is told what the network's look said.
+
+    A look that has layers behind it is taken as it is: trained together, the two disturbed each other.
+    """
     bad, sharp, damages = data.damaged_at(state.step)
     look = state.network.look
-    found = look.seen(bad)
+    alone = look.shifts is None
+    if not alone and not recipe.warm_start:
+        raise OptionError(f"recipe {recipe.name}: layers behind a deconvolution need its weights: name a warm_start")
+    with torch.set_grad_enabled(alone):
+        found = look.seen(bad)
     with autocast(recipe, state, bad.device):
         output = interior(bad, look.told(found))
     loss = weighted_loss(recipe, state.step, output.float(), inside(sharp, state.network.halo))
-    lesson = F.cross_entropy(look.opinion(found), fitness(damages, look.bank[0].cpu()).to(bad.device))
+    lesson = F.cross_entropy(look.opinion(found), fitness(damages, look.bank[0].cpu()).to(bad.device)) if alone else 0.0
     descend(recipe, state, loss + SHARE * lesson)
-    return {"loss": loss.detach(), "lesson": lesson.detach()}
+    return {"loss": loss.detach()}
 
 
 def fitness(damages: list[Damage], bank: Tensor) -> Tensor:
