@@ -20,7 +20,7 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos.safetensors"
 
 
-@pytest.mark.parametrize("kind", sorted(restoration_set.KINDS.keys() - {"texture"}))
+@pytest.mark.parametrize("kind", sorted(restoration_set.KINDS.keys() - {"noise-texture"}))
 def test_pairs_have_one_size_and_some_are_untouched(kind: str, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "pairs.safetensors"
     summary = restoration_set.build(kind, [photos], [], out, count=30, size=96)
@@ -53,6 +53,8 @@ def test_a_drawing_has_few_shades_and_outlines_between_them() -> None:
 def test_half_of_the_fine_texture_is_left_as_it_is(tmp_path: Path) -> None:
     picture = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (200, 210), dtype=np.uint8))
     save_file({"pixels": picture.reshape(-1), "table": torch.tensor([[0, 200, 210, 0]])}, tmp_path / "p.safetensors")
-    restoration_set.build("texture", [tmp_path / "p.safetensors"], [], tmp_path / "t.safetensors", count=40, size=80)
+    restoration_set.build(
+        "noise-texture", [tmp_path / "p.safetensors"], [], tmp_path / "t.safetensors", count=40, size=80
+    )
     pairs = dataset.read_pairs(tmp_path / "t.safetensors", "train", 1)
     assert 0.3 < np.mean([torch.equal(p.lr, p.hr) for p in pairs]) < 0.7

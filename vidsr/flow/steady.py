@@ -25,7 +25,7 @@ Flow = NDArray[Any]  # float32, any size, x and y in its own pixels: where the p
 # Chosen on clips of the training set, at CRF 28 and 35 and with noise (train/LOG.md).
 WINDOW = 7  # pixels a side over which pictures are averaged twice, to be compared
 REACH = 2 * (WINDOW // 2)  # how far that looks
-FLOOR = 4.0  # squared 8-bit code values of texture that any picture is taken to have
+FLOOR, MOST = 4.0, 1000.0  # squared 8-bit code values: the least and the most texture that a picture is taken to have
 DOUBT = 5.0  # how much a difference counts against a neighbour
 UNLIKE = 0.5  # from twice the texture on, a difference is another picture's
 OWN = 0.25  # of a pixel's own difference counts whatever the window says: single pixels leave no ghost
@@ -55,7 +55,7 @@ def steadied(picture: Plane, neighbours: Sequence[tuple[Plane, Flow]], unit: flo
 def _steadied(picture: Plane, others: Sequence[Plane], unit: float) -> Plane:
     """The average of ``picture`` with ``others``, which lie upon it."""
     texture = np.maximum(_around(np.square(picture)) - np.square(_around(picture)), 0)
-    texture += np.float32(FLOOR * unit * unit)
+    texture = np.minimum(texture + np.float32(FLOOR * unit * unit), np.float32(MOST * unit * unit))
     change, weight = np.zeros_like(picture), np.ones_like(picture)
     for other in others:
         difference = other - picture

@@ -28,6 +28,7 @@ education) and the 91 images of Yang et al. (academic). `video_x4`: panning wind
 clips (CC0, Pexels licence, demo clips of SAM 2), reduced by 4 and encoded by x264, x265, VP9, MPEG-4 and MPEG-2
 (train/video_pairs.py). `blur`, `codec`, `noise`:
 4,000 squares of 160 pixels of the same pictures and camera clips, 15 % of them untouched (train/restoration_set.py).
+`codec-h264`: 3,000 more, of x264 alone, 60 % of them of clips, sign language and a street among them.
 `deblur` and `deblur-fast` blur the sharp side of the sets named while they train, 15 % not at all (train/blurred.py).
 `windows`: triples of 24 clips, reduced to 480 columns, and of 800 layered scenes made of photos2
 (train/windows.py, train/layers.py); `scenes`: 2,000 more such scenes. 4 % of each set of pictures was kept for

@@ -18,8 +18,8 @@ from vidsr.train.video_pairs import Plane, video_pairs
 from vidsr.train.video_set import SPARE, read_sources, write
 
 UNTOUCHED = 0.15  # of the pairs: a network must learn to leave a good picture alone
-WITH_DRAWINGS = ("noise",)  # kinds that must tell fine texture from what they undo, ...
-DRAWINGS_ALONE = ("texture",)  # ... and those that show nothing else
+WITH_DRAWINGS = ("noise-drawings",)  # kinds that must tell fine texture from what they undo, ...
+DRAWINGS_ALONE = ("noise-texture",)  # ... and those that show nothing else
 
 ENCODERS = OneOf(
     (
@@ -43,6 +43,7 @@ BLURS = OneOf(
 )
 
 
+NOISES = OneOf((GaussianNoise((1.0, 20.0)), PoissonNoise((0.1, 3.0))), (0.8, 0.2))
 # H.264 as it is met most: the middle preset and what shows; finer quantizers less often
 H264 = OneOf(
     (
@@ -57,19 +58,20 @@ def _or_untouched(step: Degradation, untouched: float = UNTOUCHED) -> Degradatio
     return OneOf((step, None), (1 - untouched, untouched))
 
 
-# what is made worse, for each kind of network
+# what is made worse, for each kind of network; the first word of a kind is what its networks undo
 KINDS: dict[str, Degradation] = {
     "blur": _or_untouched(
         Chain((BLURS, GaussianNoise((0.0, 4.0)), maybe(0.1, VideoCodec("libx264", (13, 28), ("veryfast",)))))
     ),
-    "noise": _or_untouched(OneOf((GaussianNoise((1.0, 20.0)), PoissonNoise((0.1, 3.0))), (0.8, 0.2))),
+    "noise": _or_untouched(NOISES),
+    "noise-drawings": _or_untouched(NOISES),
     # half of it untouched: how noisy fine texture is, only the whole picture tells
-    "texture": _or_untouched(GaussianNoise((1.0, 20.0)), 0.5),
+    "noise-texture": _or_untouched(GaussianNoise((1.0, 20.0)), 0.5),
     "codec": _or_untouched(
         # no blur: a network that has seen it sharpens what was soft before it was encoded, and loses by it
         Chain((maybe(0.2, GaussianNoise((0.5, 3.0))), ENCODERS))
     ),
-    "h264": _or_untouched(Chain((maybe(0.1, GaussianNoise((0.5, 2.0))), H264)), 0.1),
+    "codec-h264": _or_untouched(Chain((maybe(0.1, GaussianNoise((0.5, 2.0))), H264)), 0.1),
 }
 
 
