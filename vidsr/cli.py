@@ -316,6 +316,7 @@ def enhance(
 @asks(request)
 def plan(asked: Request, json: Json = False) -> None:
     """Say what `enhance` with the same options would do, and how long it would take, without doing it."""
+    process.without_compiler()
     from vidsr.estimate import estimate_all
     from vidsr.tables import print_estimates
 

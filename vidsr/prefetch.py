@@ -19,6 +19,7 @@ class Sized(Protocol):
 
 
 T = TypeVar("T", bound=Sized)
+one_at_a_time = threading.Lock()  # for what a process may do on one thread only
 
 
 class prefetch(Generic[T]):  # lower case: it reads as the verb it is, `with prefetch(...) as items`

@@ -172,6 +172,22 @@ def test_several_devices_give_what_one_gives_in_order(shown: list[int], cuts: se
         assert torch.equal(a.y, b.y) and torch.equal(a.uv, b.uv)
 
 
+@pytest.mark.gpu
+def test_two_lanes_on_one_gpu_give_what_one_gives() -> None:
+    rng = np.random.default_rng(0)
+    parts = [batch(rng.integers(0, 256, (4, 1, 48, 64), np.uint8)) for _ in range(12)]
+    info = replace(INFO, width=64, height=48, chroma="gray")
+    results = []
+    for device in ("cuda:0", "cuda:0,cuda:0"):
+        plan = Plan(parse_options(scale=2, model="fast", device=device), info)
+        assert plan.upscale is not None
+        results.append(list(plan.finish(plan.upscale(iter(parts)))))
+        assert not any(count for name, count in plan.counts.items() if "graphs" in name)
+    for part, alone, together in zip(parts, *results, strict=True):
+        assert alone.times == together.times == part.times
+        assert (alone.y.int() - together.y.int()).abs().max() <= 1
+
+
 def test_leaving_the_stream_of_several_devices_leaves_no_thread() -> None:
     plan = Plan(parse_options(scale=2, model="fast", device="cpu,cpu"), INFO)
     assert plan.upscale is not None

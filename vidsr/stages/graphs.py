@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vidsr import process
+from vidsr.prefetch import one_at_a_time
 
 SEEN = 2  # calls of a shape before it is recorded: the first chooses kernels, and a last, short batch does not return
 MOST = 12  # shapes; a picture in tiles has nine
@@ -30,8 +31,9 @@ class Recorded:
     def __init__(self, network: Network, x: Tensor) -> None:
         self._taken = x.clone()
         self._graph = torch.cuda.CUDAGraph()
-        # other threads copy and decode meanwhile, which is no concern of this recording
+        # PyTorch records one graph at a time; that other threads copy and decode meanwhile is no concern of it
         with (
+            one_at_a_time,
             torch.cuda.device(x.device),
             torch.cuda.graph(self._graph, stream=torch.cuda.Stream(x.device), capture_error_mode="thread_local"),  # type: ignore[no-untyped-call]
         ):

@@ -1,0 +1,99 @@
+"""How much of a device's own rate a run reaches, with nothing encoded: 1080p to 4K, and 1080p at twice the rate.
+
+    python benchmarks/gpu.py [--device cuda] [--models fast balanced] [--size 1920x1080] [--frames 240] [--json PATH]
+
+"Network" is the upscaling network on planes that lie on the device, batch after batch, waited for at the end. "Run" is
+`vidsr.enhance` with `codec="null"`, after a short run that starts everything: decoding, copies, chroma, rounding. The
+bar is nine tenths of the network's rate, where that is what limits. Interpolation has no bar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from _commands import make_clip
+from _timer import machine
+
+from vidsr import process
+
+BAR = 0.9
+WARM_UP = 3  # batches, of which the third records a CUDA graph
+
+
+def network_fps(clip: Path, options: dict[str, Any]) -> tuple[float, str]:
+    """Frames a second of the networks alone, and where they ran."""
+    import torch
+
+    from vidsr.options import parse_options
+    from vidsr.stages.build import Plan
+    from vidsr.video import VideoReader
+
+    with VideoReader(clip) as reader:
+        plan = Plan(parse_options(**options), reader.info)
+        planes = next(reader.batches(plan.frames_per_batch)).y
+    assert plan.upscale is not None
+    (runner,) = plan.upscale.runners
+    planes = planes.to(runner.compute.device)
+
+    def frames(batches: int) -> float:
+        begun = perf_counter()
+        for _ in range(batches):
+            runner(planes, reader.info.peak)
+        if runner.compute.device.type == "cuda":
+            torch.cuda.synchronize(runner.compute.device)
+        return perf_counter() - begun
+
+    frames(WARM_UP)
+    batches = max(4, int(2 / (frames(2) / 2)))  # two seconds of them
+    return batches * len(planes) / frames(batches), str(runner.compute)
+
+
+def run_fps(clip: Path, options: dict[str, Any]) -> tuple[float, dict[str, int]]:
+    """Output frames a second of a warm run, and what it counted."""
+    import vidsr
+
+    target = clip.with_name("out.mp4")
+    given = {**options, "codec": "null", "log": False, "overwrite": True}
+    vidsr.enhance(clip, target, **given, frames=48)
+    report = vidsr.enhance(clip, target, **given)
+    return report.fps, report.counts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--models", nargs="+", default=("fast", "balanced"))
+    parser.add_argument("--engines", nargs="*", default=("flow", "net"))
+    parser.add_argument("--size", default="1920x1080")
+    parser.add_argument("--frames", type=int, default=240)
+    parser.add_argument("--hwaccel", default="none")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    process.prepare()
+    result: dict[str, Any] = {"machine": machine(), "device": arguments.device, "size": arguments.size}
+    common = {"device": arguments.device, "hwaccel": arguments.hwaccel}
+    with tempfile.TemporaryDirectory() as scratch:
+        clip = make_clip(Path(scratch), arguments.frames, arguments.size)
+        for model in arguments.models:
+            options = {**common, "scale": 2, "model": model}
+            alone, where = network_fps(clip, options)
+            whole, counts = run_fps(clip, options)
+            result[model] = {"network_fps": alone, "run_fps": whole, "where": where, "counts": counts}
+            verdict = "holds" if whole / alone >= BAR else "FAILS"
+            print(f"{model} x2 of {arguments.size} on {where}: network {alone:.1f} fps, run {whole:.1f} fps")
+            print(f"{verdict}: {model}, run over network {whole / alone:.2f} (at least {BAR})", flush=True)
+        for engine in arguments.engines:
+            whole, counts = run_fps(clip, {**common, "fps": "2x", "interpolation": engine})
+            result[f"2x {engine}"] = {"run_fps": whole, "counts": counts}
+            print(f"2x by {engine} of {arguments.size}: {whole:.1f} output frames a second", flush=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
