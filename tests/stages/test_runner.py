@@ -1,5 +1,6 @@
 """Runner: tiled equals whole, and nothing is lost when memory runs out."""
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
@@ -12,6 +13,8 @@ from torch.nn import functional as F
 from vidsr.device import Compute
 from vidsr.errors import DeviceError
 from vidsr.models import Model, load_model
+from vidsr.stages import runner as runner_module
+from vidsr.stages.graphs import Graphs
 from vidsr.stages.runner import Runner
 
 CPU = Compute(torch.device("cpu"), torch.float32)
@@ -123,6 +126,65 @@ def test_without_a_compiler_compiling_is_one_clear_line(monkeypatch: pytest.Monk
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(DeviceError, match="--compile needs a C\\+\\+ compiler, and there is no no-such-compiler"):
         load_model("fast", 2).compiled()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_gpu_is_given_planes_once_and_its_launches_are_recorded_once(
+    monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """A pretended GPU: what it is asked for, and that each result is that of the CPU."""
+    uploaded: list[Tensor] = []
+    replays: list[Tensor] = []
+
+    class Recorded:
+        def __init__(self, network: Model, x: Tensor) -> None:
+            if fails:
+                raise RuntimeError("operation not permitted when stream is capturing")
+            self.network = network
+
+        def __call__(self, x: Tensor) -> Tensor:
+            replays.append(x)
+            return self.network(x)
+
+    def upload(device: torch.device) -> Callable[[Tensor], Tensor]:
+        return lambda planes: (uploaded.append(planes), planes)[1]
+
+    monkeypatch.setattr(runner_module, "Uploads", upload)
+    monkeypatch.setattr(runner_module, "Graphs", lambda network: Graphs(network, Recorded))
+    model = load_model("fast", 2)
+    runner = Runner(model, Compute(torch.device("cuda"), torch.float32))
+    batches = [planes(2, 24, 24 + i // 5) for i in range(6)]
+    for batch in batches:
+        assert torch.equal(runner(batch, 255, rounded=True), Runner(model, CPU)(batch, 255))
+    assert uploaded == batches
+    assert len(replays) == (0 if fails else 1 + 3)  # compared once, then the third, fourth and fifth call
+    assert runner.graphs_failed == fails
+
+
+def test_memory_that_runs_out_on_a_gpu_takes_what_was_recorded_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forgetful(Graphs):
+        forgotten = 0
+
+        def forget(self) -> None:
+            Forgetful.forgotten += 1
+            super().forget()
+
+    model = load_model("fast", 2)
+    runner = Runner(model, Compute(torch.device("cuda"), torch.float32))
+    runner._graphs = Forgetful(model, lambda network, x: network)
+    monkeypatch.setattr(runner_module, "Uploads", lambda device: lambda planes: planes)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    call, limit = runner._call, 24 * 24
+
+    def small_memory(planes: Tensor, peak: int, rounded: bool, whole: Tensor | None = None) -> Tensor:
+        if planes.numel() > limit:
+            raise torch.OutOfMemoryError("pretended")
+        return call(planes, peak, rounded, whole)
+
+    monkeypatch.setattr(runner, "_call", small_memory)
+    batch = planes(3, 24, 24)
+    assert torch.allclose(runner(batch, 255), Runner(model, CPU)(batch, 255), atol=1e-2)
+    assert (runner.shrunk, runner.batch, Forgetful.forgotten) == (1, 1, 1)
 
 
 @pytest.mark.gpu

@@ -150,8 +150,10 @@ class Runner:
         device = self.compute.device
         if device.type == "cuda" and planes.device.type == "cpu":
             self._uploads = self._uploads or Uploads(device)
-            planes = self._uploads(planes)
-        x = planes.to(device).float() / peak
+            there = self._uploads(planes)
+        else:
+            there = planes.to(device)
+        x = there.float() / peak
         return x.contiguous(memory_format=torch.channels_last)
 
     def _side(self, h: int, w: int) -> int | None:
