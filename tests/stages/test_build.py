@@ -8,7 +8,7 @@ import torch
 
 from vidsr.device import Compute
 from vidsr.errors import ModelError
-from vidsr.frames import VideoInfo
+from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.models.store import frames_path
 from vidsr.options import parse_options
 from vidsr.stages.build import Plan, choose_domain, choose_engine, default_model
@@ -67,6 +67,15 @@ def test_stages_stand_in_their_order() -> None:
 
 def test_a_size_that_is_there_already_needs_no_network() -> None:
     assert Plan(parse_options(size="480x270"), clip()).upscale is None
+
+
+@pytest.mark.parametrize("model", ["auto", "fast"])
+def test_a_clip_that_becomes_smaller_needs_no_network(model: str) -> None:
+    plan = Plan(parse_options(scale="1/2", model=model, device="cpu"), VideoInfo(64, 48, Fraction(25), "gray"))
+    assert plan.upscale is not None and plan.upscale.runners == () and plan.weights == {}
+    batch = FrameBatch(torch.full((2, 1, 48, 64), 100, dtype=torch.uint8), None, (Fraction(0),) * 2, (Origin(0),) * 2)
+    (small,) = plan.upscale(iter([batch]))
+    assert small.y.shape == (2, 1, 24, 32)
 
 
 @pytest.mark.parametrize(("device", "name"), [("cpu", "flow"), ("cuda", "net")])

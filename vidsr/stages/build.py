@@ -30,7 +30,7 @@ from vidsr.stages.measure import COLUMNS, REFERENCE_COLUMNS, FrameLog, Measure, 
 from vidsr.stages.restore import Restore
 from vidsr.stages.runner import Runner
 from vidsr.stages.steady import HELD_BYTES, Steady
-from vidsr.stages.upscale import Upscale, network_factors
+from vidsr.stages.upscale import REDUCTION_KERNEL, Upscale, network_factors
 from vidsr.stopwatch import Stopwatch
 from vidsr.video import VideoReader, coded_format
 
@@ -268,6 +268,8 @@ def make_upscale(options: EnhanceOptions, info: VideoInfo, computes: tuple[Compu
     if model in KERNELS:
         return Upscale(target, info, (), model)
     scales = network_factors(factor, available_scales(model))
+    if not scales:  # it becomes smaller
+        return Upscale(target, info, (), REDUCTION_KERNEL)
     domain = choose_domain(options, info, model, scales)
     networks = [[load_model(model, scale, one.device, one.dtype, domain) for scale in scales] for one in computes]
     lanes = [
