@@ -16,7 +16,7 @@ from vidsr.models.layers import inside
 from vidsr.models.store import read_state
 from vidsr.train import dataset, loop, recipe
 from vidsr.train.blur import GaussianBlur, MotionBlur, ShakeBlur, convolve
-from vidsr.train.blurred import MARGIN, Blurred, Damage, drawn, made_worse, quantised
+from vidsr.train.blurred import MARGIN, Blurred, Box, Damage, drawn, made_worse, quantised
 from vidsr.train.look import LEAST_NOISE, SIGNAL, fitness
 
 __all__ = ["one_thread"]  # a fixture
@@ -32,19 +32,28 @@ KERNELS = [
 def test_blur_equals_opencvs(kernel: np.ndarray) -> None:
     picture = np.random.default_rng(1).integers(0, 256, (90, 97), np.uint8)
     sharp = torch.from_numpy(picture)[None, None].float() / 255
-    bad = made_worse(sharp, [Damage(kernel)], np.random.default_rng(0))[0, 0] * 255
+    bad = made_worse(sharp, [Damage(kernel)], np.random.default_rng(0))[0][0, 0] * 255
     expected = torch.from_numpy(convolve(picture[None].astype(np.float32), kernel)[0])
     assert (bad - inside(expected, MARGIN)).abs().max() < 0.51  # rounded
 
 
 def test_no_damage_leaves_a_picture_as_it_is() -> None:
     sharp = torch.randint(0, 256, (2, 1, 60, 61)) / 255
-    assert torch.equal(made_worse(sharp, [Damage(), Damage()], np.random.default_rng(0)), inside(sharp, MARGIN))
+    for picture in made_worse(sharp, [Damage(), Damage()], np.random.default_rng(0)):
+        assert torch.equal(picture, inside(sharp, MARGIN))
+
+
+def test_graphics_are_sharp_and_belong_to_the_picture() -> None:
+    bar = Box(0, 0, 0.25, 1, 0.1)
+    bad, good = made_worse(torch.rand(1, 1, 72, 80), [Damage(KERNELS[0], 3, graphics=(bar,))], np.random.default_rng(0))
+    assert ((255 * bad[..., :10, :]).round() == round(25.5)).all()
+    assert (good[..., :10, :] == bar.value).all()
+    assert (good[..., 10:, :] - bad[..., 10:, :]).abs().min() > 0
 
 
 def test_noise_is_of_its_strength() -> None:
     sharp = torch.full((1, 1, 232, 232), 0.5)
-    bad = made_worse(sharp, [Damage(noise=3.0)], np.random.default_rng(0))
+    bad, _ = made_worse(sharp, [Damage(noise=3.0)], np.random.default_rng(0))
     assert (255 * bad).std().item() == pytest.approx(3, rel=0.02)
 
 
@@ -87,7 +96,7 @@ def test_an_untouched_picture_is_nothing_blurred() -> None:
 def test_some_are_left_alone_and_all_kinds_are_drawn() -> None:
     rng = np.random.default_rng(0)
     damages = [drawn(rng) for _ in range(400)]
-    assert 30 < sum(damage[1:] == (0, 0) for damage in damages) < 100
+    assert 30 < sum(damage[1:3] == (0, 0) for damage in damages) < 100
     assert 15 < sum(damage.step > 0 for damage in damages) < 80
     assert max(len(damage.kernel) for damage in damages if damage.kernel is not None) // 2 <= MARGIN
 

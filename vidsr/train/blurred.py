@@ -31,11 +31,23 @@ BLURS: tuple[tuple[float, Blur | None], ...] = (  # and how often each is drawn
 )
 NOISE = 4.0  # code values, at most
 COMPRESSED = 0.12  # of the touched patches
+DECORATED = 0.25  # of all patches: under bars or letters
+BLACK, WHITE = 16 / 255, 235 / 255
 STEPS = (4.0, 24.0)  # of their quantizer, code values
 SIDE = 8  # of a transform's block
 CROP = 320  # pixels, of a validation picture
 SPLITS = ("train", "validation")
 MARGIN = 16  # pixels around a patch that a kernel looks at, as far as it is not longer
+
+
+class Box(NamedTuple):
+    """An even rectangle: its edges as shares of the picture's sides, its value in [0, 1]."""
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+    value: float
 
 
 class Damage(NamedTuple):
@@ -44,6 +56,7 @@ class Damage(NamedTuple):
     kernel: Kernel | None = None
     noise: float = 0.0  # standard deviation, code values
     step: float = 0.0  # of the quantizer, code values; 0: none
+    graphics: tuple[Box, ...] = ()  # bars, logos, letters: put over the picture after its blur, and sharp
 
 
 class Blurred:
@@ -77,7 +90,7 @@ class Blurred:
         sharp = self.patches.batch_at(step)[1]
         rng = np.random.default_rng((self.seed, step, 1))
         damages = [drawn(rng) for _ in sharp]
-        return made_worse(sharp, damages, rng), inside(sharp, MARGIN), damages
+        return *made_worse(sharp, damages, rng), damages
 
     def psnr(self, network: LumaNetwork) -> float:
         """Of ``network`` on the validation crops, dB."""
@@ -90,27 +103,55 @@ class Blurred:
 
 def drawn(rng: np.random.Generator) -> Damage:
     """What is done to a patch."""
+    graphics = _graphics(rng) if rng.random() < DECORATED else ()
     if rng.random() < UNTOUCHED:
-        return Damage()
+        return Damage(graphics=graphics)
     chances, blurs = zip(*BLURS, strict=True)
     blur = blurs[rng.choice(len(blurs), p=chances)]
     kernel = None if blur is None else blur.kernel(rng)
     step = rng.uniform(*STEPS) if rng.random() < COMPRESSED else 0.0
-    return Damage(kernel, rng.uniform(0, NOISE), step)
+    return Damage(kernel, rng.uniform(0, NOISE), step, graphics)
 
 
-def made_worse(sharp: Tensor, damages: Sequence[Damage], rng: np.random.Generator) -> Tensor:
-    """``sharp`` (N x 1 x H x W in [0, 1]) less ``MARGIN`` on each side: blurred, noisy, some compressed, in 8 bits."""
+def _graphics(rng: np.random.Generator) -> tuple[Box, ...]:
+    """Black bars along two sides or one, or a band of letters."""
+    if rng.random() < 0.5:
+        first, second = rng.uniform(0.02, 0.3, 2) * (rng.random(2) < 0.7)
+        if rng.random() < 0.7:
+            return Box(0, 0, first, 1, BLACK), Box(1 - second, 0, 1, 1, BLACK)
+        return Box(0, 0, 1, first, BLACK), Box(0, 1 - second, 1, 1, BLACK)
+    top, height, value = rng.uniform(0, 0.9), rng.uniform(0.03, 0.15), rng.choice((BLACK, WHITE, rng.random()))
+    count = int(rng.integers(3, 40))
+    tops, lefts = top + height * rng.random(count), rng.random(count)
+    sizes = height * rng.uniform(0.1, 1, (count, 2))
+    return tuple(Box(t, x, t + h, x + w, value) for t, x, (h, w) in zip(tops, lefts, sizes, strict=True))
+
+
+def made_worse(sharp: Tensor, damages: Sequence[Damage], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """``sharp`` (N x 1 x H x W in [0, 1]) less ``MARGIN`` on each side: blurred, noisy, some compressed, in 8 bits.
+
+    And what it should have been: sharp, but with the same graphics over it.
+    """
     size = tuple(sharp.shape[-2:])
     blur = responses([damage.kernel for damage in damages], size).to(sharp.device)
     bad = inside(torch.fft.irfft2(torch.fft.rfft2(sharp) * blur[:, None], s=size), MARGIN)
-    noise = torch.from_numpy(rng.standard_normal(bad.shape, np.float32))
-    for plane, grain, damage in zip(bad[:, 0], noise[:, 0].to(bad.device), damages, strict=True):
+    noise, good = torch.from_numpy(rng.standard_normal(bad.shape, np.float32)), inside(sharp, MARGIN).clone()
+    for plane, grain, truth, damage in zip(bad[:, 0], noise[:, 0].to(bad.device), good[:, 0], damages, strict=True):
         plane += grain * (damage.noise / 255)
+        for box in damage.graphics:
+            for picture in (plane, truth):
+                _area(picture, box).fill_(box.value)
         if damage.step:
             plane.copy_(quantised(plane, damage.step / 255))
     codes: Tensor = (bad * 255).round().clamp(0, 255)
-    return codes / 255
+    return codes / 255, good
+
+
+def _area(plane: Tensor, box: Box) -> Tensor:
+    """The part of ``plane`` (H x W) that ``box`` covers."""
+    height, width = plane.shape
+    rows = slice(round(box.top * height), round(box.bottom * height))
+    return plane[rows, round(box.left * width) : round(box.right * width)]
 
 
 def responses(kernels: Sequence[Kernel | None], size: tuple[int, ...]) -> Tensor:
@@ -150,5 +191,5 @@ def _damaged(pair: Pair, number: int) -> Pair:
     """A validation crop and what became of it, always the same."""
     sharp = pair.hr[None, None].float() / 255
     rng = np.random.default_rng((number, 2))
-    bad = made_worse(sharp, [drawn(rng)], rng)
-    return Pair((bad[0, 0] * 255).round().to(torch.uint8), inside(pair.hr, MARGIN))
+    bad, good = made_worse(sharp, [drawn(rng)], rng)
+    return Pair(*((picture[0, 0] * 255).round().to(torch.uint8) for picture in (bad, good)))
