@@ -7,7 +7,7 @@ import pytest
 from vidsr.encoding import Encoding
 from vidsr.errors import OptionError
 from vidsr.frames import VideoInfo
-from vidsr.memory import frame_bytes, share, within
+from vidsr.memory import HELD, HELD_BYTES, frame_bytes, share, within
 from vidsr.options import parse_bytes, parse_options
 from vidsr.stages.build import Plan
 
@@ -60,6 +60,10 @@ def test_the_encoder_looks_less_far_ahead_only_where_it_must() -> None:
     shorter, notes = within(usual, LARGE, share(4 << 30).encoder)
     assert 1 <= int(shorter.arguments["rc-lookahead"]) < 40
     assert "instead of 40" in notes[0]
+    assert shorter.slices
+    sliced, notes = within(usual, VideoInfo(1920, 1080, Fraction(24)), (HELD + 40) * int(1920 * 1080 * HELD_BYTES))
+    assert sliced == Encoding(slices=True)
+    assert notes == ["libx264 works on slices of a picture, to stay within --memory"]
     chosen = Encoding(options=(("rc-lookahead", "30"),))
     assert within(chosen, LARGE, share(1 << 30).encoder) == (chosen, [])
 

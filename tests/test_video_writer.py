@@ -301,11 +301,14 @@ def test_number_of_threads_is_taken(tmp_path: Path, codec: str) -> None:
     assert write(tmp_path / "a.mkv", some_frames(info), info, replace(quick(codec), threads=1)).frames is not None
 
 
-def test_x264_gets_frames_and_not_slices_side_by_side_as_from_the_ffmpeg_program(tmp_path: Path) -> None:
-    info = VideoInfo(64, 48, Fraction(25))
+@pytest.mark.parametrize("slices", [False, True])
+def test_x264_gets_frames_side_by_side_as_from_the_ffmpeg_program_unless_memory_is_short(
+    tmp_path: Path, slices: bool
+) -> None:
+    info = VideoInfo(320, 240, Fraction(25))  # high enough for two slices
     path = tmp_path / "a.mp4"
-    write(path, some_frames(info), info, quick("libx264"))
-    assert b"sliced_threads=0" in path.read_bytes()
+    write(path, some_frames(info), info, replace(quick("libx264"), slices=slices, threads=2))
+    assert f"sliced_threads={slices:d}".encode() in path.read_bytes()
 
 
 def test_null_codec_writes_nothing(tmp_path: Path) -> None:

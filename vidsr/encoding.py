@@ -100,6 +100,7 @@ class Encoding:
     preset: str | None = None  # None: the codec's default, medium for libx264
     options: tuple[tuple[str, str], ...] = ()  # passed to the encoder as they are, after the others
     threads: int = 0  # 0 lets the encoder choose
+    slices: bool = False  # of one picture at a time, not several pictures: slower, and fewer frames held
 
     def __post_init__(self) -> None:
         codec = self.table_entry

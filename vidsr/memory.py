@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 
 from vidsr.encoding import Encoding
@@ -11,8 +12,9 @@ from vidsr.frames import SUBSAMPLING, VideoInfo
 BASE = 450 << 20  # PyTorch, FFmpeg, Python and their code: what a run takes that enlarges nothing
 QUEUE = 256 << 20  # of planes waiting for the next thread, where nothing else is asked
 IN_FLIGHT = 6  # planes of a frame, larger and smaller, on their way at a time: two queues and three threads
-# of x264, measured at 7680x4320: frames held whatever the lookahead, and bytes per pixel of each
+# of x264, measured at 7680x4320 in slices: frames held whatever the lookahead, and bytes per pixel of each
 HELD, HELD_BYTES = 10, 5.5
+SIDE_BY_SIDE = 4 + 3 * (os.cpu_count() or 1) // 2  # frames held besides where it works on several at a time
 LOOKAHEAD = {"ultrafast": 0, "superfast": 0, "veryfast": 10, "faster": 20, "fast": 30, "slow": 50, "medium": 40}
 LONGEST = 60  # of the slower presets
 
@@ -64,12 +66,18 @@ def frame_bytes(info: VideoInfo) -> int:
 
 
 def within(encoding: Encoding, info: VideoInfo, limit: int | None) -> tuple[Encoding, list[str]]:
-    """``encoding`` that looks no further ahead than ``limit`` bytes allow, and in words if that changes anything."""
+    """``encoding`` that holds no more frames than ``limit`` bytes allow, and in words if that changes anything.
+
+    It then works on slices of one picture instead of on several pictures, and looks less far ahead.
+    """
     if limit is None or encoding.codec not in ("libx264", "libx265") or "rc-lookahead" in dict(encoding.options):
         return encoding, []
     usual = LOOKAHEAD.get(encoding.arguments["preset"], LONGEST)
-    fits = max(1, int(limit / (HELD_BYTES * info.width * info.height)) - HELD)
-    if fits >= usual:
+    held = int(limit / (HELD_BYTES * info.width * info.height))
+    if held >= HELD + SIDE_BY_SIDE + usual:
         return encoding, []
+    encoding, fits = replace(encoding, slices=True), max(1, held - HELD)
+    if fits >= usual:
+        return encoding, [f"{encoding.codec} works on slices of a picture, to stay within --memory"]
     shorter = replace(encoding, options=(*encoding.options, ("rc-lookahead", str(fits))))
     return shorter, [f"{encoding.codec} looks {fits} frames ahead instead of {usual}, to stay within --memory"]

@@ -57,7 +57,8 @@ def add_picture(output: OutputContainer, info: VideoInfo, encoding: Encoding, ti
     context.time_base = tick
     context.sample_aspect_ratio = info.sar
     context.thread_count = encoding.threads
-    context.thread_type = "AUTO"  # as the ffmpeg program has it; PyAV's own choice makes x264 cut pictures into slices
+    # several pictures at a time, as the ffmpeg program has it, unless memory is short; PyAV's own choice is slices
+    context.thread_type = "SLICE" if encoding.slices or _lookahead(info) else "AUTO"
     context.options = _options(encoding, info)
     set_color(context, info)
     if info.display_matrix is not None:
