@@ -197,6 +197,28 @@ def test_scale_and_rate_together_to_a_target_rate(tmp_path: Path) -> None:
     assert report.output.fps == 60
 
 
+def test_several_devices_write_what_one_writes(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", frames=70)
+    for name, device in (("one.mkv", "cpu"), ("three.mkv", "cpu,cpu,cpu")):
+        report = run(source, tmp_path / name, model="fast", codec="ffv1", crf=None, device=device, fps="2x")
+        assert report.frames == 140 and report.means["psnr_y_consistency"] > 20
+    one, three = frames_of(tmp_path / "one.mkv"), frames_of(tmp_path / "three.mkv")
+    for a, b in zip(one, three, strict=True):
+        assert a[:2] == b[:2] and np.array_equal(a[2], b[2])
+
+
+def test_decoding_asked_of_a_gpu_that_is_not_there_is_said_and_done(tmp_path: Path) -> None:
+    from vidsr.video import hardware
+
+    if hardware.cuda_problem() is None:
+        pytest.skip("there is a GPU")
+    notes: list[str] = []
+    source = make_clip(tmp_path / "a.mp4")
+    report = run(source, tmp_path / "b.mp4", hwaccel="cuda", on_note=notes.append)
+    assert report.frames == 10
+    assert [note for note in notes if note.startswith("decoded on the CPU: no CUDA device")]
+
+
 def test_time_range(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=50, size=(64, 48), fps=25, audio=True)
     run(source, tmp_path / "b.mp4", start="0.8", end="1.2")
