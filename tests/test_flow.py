@@ -291,7 +291,7 @@ def test_motion_that_explains_less_than_standing_still_gives_way() -> None:
     a, b = picture, picture + 2
     pair = FlowEngine().prepare(frame(a, None, torch.float32), frame(b, None, torch.float32))
     wrong = np.full_like(pair.motion.forward, 12)
-    pair.motion = replace(pair.motion, forward=wrong, backward=-wrong)
+    pair._motion = replace(pair.motion, forward=wrong, backward=-wrong)
     result = pair.at([HALF])[0][0, 0].numpy()
     dragged = np.abs(np.roll(a, (12, 12), axis=(0, 1)) - np.roll(a, (-12, -12), axis=(0, 1)))[30:-30, 30:-30]
     assert dragged.mean() > 15

@@ -142,6 +142,8 @@ def _staged(
     watch = Stopwatch(clock_of(compute.device))
     with VideoReader(clip, options.start, options.end, options.frames, deinterlace=options.deinterlace) as reader:
         plan = Plan(options, reader.info)
+        if plan.interpolate is not None:
+            plan.interpolate = replace(plan.interpolate, lanes=1)
         stream = watch.timed("decode", reader.batches(plan.frames_per_batch))
         with FrameLog(target.with_suffix(".csv"), plan.log_columns) as log:
             for stage in plan.stages(log if options.log is not False else None, None, watch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
 from typing import TypeVar
@@ -14,7 +14,7 @@ R = TypeVar("R")
 AHEAD = 2  # items with each lane: one that it works on, one that waits
 
 
-def in_order(items: Iterator[T], lanes: Sequence[Callable[[T], R]]) -> Iterator[R]:
+def in_order(items: Iterator[T], lanes: Sequence[Callable[[T], R]]) -> Generator[R]:
     """What ``lanes`` make of ``items``: the first lane of the first, the second of the second, and so on around.
 
     Each lane works on a thread of its own, in the order of its items; one lane alone works on the caller's. At most

@@ -10,8 +10,9 @@ import numba
 import numpy as np
 import pytest
 
+from vidsr.kernels import workers
 from vidsr.kernels.jit import jit
-from vidsr.kernels.workers import STRIP_PIXELS, THREADS, in_parallel, strips
+from vidsr.kernels.workers import STRIP_PIXELS, THREADS, in_parallel, numba_is_shared, strips
 
 
 @pytest.mark.parametrize(("rows", "width"), [(1, 1), (1080, 1920), (7, STRIP_PIXELS + 1), (5000, 3)])
@@ -93,3 +94,22 @@ def test_where_no_folder_keeps_compiled_kernels_they_are_compiled_all_the_same(
         double = jit(lambda x: x + x)
     assert double(np.float64(4)) == 8
     assert "NUMBA_CACHE_DIR" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("layer", "there", "threads", "shared"),
+    [
+        ("default", ("omppool",), 2, True),
+        ("default", ("tbbpool",), 2, True),
+        ("default", (), 2, False),  # the work queue, which aborts
+        ("workqueue", ("omppool",), 2, False),
+        ("omp", ("omppool",), 1, False),
+    ],
+)
+def test_kernels_of_numbas_own_threads_are_called_side_by_side_only_where_they_can_be(
+    monkeypatch: pytest.MonkeyPatch, layer: str, there: tuple[str, ...], threads: int, shared: bool
+) -> None:
+    monkeypatch.setattr(numba.config, "THREADING_LAYER", layer)
+    monkeypatch.setattr(workers, "THREADS", threads)
+    monkeypatch.setattr(workers, "_is_there", lambda module: module.endswith(there) if there else False)
+    assert numba_is_shared.__wrapped__() == shared

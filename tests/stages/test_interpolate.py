@@ -1,6 +1,6 @@
 """Interpolate: exact times, untouched real frames, nothing across a cut, the same however the stream is cut."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -147,6 +147,33 @@ def test_variable_frame_rate_is_cut_in_the_middle_of_each_interval() -> None:
     assert list(result.times[:7]) == sorted(times + middles)
     assert result.times[7] == times[3] + Fraction(1, 24)  # the last is shown for an average interval, not the long one
     assert all(a < b for a, b in pairwise(result.times))
+
+
+@pytest.mark.parametrize("rate", ["2x", "60"])
+def test_motion_found_ahead_on_several_threads_is_the_same(rate: str) -> None:
+    cut = [picture(seed, cell=4) for seed in (7, 8)]
+    batch, info = clip([*drifting(6), *cut, *drifting(5, 3)])
+    stages = [Interpolate(parse_fps(rate), make_engine("flow", 8), info, lanes=lanes) for lanes in (1, 2, 3)]
+    alone, *together = [run(stage, batch, (3, 4)) for stage in stages]
+    for result, stage in zip(together, stages[1:], strict=True):
+        assert torch.equal(result.y, alone.y)
+        assert result.times == alone.times and result.origins == alone.origins
+        assert stage.counts == stages[0].counts
+
+
+def test_leaving_the_stream_or_failing_in_it_leaves_no_thread() -> None:
+    batch, info = clip(drifting(12))
+    left = Interpolate(Times(Fraction(2)), make_engine("flow", 8), info, lanes=2)(singles(batch, range(12)))
+    assert isinstance(left, Generator)
+    next(left)
+    left.close()
+
+    class Failing(BlendEngine):
+        def prepare(self, a: FrameBatch, b: FrameBatch) -> Pair:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(Interpolate(Times(Fraction(2)), Failing(), info, lanes=2), batch)
 
 
 def test_one_frame_is_shown_for_its_own_time() -> None:

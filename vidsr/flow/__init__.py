@@ -115,11 +115,14 @@ class FlowPair:
 
     def __init__(self, a: Side, b: Side) -> None:
         self._a, self._b = a, b
+        self._motion: Motion | None = None
 
-    @cached_property
+    @property
     def motion(self) -> Motion:
-        """The motion between the two, both ways."""
-        return Motion.between(self._a, self._b)
+        """The motion between the two, both ways. Not a cached property: until Python 3.12 threads wait at those."""
+        if self._motion is None:
+            self._motion = Motion.between(self._a, self._b)
+        return self._motion
 
     @property
     def planes(self) -> tuple[list[Array], list[Array]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from importlib import import_module
 from operator import itemgetter
 from typing import TypeVar
 
@@ -48,6 +49,22 @@ def in_parallel(work: Callable[[T], R], tasks: Sequence[T]) -> list[R]:
         if not helper.cancel():
             done += helper.result()
     return [result for _, result in sorted(done, key=itemgetter(0))]
+
+
+@cache
+def numba_is_shared() -> bool:
+    """Whether several threads may call functions compiled with ``parallel=True`` at once, and there is use in it."""
+    asked = numba.config.THREADING_LAYER  # type: ignore[attr-defined]
+    pools = {"tbb": ["tbbpool"], "omp": ["omppool"], "workqueue": []}.get(asked, ["tbbpool", "omppool"])
+    return THREADS > 1 and any(_is_there(f"numba.np.ufunc.{pool}") for pool in pools)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        import_module(module)
+    except ImportError:  # the library that it works with is missing
+        return False
+    return True
 
 
 @cache

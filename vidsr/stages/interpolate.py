@@ -7,7 +7,8 @@ interval, so N frames at 2x become 2N and sound stays in step to the end. Nothin
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -16,6 +17,8 @@ import torch
 from vidsr import scenes
 from vidsr.clocks import Clock
 from vidsr.frames import FrameBatch, Origin, VideoInfo
+from vidsr.kernels.workers import numba_is_shared
+from vidsr.lanes import in_order
 from vidsr.options import Duplicates
 from vidsr.stages.batches import fitting, gathered, singly
 from vidsr.stages.cadence import Source, distinct, evened, timed
@@ -61,6 +64,7 @@ class Interpolate:
     info: VideoInfo  # of the stream that comes in
     duplicates: Duplicates = "keep"
     slow: Fraction = Fraction(1)
+    lanes: int = field(default_factory=lambda: 2 if numba_is_shared() else 1)  # threads that find motion
     name: str = "interpolate"
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("synthesised", "held_at_cuts", "duplicates"), 0), init=False
@@ -98,13 +102,13 @@ class Interpolate:
 
     def _frames(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
         """Output frames, one or a few at a time."""
-        intervals = self._intervals(self._sources(batches))
         before: object = None
-        interval = next(intervals, None)
-        while interval is not None:
-            following = next(intervals, None)
-            yield from self._filled(interval, before, None if following is None else following.motion)
-            before, interval = interval.motion, following
+        with closing(self._intervals(self._sources(batches))) as intervals:
+            interval = next(intervals, None)
+            while interval is not None:
+                following = next(intervals, None)
+                yield from self._filled(interval, before, None if following is None else following.motion)
+                before, interval = interval.motion, following
 
     def _sources(self, batches: Iterator[FrameBatch]) -> Iterator[Source]:
         """The frames that motion runs between."""
@@ -116,8 +120,12 @@ class Interpolate:
             self.counts["duplicates"] += source.repeats
             yield source
 
-    def _intervals(self, sources: Iterator[Source]) -> Iterator[Interval]:
-        """What lies between each source and the next, and the last source for itself."""
+    def _intervals(self, sources: Iterator[Source]) -> Generator[Interval]:
+        """What lies between each source and the next, and the last source for itself; motion is found ahead."""
+        return in_order(self._pairs(sources), [self._explored] * (1 if self.engine is None else self.lanes))
+
+    def _pairs(self, sources: Iterator[Source]) -> Iterator[Interval]:
+        """The same, before motion is found."""
         a = next(sources, None)
         while a is not None:
             b = next(sources, None)
@@ -126,11 +134,15 @@ class Interpolate:
             a = b
 
     def _prepare(self, a: Source, b: Source) -> Pair | None:
-        """The pair, or None where the nearer frame is to be held: equal frames, a cut, no engine."""
-        if self.engine is None or _equal(a.frame, b.frame):
-            return None
-        pair = self.engine.prepare(a.frame, b.frame)
-        return None if scenes.is_cut(a.small, b.small, pair.followed) else pair
+        """The pair, or None where the nearer frame is to be held: equal frames, no engine."""
+        return None if self.engine is None or _equal(a.frame, b.frame) else self.engine.prepare(a.frame, b.frame)
+
+    def _explored(self, interval: Interval) -> Interval:
+        """The interval with its motion found; without its pair across a cut, where the nearer frame is held."""
+        a, b, pair = interval.a, interval.b, interval.pair
+        if pair is None or b is None:
+            return interval
+        return replace(interval, pair=None) if scenes.is_cut(a.small, b.small, pair.followed) else interval
 
     def _filled(self, interval: Interval, before: object, after: object) -> Iterator[FrameBatch]:
         """The output frames from a source up to the next."""
