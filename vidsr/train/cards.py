@@ -29,6 +29,8 @@ clips (CC0, Pexels licence, demo clips of SAM 2), reduced by 4 and encoded by x2
 (train/video_pairs.py). `blur`, `codec`, `noise`:
 4,000 squares of 160 pixels of the same pictures and camera clips, 15 % of them untouched (train/restoration_set.py).
 `codec-h264`: 3,000 more, of x264 alone, 60 % of them of clips, sign language and a street among them.
+`noise-drawings`: noise on these pictures, their halves and drawings made of them (train/drawings.py); `noise-texture`:
+2,000 squares of halves and drawings alone, half of them untouched.
 `deblur` and `deblur-fast` blur the sharp side of the sets named while they train, 15 % not at all (train/blurred.py).
 `windows`: triples of 24 clips, reduced to 480 columns, and of 800 layered scenes made of photos2
 (train/windows.py, train/layers.py); `scenes`: 2,000 more such scenes. 4 % of each set of pictures was kept for
