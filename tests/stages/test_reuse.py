@@ -130,6 +130,13 @@ def test_gpus_and_networks_that_survey_compute_all(device: str, surveys: bool, p
     assert Reuse(Runner(Network(), Compute(torch.device(device), torch.float32))).possible == possible
 
 
+def test_a_compiled_network_computes_all_as_each_shape_would_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = Runner(load_model("fast", 2), CPU)
+    assert Reuse(runner).possible
+    monkeypatch.setattr(Model, "is_compiled", property(lambda model: True))
+    assert not Reuse(runner).possible
+
+
 @settings(deadline=None)
 @given(arrays(bool, st.tuples(st.integers(1, 7), st.integers(1, 7))))
 def test_rectangles_cover_what_changed_once_and_nothing_else(changed: np.ndarray) -> None:

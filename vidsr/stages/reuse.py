@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidsr.kernels.changes import changed_tiles
+from vidsr.models import Model
 from vidsr.stages.runner import Runner, span
 
 SIDE = 64  # of the squares that are compared, input pixels; a multiple of every network's alignment
@@ -36,13 +37,14 @@ class Reuse:
     it does in the whole picture, but for the order of its sums, which depends on the tile's shape and on which nobody
     gives a word: so with each new shape the picture is computed whole too, and if one sample differs nothing is put
     together from then on. Networks that
-    survey the whole picture, and GPUs, which are slow with many small tiles, compute all.
+    survey the whole picture, compiled ones, which are compiled for each shape, and GPUs, which are slow with many small
+    tiles, compute all.
     """
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
         self.copied = 0  # squares that were not computed
-        self.possible = runner.compute.device.type == "cpu" and runner.network.survey(torch.zeros(1, 1, 64, 64)) is None
+        self.possible = _works_on_tiles(runner)
         self._checked: set[torch.Size] = set()  # shapes of tiles
         self._last: _Made | None = None
 
@@ -105,6 +107,13 @@ class Reuse:
         whole = self.runner(now, *how)
         self.possible = torch.equal(whole, result)
         return whole
+
+
+def _works_on_tiles(runner: Runner) -> bool:
+    """Whether tiles of any shape may be given to it, and are worth it."""
+    network = runner.network
+    compiled = isinstance(network, Model) and network.is_compiled
+    return runner.compute.device.type == "cpu" and not compiled and network.survey(torch.zeros(1, 1, 64, 64)) is None
 
 
 def pieces(changed: NDArray[np.bool_]) -> list[Rectangle]:
