@@ -23,7 +23,7 @@ def test_fused_equals_plain(name: str, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 4e-3)])
-@pytest.mark.parametrize("name", ["denoise", "deblur-fast", "restore-fast"])
+@pytest.mark.parametrize("name", ["denoise", "restore-fast"])
 def test_shifts_that_a_glance_tells_are_fused_too_each_picture_with_its_own(
     name: str, dtype: torch.dtype, tolerance: float
 ) -> None:
