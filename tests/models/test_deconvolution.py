@@ -158,3 +158,16 @@ def test_a_mirror_of_a_small_picture_goes_on_as_in_numpy(shape: tuple[int, int])
 
 def test_smooth_lengths() -> None:
     assert [_smooth(length) for length in (1, 16, 17, 343, 401)] == [2, 16, 18, 360, 432]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("architecture", ["unshuffled", "gated_unet"])
+def test_a_gpu_undoes_what_a_cpu_undoes(architecture: str) -> None:
+    torch.manual_seed(0)
+    network = build_network(architecture, {"scale": 1, "deconvolve": True}).eval().requires_grad_(False)
+    x = torch.rand(2, 1, 150, 131)
+    expected = network(x)
+    torch.testing.assert_close(network.cuda()(x.cuda()).cpu(), expected, atol=2e-3, rtol=0)
+    half = network.half()
+    assert half.look.bank.dtype == torch.float32
+    torch.testing.assert_close(half(x.cuda()).cpu(), expected, atol=2e-2, rtol=0)
