@@ -36,7 +36,7 @@ from vidsr.video import VideoReader, coded_format
 
 NOT_SHOWN = ("libx264", "libx265")  # in 4:4:4: the profiles of browsers and of most devices have none
 MOST_FRAMES = 16  # of a batch, however small they are: more would only wait longer
-# The first that has weights for the scales at hand. `best` costs six times `balanced`, which only a GPU has to spare.
+# The first that has weights for the scales at hand. `best` costs 2.7 times `balanced`, which only a GPU has to spare.
 DEFAULT_MODELS = {"cpu": ("balanced",), "cuda": ("best", "balanced")}
 
 
