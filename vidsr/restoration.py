@@ -22,7 +22,7 @@ NETWORKS: dict[Task, tuple[str, ...]] = {
 DEFAULT: dict[Task, dict[str, str]] = {  # by the type of the device
     "restore": {"cpu": "restore-fast", "cuda": "restore"},
     "denoise": {"cpu": "denoise", "cuda": "denoise"},
-    "deblur": {"cpu": "deblur-fast", "cuda": "deblur"},
+    "deblur": {"cpu": "deblur-fast", "cuda": "deblur-fast"},  # as good as `deblur` so far, at a quarter of its time
 }
 
 
