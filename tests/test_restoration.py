@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from vidsr.cli import with_strengths
 from vidsr.errors import OptionError
+from vidsr.models import load_model
 from vidsr.options import parse_options
-from vidsr.restoration import CLASSICAL, DEFAULT, NETWORKS, TASKS, Restoration, parse_restoration
+from vidsr.restoration import CLASSICAL, NETWORKS, TASKS, Restoration, parse_restoration
 
 
 @given(st.decimals(0, 1, places=3))
@@ -54,9 +55,9 @@ def test_strength_0_is_a_request_and_does_nothing() -> None:
     assert parse_options(deblur="0").restorations == ()
 
 
-def test_every_task_has_a_network_for_every_device() -> None:
+def test_the_default_of_every_task_has_weights() -> None:
     for task in TASKS:
-        assert set(DEFAULT[task].values()) <= set(NETWORKS[task])
+        assert load_model(NETWORKS[task][0], 1, domain="any").scale == 1
         assert not set(NETWORKS[task]) & set(CLASSICAL)
 
 

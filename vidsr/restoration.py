@@ -14,15 +14,10 @@ TASKS: tuple[Task, ...] = get_args(Task)  # in the order they run: sharpening la
 DEBLURRERS = ("unsharp", "wiener", "richardson-lucy")
 DENOISERS = ("bilateral", "nlm")
 CLASSICAL = DEBLURRERS + DENOISERS
-NETWORKS: dict[Task, tuple[str, ...]] = {
+NETWORKS: dict[Task, tuple[str, ...]] = {  # the first is the default
     "restore": ("restore-fast", "restore"),
     "denoise": ("denoise",),
     "deblur": ("deblur-fast", "deblur", "autoencoder"),
-}
-DEFAULT: dict[Task, dict[str, str]] = {  # by the type of the device
-    "restore": {"cpu": "restore-fast", "cuda": "restore"},
-    "denoise": {"cpu": "denoise", "cuda": "denoise"},
-    "deblur": {"cpu": "deblur-fast", "cuda": "deblur-fast"},  # as good as `deblur` so far, at a quarter of its time
 }
 
 
@@ -32,7 +27,7 @@ class Restoration:
 
     task: Task
     strength: float | None = 1.0  # how much of the method's change is taken; None: all or nothing, by the picture
-    method: str = "auto"  # a network, a classical method, or the default of the device
+    method: str = "auto"  # a network, a classical method, or the default
     sigma: float | None = None  # of the blur (pixels) or noise (8-bit codes); None estimates it. Classical methods only
 
 

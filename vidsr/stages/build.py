@@ -19,7 +19,7 @@ from vidsr.memory import share, within
 from vidsr.models import Model, available_scales, load_model
 from vidsr.models.store import WEIGHTS, table
 from vidsr.options import EnhanceOptions, Interpolation, Size, Target
-from vidsr.restoration import CLASSICAL, DEFAULT, DENOISERS, Restoration
+from vidsr.restoration import CLASSICAL, DENOISERS, NETWORKS, Restoration
 from vidsr.stages import Stage
 from vidsr.stages.changes import Changes
 from vidsr.stages.convert import Convert
@@ -212,7 +212,7 @@ def make_restore(
 ) -> Restore:
     """The stage for one restoration; what its method needs to know and was not told comes from the ``diagnosis``."""
     strength = 1.0 if wanted.strength is None else wanted.strength
-    name = DEFAULT[wanted.task][compute.device.type] if wanted.method == "auto" else wanted.method
+    name = NETWORKS[wanted.task][0] if wanted.method == "auto" else wanted.method
     if name in CLASSICAL:
         estimate = diagnosis.noise if name in DENOISERS else diagnosis.blur
         method = Classical(name, estimate if wanted.sigma is None else wanted.sigma, diagnosis.noise)
