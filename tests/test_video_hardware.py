@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from av.video.frame import VideoFrame
@@ -15,6 +16,7 @@ from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.reading import Reading
 from vidsr.video import VideoReader, hardware, open_writer
+from vidsr.video.convert import planes_of
 
 NVDEC = Reading(hwaccel="cuda")
 
@@ -83,6 +85,16 @@ def test_the_layouts_of_a_gpu_hold_the_same_planes(
     made, info, notes = frames(clip, NVDEC)
     assert_same(made, plain)
     assert info == plain_info and notes == []
+
+
+def test_rows_of_p010_that_end_within_a_vector_are_the_same_every_time(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mkv", pix_fmt="yuv420p10le", codec="ffv1", size=(66, 50))
+    with VideoReader(clip) as reader:
+        kept, frame = reader._kept, next(reader._decode())
+    laid = frame.reformat(format="p010le", threads=1)
+    for _ in range(200):
+        for made, plane in zip(planes_of(laid, kept), planes_of(frame, kept), strict=True):
+            assert np.array_equal(made, plane)
 
 
 def test_what_a_gpu_gives_with_other_values_is_decoded_again_without_it(

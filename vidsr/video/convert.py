@@ -13,11 +13,15 @@ from vidsr.frames import ColorInfo
 from vidsr.video.formats import ENDIAN, Kept
 from vidsr.video.planes import Array, view
 
+# libswscale's threads share a picture by strips, and rows of p010le 66 pixels wide are written 8 samples too far: into the
+# first row of the next strip, which then holds whichever came last.
+ALONE = 1
+
 
 def planes_of(frame: VideoFrame, kept: Kept) -> list[Array]:
     """The planes of ``frame`` as integers in the format ``kept``, views of FFmpeg's memory; not of RGB pictures."""
     if frame.format.name.replace("yuvj", "yuv").replace("yuva", "yuv") != kept.pix_fmt:
-        frame = frame.reformat(format=kept.pix_fmt)
+        frame = frame.reformat(format=kept.pix_fmt, threads=ALONE)
     return [view(frame, index, kept.depth) for index in range(1 if kept.chroma == "gray" else 3)]
 
 
@@ -25,7 +29,7 @@ def ycbcr_of(frame: VideoFrame, kept: Kept) -> tuple[torch.Tensor, torch.Tensor]
     """Luma (1 x 1 x H x W) and chroma (1 x 2 x H x W) of an RGB picture: float32 code values, not rounded."""
     deep = kept.depth > 8
     # libswscale moves, widens by repeating the high bits, and looks up palettes exactly
-    picture = frame.reformat(format=f"rgb48{ENDIAN}" if deep else "rgb24").to_ndarray()
+    picture = frame.reformat(format=f"rgb48{ENDIAN}" if deep else "rgb24", threads=ALONE).to_ndarray()
     rgb = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)[None] / (65535 if deep else 255)
     return rgb_to_ycbcr(rgb, ColorInfo(matrix=kept.matrix, range=kept.range), kept.depth)
 
@@ -45,7 +49,7 @@ def is_opaque(frame: VideoFrame) -> bool:
     if not has_alpha(frame.format):
         return True
     if frame.format.has_palette:
-        frame = frame.reformat(format="rgba")
+        frame = frame.reformat(format="rgba", threads=ALONE)
     components = frame.format.components
     depth = max(component.bits for component in components)
     if depth > 16:  # floats
