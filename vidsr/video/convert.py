@@ -13,8 +13,8 @@ from vidsr.frames import ColorInfo
 from vidsr.video.formats import ENDIAN, Kept
 from vidsr.video.planes import Array, view
 
-# libswscale's threads share a picture by strips, and rows of p010le 66 pixels wide are written 8 samples too far: into the
-# first row of the next strip, which then holds whichever came last.
+# libswscale's threads share a picture by strips, and rows of p010le 66 pixels wide are written 8 samples too far: into
+# the first row of the next strip, which then holds whichever came last.
 ALONE = 1
 
 
