@@ -36,9 +36,8 @@ class Reuse:
     That is a square whose every pixel in the network's reach is what it was. A network computes a pixel of a tile as
     it does in the whole picture, but for the order of its sums, which depends on the tile's shape and on which nobody
     gives a word: so with each new shape the picture is computed whole too, and if one sample differs nothing is put
-    together from then on. Networks that
-    survey the whole picture, compiled ones, which are compiled for each shape, and GPUs, which are slow with many small
-    tiles, compute all.
+    together from then on. Networks that survey the whole picture, compiled ones, which are compiled for each shape, and
+    GPUs, which are slow with many small tiles, compute all.
     """
 
     def __init__(self, runner: Runner) -> None:
@@ -71,7 +70,7 @@ class Reuse:
 
     def _work(self, before: Tensor | None, now: Tensor) -> list[Rectangle] | None:
         """The rectangles that must be computed; None for the whole picture."""
-        if before is None or not self.possible or before.shape != now.shape or before.dtype != now.dtype:
+        if before is None or before.shape != now.shape or before.dtype != now.dtype:
             return None
         changed = changed_tiles(before[0, 0].numpy(), now[0, 0].numpy(), SIDE, self.runner.network.halo)
         if changed.mean() > WORTH:
