@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from vidsr.models.deconvolution import REACH, Deconvolution
-from vidsr.models.layers import RestorationNetwork
+from vidsr.models.layers import SurveyingNetwork
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Config:
     scale: int = 1
 
 
-class Deconvolved(RestorationNetwork):
+class Deconvolved(SurveyingNetwork):
     """Looks, and undoes the blur that it sees."""
 
     anchored = False
@@ -32,12 +32,8 @@ class Deconvolved(RestorationNetwork):
         """The inverse filters for pictures ``x``."""
         return self.look.survey(x)
 
-    def interior(self, x: Tensor) -> Tensor:
-        """The deconvolution of ``x`` without its outermost ``halo`` pixels."""
-        return self.informed(x, self.survey(x))
-
     def informed(self, x: Tensor, whole: Tensor | None) -> Tensor:
-        """The same, with the survey of the picture that ``x`` is a part of."""
+        """The restoration of ``x`` without its border, with the survey of the picture that ``x`` is a part of."""
         assert whole is not None
         both: Tensor = self.look(x, whole)
         return both[:, :1]

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidsr.models.deconvolution import REACH, Deconvolution
-from vidsr.models.layers import RestorationNetwork, inside
+from vidsr.models.layers import SurveyingNetwork, inside
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Config:
     deconvolve: bool = False  # whether a deconvolution comes first
 
 
-class GatedUnet(RestorationNetwork):
+class GatedUnet(SurveyingNetwork):
     """conv3x3, blocks and 2x2 reductions, blocks, sub-pixel enlargements with skips, conv3x3; added to the anchor.
 
     The anchor is the picture or its deconvolution; then what the look tells shifts what the first convolution finds.
@@ -61,12 +61,8 @@ class GatedUnet(RestorationNetwork):
         """The inverse filters and shifts for pictures ``x``, where it starts from their deconvolution."""
         return None if self.look is None else self.look.survey(x)
 
-    def interior(self, x: Tensor) -> Tensor:
-        """The restoration of ``x`` without its outermost ``halo`` pixels, where the padding inside reaches."""
-        return self.informed(x, self.survey(x))
-
     def informed(self, x: Tensor, whole: Tensor | None) -> Tensor:
-        """The same, with the survey of the picture that ``x`` is a part of."""
+        """The restoration of ``x`` without its border, with the survey of the picture that ``x`` is a part of."""
         if self.look is None or whole is None:
             return self.refined(x, self.head(x.to(self.dtype)))
         anchor, planes, shifts = self.look.planes(x, whole)

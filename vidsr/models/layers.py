@@ -76,6 +76,14 @@ class RestorationNetwork(LumaNetwork):
         self.scale = scale
 
 
+class SurveyingNetwork(RestorationNetwork):
+    """One that looks at the whole picture first: what it does is said in `survey` and `informed`."""
+
+    def interior(self, x: Tensor) -> Tensor:
+        """The restoration of ``x``, taken for a whole picture, without its outermost ``halo`` pixels."""
+        return self.informed(x, self.survey(x))
+
+
 class SubpixelNetwork(LumaNetwork):
     """A network that ends in an anchor and one sub-pixel shuffle, which may then be done in whatever way is fastest."""
 
@@ -114,10 +122,18 @@ def add_anchor(residual: Tensor, x: Tensor, scale: int) -> Tensor:
     if residual.requires_grad or torch.compiler.is_compiling():
         return F.pixel_shuffle(residual.float() + x.float(), scale)  # the anchor before the shuffle is a broadcast
     # One pass that converts, adds and shuffles: 2.5 to 4.5 times as fast as the line above on a CPU.
+    return shuffled_onto(x.float()[:, 0, :, None, :, None], residual, scale)
+
+
+def shuffled_onto(anchor: Tensor, residual: Tensor, scale: int) -> Tensor:
+    """``anchor`` plus the sub-pixel shuffle of ``residual`` (N x scale**2 x H x W, any type), float32, in one pass.
+
+    ``anchor``: float32 that broadcasts to N x H x scale x W x scale, a pixel's sub-pixels apart in rows and columns.
+    """
     n, _, height, width = residual.shape
-    result = torch.empty(n, 1, height * scale, width * scale, device=x.device)
+    result = torch.empty(n, 1, height * scale, width * scale, device=anchor.device)
     rows = residual.permute(0, 2, 3, 1).view(n, height, width, scale, scale).transpose(2, 3)
-    torch.add(rows, x.float()[:, 0, :, None, :, None], out=result.view(n, height, scale, width, scale))
+    torch.add(rows, anchor, out=result.view(n, height, scale, width, scale))
     return result
 
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidsr.models.deconvolution import CAUTION, GREY, REACH, Deconvolution
-from vidsr.models.layers import RestorationNetwork, inside
+from vidsr.models.layers import SurveyingNetwork, inside, shuffled_onto
 
 FACTOR = 2
 
@@ -35,7 +35,7 @@ class Config:
     deconvolve: bool = False  # whether a deconvolution comes first
 
 
-class Unshuffled(RestorationNetwork):
+class Unshuffled(SurveyingNetwork):
     """Unshuffle by 2, ``layers`` + 1 times conv3x3, shift, ReLU, then conv3x3 and shuffle; added to the anchor.
 
     The anchor is the picture or its deconvolution.
@@ -75,19 +75,17 @@ class Unshuffled(RestorationNetwork):
         seen: Tensor = self.glance((x - GREY).to(self.dtype)) if self.look is None else self.look.survey(x)
         return seen
 
-    def interior(self, x: Tensor) -> Tensor:
-        """The restoration of ``x`` without its outermost ``halo`` pixels."""
-        return self.informed(x, self.survey(x))
-
     def informed(self, x: Tensor, whole: Tensor | None) -> Tensor:
-        """The same, with the survey of the picture that ``x`` is a part of."""
+        """The restoration of ``x`` without its border, with the survey of the picture that ``x`` is a part of."""
         assert whole is not None
         anchor, planes, shifts = (x, x - GREY, whole) if self.look is None else self.look.planes(x, whole)
         anchor = inside(anchor, self.reach)
         y = F.pixel_unshuffle(planes.to(self.dtype), FACTOR).contiguous(memory_format=torch.channels_last)
         if self.joined:  # one picture at a time: each has shifts of its own
             alone = [self._joined(y[n : n + 1], row) for n, row in enumerate(shifts)]
-            return shuffled(torch.cat(alone), anchor)
+            n, _, height, width = anchor.shape
+            split = anchor.reshape(n, height // FACTOR, FACTOR, width // FACTOR, FACTOR)
+            return shuffled_onto(split, torch.cat(alone), FACTOR)
         for layer, shift in zip(self.body, shifts[:, :, None, None].chunk(len(self.body), 1), strict=True):
             y = layer(y)
             y = y.add_(shift.to(y.dtype)).relu_()
@@ -99,16 +97,6 @@ class Unshuffled(RestorationNetwork):
             y = layer(y, shift)
         residual: Tensor = self.tail(y)
         return residual
-
-
-def shuffled(residual: Tensor, x: Tensor) -> Tensor:
-    """``x`` (N x 1 x H x W float32) plus ``residual`` (N x 4 x H/2 x W/2, any type) shuffled, in one pass."""
-    n, _, height, width = x.shape
-    split = (n, height // FACTOR, FACTOR, width // FACTOR, FACTOR)
-    result = torch.empty(n, 1, height, width, device=x.device)
-    rows = residual.permute(0, 2, 3, 1).view(n, height // FACTOR, width // FACTOR, FACTOR, FACTOR).transpose(2, 3)
-    torch.add(rows, x[:, 0].reshape(split), out=result.view(split))
-    return result
 
 
 class Glance(nn.Module):
