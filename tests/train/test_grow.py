@@ -12,6 +12,8 @@ from vidsr.models.layers import RepConv, collapse
 from vidsr.models.plain import Config, Plain
 from vidsr.models.residual import Config as ResidualConfig
 from vidsr.models.residual import Residual
+from vidsr.models.unshuffled import Config as UnshuffledConfig
+from vidsr.models.unshuffled import Unshuffled
 from vidsr.train import loop
 from vidsr.train.grow import grow
 
@@ -24,6 +26,17 @@ def test_a_grown_network_does_what_the_smaller_one_does(channels: int, layers: i
     assert grow(large, small)
     x = torch.rand(2, 1, 9, 11)
     torch.testing.assert_close(large(x), small(x), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("channels", "layers"), [(6, 4), (10, 2), (10, 5)])
+def test_a_grown_restoration_glances_at_the_picture_as_the_smaller_one_does(channels: int, layers: int) -> None:
+    small, large = Unshuffled(UnshuffledConfig(1, 6, 2)), Unshuffled(UnshuffledConfig(1, channels, layers))
+    torch.nn.init.normal_(small.glance.last.weight)
+    torch.nn.init.normal_(small.glance.last.bias)
+    assert grow(large, small)
+    x = torch.rand(2, 1, 18, 22)
+    torch.testing.assert_close(large(x), small(x), atol=1e-4, rtol=0)
+    assert not torch.allclose(large(x), x, atol=1e-2)
 
 
 def test_what_was_added_learns() -> None:

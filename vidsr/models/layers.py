@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from vidsr.errors import ModelError
 
-Edge = Literal["replicate", "reflect"]
+# How a picture goes on beyond its edge: mirrored, its last pixel repeated (c b a | a b c) or not (c b | a b c). Reduced
+# pictures were mirrored the first way when they were reduced: what lies beyond is then what the networks have learnt.
+Edge = Literal["symmetric", "reflect"]
 
 
 class LumaNetwork(nn.Module):
@@ -31,7 +33,7 @@ class LumaNetwork(nn.Module):
     # Whether the input's upscale is added to what the layers say. Without it they carry the picture's mean themselves:
     # they stay in float32, in use and in training, and training starts from exactly their first weights.
     anchored = True
-    edge: Edge = "replicate"  # how the picture goes on beyond its edge
+    edge: Edge = "symmetric"
 
     @property
     def dtype(self) -> torch.dtype:
@@ -41,10 +43,13 @@ class LumaNetwork(nn.Module):
     def forward(self, x: Tensor, whole: Tensor | None = None) -> Tensor:
         """Upscaled luma, float32, not clipped. ``whole``: what `survey` says of the picture that ``x`` is a part of."""
         height, width = x.shape[-2:]
-        right, bottom = (self.halo + -n % self.alignment for n in (width, height))
-        framed = padded(x, self.halo, right, self.halo, bottom, self.edge)
-        result = self.informed(framed, self.survey(x) if whole is None else whole)
+        result = self.informed(self.framed(x), self.survey(x) if whole is None else whole)
         return result[..., : height * self.scale, : width * self.scale]
+
+    def framed(self, x: Tensor) -> Tensor:
+        """``x`` with ``halo`` pixels around it, and more to the right and below up to the alignment."""
+        right, bottom = (self.halo + -n % self.alignment for n in (x.shape[-1], x.shape[-2]))
+        return padded(x, self.halo, right, self.halo, bottom, self.edge)
 
     def survey(self, x: Tensor) -> Tensor | None:
         """What the network must know of a whole picture to work on a part of it; most need nothing."""
@@ -104,17 +109,16 @@ def inside(picture: Tensor, border: int) -> Tensor:
 def padded(x: Tensor, left: int, right: int, top: int, bottom: int, edge: Edge = "reflect") -> Tensor:
     """``x`` (N x C x H x W) with so many more pixels on each side, more than it has itself if need be."""
     height, width = x.shape[-2:]
-    if edge == "replicate" or (max(left, right) < width and max(top, bottom) < height):
-        return F.pad(x, (left, right, top, bottom), mode=edge)
-    rows, columns = _mirrored(height, top, bottom, x.device), _mirrored(width, left, right, x.device)
+    rows, columns = _mirrored(height, top, bottom, edge, x.device), _mirrored(width, left, right, edge, x.device)
     return x.index_select(2, rows).index_select(3, columns)
 
 
-def _mirrored(length: int, before: int, after: int, device: torch.device) -> Tensor:
-    """Where the samples of a line lie that is mirrored at its first and last sample, again and again."""
-    period = max(1, 2 * (length - 1))
+def _mirrored(length: int, before: int, after: int, edge: Edge, device: torch.device) -> Tensor:
+    """Where the samples of a line lie that is mirrored at both ends, again and again."""
+    twice = int(edge == "symmetric")  # whether its last sample is met twice
+    period = max(1, 2 * (length - 1 + twice))
     place = torch.arange(-before, length + after, device=device) % period
-    return torch.minimum(place, period - place)
+    return torch.minimum(place, period - twice - place)
 
 
 def add_anchor(residual: Tensor, x: Tensor, scale: int) -> Tensor:

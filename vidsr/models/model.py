@@ -161,7 +161,7 @@ class Model:
             return None
         if not isinstance(network, SubpixelNetwork) or (y.device.type, network.dtype) != ("cpu", torch.bfloat16):
             return None
-        return network.residual(F.pad(y, (network.halo,) * 4, mode="replicate"))
+        return network.residual(network.framed(y))
 
     def _grey(self, picture: Tensor) -> Tensor:
         y = self._luma(picture[None, None].float() / 255)
