@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -211,11 +212,11 @@ def parse_options(
     codec: str = "libx264",
     crf: float | None = None,
     preset: str | None = None,
-    encoder_options: tuple[str, ...] = (),
+    encoder_options: Iterable[str] | None = None,
     start: str | None = None,
     end: str | None = None,
     frames: int | None = None,
-    log: str | Path | bool = True,
+    log: str | Path | bool | None = None,
     deinterlace: str = "auto",
     reference: str | Path | None = None,
     verify: bool = True,
@@ -261,7 +262,7 @@ def parse_options(
         tile=None if tile is None else _positive_int(tile, "--tile"),
         compile=compile,
         memory=None if memory is None else parse_bytes(str(memory), "--memory"),
-        encoding=Encoding.parse(codec, crf=crf, preset=preset, options=encoder_options),
+        encoding=Encoding.parse(codec, crf=crf, preset=preset, options=encoder_options or ()),
         reading=parse_reading(fps_in, raw, alpha, hwaccel),
         pipe=parse_choice(pipe, PIPES, "--pipe"),
         chroma=None if chroma == "auto" else parse_choice(chroma, CHROMAS, "--chroma"),
@@ -310,9 +311,9 @@ def parse_bytes(text: str, option: str) -> int:
     return int(float(match[1]) * BYTES[match[2].upper()])
 
 
-def _parse_log(log: str | Path | bool) -> Path | bool:
-    if isinstance(log, bool):
-        return log
+def _parse_log(log: str | Path | bool | None) -> Path | bool:
+    if log is None or isinstance(log, bool):
+        return log is not False
     return False if str(log) == "none" else Path(log)
 
 
