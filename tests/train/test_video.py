@@ -42,7 +42,7 @@ def test_a_network_that_adds_nothing_is_nearest_neighbour_and_loses_to_bicubic(c
     for parameter in network.parameters():
         parameter.zero_()
     model = Model("nearest", "clean", tmp_path, network, {})
-    scores = evaluate_video.measure_clip(clip, {"nearest": model})
+    scores = evaluate_video.measure_clip(clip, {"nearest": model}, 4)
     for crf in evaluate_video.CRFS:
         assert 15 < scores["nearest"][crf] < scores["bicubic"][crf]
     assert scores["bicubic"][32] < scores["bicubic"][23]
