@@ -8,7 +8,8 @@ from vidsr.encoding import Encoding
 from vidsr.errors import OptionError
 from vidsr.frames import VideoInfo
 from vidsr.memory import HELD, HELD_BYTES, frame_bytes, share, within
-from vidsr.options import parse_bytes, parse_options
+from vidsr.options import parse_options
+from vidsr.parsing import parse_bytes
 from vidsr.stages.build import Plan
 
 LARGE = VideoInfo(7680, 4320, Fraction(24))

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidsr.errors import OptionError
-from vidsr.options import Factor, Height, Size, parse_options, parse_target, parse_time
+from vidsr.options import Factor, Height, Size, parse_options, parse_target
+from vidsr.parsing import parse_time
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from vidsr.errors import InputError, OptionError, OutputError
-from vidsr.options import EnhanceOptions, decimal
+from vidsr.options import EnhanceOptions
+from vidsr.parsing import decimal
 from vidsr.sequences import Sequence, is_sequence
 
 PIPE = Path("-")  # the standard input or output

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 from vidsr.clocks import Clock, parse_fps
 from vidsr.encoding import Encoding
 from vidsr.errors import OptionError
+from vidsr.parsing import decimal, parse_bytes, parse_choice, parse_time, positive_fraction, positive_int
 from vidsr.reading import ALPHAS, HWACCELS, RawFormat, Reading, parse_rate
 from vidsr.restoration import Restoration, parse_restoration
 
@@ -29,10 +30,6 @@ Pipe = Literal["y4m", "raw"]
 PIPES: tuple[Pipe, ...] = get_args(Pipe)
 Chroma = Literal["420", "422", "444"]
 CHROMAS: tuple[Chroma, ...] = get_args(Chroma)
-
-BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-T = TypeVar("T", bound=str)
 
 
 @dataclass(frozen=True)
@@ -132,11 +129,6 @@ class EnhanceOptions:
             raise OptionError(f"--end {float(self.end)} is not after --start {float(self.start)}: give a later end")
 
 
-def decimal(value: Fraction) -> str:
-    """``value`` in as few digits as tell it: 4, 1.5, 23.976."""
-    return f"{float(value):.3f}".rstrip("0").rstrip(".")
-
-
 def parse_target(scale: str | None, height: int | None, size: str | None) -> Target:
     """The size asked for; at most one of the three may be given.
 
@@ -147,41 +139,13 @@ def parse_target(scale: str | None, height: int | None, size: str | None) -> Tar
     if len(given) > 1:
         raise OptionError(f"{' and '.join(given)} both set the output size: give one of them")
     if height is not None:
-        return Height(_positive_int(height, "--height"))
+        return Height(positive_int(height, "--height"))
     if size is not None:
         match = re.fullmatch(r"(\d+)[xX×](\d+)", size.strip())
         if match is None:
             raise OptionError(f"--size {size!r} is not a size: write it as 1920x1080")
-        return Size(_positive_int(match[1], "--size"), _positive_int(match[2], "--size"))
-    return Factor(_positive_fraction(scale if scale is not None else "1", "--scale"))
-
-
-def parse_time(text: str | None, option: str) -> Fraction | None:
-    """Seconds from ``75.5``, ``1:15.5`` or ``0:01:15.5``, exact.
-
-    Raises:
-        OptionError: the text is none of these.
-    """
-    if text is None:
-        return None
-    if not re.fullmatch(r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?", text.strip()):
-        raise OptionError(f"{option} {text!r} is not a time: write seconds (62.5) or minutes and seconds (1:02.5)")
-    seconds = Fraction(0)
-    for part in text.strip().split(":"):
-        seconds = seconds * 60 + Fraction(part)
-    return seconds
-
-
-def parse_choice(text: str, choices: tuple[T, ...], option: str) -> T:
-    """``text`` as one of ``choices``.
-
-    Raises:
-        OptionError: it is none of them.
-    """
-    for choice in choices:
-        if text == choice:
-            return choice
-    raise OptionError(f"{option} {text!r} is unknown: choose {', '.join(map(str, choices))}")
+        return Size(positive_int(match[1], "--size"), positive_int(match[2], "--size"))
+    return Factor(positive_fraction(scale if scale is not None else "1", "--scale"))
 
 
 def parse_options(
@@ -258,8 +222,8 @@ def parse_options(
         source=parse_choice(source, SOURCES, "--source"),
         device=device,
         precision=parse_choice(precision, PRECISIONS, "--precision"),
-        batch=None if batch is None else _positive_int(batch, "--batch"),
-        tile=None if tile is None else _positive_int(tile, "--tile"),
+        batch=None if batch is None else positive_int(batch, "--batch"),
+        tile=None if tile is None else positive_int(tile, "--tile"),
         compile=compile,
         memory=None if memory is None else parse_bytes(str(memory), "--memory"),
         encoding=Encoding.parse(codec, crf=crf, preset=preset, options=encoder_options or ()),
@@ -268,7 +232,7 @@ def parse_options(
         chroma=None if chroma == "auto" else parse_choice(chroma, CHROMAS, "--chroma"),
         start=parse_time(start, "--start"),
         end=parse_time(end, "--end"),
-        frames=None if frames is None else _positive_int(frames, "--frames"),
+        frames=None if frames is None else positive_int(frames, "--frames"),
         log=_parse_log(log),
         deinterlace=parse_choice(deinterlace, DEINTERLACE, "--deinterlace"),
         reference=None if reference is None else Path(reference),
@@ -296,39 +260,10 @@ def parse_reading(
 
 def parse_slow_motion(text: str) -> Fraction:
     """How many times slower: 8x, 8 or 2.5x."""
-    return _positive_fraction(text.strip().rstrip("xX×"), "--slow-motion")
-
-
-def parse_bytes(text: str, option: str) -> int:
-    """Bytes from ``4G``, ``800M`` or a plain number; powers of 1024.
-
-    Raises:
-        OptionError: it is none of these.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
-    if match is None or float(match[1]) == 0:
-        raise OptionError(f"{option} {text!r} is not an amount of memory: write 4G or 800M")
-    return int(float(match[1]) * BYTES[match[2].upper()])
+    return positive_fraction(text.strip().rstrip("xX×"), "--slow-motion")
 
 
 def _parse_log(log: str | Path | bool | None) -> Path | bool:
     if log is None or isinstance(log, bool):
         return log is not False
     return False if str(log) == "none" else Path(log)
-
-
-def _positive_int(value: int | str, option: str) -> int:
-    number = int(value)
-    if number < 1:
-        raise OptionError(f"{option} {value} is not positive: give 1 or more")
-    return number
-
-
-def _positive_fraction(text: str, option: str) -> Fraction:
-    try:
-        value = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise OptionError(f"{option} {text!r} is not a number: write 4, 1.5 or 3/2") from None
-    if value <= 0:
-        raise OptionError(f"{option} {text} is not positive: give a number above 0")
-    return value

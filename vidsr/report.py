@@ -15,7 +15,7 @@ from rich.text import Text
 
 from vidsr.errors import VidsrError
 from vidsr.frames import VideoInfo
-from vidsr.options import decimal
+from vidsr.parsing import decimal
 from vidsr.pipeline import OnFrames, RunReport, ignore
 from vidsr.sequences import file_bytes
 
