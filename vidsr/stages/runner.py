@@ -208,7 +208,9 @@ def _spans(length: int, tile: int, halo: int, scale: int) -> Iterator[tuple[slic
 
 def span(start: int, stop: int, length: int, halo: int, scale: int) -> tuple[slice, slice, slice]:
     """To make ``start`` to ``stop`` of an axis: what to read of it, the part of the result to keep, where that goes."""
-    low, high = max(0, start - halo), min(length, stop + halo)
+    # what is mirrored beyond the end, up to the alignment and then the halo, must have been read
+    before = halo if stop + halo <= length else 2 * halo
+    low, high = max(0, start - before), min(length, stop + halo)
     return slice(low, high), slice((start - low) * scale, (stop - low) * scale), slice(start * scale, stop * scale)
 
 
