@@ -14,7 +14,12 @@ from vidsr.compare import Comparison
 from vidsr.compare_restoration import INPUT, compare_restoration, parse_damage
 from vidsr.contest import compare_all
 from vidsr.errors import OptionError
+from vidsr.jobs import Job
+from vidsr.metrics import psnr
 from vidsr.options import parse_options
+from vidsr.pipeline import enhance_file
+from vidsr.train.degrade_clip import degrade_clip, parse_degrade
+from vidsr.video import VideoReader
 
 
 def compared(source: Path, methods: tuple[str, ...], damage: dict[str, object], **options: object) -> Comparison:
@@ -56,6 +61,23 @@ def test_a_clip_is_compared_frame_by_frame_through_a_real_encoder(tmp_path: Path
     assert comparison.frames == 3
     assert 20 < found[INPUT] < 60  # of another frame it would be far less
     assert comparison.pictures["truth"].y.shape == comparison.pictures[INPUT].y.shape == (1, 1, 47, 65)
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_a_clip_is_measured_as_a_run_makes_it_along_the_motion_or_not(
+    tmp_path: Path, samples: Path, steady: bool
+) -> None:
+    clip, asked = samples / "city_cut.mp4", {"denoise": 1, "steady": steady}
+    comparison = compared(clip, ("bilateral:5",), {"noise": "5"}, frames=4, **asked)
+    damage = parse_degrade(noise="5", codec="ffv1")
+    degrade_clip(clip, tmp_path / "damaged.mkv", damage, part=(None, None, 4))
+    options = parse_options(codec="ffv1", device="cpu", denoise_model="bilateral:5", log=False, **asked)  # type: ignore[arg-type]
+    enhance_file(Job(tmp_path / "damaged.mkv", tmp_path / "restored.mkv"), options)
+    with VideoReader(clip, frames=4) as truth, VideoReader(tmp_path / "restored.mkv") as restored:
+        pairs = zip(next(truth.batches(4)).y, next(restored.batches(4)).y, strict=True)
+        expected = np.mean([psnr(made[0].numpy(), true[0].numpy()) for true, made in pairs])
+    assert scores(comparison)["bilateral:5"] == pytest.approx(expected, abs=1e-6)
+    assert comparison.change == f"noise 5, then denoise, {'steadied' if steady else 'frame by frame'}"
 
 
 def test_the_csv_and_the_picture_are_named_after_the_task(tmp_path: Path, photo: Path, capsys) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import tee
 from pathlib import Path
-from time import perf_counter
 
 from vidsr.device import choose
 from vidsr.errors import OptionError
@@ -19,14 +19,18 @@ from vidsr.metrics import psnr_from_mse
 from vidsr.models.store import WEIGHTS, table
 from vidsr.options import EnhanceOptions, Factor
 from vidsr.stages import Stage
+from vidsr.stages.batches import singly
 from vidsr.stages.build import make_upscale
 from vidsr.stages.finish import Finish, rounded
 from vidsr.stages.upscale import Upscale, resize_planes
+from vidsr.stopwatch import Stopwatch
 from vidsr.video import VideoReader
 
 KERNELS = ("nearest", "bilinear", "bicubic", "lanczos")
 NETWORKS = ("espcn", "srcnn", "fast", "balanced", "best", "srresnet", "srgan")  # that have weights, most of them
 REDUCTION = "bicubic"  # a = -0.5, antialiased: MATLAB's imresize and the papers
+
+GIVEN = "given"  # the step that makes what the methods are given, which is not theirs to pay for
 
 Row = dict[str, str | int | float]
 OnRow = Callable[[Row], None]
@@ -98,7 +102,7 @@ def compare_file(
         if min(truth_info.width, truth_info.height) < 8 * scale:
             raise OptionError(f"{source} is {info.width}x{info.height}: too small to reduce by {scale} and measure")
         low_info = replace(truth_info, width=truth_info.width // scale, height=truth_info.height // scale)
-        upscales = {name: _method(name, scale, low_info, options) for name in methods}
+        upscales = {name: (_method(name, scale, low_info, options),) for name in methods}
         truths = (cropped(frame, truth_info) for frame in frames)
         pairs = ((truth, _reduced(truth, low_info)) for truth in truths)
         scores, pictures = contest(source, pairs, upscales, info, scale, on_row)
@@ -109,28 +113,38 @@ def compare_file(
 def contest(
     source: Path,
     pairs: Iterable[tuple[FrameBatch, FrameBatch]],
-    stages: Mapping[str, Stage],
+    methods: Mapping[str, Sequence[Stage]],
     info: VideoInfo,
     border: int,
     on_row: OnRow,
 ) -> tuple[tuple[Score, ...], dict[str, FrameBatch]]:
-    """What each of ``stages`` makes of every (truth, input), measured; and the pictures of the frame in the middle."""
-    scores = {name: Score(name) for name in stages}
+    """What the stages of each method make of the inputs of ``pairs`` (truth, input; single frames), measured frame by
+    frame; and the pictures of the frame in the middle.
+    """
+    watch = Stopwatch()
+    truths, *inputs = tee(pairs, 1 + len(methods))  # a method may look ahead: what the others still need is held
+    results = [
+        singly(watch.timed(name, _made(watch.timed(GIVEN, (low for _, low in pairs)), stages, info)))
+        for (name, stages), pairs in zip(methods.items(), inputs, strict=True)
+    ]
+    scores = tuple(map(Score, methods))
     pictures: dict[str, FrameBatch] = {}
     middle = (info.frames or 1) // 2
-    for number, (truth, given) in enumerate(pairs):
-        kept = {}
-        for name, stage in stages.items():
-            started = perf_counter()
-            (result,) = Finish(info.depth)(stage(iter([given])))
-            seconds = perf_counter() - started
+    for number, ((truth, _), *made) in enumerate(zip(truths, *results, strict=True)):
+        for score, result in zip(scores, made, strict=True):
             measured = measure(result, truth, border, info)
-            scores[name].add(measured, seconds)
-            on_row({"source": str(source), "frame": number, "method": name, **measured})
-            kept[name] = result
+            score.add(measured, watch.seconds[score.method] - score.seconds)
+            on_row({"source": str(source), "frame": number, "method": score.method, **measured})
         if number <= middle:
-            pictures = {**kept, "truth": truth}
-    return tuple(scores.values()), pictures
+            pictures = {**dict(zip(methods, made, strict=True)), "truth": truth}
+    return scores, pictures
+
+
+def _made(frames: Iterator[FrameBatch], stages: Sequence[Stage], info: VideoInfo) -> Iterator[FrameBatch]:
+    """``frames`` through ``stages``, rounded to the depth of the truth."""
+    for stage in (*stages, Finish(info.depth)):
+        frames = stage(frames)
+    return frames
 
 
 def measure(result: FrameBatch, truth: FrameBatch, border: int, info: VideoInfo) -> dict[str, float]:

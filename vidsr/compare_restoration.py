@@ -19,7 +19,7 @@ from vidsr.models.store import table
 from vidsr.options import EnhanceOptions
 from vidsr.restoration import DEBLURRERS, DENOISERS, NETWORKS, Restoration, Task, parse_restoration
 from vidsr.stages import Stage
-from vidsr.stages.build import make_restore
+from vidsr.stages.build import make_restore, make_steady
 from vidsr.stages.diagnosis import Survey, diagnose
 from vidsr.stages.finish import Finish
 from vidsr.survey import survey
@@ -69,7 +69,8 @@ def compare_restoration(
 ) -> Comparison:
     """Damages ``source``, restores it by each method, and measures PSNR-Y and SSIM-Y against the source.
 
-    Methods know nothing of the damage unless they name it (``wiener:1.6``). Luma at the clip's own depth, rounded, all
+    Methods know nothing of the damage unless they name it (``wiener:1.6``). As in a run, what is restored is averaged
+    along the motion, unless ``options`` leave that out. Luma at the clip's own depth, rounded, all
     pixels. ``on_row`` receives one row per frame and method.
 
     Raises:
@@ -82,11 +83,14 @@ def compare_restoration(
     with _pairs(source, damage, options) as (pairs, info, damaged_info, seen):
         compute = choose(options.device, options.precision)
         diagnosis = diagnose(seen, damaged_info)
-        stages: dict[str, Stage] = {INPUT: Finish(info.depth)}
+        stages: dict[str, tuple[Stage, ...]] = {INPUT: ()}
         for name, restoration in named.items():
-            stages[name] = make_restore(restoration, options, damaged_info, compute, diagnosis)
+            restore = make_restore(restoration, options, damaged_info, compute, diagnosis)
+            steady = make_steady(options, damaged_info, (restore,))
+            stages[name] = (restore,) if steady is None else (restore, steady)
         scores, pictures = contest(source, pairs, stages, info, 0, on_row)
-    change = f"{damage.words}, then {wanted.task}"
+    steadied = "" if info.fps is None else ", steadied" if options.steady else ", frame by frame"
+    change = f"{damage.words}, then {wanted.task}{steadied}"
     return Comparison(source, 1, info, scores, pictures, change, wanted.task)
 
 
