@@ -33,7 +33,7 @@ def enhance_all(inputs: list[Path], output: Path | None, options: EnhanceOptions
             reporter.note(text)
         said.update({text}.intersection((*UNTAGGED.values(), *TAGGED.values())))
 
-    failed = 0
+    failed = broken_off = 0
     for number, job in enumerate(listed.jobs, 1):
         on_frames = reporter.start(job.source, number, len(listed.jobs))
         try:
@@ -45,5 +45,8 @@ def enhance_all(inputs: list[Path], output: Path | None, options: EnhanceOptions
             failed += 1
         else:
             reporter.finish(report)
+            if report.breaks_off:
+                reporter.warn(report.breaks_off)
+                broken_off += 1
     reporter.total(len(listed.jobs), failed, len(listed.skipped))
-    return ExitCode.SOME_FAILED if failed else ExitCode.DONE
+    return ExitCode.SOME_FAILED if failed else ExitCode.BREAKS_OFF if broken_off else ExitCode.DONE

@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     BUG = 1
     BAD_REQUEST = 2
     SOME_FAILED = 3
+    BREAKS_OFF = 4  # done, but a source lacks its end
     INTERRUPTED = 130
     PIPE_CLOSED = 141  # as a program that SIGPIPE ends
 

@@ -49,6 +49,7 @@ class RunReport:
     threads: dict[str, dict[str, float]] = field(default_factory=dict)  # thread -> step -> its own seconds
     means: dict[str, float] = field(default_factory=dict)  # mean of each measured log column
     counts: dict[str, int] = field(default_factory=dict)  # frames synthesised, held at cuts, repaired ...
+    breaks_off: str | None = None  # that the source lacks its end, in words; what could be read of it was enhanced
     log: Path | None = None
     weights: dict[str, str] = field(default_factory=dict)  # file name -> sha256
     verification: Verification | None = None
@@ -136,6 +137,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
         threads={"decode": decoding.seconds, "stages": staging.seconds, "encode": encoding.seconds},
         means=log.means if log is not None else {},
         counts=counts,
+        breaks_off=reader.breaks_off,
         log=log.path if log is not None else None,
         weights=plan.weights,
     )

@@ -65,6 +65,10 @@ class Reporter(AbstractContextManager["Reporter"]):
         """One line that the user should know."""
         self._say(text)
 
+    def warn(self, text: str) -> None:
+        """One line that the user must know, quiet or not."""
+        self.console.print(text, style="yellow", markup=False, soft_wrap=True)
+
     def start(self, source: Path, number: int, total: int) -> OnFrames:
         """Announces file ``number`` of ``total``; returns what listens to its frames."""
         place = f"[{number}/{total}] " if total > 1 else ""

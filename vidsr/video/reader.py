@@ -26,7 +26,8 @@ from vidsr.reading import Reading
 from vidsr.sequences import is_sequence
 from vidsr.video.convert import hides_alpha, is_opaque, planes_of, ycbcr_of
 from vidsr.video.copier import others
-from vidsr.video.demux import packets
+from vidsr.video.demux import REST_LOST, packets
+from vidsr.video.ending import is_cut_short
 from vidsr.video.fields import deinterlaced, field_order
 from vidsr.video.formats import kept_format
 from vidsr.video.hardware import Nvdec
@@ -65,7 +66,9 @@ class VideoReader:
         self.notes: list[str] = []  # what is done to the pictures before anything else, in words
         self._asked, self._frames, self._threads = (start, end), frames, threads
         self._reading, self._exact_rgb = reading or Reading(), exact_rgb
+        self.breaks_off: str | None = None  # once it was read: what is to be said of a clip that lacks its end
         self._problems: Counter[str] = Counter()
+        self._read_to = 0  # bytes of the file
         self._gpu = Nvdec(self._reading.hwaccel == "cuda", self.notes)
         self._open(seek=start is not None and not is_pipe(path))
         try:
@@ -193,6 +196,16 @@ class VideoReader:
             if self._start is None or time >= self._start:
                 count += 1
                 yield frame, time
+        if last is not None:
+            self._look_at_end(last)
+
+    def _look_at_end(self, last: Fraction) -> None:
+        """Notes whether the clip breaks off; its ``last`` frame was read."""
+        step = 1 / (self.info.fps or Fraction(25))
+        if REST_LOST in self._problems or is_cut_short(self._container, self._stream, last + step, step, self._read_to):
+            self.breaks_off = (
+                f"{self.path} breaks off: the last picture that could be read is that of {float(last):.3f} s"
+            )
 
     def _repaired(self, frame: VideoFrame, last: Fraction | None) -> Fraction:
         """The frame's time, later than ``last``."""
@@ -266,6 +279,8 @@ class VideoReader:
         for packet in packets(self._container, [self._stream], self._problems):
             if packet.is_corrupt:
                 self._problems["damaged packets"] += 1
+            if packet.size and packet.pos is not None:
+                self._read_to = packet.pos + packet.size
             try:
                 frames = self._stream.decode(packet)
             except av.FFmpegError:
