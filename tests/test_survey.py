@@ -51,6 +51,7 @@ def test_the_quantizer_is_read_where_compression_is_asked_about(tmp_path: Path) 
     values = [survey(clip, parse_options(restore="auto"), info).quantizer for clip in (fine, coarse)]
     assert values[0] is not None and values[1] is not None and values[0] < 18 < 35 < values[1] <= 51
     assert survey(fine, parse_options(deblur="auto"), info).quantizer is None
+    assert survey(fine, parse_options(deblur="0.5"), info).quantizer == values[0]
     assert survey(fine, parse_options(scale=2), info) == Survey()
     lossless = make_clip(tmp_path / "a.mkv", frames=3, codec="ffv1")
     assert mean_quantizer(lossless) is None

@@ -40,7 +40,9 @@ def survey(source: Path, options: EnhanceOptions, info: VideoInfo) -> Survey:
                     f"example {wanted.method}:1.6"
                 )
         return Survey()
-    asked = any(wanted.task == "restore" for wanted in options.restorations)
+    told = [wanted.task for wanted in options.restorations if wanted.strength is not None]
+    # what compression left is what `restore` takes out, and what a `deblur` that does not ask takes for blur
+    asked = "deblur" in told or any(wanted.task == "restore" for wanted in options.restorations)
     quantizer = mean_quantizer(source, options.reading) if asked else None
     return Survey(_spread(source, options, info), quantizer)
 

@@ -135,6 +135,18 @@ def test_the_plan_names_what_it_found_and_only_what_is_needed_runs() -> None:
     assert "psnr_y_deblur" in plan.log_columns and "psnr_y_denoise" not in plan.log_columns
 
 
+def test_deblur_of_a_compressed_clip_that_is_not_blurred_names_restore_as_the_way() -> None:
+    def said(plane: np.ndarray, quantizer: float, strength: str = "1") -> str:
+        options = parse_options(deblur=strength, deblur_model="wiener", device="cpu")
+        return Plan(options, INFO, seen(plane, quantizer)).findings[0]
+
+    assert "not blurred but compressed (h264 with a mean quantizer of 32)" in said(shapes(), 32)
+    assert said(shapes(), 32).endswith("--restore takes it out")
+    assert said(shapes(), 20).endswith("auto would do nothing")
+    assert said(blurred(shapes(), 1.6), 32).endswith("of itself")
+    assert said(shapes(), 32, "auto").endswith("nothing to do")
+
+
 def test_a_network_is_loaded_by_its_task_and_its_checksum_is_kept(tmp_path: Path) -> None:
     config = Config(scale=1, channels=4, layers=1)
     store.write(tmp_path / "deblur-fast-any-x1.safetensors", Plain(config), store.describe("plain", config))

@@ -198,6 +198,8 @@ def make_restores(
         if survey.frames:
             kept = restore.kept_of_sharp(survey.frames)
             found += f"; {restore.words} leaves a sharp picture at {kept:.1f} dB of itself"
+            if wanted.strength is not None:
+                found += diagnosis.advice(wanted.task)
         findings.append(found)
     return tuple(restores), tuple(findings)
 

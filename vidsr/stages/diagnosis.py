@@ -57,6 +57,16 @@ class Diagnosis:
             "deblur": max(self.blur, self.smear) >= BLURRED,
         }[task]
 
+    def advice(self, task: Task) -> str:
+        """What is to be said where ``task`` is done although `auto` would leave it; empty where it is needed."""
+        if self.needs(task):
+            return ""
+        if task == "deblur" and self.compressed:
+            return (
+                f"; not blurred but compressed ({self.coding}), and sharpening shows that more: --restore takes it out"
+            )
+        return "; auto would do nothing"
+
     def words(self, task: Task) -> str:
         """What was measured for ``task``."""
         texture = "" if self.noise_at_half < LIKE_NOISE * self.noise else ", or texture"
