@@ -11,7 +11,7 @@ import pytest
 from tests.clips import make_clip
 from vidsr.compare import compare_file, default_methods
 from vidsr.contest import compare_all, sheet
-from vidsr.errors import ModelError, OptionError
+from vidsr.errors import ModelError, OptionError, OutputError
 from vidsr.kernels.resample import resize
 from vidsr.metrics import psnr
 from vidsr.options import parse_options
@@ -67,6 +67,15 @@ def test_a_folder_of_images_writes_csv_and_pictures(tmp_path: Path, capsys: pyte
     with (tmp_path / "out" / "compare.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 4
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"a.compare.x2.png", "grey.compare.x2.png"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device")
+def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", frames=1, size=(64, 48))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "compare.csv").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match="out cannot be written: No space left on device"):
+        compare_all([clip], 2, ("nearest",), tmp_path / "out", OPTIONS, as_json=True)
 
 
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

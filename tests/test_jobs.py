@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vidsr.errors import InputError, OptionError, OutputError
-from vidsr.jobs import Job, list_jobs, target_of
+from vidsr.jobs import Job, list_jobs, log_of, target_of
 from vidsr.options import EnhanceOptions, parse_options
 
 X4: EnhanceOptions = parse_options(scale=4)
@@ -101,3 +101,29 @@ def test_the_input_itself_is_never_the_output_whatever_it_is_called(tmp_path: Pa
     (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
     with pytest.raises(OutputError, match="is the input itself"):
         target_of(Job(tmp_path / "a.mp4", tmp_path / "link.mp4"), parse_options(scale=4, overwrite=True), None)
+
+
+def test_a_log_replaces_neither_input_output_nor_reference_nor_what_is_there(tmp_path: Path) -> None:
+    files(tmp_path, "a.mp4", "true.mp4", "old.csv")
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
+    source, target = tmp_path / "a.mp4", tmp_path / "b.mp4"
+
+    def logged(name: str, overwrite: bool = True) -> Path | None:
+        log, reference = tmp_path / name, tmp_path / "true.mp4"
+        return log_of(source, target, parse_options(scale=2, log=log, reference=reference, overwrite=overwrite))
+
+    for name in ("a.mp4", "link.mp4", "b.mp4", "true.mp4", "x/../a.mp4"):
+        with pytest.raises(OutputError, match="is a clip of this run"):
+            logged(name)
+    with pytest.raises(OutputError, match="exists: name another, or give --overwrite"):
+        logged("old.csv", overwrite=False)
+    with pytest.raises(OutputError, match="exists: name a file, or none"):
+        logged("/dev/null")
+    assert logged("old.csv") == tmp_path / "old.csv"
+    assert logged("new.csv", overwrite=False) == tmp_path / "new.csv"
+
+
+def test_an_input_called_as_the_output_is_until_it_is_whole(tmp_path: Path) -> None:
+    files(tmp_path, "a.part.mp4")
+    with pytest.raises(OutputError, match=r"a\.mp4 is called a\.part\.mp4 until it is whole, as the input is"):
+        target_of(Job(tmp_path / "a.part.mp4", tmp_path / "a.mp4"), X4, None)

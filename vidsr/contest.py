@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +47,7 @@ def compare_all(
     Raises:
         VidsrError: a file can not be read, a method is unknown, or the folder can not be written.
     """
-    with ExitStack() as stack:
-        on_row = _csv(output, stack)
+    with _csv(output) as on_row:
         for job in list_jobs(inputs, None, options).jobs:
             if clock is not None:
                 comparison = compare_rate(job.source, clock, methods, options, on_row)
@@ -91,14 +90,17 @@ def _rgb(frame: FrameBatch, info: VideoInfo) -> Picture:
     return codes.to(torch.uint8).numpy()
 
 
-def _csv(output: Path | None, stack: ExitStack) -> OnRow:
+@contextmanager
+def _csv(output: Path | None) -> Iterator[OnRow]:
+    """What writes a row of ``output``/compare.csv."""
     if output is None:
-        return lambda row: None
+        yield lambda row: None
+        return
     try:
         output.mkdir(parents=True, exist_ok=True)
-        file = stack.enter_context((output / "compare.csv").open("w", newline=""))
+        with (output / "compare.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            yield writer.writerow
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror}; choose another folder") from None
-    writer = csv.DictWriter(file, COLUMNS)
-    writer.writeheader()
-    return writer.writerow

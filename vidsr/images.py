@@ -15,6 +15,7 @@ import torch
 from vidsr.color import rgb_to_ycbcr, to_rgb
 from vidsr.errors import InputError, OutputError
 from vidsr.frames import ColorInfo, FrameBatch, Origin, VideoInfo
+from vidsr.jobs import part_of
 from vidsr.reading import Alpha
 
 # The papers' protocol: BT.601 luma, limited. RGB files are sRGB.
@@ -127,7 +128,7 @@ def _encoded(path: Path, picture: Picture, parameters: list[int]) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
+    part = part_of(path)
     try:
         part.write_bytes(data)
         part.replace(path)

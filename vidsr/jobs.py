@@ -112,6 +112,30 @@ def list_jobs(inputs: Iterable[Path], output: Path | None, options: EnhanceOptio
     return JobList(tuple(jobs), tuple(skipped))
 
 
+def part_of(target: Path) -> Path:
+    """Where a result is written until it is whole."""
+    return target.with_name(f"{target.stem}.part{target.suffix}")
+
+
+def log_of(source: Path, target: Path, options: EnhanceOptions) -> Path | None:
+    """Where the per-frame log of a run goes; None if none is written, as beside a pipe.
+
+    Raises:
+        OutputError: it would replace the source, the result, the reference, or another file without ``overwrite``.
+    """
+    if options.log is False or (options.log is True and target == PIPE):
+        return None
+    if options.log is True:
+        return target.with_name(f"{target.name}.frames.csv")
+    log = options.log
+    if log.resolve() in {path.resolve() for path in (source, target, options.reference) if path is not None}:
+        raise OutputError(f"--log {log} is a clip of this run, which it would replace: name another, or none")
+    if log.exists() and not (log.is_file() and options.overwrite):
+        remedy = "name another, or give --overwrite" if log.is_file() else "name a file, or none"
+        raise OutputError(f"--log {log} exists: {remedy}")
+    return log
+
+
 def target_of(job: Job, options: EnhanceOptions, fps: Fraction | None) -> Path:
     """Where the result of ``job`` goes, once the output rate is known: ``clip.x4.48fps.mp4``.
 
@@ -132,6 +156,9 @@ def target_of(job: Job, options: EnhanceOptions, fps: Fraction | None) -> Path:
         return _free_sequence(Sequence(target), job.source, options)
     if target.exists() and job.source.exists() and target.samefile(job.source):
         raise OutputError(f"{target} is the input itself: choose another --output")
+    part = part_of(target)
+    if part.exists() and job.source.exists() and part.samefile(job.source):
+        raise OutputError(f"{target} is called {part.name} until it is whole, as the input is: choose another --output")
     if target.is_dir():
         raise OutputError(f"{target} is a folder: name a file, or end the folder with a slash")
     if target.exists() and not options.overwrite:

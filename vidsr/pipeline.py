@@ -13,7 +13,7 @@ from time import perf_counter
 from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.images import read_image, write_image
-from vidsr.jobs import PIPE, Job, target_of
+from vidsr.jobs import Job, log_of, target_of
 from vidsr.options import EnhanceOptions
 from vidsr.prefetch import prefetch
 from vidsr.sequences import first_number
@@ -91,12 +91,13 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
     with open_reader(job.source, options) as reader:
         plan = Plan(options, reader.info, survey(job.source, options, reader.info), job.into)
         target = _prepare(target_of(job, options, plan.output.fps))
+        log_path = log_of(job.source, target, options)
         slow = None if options.slow == 1 else Slow(options.slow, options.slow_audio)
         for note in (*reader.notes, *plan.notes, *_losses(job.source, target, options, slow)):
             on_note(note)
         with (
             _reference(options) as reference,
-            _frame_log(options, target, plan) as log,
+            nullcontext() if log_path is None else FrameLog(log_path, plan.log_columns) as log,
             open_writer(
                 target,
                 plan.output,
@@ -201,13 +202,6 @@ def _prepare(target: Path) -> Path:
     except OSError as error:
         raise OutputError(f"{target.parent} cannot be made: {error.strerror}; choose another --output") from None
     return target
-
-
-def _frame_log(options: EnhanceOptions, target: Path, plan: Plan) -> AbstractContextManager[FrameLog | None]:
-    if options.log is False or (options.log is True and target == PIPE):
-        return nullcontext()
-    path = target.with_name(f"{target.name}.frames.csv") if options.log is True else options.log
-    return FrameLog(path, plan.log_columns)
 
 
 def open_reader(source: Path, options: EnhanceOptions) -> VideoReader:

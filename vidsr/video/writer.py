@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 from vidsr.encoding import Encoding
 from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.jobs import part_of
 from vidsr.sequences import FIRST
 from vidsr.video.containers import PICTURES, PLANES, container_format
 from vidsr.video.copier import StreamCopier
@@ -134,7 +135,7 @@ class VideoWriter:
         self._first: int | None = None  # ticks of the first and last frame given to the encoder
         self._last: int | None = None
         self._decoded: int | None = None  # decoding time in ticks of the last packet from the encoder
-        self._part = path.with_name(f"{path.stem}.part{path.suffix}")
+        self._part = part_of(path)
         container = container_format(path)
         self._copier = _make_copier(streams_from, start, end, slow)
         if slow is not None:
