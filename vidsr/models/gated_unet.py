@@ -1,4 +1,4 @@
-"""A small U-Net of gated blocks for restoration: the networks of `deblur` and `restore`.
+"""A small U-Net of gated blocks for restoration: the network of `deblur`.
 
 The block of NAFNet (Chen et al., "Simple Baselines for Image Restoration", 2022) without its channel attention: that
 one averages over the whole picture, so that a tile would not give what the whole picture gives.
