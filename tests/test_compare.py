@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.clips import make_clip
-from vidsr.compare import compare_file, default_methods
+from vidsr.compare import Score, compare_file, default_methods
 from vidsr.contest import compare_all, sheet
 from vidsr.errors import ModelError, OptionError, OutputError
 from vidsr.kernels.resample import resize
@@ -76,6 +76,16 @@ def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "out" / "compare.csv").symlink_to("/dev/full")
     with pytest.raises(OutputError, match="out cannot be written: No space left on device"):
         compare_all([clip], 2, ("nearest",), tmp_path / "out", OPTIONS, as_json=True)
+
+
+def test_a_frame_that_is_put_back_exactly_has_no_part_in_the_mean_psnr() -> None:
+    score = Score("flow")
+    for psnr_y, mse_y in ((40.0, 2.0), (float("inf"), 0.0), (50.0, 1.0), (float("inf"), 0.0)):
+        score.add({"psnr_y": psnr_y, "ssim_y": 1.0, "mse_y": mse_y}, 1.0)
+    assert (score.psnr_y, score.mse_y, score.frames) == (45.0, 0.75, 4)
+    same = Score("same")
+    same.add({"psnr_y": float("inf"), "ssim_y": 1.0, "mse_y": 0.0}, 1.0)
+    assert same.psnr_y == float("inf")
 
 
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

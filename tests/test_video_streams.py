@@ -215,3 +215,27 @@ def test_table_of_streams_as_json(tmp_path: Path) -> None:
         "eng",
     )
     assert str(streams(source)[1]).startswith("#1 audio: aac, LC, 48000 Hz, stereo, eng, Track 0")
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_second_picture_stream_of_matroska_with_b_frames_keeps_its_times(tmp_path: Path, suffix: str) -> None:
+    """Of its first packets the decoding times are unknown."""
+    with av.open(str(tmp_path / "two.mkv"), "w") as output:
+        sources = [av.open(str(make_clip(tmp_path / f"{n}.mp4", 12, options={"bf": "2"}))) for n in (1, 2)]
+        added = [output.add_stream_from_template(source.streams[0]) for source in sources]
+        for source, stream in zip(sources, added, strict=True):
+            for packet in source.demux():
+                if packet.dts is not None:
+                    packet.stream = stream
+                    output.mux(packet)
+            source.close()
+    before, after = (
+        shown(path, 1) for path in (tmp_path / "two.mkv", copy(tmp_path / "two.mkv", tmp_path / f"b{suffix}"))
+    )
+    assert [abs(a - b) < 0.0011 for a, b in zip(before, after, strict=True)] == [True] * 12
+
+
+def shown(path: Path, index: int) -> list[Fraction]:
+    """When the packets of a stream are presented, in their order in the file."""
+    with av.open(str(path)) as container:
+        return [p.pts * p.time_base for p in container.demux(container.streams[index]) if p.size]

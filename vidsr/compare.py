@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import tee
+from math import inf, isfinite
 from pathlib import Path
 
 from vidsr.device import choose
@@ -42,7 +43,8 @@ class Score:
 
     method: str
     frames: int = 0
-    psnr_y: float = 0.0  # dB
+    differing: int = 0  # frames that are not the truth itself, of which the PSNR is infinite and counts towards no mean
+    psnr_y: float = inf  # dB
     ssim_y: float = 0.0
     mse_y: float = 0.0
     seconds: float = 0.0  # in the method itself, measuring left out
@@ -51,9 +53,12 @@ class Score:
         """Counts one more frame."""
         self.frames += 1
         self.seconds += seconds
-        for name, value in measured.items():
-            mean = getattr(self, name)
-            setattr(self, name, mean + (value - mean) / self.frames)
+        self.ssim_y += (measured["ssim_y"] - self.ssim_y) / self.frames
+        self.mse_y += (measured["mse_y"] - self.mse_y) / self.frames
+        if isfinite(measured["psnr_y"]):
+            before = self.psnr_y if self.differing else 0.0
+            self.differing += 1
+            self.psnr_y = before + (measured["psnr_y"] - before) / self.differing
 
     @property
     def fps(self) -> float:

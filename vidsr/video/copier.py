@@ -236,7 +236,7 @@ class StreamCopier:
     def _moved(self, packet: Packet[Stream]) -> Packet[Stream]:
         """The packet on its new stream, decoded later than the one before, as containers ask."""
         last = self._last.get(packet.stream.index)
-        dts = packet.dts if packet.dts is not None else packet.pts
+        dts = packet.dts if packet.dts is not None else _guessed_dts(packet, last)
         if dts is not None:
             packet.dts = dts if last is None else max(dts, last + 1)
             if packet.pts is not None:
@@ -255,6 +255,18 @@ def is_left_out(packet: Packet[Stream], container: str) -> bool:
     context = packet.stream.codec_context
     is_gap = packet.size == 2 and context is not None and context.name == "mov_text"
     return is_gap or (container in ("matroska", "webm") and packet.is_discard and _shown(packet) < -RUN_UP)
+
+
+def _guessed_dts(packet: Packet[Stream], last: int | None) -> int | None:
+    """When the packet is decoded, of which its file says only when it is shown; ``last``: that of the one before.
+
+    Matroska says no more, and FFmpeg knows it from the first pictures that were decoded in another order.
+    """
+    if packet.pts is None or not isinstance(packet.stream, VideoStream):
+        return packet.pts
+    if last is not None:
+        return min(packet.pts, last + 1)
+    return packet.pts - packet.stream.codec_context.reorder_depth * max(1, packet.duration or 0)
 
 
 def _time(packet: Packet[Stream]) -> Fraction:
