@@ -76,6 +76,15 @@ def table_first(clip: Path, copy: Path) -> Path:
     return copy
 
 
+def test_an_empty_file_among_numbered_pictures(tmp_path: Path) -> None:
+    enhance(tiny(tmp_path / "a.y4m", 64, 48), tmp_path / "%d.png", scale=1, log=False)
+    whole = enhance(tmp_path / "%d.png", tmp_path / "whole.mkv", scale=2, model="nearest", **QUICK)
+    (tmp_path / "2.png").write_bytes(b"")
+    short = enhance(tmp_path / "%d.png", tmp_path / "short.mkv", scale=2, model="nearest", **QUICK)
+    assert (whole.frames, whole.breaks_off) == (3, None)
+    assert short.frames == 1 and short.breaks_off is not None
+
+
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_sound_that_is_longer_and_a_late_start_are_no_break(tmp_path: Path, suffix: str) -> None:
     times = [Fraction(3) + Fraction(n, 25) for n in range(10)]

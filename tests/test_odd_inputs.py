@@ -185,3 +185,12 @@ def test_an_endless_file_is_read_as_far_as_asked(tmp_path: Path) -> None:
     (tmp_path / "a.yuv").write_bytes(subprocess.run(command, capture_output=True, check=True).stdout)
     report = enhance(tmp_path / "a.yuv", tmp_path / "b.mkv", scale=2, raw="8x8:gray:25", frames=5, model="nearest")
     assert report.frames == 5
+
+
+def test_a_reference_of_another_size_or_without_a_log_is_one_clear_line(tmp_path: Path) -> None:
+    source = tiny(tmp_path / "a.y4m", 8, 6)
+    with pytest.raises(OptionError, match=r"a\.y4m is 8x6 and the result 16x12: name a clip of that size"):
+        enhance(source, tmp_path / "b.mkv", scale=2, model="nearest", preset="ultrafast", reference=source)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.y4m"]
+    with pytest.raises(OptionError, match="--reference is measured in the per-frame log"):
+        parse_options(scale=2, log="none", reference=source)

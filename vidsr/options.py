@@ -125,6 +125,8 @@ class EnhanceOptions:
             raise OptionError(f"--slow-motion {decimal(self.slow)}x is faster: give 1x or more, such as 8x")
         if self.square_pixels and isinstance(self.target, Size):
             raise OptionError("--square-pixels chooses the width, and so does --size: use --height or --scale")
+        if self.reference is not None and self.log is False:
+            raise OptionError("--reference is measured in the per-frame log: leave out --log none")
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise OptionError(f"--end {float(self.end)} is not after --start {float(self.start)}: give a later end")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 
-from vidsr.errors import OutputError
+from vidsr.errors import OptionError, OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.images import read_image, write_image
 from vidsr.jobs import Job, log_of, target_of
@@ -96,7 +96,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
         for note in (*reader.notes, *plan.notes, *_losses(job.source, target, options, slow)):
             on_note(note)
         with (
-            _reference(options) as reference,
+            _reference(options, plan.output) as reference,
             nullcontext() if log_path is None else FrameLog(log_path, plan.log_columns) as log,
             open_writer(
                 target,
@@ -221,10 +221,21 @@ def open_reader(source: Path, options: EnhanceOptions) -> VideoReader:
     )
 
 
-def _reference(options: EnhanceOptions) -> AbstractContextManager[VideoReader | None]:
-    if options.reference is None:
-        return nullcontext()
-    return VideoReader(options.reference, options.start, options.end, reading=replace(options.reading, raw=None))
+@contextmanager
+def _reference(options: EnhanceOptions, output: VideoInfo) -> Iterator[VideoReader | None]:
+    """The true pictures that the ``output`` is measured against, if they are asked for."""
+    path = options.reference
+    if path is None:
+        yield None
+        return
+    with VideoReader(path, options.start, options.end, reading=replace(options.reading, raw=None)) as reference:
+        width, height = reference.info.width, reference.info.height
+        if (width, height) != (output.width, output.height):
+            raise OptionError(
+                f"--reference {path} is {width}x{height} and the result {output.width}x{output.height}: "
+                "name a clip of that size"
+            )
+        yield reference
 
 
 def write_record(report: RunReport, options: EnhanceOptions) -> None:

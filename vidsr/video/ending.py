@@ -8,11 +8,11 @@ from fractions import Fraction
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from vidsr.video.containers import PLANES
+from vidsr.video.containers import PICTURES, PLANES
 from vidsr.video.probe import MICROSECONDS
 
 # Of other containers FFmpeg guesses it, by the file's size or its last packet.
-TELL_THEIR_LENGTH = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+TELL_THEIR_LENGTH = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", PICTURES)
 SLACK_FRAMES, SLACK_SHARE = 4, Fraction(1, 50)  # by which headers are wrong of clips that are whole
 
 
@@ -25,7 +25,10 @@ def is_cut_short(container: InputContainer, stream: VideoStream, end: Fraction, 
     if container.format.name == PLANES:
         return 0 < read_to < container.size
     told = _told_end(container, stream)
-    return told is not None and end < told - max(SLACK_FRAMES * step, SLACK_SHARE * told)
+    if told is None:
+        return False
+    slack = Fraction(0) if container.format.name == PICTURES else max(SLACK_FRAMES * step, SLACK_SHARE * told)
+    return end < told - slack
 
 
 def _told_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
