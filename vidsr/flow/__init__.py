@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import islice
 from typing import Any, ClassVar
 
 import cv2
@@ -22,8 +21,10 @@ from torch import Tensor
 
 from vidsr.flow.curve import acceleration, curved, straight
 from vidsr.flow.motion import find_flows, resized, searched
+from vidsr.flow.overlap import AROUND, chances, expected
 from vidsr.flow.overlay import pinned
 from vidsr.flow.projection import project, trust
+from vidsr.flow.residual import refined
 from vidsr.flow.warp import mismatch, render, spline
 from vidsr.frames import FrameBatch
 
@@ -38,13 +39,13 @@ STILL = 0.5  # weight of standing still where both explain the pair equally well
 
 
 class FlowEngine:
-    """Optical flow, for planes of ``depth`` bits."""
+    """Optical flow, for planes of ``depth`` bits; ``thorough``: searched to the last pixel, in twice the time."""
 
     name = "optical flow"
     weights: ClassVar[dict[str, str]] = {}
 
-    def __init__(self, depth: int = 8) -> None:
-        self._depth = depth
+    def __init__(self, depth: int = 8, thorough: bool = False) -> None:
+        self._depth, self._thorough = depth, thorough
         self._latest: Side | None = None
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> FlowPair:
@@ -53,7 +54,7 @@ class FlowEngine:
         if first is None or first.frame is not a:  # a frame is most often the second of one pair, then the first
             first = Side(a, self._depth)
         self._latest = Side(b, self._depth)
-        return FlowPair(first, self._latest)
+        return FlowPair(first, self._latest, self._thorough)
 
 
 class Side:
@@ -88,9 +89,9 @@ class Motion:
     followed: float  # share of the picture that was followed there and back
 
     @classmethod
-    def between(cls, a: Side, b: Side) -> Motion:
+    def between(cls, a: Side, b: Side, thorough: bool = False) -> Motion:
         """The motion between two frames."""
-        flows = find_flows(cv2.convertScaleAbs(a.luma), cv2.convertScaleAbs(b.luma))
+        flows = find_flows(cv2.convertScaleAbs(a.luma), cv2.convertScaleAbs(b.luma), thorough)
         forward, backward = (_half(flow) / 2 for flow in flows)
         trust_a, astray = trust(forward, backward, a.small_luma, b.small_luma)
         trust_b, _ = trust(backward, forward, b.small_luma, a.small_luma)
@@ -113,15 +114,15 @@ class Motion:
 class FlowPair:
     """Two frames and the motion between them."""
 
-    def __init__(self, a: Side, b: Side) -> None:
-        self._a, self._b = a, b
+    def __init__(self, a: Side, b: Side, thorough: bool = False) -> None:
+        self._a, self._b, self._thorough = a, b, thorough
         self._motion: Motion | None = None
 
     @property
     def motion(self) -> Motion:
         """The motion between the two, both ways. Not a cached property: until Python 3.12 threads wait at those."""
         if self._motion is None:
-            self._motion = Motion.between(self._a, self._b)
+            self._motion = Motion.between(self._a, self._b, self._thorough)
         return self._motion
 
     @property
@@ -163,11 +164,11 @@ class FlowPair:
         """How much the picture changes around each pixel of the field."""
         return _window(np.abs(self._a.small_luma - self._b.small_luma))
 
-    def render(self, field: Array, phase: Fraction, first_plane: int = 0) -> list[Array]:
-        """Each plane, from ``first_plane`` on, at ``phase``, made as ``field`` says."""
+    def render(self, field: Array, phase: Fraction) -> list[Array]:
+        """Each plane at ``phase``, made as ``field`` says."""
         a, b = self._a, self._b
         planes = zip(a.planes, b.planes, a.splines, b.splines, self.pins, strict=True)
-        return [render(*plane, field, float(phase)) for plane in islice(planes, first_plane, None)]
+        return [render(*plane, field, float(phase)) for plane in planes]
 
     def field(self, when: Fraction, before: object = None, after: object = None) -> Array:
         """How each pixel at phase ``when`` is made, h x w x 6 as `vidsr.flow.warp.render` reads it."""
@@ -175,9 +176,22 @@ class FlowPair:
         bends = known.bends(before, after)
         motion, share = project(known.forward, known.backward, known.trust_a, known.trust_b, phase)
         ways = calmed(straight(motion, phase) if bends is None else curved(motion, phase, *bends))
+        return np.dstack([ways, share, self._still(ways)])
+
+    def refined(self, field: Array, when: Fraction) -> Array:
+        """``field`` with what motion is left at ``when``."""
+        ways = calmed(refined(self._a.luma, self._b.luma, field[..., :4], float(when)))
+        return np.dstack([ways, field[..., 4], self._still(ways)])
+
+    def _still(self, ways: Array) -> Array:
+        """How far standing still explains the pair better than moving along ``ways``, 0 to 1."""
         moving = _window(mismatch(self._a.small_luma, self._b.small_luma, ways))
-        still = STILL * moving**2 / (STILL * moving**2 + self._change**2)
-        return np.dstack([ways, share, still])
+        return np.asarray(STILL * moving**2 / (STILL * moving**2 + self._change**2))
+
+    def expected(self, ways: Array) -> list[Array]:
+        """Of each plane, 2 x h x w: both frames as they are on average along ``ways`` and the motions around."""
+        odds = chances(self._a.luma, self._b.luma, ways)
+        return [expected(a, b, ways, odds, AROUND) for a, b in zip(self._a.splines, self._b.splines, strict=True)]
 
 
 def calmed(ways: Array) -> Array:

@@ -110,9 +110,12 @@ class FrameNetwork(nn.Module):
         """How the frame is made; at a reduced size, if it is large."""
         raise NotImplementedError
 
-    def finish(self, scene: Scene, field: Field) -> tuple[Tensor, Field]:
-        """Luma at the full size of ``scene``, N x 1 x H x W, and the field by which the other planes follow."""
-        return mixed(scene, field), field
+    def finish(self, scene: Scene, field: Field, moved: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Field]:
+        """Luma at the full size of ``scene``, N x 1 x H x W, and the field by which the other planes follow.
+
+        ``moved``: both frames along the field's ways, if they are there.
+        """
+        return mixed(scene, field, moved), field
 
     def forward(self, scene: Scene, prior: Field | None = None) -> Tensor:
         """Luma of the new frame."""

@@ -55,9 +55,9 @@ class Refine(FrameNetwork):
         known = torch.cat([*moved, *here, ways, shares, bend, scene.phase.expand(-1, 1, *size)], 1)
         return moved_by(prior, F.pixel_shuffle(self.coarse(known), 2)[..., :h, :w])
 
-    def finish(self, scene: Scene, field: Field) -> tuple[Tensor, Field]:
+    def finish(self, scene: Scene, field: Field, moved: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Field]:
         """The picture, and ``field`` with what the fine step says of the mixing."""
-        moved, (h, w) = scene.moved(field.ways), scene.size
+        moved, (h, w) = scene.moved(field.ways) if moved is None else moved, scene.size
         looks = [F.pixel_unshuffle(padded(side, 2), 2) for side in (*moved, *scene.here)]
         size = (looks[0].shape[-2], looks[0].shape[-1])
         ways, shares = at_size(field.ways, size), at_size(torch.cat([field.share, field.still], 1), size)

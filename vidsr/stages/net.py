@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +14,9 @@ from vidsr.device import Compute
 from vidsr.flow import Array, FlowEngine, FlowPair
 from vidsr.frames import FrameBatch
 from vidsr.models import store
-from vidsr.models.between import Field, FrameNetwork, Scene, at_size
+from vidsr.models.between import Field, FrameNetwork, Scene, at_size, mixed
+
+Moved = tuple[Tensor, Tensor]  # both frames, 1 x 1 x h x w
 
 
 class NetEngine:
@@ -34,7 +35,7 @@ class NetEngine:
         network, _ = store.read_frames(path)
         self._network = network.to(compute.device, compute.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._peak = (1 << depth) - 1
-        self._flow = FlowEngine(depth)
+        self._flow = FlowEngine(depth, thorough=True)
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> NetPair:
         """Optical flow, if the network starts from it, found once for all phases."""
@@ -64,30 +65,39 @@ class NetPair:
     ) -> tuple[Tensor, Tensor | None]:
         """Luma and chroma planes at each of ``phases``, float32 code values."""
         pictures = [self._picture(phase, before, after) for phase in phases]
-        y = torch.stack([luma for luma, _ in pictures])
-        uv = [chroma for _, chroma in pictures if chroma is not None]
+        y = torch.stack([luma for luma, *_ in pictures])
+        uv = [torch.cat(chroma) for _, *chroma in pictures if chroma]
         return y, torch.stack(uv) if uv else None
 
     @torch.inference_mode()
-    def _picture(self, phase: Fraction, before: object, after: object) -> tuple[Tensor, Tensor | None]:
-        device = next(self.network.parameters()).device
-
-        def scene(sides: Iterable[Array], peak: float) -> Scene:
-            a, b = ((torch.from_numpy(side).to(device) / peak)[None, None] for side in sides)
-            return Scene(a, b, torch.full((1, 1, 1, 1), float(phase), device=device))
-
+    def _picture(self, phase: Fraction, before: object, after: object) -> list[Tensor]:
+        """Each plane, 1 x h x w code values."""
+        searched = self._scene(self.flow.searched, 255, phase)
+        scenes = [self._scene(sides, self.peak, phase) for sides in zip(*self.flow.planes, strict=True)]
+        moved: list[Moved | None] = [None] * len(scenes)
         prior = None
         if self.network.needs_prior:
-            known = torch.from_numpy(self.flow.field(phase, before, after))
-            prior = Field.stacked(known.permute(2, 0, 1)[None].to(device))
-        searched = scene(self.flow.searched, 255)
-        whole = scene((planes[0] for planes in self.flow.planes), self.peak)
-        luma, field = self.network.finish(whole, self.network.motion(searched, prior))
-        mean = torch.lerp(*whole.here, float(phase))
-        still = at_size(field.still, whole.size)
-        # of what is pinned, the field has some in place already
-        pin = (torch.from_numpy(self.flow.pins[0]).to(device) - still).clamp(min=0) / (1 - still).clamp(min=1e-3)
-        y = torch.lerp(luma, mean, pin)[0].cpu() * self.peak
-        as_rendered = np.ascontiguousarray(field.planes()[0].permute(1, 2, 0).cpu().numpy())
-        chroma = self.flow.render(as_rendered, phase, first_plane=1)
-        return y, torch.from_numpy(np.stack(chroma)) if chroma else None
+            known = self.flow.refined(self.flow.field(phase, before, after), phase)
+            prior = Field.stacked(self._on_device(known).permute(2, 0, 1)[None])
+        field = self.network.motion(searched, prior)
+        if prior is not None:
+            ways = field.ways[0].permute(1, 2, 0).contiguous().cpu().numpy()
+            moved = [self._scene(sides, self.peak, phase).here for sides in self.flow.expected(ways)]
+        luma, field = self.network.finish(scenes[0], field, moved[0])
+        chroma = [mixed(scene, field, sides) for scene, sides in zip(scenes[1:], moved[1:], strict=True)]
+        planes = zip(scenes, [luma, *chroma], self.flow.pins, strict=True)
+        return [self._pinned(scene, field, plane, pin) for scene, plane, pin in planes]
+
+    def _pinned(self, scene: Scene, field: Field, plane: Tensor, pin: Array) -> Tensor:
+        """``plane`` held in place where ``pin`` says, as far as ``field`` does not already."""
+        still = at_size(field.still, scene.size)
+        more = (self._on_device(pin) - still).clamp(min=0) / (1 - still).clamp(min=1e-3)
+        mean = torch.lerp(*scene.here, scene.phase.expand_as(plane))
+        return torch.lerp(plane, mean, more)[0].cpu() * self.peak
+
+    def _scene(self, sides: Iterable[Array], peak: float, phase: Fraction) -> Scene:
+        a, b = ((self._on_device(side) / peak)[None, None] for side in sides)
+        return Scene(a, b, a.new_full((1, 1, 1, 1), float(phase)))
+
+    def _on_device(self, array: Array) -> Tensor:
+        return torch.from_numpy(array).to(next(self.network.parameters()).device)
