@@ -1,10 +1,13 @@
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from tests.clips import make_frame
+from vidsr import enhance
 from vidsr.errors import InputError, OutputError
 from vidsr.images import read_image, write_image
 
@@ -112,3 +115,20 @@ def test_a_name_of_other_letters_and_a_newline(tmp_path: Path) -> None:
     frame, info = read_image(odd)
     assert isinstance(frame.y, torch.Tensor)
     write_image(odd, frame, info)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("apng", ".png"), ("libwebp_anim", ".webp")])
+def test_an_animated_picture_says_that_the_first_one_is_taken(tmp_path: Path, codec: str, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    with av.open(str(path), "w", format={".png": "apng", ".webp": "webp"}[suffix]) as output:
+        stream = output.add_stream(codec, rate=5)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "rgb24" if suffix == ".png" else "yuv420p"
+        for number in range(3):
+            output.mux(stream.encode(make_frame(number, (32, 24), stream.pix_fmt)))
+        output.mux(stream.encode(None))
+    said: list[str] = []
+    enhance(path, tmp_path / f"b{suffix}", scale=2, model="bicubic", on_note=said.append)
+    assert said == [f"{path} is animated, of which the first picture is taken"]
+    said.clear()
+    enhance(tmp_path / f"b{suffix}", tmp_path / f"c{suffix}", scale=1, model="bicubic", on_note=said.append)
+    assert said == []

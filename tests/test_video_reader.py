@@ -243,6 +243,15 @@ def test_change_of_size_on_the_way_is_one_clear_line(tmp_path: Path) -> None:
         read(joined)
 
 
+def test_a_recording_whose_clock_is_set_anew_says_so(tmp_path: Path) -> None:
+    late = [1000 + Fraction(n, 25) for n in range(10)]
+    parts = [make_clip(tmp_path / f"{n}.ts", 10, times=times) for n, times in enumerate((None, late))]
+    (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    batches, problems = read(tmp_path / "a.ts")
+    assert numbers(batches) == [*range(10), *range(10)]
+    assert problems["jumps of the stream's clock, kept as they are"] == 1
+
+
 @pytest.mark.parametrize(
     ("stamps", "expected"),
     [

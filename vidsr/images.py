@@ -22,6 +22,7 @@ from vidsr.reading import Alpha
 RGB_COLOR = ColorInfo(matrix="smpte170m", primaries="bt709", transfer="iec61966-2-1", range="limited")
 GRAY_COLOR = ColorInfo(primaries="bt709", transfer="iec61966-2-1", range="full")
 JPEG_START = b"\xff\xd8\xff"
+ANIMATED_WITHIN = 4096  # bytes of a file, in which it says so
 QUALITY = {
     ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
     ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95],
@@ -57,6 +58,13 @@ def read_image(path: Path, alpha: Alpha = "refuse") -> tuple[FrameBatch, VideoIn
         width, height, None, "gray" if uv is None else "444", depth, color, frames=1, codec=path.suffix[1:]
     )
     return FrameBatch(y, uv, (Fraction(0),), (Origin(0),)), info
+
+
+def is_animated(path: Path) -> bool:
+    """Whether a PNG or WebP file holds more pictures than the first, which `read_image` gives."""
+    with path.open("rb") as file:
+        start = file.read(ANIMATED_WITHIN)
+    return (start[1:4] == b"PNG" and b"acTL" in start) or (start[8:12] == b"WEBP" and b"ANIM" in start)
 
 
 def write_image(path: Path, frame: FrameBatch, info: VideoInfo) -> None:

@@ -12,7 +12,7 @@ from time import perf_counter
 
 from vidsr.errors import OptionError, OutputError
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.images import read_image, write_image
+from vidsr.images import is_animated, read_image, write_image
 from vidsr.jobs import Job, log_of, target_of
 from vidsr.options import EnhanceOptions
 from vidsr.prefetch import prefetch
@@ -179,8 +179,9 @@ def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_no
     picture, info = read_image(job.source, options.reading.alpha)
     plan = Plan(options, info, Survey((picture.y,)))
     target = _prepare(target_of(job, options, None))
-    for finding in plan.findings:
-        on_note(finding)
+    animated = [f"{job.source} is animated, of which the first picture is taken"] if is_animated(job.source) else []
+    for note in (*animated, *plan.findings):
+        on_note(note)
     (result,) = chain(iter([picture]), plan.picture_stages, Stopwatch())
     write_image(target, result, plan.output)  # rounds, in RGB
     on_frames(1, 1)
