@@ -108,9 +108,15 @@ def inside(picture: Tensor, border: int) -> Tensor:
 
 def padded(x: Tensor, left: int, right: int, top: int, bottom: int, edge: Edge = "reflect") -> Tensor:
     """``x`` (N x C x H x W) with so many more pixels on each side, more than it has itself if need be."""
-    height, width = x.shape[-2:]
-    rows, columns = _mirrored(height, top, bottom, edge, x.device), _mirrored(width, left, right, edge, x.device)
-    return x.index_select(2, rows).index_select(3, columns)
+    return _longer(_longer(x, 2, top, bottom, edge), 3, left, right, edge)
+
+
+def _longer(x: Tensor, dim: int, before: int, after: int, edge: Edge) -> Tensor:
+    """``x`` with so many more samples at both ends of ``dim``; what it has is copied as it is, which is fast."""
+    length = x.shape[dim]
+    places = _mirrored(length, before, after, edge, x.device)
+    ends = places[:before], places[before + length :]
+    return torch.cat([x.index_select(dim, ends[0]), x, x.index_select(dim, ends[1])], dim)
 
 
 def _mirrored(length: int, before: int, after: int, edge: Edge, device: torch.device) -> Tensor:
