@@ -11,7 +11,8 @@ from vidsr.options import Precision
 
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-# Input pixels per network call. A CPU gains nothing from batches beyond its caches; a GPU needs millions to be busy.
+# Input pixels per network call. On a CPU twice as many take 1 to 4 % less time and 80 to 180 MB more, whose first use
+# costs half of that; a GPU needs millions to be busy.
 PIXEL_BUDGET = {"cpu": 1 << 19, "cuda": 1 << 23}
 
 

@@ -1,6 +1,7 @@
 """Runner: tiled equals whole, and nothing is lost when memory runs out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -95,6 +96,13 @@ def test_a_call_stays_inside_the_pixel_budget() -> None:
     Runner(network, CPU)(planes(40, 128, 256), 255)
     assert sum(shape[0] for shape in network.calls) == 40
     assert max(shape[0] * shape[2] * shape[3] for shape in network.calls) <= CPU.pixel_budget
+
+
+def test_a_call_of_several_frames_stays_inside_the_memory() -> None:
+    network = Convolutions()
+    memory = 3 * 8 * 8 * runner_module.UNKNOWN_BYTES
+    Runner(network, replace(CPU, memory=memory))(planes(10, 8, 8), 255)
+    assert [shape[0] for shape in network.calls] == [3, 3, 3, 1]
 
 
 @pytest.mark.parametrize("peak", [255, 1023])

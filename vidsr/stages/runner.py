@@ -160,15 +160,20 @@ class Runner:
         """Side of a tile of a picture of that size; None: it is taken whole."""
         if self.tile is not None or self.compute.memory is None:
             return self.tile
-        bytes_per_pixel = self.network.bytes_per_pixel if isinstance(self.network, Model) else UNKNOWN_BYTES
-        most = self.compute.memory // bytes_per_pixel
+        most = self._fitting(self.compute.memory)
         return None if h * w <= most else max(MIN_TILE, isqrt(most) - 2 * self.network.halo)
+
+    def _fitting(self, memory: int) -> int:
+        """Input pixels of a call that takes so many bytes."""
+        return memory // (self.network.bytes_per_pixel if isinstance(self.network, Model) else UNKNOWN_BYTES)
 
     def _frames_per_call(self, h: int, w: int) -> int:
         if self.batch is not None:
             return self.batch
-        side = self._side(h, w) or max(h, w)
-        return max(1, self.compute.pixel_budget // (min(h, side) * min(w, side)))
+        side, most = self._side(h, w) or max(h, w), self.compute.pixel_budget
+        if self.compute.memory is not None:
+            most = min(most, self._fitting(self.compute.memory))
+        return max(1, most // (min(h, side) * min(w, side)))
 
     def _tiled(self, h: int, w: int) -> bool:
         side = self._side(h, w)
