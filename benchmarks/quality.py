@@ -16,10 +16,11 @@ import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
-from time import perf_counter
+from statistics import median
 from typing import Any
 
 import torch
+from _timer import interleaved
 
 from vidsr.device import choose
 from vidsr.models import list_models, load_model
@@ -28,7 +29,7 @@ from vidsr.train.evaluate import evaluate
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
-FRAMES = 24
+CALLS, WARM_UP = 8, 8  # the first network's first seconds were slower, whichever it was
 
 SETS = ("set5", "set14", "bsd100", "urban100")
 # PSNR-Y on SETS as published, of networks of the size of ours: SRCNN 9-5-5 (Dong et al. 2016); ESPCN, ECBSR-M4C16 and
@@ -85,15 +86,12 @@ def published(name: str, scale: int, folder: str) -> float | None:
 
 
 def frames_per_second(name: str, scale: int, domain: str) -> float:
-    """Of the network alone, on 480x270 luma, after a warm-up."""
+    """Of the network alone, on 480x270 luma: the median of its calls, after those in which memory and clock settle."""
     compute = choose("auto", "auto")
     runner = Runner(load_model(name, scale, compute.device, compute.dtype, domain), compute)
     frames = torch.randint(0, 256, (4, 1, 270, 480), dtype=torch.uint8)
-    runner(frames, 255)
-    started = perf_counter()
-    for _ in range(FRAMES // len(frames)):
-        runner(frames, 255).cpu()
-    return FRAMES / (perf_counter() - started)
+    seconds = interleaved({"network": lambda: runner(frames, 255).cpu()}, CALLS, WARM_UP)["network"]
+    return len(frames) / median(seconds)
 
 
 def main() -> None:

@@ -43,6 +43,7 @@ FRAMES = 300
 MODELS = ("fast", "balanced")
 MINTERPOLATE = "minterpolate=fps={fps}:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1"
 STAGED = 96  # frames in the costs of the steps
+SHARED = 72  # frames for each way to share the threads out, of which there are many
 Table = dict[str, Any]
 
 
@@ -222,7 +223,7 @@ def start(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
 
 def threads(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """Ways to share two cores between network (PyTorch), kernels (numba) and encoder."""
-    frames, target = 100, folder / "out.mp4"
+    frames, target = SHARED, folder / "out.mp4"
     clip = make_clip(folder, frames)
     ways: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
         "as they are": ({}, ()),
@@ -244,7 +245,7 @@ def threads(folder: Path, before: Table, arguments: argparse.Namespace) -> Table
         table[model] = {way: summary(runs, usages["as they are"]) for way, runs in usages.items()}
         for way, row in table[model].items():
             figures = f"alone {row['alone_s']:5.2f} s, {row['cpu_s']:5.2f} core-s, {row['wall_s']:5.2f} s of the wall"
-            print(f"{model:9s} {way:30s} {figures}")
+            print(f"{model:9s} {way:30s} {figures}", flush=True)
     return table
 
 
