@@ -5,7 +5,8 @@
 Cuts: those that the clips contain, and pairs of frames from different clips. No cuts: neighbours, every second frame,
 flashes, steps of fades and of dissolves, fast pans with motion blur. Clips: those of $VIDSR_DATA/clips (default:
 shared/data beside the repository), reduced to 320x180 luma. The limits in vidsr/scenes.py were chosen on other clips.
-Judged twice: by likeness alone, as for blending, and with what optical flow could follow, as for the flow engine.
+Judged three times: by likeness alone, as for blending, and with what optical flow could follow, quick as for the engine
+`flow` and thorough as for `net`.
 """
 
 from __future__ import annotations
@@ -107,19 +108,19 @@ def _pan(picture: Luma, rng: np.random.Generator) -> tuple[Luma, Luma]:
     return cv2.filter2D(views[0], -1, blur), cv2.filter2D(views[1], -1, blur)
 
 
-def judge(a: Luma, b: Luma, with_flow: bool) -> bool:
+def judge(a: Luma, b: Luma, engine: FlowEngine | None) -> bool:
     """What the stage would decide."""
     first, second = (
         FrameBatch(torch.from_numpy(np.ascontiguousarray(p))[None, None], None, (Fraction(i),), (Origin(i),))
         for i, p in enumerate((a, b))
     )
-    followed = FlowEngine().prepare(first, second).followed if with_flow else None
+    followed = None if engine is None else engine.prepare(first, second).followed
     return scenes.is_cut(scenes.reduce(first.y, 8), scenes.reduce(second.y, 8), followed)
 
 
-def score(pairs: list[Pair], with_flow: bool) -> dict[str, object]:
+def score(pairs: list[Pair], engine: FlowEngine | None) -> dict[str, object]:
     """Precision, recall, F1, and the wrong pairs by kind."""
-    decided = [(kind, cut, judge(a, b, with_flow)) for kind, cut, a, b in pairs]
+    decided = [(kind, cut, judge(a, b, engine)) for kind, cut, a, b in pairs]
     hits = sum(cut and said for _, cut, said in decided)
     precision, recall = hits / sum(said for *_, said in decided), hits / sum(cut for _, cut, _ in decided)
     return {
@@ -141,7 +142,8 @@ def main() -> None:
         raise SystemExit(f"no clips in {folder}: name the data folder with VIDSR_DATA")
     clips = {path.stem: read(path) for path in sorted(folder.iterdir())}
     pairs = [*natural(clips), *made(clips, arguments.pairs)]
-    results = {"likeness alone": score(pairs, False), "with flow": score(pairs, True)}
+    engines = {"likeness alone": None, "with flow": FlowEngine(), "with thorough flow": FlowEngine(thorough=True)}
+    results = {name: score(pairs, engine) for name, engine in engines.items()}
     for name, result in results.items():
         print(f"{name}: precision {result['precision']:.3f}, recall {result['recall']:.3f}, F1 {result['f1']:.3f}")
         print(f"  of {result['pairs']}\n  wrong {result['wrong']}")
