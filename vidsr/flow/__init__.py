@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+import vidsr.kernels.jit  # noqa: F401  # first: it finds a folder for what Numba compiles
 from vidsr.flow.curve import acceleration, curved, straight
 from vidsr.flow.motion import find_flows, resized, searched
 from vidsr.flow.overlap import AROUND, chances, expected

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import logging
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar, cast
 
@@ -21,9 +23,22 @@ def jit(function: Callable[P, R]) -> Callable[P, R]:
     Numba does not notice a change in a compiled function of another file, so compiled code calls only its own file.
     Sums may be reordered, which makes vectors of them; planes hold no NaN or infinity.
     """
-    try:
-        compiled = numba.njit(function, cache=True, nogil=True, fastmath=True, error_model="numpy")
-    except RuntimeError as error:
-        logging.getLogger(__name__).info("compiled kernels are not kept (%s); set NUMBA_CACHE_DIR to keep them", error)
-        compiled = numba.njit(function, nogil=True, fastmath=True, error_model="numpy")
+    compiled = numba.njit(function, cache=True, nogil=True, fastmath=True, error_model="numpy")
     return cast("Callable[P, R]", compiled)
+
+
+def find_cache() -> None:
+    """Gives Numba, which asks for a folder to keep compiled code in, one for this process, where it finds none."""
+    try:
+        numba.njit(_nothing, cache=True)
+    except RuntimeError:
+        folder = tempfile.mkdtemp(prefix="vidsr-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        numba.config.CACHE_DIR = folder  # type: ignore[attr-defined]  # set when Numba is imported
+
+
+def _nothing() -> None:
+    pass
+
+
+find_cache()  # before any function of this program is compiled, wherever it is
