@@ -1,5 +1,5 @@
 """python -m vidsr."""
 
-from vidsr.cli import main
+from vidsr.cli import run
 
-main()
+run()

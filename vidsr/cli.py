@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -266,6 +266,15 @@ def models(json: Json = False) -> None:
 
 class Interrupted(BaseException):
     """Ctrl-C or SIGTERM; not a KeyboardInterrupt, which Typer would answer itself."""
+
+
+def run() -> NoReturn:
+    """`main`, and out at once."""
+    try:
+        main()
+    except SystemExit as done:
+        process.leave(int(done.code or ExitCode.DONE))
+    raise AssertionError("Typer always exits")
 
 
 def main() -> None:
