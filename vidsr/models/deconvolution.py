@@ -98,7 +98,9 @@ class Deconvolution(nn.Module):
     def seen(self, x: Tensor) -> Tensor:
         """N x ANGLES x HIDDEN: what the look finds in each direction, by the same weights in all."""
         polar = self.polar(self.spectrum(x.float()))
-        turned = torch.stack([polar.roll(-angle, 3) for angle in range(ANGLES)], 1).flatten(2)
+        # all turns at once: windows of the directions, which go round
+        windows = torch.cat([polar, polar[..., :-1]], 3).unfold(3, ANGLES, 1)
+        turned = windows.permute(0, 3, 1, 2, 4).flatten(2)
         return torch.relu(self.second(torch.relu(self.first(turned))))
 
     def told(self, seen: Tensor) -> Tensor:
