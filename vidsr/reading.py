@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Literal, get_args
 
 from vidsr.errors import OptionError
+from vidsr.parsing import positive_fraction
 
 Alpha = Literal["refuse", "drop"]  # what becomes of transparency that is in use
 ALPHAS: tuple[Alpha, ...] = get_args(Alpha)
@@ -67,9 +68,6 @@ def parse_rate(text: str, option: str) -> Fraction:
         OptionError: it is no positive number.
     """
     try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise OptionError(f"{option} {text!r} is no rate: write 25 or 30000/1001")
-    return rate
+        return positive_fraction(text, option)
+    except OptionError:
+        raise OptionError(f"{option} {text!r} is no rate: write 25 or 30000/1001") from None
