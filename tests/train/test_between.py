@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from vidsr.models import store
-from vidsr.models.between import mixed
+from vidsr.models.between import Field, apart, mixed
 from vidsr.train import layers, loop, windows
-from vidsr.train.between import MARGIN, crop, read_triples, stacked, varied
+from vidsr.train.between import MARGIN, crop, read_triples, stacked, train_step, varied
+from vidsr.train.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +98,37 @@ def test_every_network_trains_and_its_weights_can_be_read(architecture: str, sha
     assert all(torch.isfinite(parameter).all() for parameter in network.parameters())
 
 
+@pytest.mark.parametrize(("done", "counts"), [(0, 1), (3, 0)])
+def test_a_network_from_nothing_is_taught_motion_until_the_finish(done: int, counts: int, shard: Path) -> None:
+    crops = [crop(triple, 64, np.random.default_rng(0)) for triple in read_triples(shard, spare=False)]
+    scene, prior, truth = stacked(crops, MARGIN, torch.device("cpu"))
+
+    class Data:
+        def batch_at(self, step: int) -> tuple[object, ...]:
+            return scene, prior, truth
+
+    def loss(taught: float) -> float:
+        finish = {"finish": {"l1": 2.0}, "finish_fraction": 0.5}
+        recipe = Recipe("tiny", "superslomo", task="interpolate", steps=4, precision="fp32", taught=taught, **finish)  # type: ignore[arg-type]
+        state = loop.start(recipe, torch.device("cpu"))
+        state.step = done
+        off.append(apart(state.network.motion(scene), prior).item())
+        return float(train_step(recipe, state, state.network, Data())["loss"])  # type: ignore[arg-type]
+
+    off: list[float] = []
+    assert loss(0.5) - loss(0.0) == pytest.approx(counts * 0.5 * off[0], rel=1e-3, abs=1e-6)
+    assert off[0] > 0.1
+
+
+def test_ways_of_two_sizes_are_compared_in_the_pixels_of_the_second() -> None:
+    full, half = torch.full((1, 4, 8, 8), 6.0), torch.full((1, 4, 4, 4), 2.0)
+    share = torch.zeros(1, 1, 8, 8)
+    assert apart(Field(full, share, share), Field(half, share, share)).item() == pytest.approx(1.0)
+
+
 def test_the_refining_network_starts_as_optical_flow(shard: Path) -> None:
     network = store.build_network("refine", {})
     (triple,) = read_triples(shard, spare=True)
     scene, prior, _ = stacked([crop(triple, 96, np.random.default_rng(0))], MARGIN, torch.device("cpu"))
     with torch.no_grad():
-        assert (network(scene, prior) - mixed(scene, prior)).abs().max() < 0.02
+        assert (network(scene, prior)[0] - mixed(scene, prior)).abs().max() < 0.02

@@ -89,6 +89,13 @@ def at_size(planes: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(planes, size=size, mode="bilinear", align_corners=False)
 
 
+def apart(field: Field, other: Field) -> Tensor:
+    """How far the ways of ``field`` end from those of ``other``, pixels of ``other``, on average."""
+    size = (other.ways.shape[-2], other.ways.shape[-1])
+    per_pixel = field.ways.shape[-1] / size[1]
+    return (at_size(field.ways, size) / per_pixel - other.ways).abs().mean()
+
+
 def mixed(scene: Scene, field: Field, moved: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """The new frame, N x 1 x H x W, as ``field`` says; ``moved``: both frames along its ways, if they are there."""
     a, b = scene.moved(field.ways) if moved is None else moved
@@ -117,9 +124,9 @@ class FrameNetwork(nn.Module):
         """
         return mixed(scene, field, moved), field
 
-    def forward(self, scene: Scene, prior: Field | None = None) -> Tensor:
-        """Luma of the new frame."""
-        return self.finish(scene, self.motion(scene, prior))[0]
+    def forward(self, scene: Scene, prior: Field | None = None) -> tuple[Tensor, Field]:
+        """Luma of the new frame, and how it is made."""
+        return self.finish(scene, self.motion(scene, prior))
 
     def for_training(self, keep: bool) -> None:
         """Take on the form that trains: there is no other."""

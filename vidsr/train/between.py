@@ -18,10 +18,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from vidsr.errors import InputError, OptionError
-from vidsr.models.between import Field, FrameNetwork, Scene, mixed
+from vidsr.models.between import Field, FrameNetwork, Scene, apart, mixed
 from vidsr.train.checkpoint import State
 from vidsr.train.recipe import Recipe
-from vidsr.train.step import Interior, Losses, autocast, descend, weighted_loss
+from vidsr.train.step import Interior, Losses, autocast, descend, is_finishing, weighted_loss
 
 MARGIN = 40  # pixels around a crop that motion may reach into
 BLOCK = 16  # pixels a side of the blocks whose error is known
@@ -107,8 +107,10 @@ def train_step(recipe: Recipe, state: State, forward: Interior, data: Frames) ->
     """One step of the optimiser."""
     scene, prior, truth = data.batch_at(state.step)
     with autocast(recipe, state, truth.device):
-        output = forward(scene, prior)
+        output, field = forward(scene, prior)
     loss = weighted_loss(recipe, state.step, output.float(), truth)
+    if recipe.taught and not is_finishing(recipe, state.step):
+        loss = loss + recipe.taught * apart(field, prior)
     descend(recipe, state, loss)
     return {"loss": loss.detach()}
 
@@ -117,8 +119,8 @@ def made(network: FrameNetwork | None, scene: Scene, prior: Field) -> Tensor:
     """What ``network`` makes, or optical flow alone."""
     if network is None:
         return mixed(scene, prior)
-    result: Tensor = network(scene, prior)
-    return result
+    picture: Tensor = network(scene, prior)[0]
+    return picture
 
 
 @dataclass(frozen=True, eq=False)

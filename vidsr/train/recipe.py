@@ -47,6 +47,7 @@ class Recipe:
     loss: dict[str, float] = field(default_factory=lambda: {"l1": 1.0})  # name -> weight
     finish: dict[str, float] = field(default_factory=dict)  # loss of the last `finish_fraction` of the steps
     finish_fraction: float = 0.1
+    taught: float = 0.0  # weight, until then, of the pixels by which motion between frames is off optical flow's
     rate: float = 1e-3  # peak learning rate
     final_rate: float = 1e-6
     warm_up: int = 300  # steps of linear warm-up

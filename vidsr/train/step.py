@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from vidsr.train.data import Patches
 from vidsr.train.losses import LOSSES
 from vidsr.train.recipe import Recipe
 
-Interior = Callable[..., Tensor]  # the network without its border, compiled perhaps
+Interior = Callable[..., Any]  # the network without its border, compiled perhaps
 Losses = dict[str, Tensor]  # what a step lost, detached; the sum that was minimised under "loss"
 
 
@@ -49,9 +50,13 @@ def descend(recipe: Recipe, state: State, loss: Tensor) -> None:
 
 def weighted_loss(recipe: Recipe, step: int, output: Tensor, truth: Tensor) -> Tensor:
     """The recipe's loss at ``step``."""
-    finishing = recipe.finish and step >= recipe.steps * (1 - recipe.finish_fraction)
-    weights = recipe.finish if finishing else recipe.loss
+    weights = recipe.finish if is_finishing(recipe, step) else recipe.loss
     return torch.stack([weight * LOSSES[name](output, truth) for name, weight in weights.items()]).sum()
+
+
+def is_finishing(recipe: Recipe, step: int) -> bool:
+    """Whether the loss of the end is the one at ``step``."""
+    return bool(recipe.finish) and step >= recipe.steps * (1 - recipe.finish_fraction)
 
 
 def learning_rate(recipe: Recipe, state: State) -> float:

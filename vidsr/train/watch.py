@@ -147,8 +147,9 @@ def draw_curves(path: Path, metrics: list[dict[str, float]]) -> None:
     FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1, sharex=True)
     steps = [m["step"] for m in metrics]
-    upper.plot(steps, [m["loss"] for m in metrics], marker=".")
-    upper.set(ylabel="loss", yscale="log")
+    losses = [m["loss"] for m in metrics]
+    upper.plot(steps, losses, marker=".")
+    upper.set(ylabel="loss", yscale="log" if min(losses) > 0 else "linear")  # that of the logarithm has no logarithm
     lower.plot(steps, [m["psnr"] for m in metrics], marker=".", label="validation")
     lower.plot(steps, [m["bicubic"] for m in metrics], linestyle="--", label="bicubic")
     lower.set(xlabel="step", ylabel="PSNR, dB")
