@@ -54,3 +54,15 @@ def test_an_option_that_sets_the_rate_replaces_the_default_quality() -> None:
     assert "crf" not in Encoding.parse("libx265", options=["b=2M"]).arguments
     assert Encoding.parse(crf=3, options=["qp=0"]).arguments["crf"] == "3"
     assert Encoding.parse(options=["tune=grain"]).arguments["crf"] == "18"
+
+
+@pytest.mark.parametrize(
+    ("height", "processors", "threads"),
+    [(1080, 2, 5), (720, 2, 0), (1080, 1, 2), (2160, 4, 10), (1080, 4, 0), (1080, 64, 0), (16, 2, 0)],
+)
+def test_x264_works_on_more_pictures_only_where_processors_are_few_and_rows_many(
+    height: int, processors: int, threads: int
+) -> None:
+    assert Encoding().pictures_at_a_time(height, processors) == threads
+    assert Encoding(threads=7).pictures_at_a_time(height, processors) == 7
+    assert Encoding("libx265").pictures_at_a_time(height, processors) == 0

@@ -101,6 +101,25 @@ def test_large_pictures_are_held_in_smaller_numbers(tmp_path: Path, size: tuple[
             assert (options if codec == "libx264" else x265).get("rc-lookahead") == frames
 
 
+@pytest.mark.parametrize(
+    ("height", "encoding", "threads"),
+    [
+        (1080, Encoding(), 5),
+        (1080, Encoding(threads=1), 1),
+        (1080, Encoding(slices=True), 0),
+        (4320, Encoding(), 0),  # so large that it works on slices
+        (480, Encoding(), 0),
+    ],
+)
+def test_the_encoder_gets_more_threads_than_it_would_take(
+    height: int, encoding: Encoding, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidsr.video.encoder.processors", lambda: 2)
+    with av.open(str(tmp_path / "a.mkv"), "w") as output:
+        stream = add_picture(output, VideoInfo(2 * height, height, Fraction(25)), encoding, Fraction(1, 25))
+        assert stream.codec_context.thread_count == threads
+
+
 @pytest.mark.parametrize("width", [16, 40, 48])
 def test_libx265_refuses_pictures_so_narrow_that_it_writes_past_its_memory(tmp_path: Path, width: int) -> None:
     with pytest.raises(OptionError, match=f"libx265 takes no picture less than 64 wide, and this one is {width}"):

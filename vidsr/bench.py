@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import tempfile
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from vidsr.jobs import Job
 from vidsr.models import Model, from_file
 from vidsr.options import EnhanceOptions
 from vidsr.pipeline import enhance_file
-from vidsr.process import idle_seconds
+from vidsr.process import idle_seconds, processors
 from vidsr.stages.build import Plan
 from vidsr.stages.measure import FrameLog
 from vidsr.stopwatch import Stopwatch
@@ -100,11 +99,11 @@ def bench(clip: Path, options: EnhanceOptions) -> Bench:
         target = Path(folder) / "bench.mkv"
         costs, frames, plan = stage_costs(clip, target, options, compute)
         seconds, left = timed_run(Job(clip, target), replace(options, verify=False))
-    network = costs.get("network", 0.0) / (1 if compute.device.type == "cuda" else cores())
+    network = costs.get("network", 0.0) / (1 if compute.device.type == "cuda" else processors())
     operations = _operations(plan)
     return Bench(
         machine=f"{platform.system()} {platform.machine()}, torch {torch.__version__}",
-        cores=cores(),
+        cores=processors(),
         compute=str(compute if plan.upscale is None or not plan.upscale.runners else plan.upscale.runners[0].compute),
         plan=plan.words,
         frames=frames,
@@ -159,7 +158,7 @@ def timed_run(job: Job, options: EnhanceOptions) -> tuple[float, float]:
     now = idle_seconds()
     if idle is None or now is None:
         return report.seconds, 1.0
-    return report.seconds, min(1.0, (now - idle + process_time() - own) / (report.seconds * cores()))
+    return report.seconds, min(1.0, (now - idle + process_time() - own) / (report.seconds * processors()))
 
 
 def _operations(plan: Plan) -> float:
@@ -178,7 +177,7 @@ def _operations(plan: Plan) -> float:
 def measure_peaks(compute: Compute) -> Peaks:
     """Matrix products of each precision and a memory copy, the median of some runs."""
     clock = clock_of(compute.device)
-    share = 1 if compute.device.type == "cuda" else cores()  # a CPU's clock counts the seconds of every core
+    share = 1 if compute.device.type == "cuda" else processors()  # a CPU's clock counts the seconds of every core
 
     def seconds(work: Callable[[], object]) -> float:
         times = []
@@ -208,8 +207,3 @@ def clock_of(device: torch.device) -> Callable[[], float]:
         return perf_counter()
 
     return clock
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -30,6 +30,9 @@ class Speed:
     choices: tuple[str, ...]
 
 
+ROWS = 200  # that each of libx264's threads should have: with fewer it could not follow motion up and down as far
+
+
 @dataclass(frozen=True)
 class Codec:
     """What an encoder understands; None where it has no such dial."""
@@ -133,6 +136,17 @@ class Encoding:
             OptionError: the codec has no such quality or preset, or an option is not ``key=value``.
         """
         return cls(codec, crf, preset, tuple(_pair(text) for text in options), threads)
+
+    def pictures_at_a_time(self, height: int, processors: int) -> int:
+        """Pictures of ``height`` rows that libx264 is to work on side by side, a thread for each; 0: its own choice.
+
+        Its threads wait for rows that others have still to code. With one and a half for each processor, its own
+        choice, a fifth of two processors stays idle (benchmarks/throughput.py, part threads).
+        """
+        if self.codec != "libx264" or self.threads:
+            return self.threads
+        more = min(5 * processors // 2, height // ROWS)
+        return more if more > 3 * processors // 2 else 0
 
     def demand_width(self, width: int) -> None:
         """Nothing, if the encoder takes pictures that narrow.

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 
 from vidsr.encoding import Encoding
 from vidsr.errors import OptionError
 from vidsr.frames import SUBSAMPLING, VideoInfo
+from vidsr.process import processors
 
 BASE = 450 << 20  # PyTorch, FFmpeg, Python and their code: what a run takes that enlarges nothing
 QUEUE = 256 << 20  # of planes waiting for the next thread, where nothing else is asked
 IN_FLIGHT = 6  # planes of a frame, larger and smaller, on their way at a time: two queues and three threads
 # of x264, measured at 7680x4320 in slices: frames held whatever the lookahead, and bytes per pixel of each
 HELD, HELD_BYTES = 10, 5.5
-SIDE_BY_SIDE = 4 + 3 * (os.cpu_count() or 1) // 2  # frames held besides where it works on several at a time
+AROUND = 4  # frames held besides those that it works on at a time
 LOOKAHEAD = {"ultrafast": 0, "superfast": 0, "veryfast": 10, "faster": 20, "fast": 30, "slow": 50, "medium": 40}
 LONGEST = 60  # of the slower presets
 
@@ -74,7 +74,8 @@ def within(encoding: Encoding, info: VideoInfo, limit: int | None) -> tuple[Enco
         return encoding, []
     usual = LOOKAHEAD.get(encoding.arguments["preset"], LONGEST)
     held = int(limit / (HELD_BYTES * info.width * info.height))
-    if held >= HELD + SIDE_BY_SIDE + usual:
+    at_a_time = encoding.pictures_at_a_time(info.height, processors()) or 3 * processors() // 2
+    if held >= HELD + AROUND + at_a_time + usual:
         return encoding, []
     encoding, fits = replace(encoding, slices=True), max(1, held - HELD)
     if fits >= usual:

@@ -97,6 +97,11 @@ def keep_freed_memory() -> bool:
     return all(mallopt(parameter, value) == 1 for parameter, value in settings)
 
 
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def idle_seconds() -> float | None:
     """Seconds in which the machine's processors had nothing to do, all together; None where the system does not say."""
     facts = Path("/proc/stat")

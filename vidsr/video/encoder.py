@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from vidsr.encoding import Encoding
 from vidsr.errors import OptionError, OutputError
 from vidsr.frames import VideoInfo
+from vidsr.process import processors
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder, number, pix_fmt
 from vidsr.video.sidedata import fitted, hdr_options
 from vidsr.video.source import reason
@@ -56,9 +57,10 @@ def add_picture(output: OutputContainer, info: VideoInfo, encoding: Encoding, ti
     context = stream.codec_context
     context.time_base = tick
     context.sample_aspect_ratio = info.sar
-    context.thread_count = encoding.threads
     # several pictures at a time, as the ffmpeg program has it, unless memory is short; PyAV's own choice is slices
-    context.thread_type = "SLICE" if encoding.slices or _lookahead(info) else "AUTO"
+    sliced = encoding.slices or _lookahead(info) is not None
+    context.thread_type = "SLICE" if sliced else "AUTO"
+    context.thread_count = encoding.threads if sliced else encoding.pictures_at_a_time(info.height, processors())
     context.options = _options(encoding, info)
     set_color(context, info)
     if info.display_matrix is not None:
