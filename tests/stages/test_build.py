@@ -12,6 +12,7 @@ from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.models.store import frames_path
 from vidsr.options import parse_options
 from vidsr.stages.build import Plan, choose_domain, choose_engine, default_model
+from vidsr.stages.measure import FrameLog
 
 PIXELS_A_SECOND = 480 * 270 * 25
 
@@ -64,6 +65,18 @@ def test_stages_stand_in_their_order() -> None:
     plan = Plan(parse_options(scale=2, fps="2x"), clip())
     assert [stage.name for stage in plan.stages(None, None)] == ["interpolate", "upscale", "finish"]
     assert (plan.output.width, plan.output.fps) == (960, 50)
+
+
+def test_frames_are_made_at_the_smaller_size() -> None:
+    plan = Plan(parse_options(scale="1/2", fps="2x"), clip())
+    assert [stage.name for stage in plan.stages(None, None)] == ["upscale", "interpolate", "finish"]
+    logged = plan.stages(FrameLog(Path("log.csv"), plan.log_columns), None)
+    assert [stage.name for stage in logged] == ["upscale", "interpolate", "tap", "finish", "measure"]
+    assert plan.upscale is not None and not plan.upscale.rounds  # but once, behind the frames that are made
+    assert (plan.output.width, plan.output.fps) == (240, 50)
+    assert [words.split()[0] for words in plan.words] == ["lanczos", "interpolate:"]
+    without = Plan(parse_options(scale="1/2"), clip()).stages(FrameLog(Path("log.csv"), plan.log_columns), None)
+    assert [stage.name for stage in without] == ["tap", "upscale", "finish", "measure"]
 
 
 def test_a_size_that_is_there_already_needs_no_network() -> None:

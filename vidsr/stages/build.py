@@ -80,10 +80,17 @@ class Plan:
             self.output = replace(self.output, sar=Fraction(1))
             self.notes.append(f"pixels of {source.sar} made square: {info.width}x{info.height}")
 
-    def _in_order(self) -> list[Stage]:
+    @property
+    def _smaller(self) -> bool:
+        """Whether frames are made of pictures that have become smaller before: each costs by its pixels."""
+        large = self._pixels if self.upscale is None else self.upscale.width * self.upscale.height
+        return self.interpolate is not None and large < self._pixels
+
+    def _in_order(self, tap: Tap | None = None, measure: Measure | None = None) -> list[Stage]:
         # cheap stages first: what works on the picture itself does so at the size where it costs least
-        stages: tuple[Stage | None, ...]
-        stages = (*self.restores, self.steady, self.interpolate, self.upscale, self.convert, self.finish)
+        change: tuple[Stage | None, ...]
+        change = (self.upscale, self.interpolate, tap) if self._smaller else (self.interpolate, tap, self.upscale)
+        stages = (*self.restores, self.steady, *change, self.convert, self.finish, measure)
         return [stage for stage in stages if stage is not None]
 
     @property
@@ -94,8 +101,7 @@ class Plan:
     @property
     def words(self) -> tuple[str, ...]:
         """Each stage in words, for the summary."""
-        stages = (*self.restores, self.steady, self.interpolate, self.upscale)
-        return tuple(str(stage) for stage in stages if stage is not None)
+        return tuple(str(stage) for stage in self._in_order() if not isinstance(stage, Convert | Finish))
 
     @property
     def weights(self) -> dict[str, str]:
@@ -137,7 +143,7 @@ class Plan:
         ``watch`` is that of the thread they run on, to which they charge their parts.
         """
         if self.upscale is not None:
-            self.upscale.rounds = self.convert is None and self.finish.rounds
+            self.upscale.rounds = self.convert is None and self.finish.rounds and not self._smaller
             self.upscale.watch = watch or self.upscale.watch
         if log is None:
             return self._in_order()
@@ -145,10 +151,7 @@ class Plan:
         for changes in self._changes:
             changes.logged = True
         references = None if reference is None else self._true(reference)
-        measure = Measure(tap, log, self.output.peak, references, self._changes)
-        stages: tuple[Stage | None, ...]
-        stages = (*self.restores, self.steady, self.interpolate, tap, self.upscale, self.convert, self.finish, measure)
-        return [stage for stage in stages if stage is not None]
+        return self._in_order(tap, Measure(tap, log, self.output.peak, references, self._changes))
 
     @property
     def _changes(self) -> tuple[Changes, ...]:
