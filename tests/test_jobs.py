@@ -32,6 +32,8 @@ def files(folder: Path, *names: str) -> None:
         ("a.mp4", parse_options(scale=2, codec="prores_ks"), None, "a.x2.mov"),
         ("a.mp4", parse_options(fps="60000/1001"), Fraction(60000, 1001), "a.59.94fps.mp4"),
         ("a.mp4", parse_options(height=1080), None, "a.1080p.mp4"),
+        ("a.mp4", parse_options(slow_motion="2.5x"), Fraction(25), "a.slow2.5x.mp4"),
+        ("a.mp4", parse_options(duplicates="smooth"), Fraction(25), "a.smooth.mp4"),
         ("a.JPG", X4, None, "a.x4.JPG"),
     ],
 )
@@ -55,6 +57,9 @@ def test_a_folder_without_output_goes_beside_itself_and_not_into_itself(tmp_path
     files(tmp_path / "in", "a.mp4")
     (job,) = list_jobs([tmp_path / "in"], None, X4).jobs
     assert target_of(job, X4, None) == tmp_path / "in.x4" / "a.x4.mp4"
+    for fps, name in (("2x", "in.2x"), ("60", "in.60fps")):
+        (job,) = list_jobs([tmp_path / "in"], None, parse_options(fps=fps)).jobs
+        assert job.root == tmp_path / name
 
 
 def test_a_folder_of_pictures_gives_its_pictures(tmp_path: Path) -> None:

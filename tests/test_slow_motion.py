@@ -9,8 +9,9 @@ import pytest
 
 from tests.clips import make_clip
 from vidsr import enhance
-from vidsr.errors import OptionError
+from vidsr.errors import OptionError, OutputError
 from vidsr.options import parse_options
+from vidsr.video import Slow, beside
 from vidsr.video.tempo import speeds
 
 
@@ -70,6 +71,63 @@ def test_slowed_sound_keeps_in_step(tmp_path: Path, factor: int, suffix: str) ->
     assert after[1] == pytest.approx(ended * factor, abs=0.06 * factor)
 
 
+def bursts(path: Path, layout: str = "mono", rate: int = 48000) -> Path:
+    """A clip of three seconds, with 1000 Hz from 0.9 to 1.1 s and from 1.9 to 2.1 s as plain samples."""
+    times = np.arange(3 * rate) / rate
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * times) * (np.abs(times - np.clip(np.round(times), 1, 2)) < 0.1)
+    with av.open(path, "w") as file:
+        picture, sound = file.add_stream("libx264", rate=25), file.add_stream("pcm_s16le", rate=rate, layout=layout)
+        picture.width, picture.height = 64, 48
+        samples = np.repeat((tone * 32767).astype(np.int16), sound.layout.nb_channels)[None]
+        heard = av.AudioFrame.from_ndarray(samples, format="s16", layout=layout)
+        heard.sample_rate, heard.pts, heard.time_base = rate, 0, Fraction(1, rate)
+        file.mux(sound.encode(heard) + sound.encode(None))
+        for number in range(75):
+            frame = av.VideoFrame(64, 48, "yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            file.mux(picture.encode(frame))
+        file.mux(picture.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("factor", [Fraction(3, 2), Fraction(2), Fraction(8)])
+def test_slowed_sound_keeps_its_pitch_and_its_place_to_a_hundredth_of_a_source_second(
+    tmp_path: Path, factor: Fraction
+) -> None:
+    slowed(bursts(tmp_path / "a.mkv"), tmp_path / "b.mp4", slow_motion=str(factor), slow_audio=True)
+    with av.open(tmp_path / "b.mp4") as file:
+        frames = [(float(frame.time or 0), frame.to_ndarray()[0]) for frame in file.decode(audio=0)]
+    (start, _), rate = frames[0], 48000
+    samples = np.concatenate([values for _, values in frames])
+    power = samples.astype(np.float64) ** 2
+    times = start + np.arange(len(power)) / rate
+    for second in (1, 2):
+        near = np.abs(times - second * factor) < factor / 2
+        assert np.average(times[near], weights=power[near]) == pytest.approx(second * factor, abs=0.01 * factor)
+    assert np.argmax(np.abs(np.fft.rfft(samples))) * rate / len(samples) == pytest.approx(1000, abs=10)
+    assert times[-1] == pytest.approx(3 * factor, abs=0.04 * factor)
+
+
+def test_sound_that_the_encoder_does_not_take_is_one_clear_line_and_leaves_no_file(tmp_path: Path) -> None:
+    source = bursts(tmp_path / "a.mkv", rate=192_000)
+    with pytest.raises(OutputError, match=r"sound of mono at 192000 Hz cannot be slowed.*leave out --slow-audio"):
+        slowed(source, tmp_path / "b.mp4", slow_motion="2x", slow_audio=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
+
+
+def test_what_is_said_of_the_sound_is_what_becomes_of_it(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=3, audio=1, font=b"letters")
+    slow = Slow(Fraction(2), sound=True)
+    kept, lost = beside(source, tmp_path / "b.mkv", slow=slow)
+    assert ["attachment" in line for line in kept] == [True]
+    assert ["slowed, and encoded anew" in line for line in lost] == [True]
+    kept, lost = beside(source, tmp_path / "b.mp4", slow=slow)
+    assert not kept and any("cannot hold it" in line and "attachment" in line for line in lost)
+    kept, lost = beside(source, tmp_path / "%05d.png", slow=slow)
+    assert not kept and not any("slowed" in line for line in lost)
+    assert any("cannot hold it" in line and "audio" in line for line in lost)
+
+
 def test_one_filter_at_most_halves_the_speed() -> None:
     for factor in (Fraction(3, 2), Fraction(2), Fraction(5), Fraction(8), Fraction(100)):
         steps = speeds(1 / factor)
@@ -85,6 +143,7 @@ def test_one_filter_at_most_halves_the_speed() -> None:
         ({"fps": "2x", "slow_audio": True}, "--slow-audio goes with --slow-motion"),
         ({"fps": "2x", "duplicates": "drop"}, "choose keep, smooth"),
         ({"fps": "2x", "interpolation": "rife"}, "choose auto, flow, net"),
+        ({"scale": 2, "interpolation": "flow"}, "makes frames in between, and none are asked for: add --fps"),
     ],
 )
 def test_what_makes_no_sense_is_said(options: dict[str, object], message: str) -> None:

@@ -15,13 +15,13 @@ from vidsr.frames import VideoInfo
 from vidsr.images import read_image
 from vidsr.jobs import PIPE, Job, list_jobs, target_of
 from vidsr.options import EnhanceOptions
-from vidsr.pipeline import open_reader
+from vidsr.pipeline import open_reader, slowing
 from vidsr.sequences import file_bytes
 from vidsr.stages.build import Plan
 from vidsr.stages.diagnosis import Survey
 from vidsr.survey import survey
 from vidsr.trial import Trial, peak_memory, try_out
-from vidsr.video import carried, is_pipe, preflight
+from vidsr.video import beside, is_pipe
 
 STARTUP = process_time()  # what the imports took, which the run will take again
 LOOKING = 6.0  # seconds in which files are opened; those not reached are estimated by their size
@@ -137,8 +137,8 @@ def _look(job: Job, options: EnhanceOptions) -> Outlook:
         problem, target = str(error), target_of(job, replace(options, overwrite=True), plan.output.fps)
     kept: list[str] = []
     if not job.is_image:
-        notes = [*notes, *preflight(job.source, target, options.reading)]
-        kept = carried(job.source, target, options.reading)
+        kept, lost = beside(job.source, target, options.reading, slowing(options))
+        notes = [*notes, *lost]
     return Outlook(job.source, target, info, plan.output, plan.words, plan.weights, tuple(kept), tuple(notes), problem)
 
 

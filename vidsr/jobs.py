@@ -187,17 +187,19 @@ def container(source: Path, options: EnhanceOptions) -> str:
 
 
 def _tag(options: EnhanceOptions, fps: Fraction | None) -> str:
-    rate = f"{decimal(fps)}fps" if options.clock is not None and fps is not None else ""
-    return ".".join(part for part in (*_picture_tags(options), rate) if part) or "vidsr"
+    return _joined(options, "" if options.clock is None or fps is None else f"{decimal(fps)}fps")
 
 
 def _folder_tag(options: EnhanceOptions) -> str:
-    return ".".join(_picture_tags(options)) or "vidsr"
+    return _joined(options, "" if options.clock is None else str(options.clock).replace(" ", ""))
 
 
-def _picture_tags(options: EnhanceOptions) -> list[str]:
-    tags = [*(wanted.task for wanted in options.restorations), options.target.tag]
-    return [tag for tag in tags if tag]
+def _joined(options: EnhanceOptions, rate: str) -> str:
+    """What is done, for a file name."""
+    slow = "" if options.slow == 1 else f"slow{decimal(options.slow)}x"
+    smooth = "smooth" if options.duplicates == "smooth" else ""
+    tags = (*(wanted.task for wanted in options.restorations), options.target.tag, slow, smooth, rate)
+    return ".".join(tag for tag in tags if tag) or "vidsr"
 
 
 def _walk(folder: Path) -> tuple[list[Path], list[Path]]:

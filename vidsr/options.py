@@ -121,6 +121,11 @@ class EnhanceOptions:
     def __post_init__(self) -> None:
         if self.slow_audio and self.slow == 1:
             raise OptionError("--slow-audio goes with --slow-motion: give both, or neither")
+        if self.interpolation != "auto" and not self.makes_frames:
+            raise OptionError(
+                f"--interpolation {self.interpolation} makes frames in between, and none are asked for: "
+                "add --fps, --slow-motion or --duplicates smooth"
+            )
         if self.slow < 1:
             raise OptionError(f"--slow-motion {decimal(self.slow)}x is faster: give 1x or more, such as 8x")
         if self.square_pixels and isinstance(self.target, Size):
@@ -129,6 +134,11 @@ class EnhanceOptions:
             raise OptionError("--reference is measured in the per-frame log: leave out --log none")
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise OptionError(f"--end {float(self.end)} is not after --start {float(self.start)}: give a later end")
+
+    @property
+    def makes_frames(self) -> bool:
+        """Whether frames are wanted between those of the source."""
+        return self.clock is not None or self.slow != 1 or self.duplicates == "smooth"
 
 
 def parse_target(scale: str | None, height: int | None, size: str | None) -> Target:
@@ -201,10 +211,10 @@ def parse_options(
         OptionError: a value is unknown, contradicts another, or nothing is asked for.
     """
     asked = (scale, height, size, fps, slow_motion, deblur, denoise, restore)
-    if not square_pixels and all(value is None for value in asked):
+    if not square_pixels and duplicates == "keep" and all(value is None for value in asked):
         raise OptionError(
             "nothing to do: ask for a size (--scale 4, --height 1080, --size 1920x1080), a rate (--fps 2x), "
-            "--slow-motion 8x, or --deblur, --denoise or --restore"
+            "--slow-motion 8x, --duplicates smooth, or --deblur, --denoise or --restore"
         )
     restorations = (
         parse_restoration("restore", restore, restore_model),

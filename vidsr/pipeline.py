@@ -25,7 +25,7 @@ from vidsr.stopwatch import Stopwatch
 from vidsr.survey import survey
 from vidsr.verify import Verification, verify
 from vidsr.version import __version__
-from vidsr.video import Slow, VideoReader, Writer, has_streams, left_out, open_writer, preflight
+from vidsr.video import Slow, VideoReader, Writer, beside, has_streams, open_writer
 
 QUEUE_BATCHES = 2
 WAIT = "wait"  # the step in which a thread waits for the one before it
@@ -92,8 +92,9 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
         plan = Plan(options, reader.info, survey(job.source, options, reader.info), job.into)
         target = _prepare(target_of(job, options, plan.output.fps))
         log_path = log_of(job.source, target, options)
-        slow = None if options.slow == 1 else Slow(options.slow, options.slow_audio)
-        for note in (*reader.notes, *plan.notes, *_losses(job.source, target, options, slow)):
+        slow = slowing(options)
+        _, lost = beside(job.source, target, options.reading, slow)
+        for note in (*reader.notes, *plan.notes, *lost):
             on_note(note)
         with (
             _reference(options, plan.output) as reference,
@@ -152,11 +153,9 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
     return report
 
 
-def _losses(source: Path, target: Path, options: EnhanceOptions, slow: Slow | None) -> list[str]:
-    """What of the source beside its picture will not be carried as it is, a line each."""
-    if slow is None or not has_streams(source, options.reading):
-        return preflight(source, target, options.reading)
-    return left_out(source, slow)
+def slowing(options: EnhanceOptions) -> Slow | None:
+    """How slow motion treats what goes beside the picture; None where time is not stretched."""
+    return None if options.slow == 1 else Slow(options.slow, options.slow_audio)
 
 
 def chain(batches: Iterator[FrameBatch], stages: Sequence[Stage], watch: Stopwatch) -> Iterator[FrameBatch]:

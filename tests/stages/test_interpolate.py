@@ -342,3 +342,18 @@ def test_engines_are_told_in_words() -> None:
     ]
     for engine, words in engines:
         assert words in str(Interpolate(Times(Fraction(2)), engine, info))
+
+
+@pytest.mark.parametrize(
+    ("clock", "slow", "words"),
+    [
+        (Rate(Fraction(60)), 1, "nearest frame, 60 fps"),
+        (Rate(Fraction(60)), Fraction(5, 2), "nearest frame, 60 fps, 2.5 times slower"),
+        (Times(Fraction(1)), 8, "nearest frame, 8 times slower"),
+        (Times(Fraction(2)), 8, "nearest frame, 2x, 8 times slower"),
+    ],
+)
+def test_slow_motion_is_told_by_the_rate_that_was_asked_for(clock: Clock, slow: Fraction, words: str) -> None:
+    _, info = clip(drifting(1))
+    stage = Interpolate(clock.slowed(Fraction(slow)), None, info, slow=Fraction(slow))
+    assert str(stage) == f"interpolate: {words}"

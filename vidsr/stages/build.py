@@ -240,7 +240,7 @@ def make_interpolate(
     options: EnhanceOptions, info: VideoInfo, compute: Compute
 ) -> tuple[Interpolate | None, list[str]]:
     """The stage that reaches the rate asked for, and why its engine was chosen; None when there is nothing to do."""
-    if info.fps is None or (options.clock is None and options.slow == 1 and options.duplicates == "keep"):
+    if info.fps is None or not options.makes_frames:
         return None, []
     if options.clock is None:
         clock: Clock = Times(options.slow)

@@ -15,11 +15,12 @@ from fractions import Fraction
 import torch
 
 from vidsr import scenes
-from vidsr.clocks import Clock
+from vidsr.clocks import Clock, Times
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.kernels.workers import numba_is_shared
 from vidsr.lanes import in_order
 from vidsr.options import Duplicates
+from vidsr.parsing import decimal
 from vidsr.stages.batches import fitting, gathered, singly
 from vidsr.stages.cadence import Source, distinct, evened, timed
 from vidsr.stages.engines import Engine, Pair, make_engine
@@ -72,8 +73,11 @@ class Interpolate:
 
     def __str__(self) -> str:
         how = "nearest frame" if self.engine is None else self.engine.name
-        slow = "" if self.slow == 1 else f", {self.slow} times slower"
-        return f"interpolate: {how}, {self.clock}{slow}"
+        if self.slow == 1:
+            return f"interpolate: {how}, {self.clock}"
+        clock = self.clock.slowed(1 / self.slow)  # as it was asked for
+        rate = "" if clock == Times(Fraction(1)) else f"{clock}, "
+        return f"interpolate: {how}, {rate}{decimal(self.slow)} times slower"
 
     @property
     def weights(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The only package that imports av: what a clip holds, its frames as planes, and a clip written from planes."""
 
 from vidsr.video.containers import PICTURE_ONLY, container_format
-from vidsr.video.copier import carried, preflight
+from vidsr.video.copier import preflight
 from vidsr.video.facts import Facts, Track, read_facts
 from vidsr.video.formats import coded_format, nearest_format
 from vidsr.video.probe import probe
@@ -10,7 +10,7 @@ from vidsr.video.reader import VideoReader
 from vidsr.video.sizes import PacketSizes, packet_sizes
 from vidsr.video.source import has_streams, is_pipe
 from vidsr.video.table import StreamInfo, streams
-from vidsr.video.tempo import Slow, left_out
+from vidsr.video.tempo import Slow, beside
 from vidsr.video.writer import NullWriter, VideoWriter, Writer, open_writer
 from vidsr.video.written import Written
 
@@ -26,12 +26,11 @@ __all__ = [
     "VideoWriter",
     "Writer",
     "Written",
-    "carried",
+    "beside",
     "coded_format",
     "container_format",
     "has_streams",
     "is_pipe",
-    "left_out",
     "mean_quantizer",
     "nearest_format",
     "open_writer",

@@ -41,8 +41,18 @@ NOT_CARRIED = {
 COVER_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 
 
-def preflight(source: Path, target: Path, reading: Reading | None = None) -> list[str]:
+Which = Callable[[Stream], bool]
+
+
+def every(stream: Stream) -> bool:
+    """Any stream at all."""
+    return True
+
+
+def preflight(source: Path, target: Path, reading: Reading | None = None, which: Which = every) -> list[str]:
     """What of ``source`` beside its picture cannot be carried to ``target``, a line each, and what would keep it.
+
+    Of the streams beside the picture those are looked at that ``which`` takes.
 
     Raises:
         InputError: the source cannot be opened.
@@ -54,7 +64,7 @@ def preflight(source: Path, target: Path, reading: Reading | None = None) -> lis
     with open_source(source) as opened:
         picture = picture_stream(opened, source)
         losses = []
-        for stream in (picture, *others(opened, picture)):
+        for stream in (picture, *filter(which, others(opened, picture))):
             if stream is not picture and not can_carry(stream, container):
                 losses.append(_lost_stream(stream, target))
             elif keys := lost_tags(container, stream.metadata):
@@ -68,8 +78,8 @@ def preflight(source: Path, target: Path, reading: Reading | None = None) -> lis
         return losses
 
 
-def carried(source: Path, target: Path, reading: Reading | None = None) -> list[str]:
-    """The streams of ``source`` beside its picture that ``target`` will hold, in words.
+def carried(source: Path, target: Path, reading: Reading | None = None, which: Which = every) -> list[str]:
+    """The streams of ``source`` beside its picture that ``target`` will hold, of those that ``which`` takes, in words.
 
     Raises:
         InputError: the source cannot be opened.
@@ -80,7 +90,7 @@ def carried(source: Path, target: Path, reading: Reading | None = None) -> list[
         return []
     with open_source(source) as opened:
         beside = others(opened, picture_stream(opened, source))
-        return [str(stream_info(stream)) for stream in beside if can_carry(stream, container)]
+        return [str(stream_info(stream)) for stream in beside if which(stream) and can_carry(stream, container)]
 
 
 def _lost_stream(stream: Stream, target: Path) -> str:
