@@ -1,42 +1,44 @@
-"""`vidsr bench`: what this machine can do, what each step of a run costs, and how near the run comes to its bound."""
+"""`vidsr bench`: what this machine can do, what each step of a run costs, how near the run comes to its bounds, and
+what others make of the same clip.
+"""
 
 from __future__ import annotations
 
+import os
 import platform
+import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
-from time import perf_counter, process_time
+from time import process_time
+from typing import Any
 
 import torch
 
-from vidsr.device import DTYPES, Compute, choose
+from vidsr.beside import enhance_command, ffmpeg_commands, resizes
+from vidsr.costs import CHECK, Work, stage_costs, timed_run, work_of
+from vidsr.device import choose
 from vidsr.errors import OptionError
-from vidsr.frames import FrameBatch
 from vidsr.jobs import Job
-from vidsr.models import Model, from_file
-from vidsr.options import EnhanceOptions
-from vidsr.pipeline import enhance_file
-from vidsr.process import idle_seconds, processors
+from vidsr.options import parse_options
+from vidsr.peaks import Peaks, measure_peaks
+from vidsr.process import processors
 from vidsr.stages.build import Plan
-from vidsr.stages.measure import FrameLog
-from vidsr.stopwatch import Stopwatch
-from vidsr.video import VideoReader, open_writer
+from vidsr.usage import Usage, medians, run
+from vidsr.video import VideoReader
 
-SIDE = 2048  # of the square matrices whose product is timed
-COPY_BYTES = 1 << 28
-PRODUCTS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16")}  # a CPU emulates fp16, for minutes
-REPEATS = 5
+OURS = "vidsr"  # the whole program, among those beside it
 
 
 @dataclass(frozen=True)
-class Peaks:
-    """Measured limits of the device: matrix products in GFLOP/s by precision, memory copy in GB/s read and written."""
+class Beside:
+    """A whole program at the same work: the medians of its runs, and how many times as long ours takes."""
 
-    gflops: dict[str, float]
-    copy_gbs: float
+    usage: Usage
+    ours: float
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,14 @@ class Bench:
     compute: str
     plan: tuple[str, ...]
     frames: int
+    rounds: int
     peaks: Peaks
     costs: dict[str, float]
     seconds: float  # of a whole run in a warm process, per output frame
     left: float  # part of the machine that other processes left to that run
-    network_gflops: float | None  # rate of the networks' convolutions; None without networks
+    work: Work
+    programs: dict[str, Beside]  # processes from their start to their end
+    resizes: dict[str, float]  # core-seconds per frame of resizing its planes and nothing else
 
     @property
     def fps(self) -> float:
@@ -62,8 +67,28 @@ class Bench:
     @property
     def bound(self) -> float:
         """Frames per second if every core were busy with these costs and nothing else, and a GPU beside them."""
-        on_gpu = self.costs.get("network", 0.0) if self.compute.startswith("cuda") else 0.0
-        return 1 / max(on_gpu, (sum(self.costs.values()) - on_gpu) / self.cores)
+        return self._rate(self._network)
+
+    @property
+    def physical(self) -> float | None:
+        """The same with the networks at the machine's peaks instead of their own cost; None without networks.
+
+        On a CPU operations limit them; on a GPU the slowest of operations, layers through memory, and uploads.
+        """
+        if not self.work.operations:
+            return None
+        limits = [self.work.operations / (1e9 * self._product)]
+        if self.peaks.upload_gbs is not None:
+            limits.append(self.work.traffic / (1e9 * self.peaks.copy_gbs))
+            limits.append(self.work.transfer / (1e9 * self.peaks.upload_gbs))
+        return self._rate(max(limits))
+
+    def _rate(self, network: float) -> float:
+        """Frames per second with ``network`` seconds of each: on a GPU beside the cores, else on them."""
+        check = self.costs.get(CHECK, 0.0) / self.cores  # it begins when all else is done
+        others = sum(self.costs.values()) - self.costs.get("network", 0.0)
+        beside = others / self.cores - check
+        return 1 / (check + (max(network, beside) if self._on_gpu else network + beside))
 
     @property
     def efficiency(self) -> float:
@@ -71,139 +96,142 @@ class Bench:
         return self.fps / (self.bound * self.left)
 
     @property
+    def of_physical(self) -> float | None:
+        """Part of the physical bound that the run reaches, likewise."""
+        return None if self.physical is None else self.fps / (self.physical * self.left)
+
+    @property
+    def network_gflops(self) -> float | None:
+        """Rate of the networks' operations; None without networks."""
+        return self.work.operations / self._network / 1e9 if self.work.operations else None
+
+    @property
     def of_peak(self) -> float | None:
-        """Rate of the networks as a part of the measured matrix product in their precision."""
-        return None if self.network_gflops is None else self.network_gflops / self.peaks.gflops[self.compute.split()[1]]
+        """That rate as a part of the measured matrix product in their precision."""
+        return None if self.network_gflops is None else self.network_gflops / self._product
 
     @property
     def bottleneck(self) -> str:
         """The step that costs most."""
         return max(self.costs, key=self.costs.__getitem__)
 
+    @property
+    def memory(self) -> float | None:
+        """Peak resident MB of the whole program; None where the system does not say."""
+        return self.programs[OURS].usage.peak if OURS in self.programs else None
+
+    @property
+    def _network(self) -> float:
+        """Seconds of the networks per frame, on all cores or on the GPU."""
+        return self.costs.get("network", 0.0) / (1 if self._on_gpu else self.cores)
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.compute.startswith("cuda")
+
+    @property
+    def _product(self) -> float:
+        """GFLOP/s of a matrix product in the networks' precision."""
+        return self.peaks.gflops[self.compute.split()[1]]
+
     def to_json(self) -> dict[str, object]:
         """Everything, for programs."""
-        names = ("fps", "bound", "efficiency", "of_peak", "bottleneck")
+        names = (
+            "fps", "bound", "efficiency", "physical", "of_physical", "network_gflops", "of_peak", "bottleneck", "memory"
+        )  # fmt: skip
         return {**asdict(self), **{name: getattr(self, name) for name in names}}
 
 
-def bench(clip: Path, options: EnhanceOptions) -> Bench:
-    """Measures this machine and a run of ``options`` on the first frames of ``clip``.
+def bench(clip: Path, asked: dict[str, Any], rounds: int = 3, beside: bool = True) -> Bench:
+    """Measures this machine, and a run on the first frames of ``clip`` with options by the names of `parse_options`.
+
+    After a warm-up of each, in turn in every round: the steps, the run, the whole program and, where they are
+    installed and ``beside`` says so, others at the same work. Figures are medians.
 
     Raises:
         VidsrError: the clip can not be read, or the options can not be met on it.
     """
     if clip.is_dir():
         raise OptionError(f"{clip} is a folder: name one clip to measure with")
+    options = replace(parse_options(**asked), overwrite=True)
     compute = choose(options.device, options.precision)
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "bench.mkv"
-        costs, frames, plan = stage_costs(clip, target, options, compute)
-        seconds, left = timed_run(Job(clip, target), replace(options, verify=False))
-    network = costs.get("network", 0.0) / (1 if compute.device.type == "cuda" else processors())
-    operations = _operations(plan)
+        warm = stage_costs(clip, target, options, compute)  # kernels are compiled, memory is at hand
+        plan, frames = warm.plan, warm.frames
+        others = ffmpeg_commands(clip, target, plan, options.encoding, frames) if beside else {}
+        programs = _working({OURS: enhance_command(clip, target, asked), **others})
+        planes = resizes_of(clip, plan) if beside else {}
+        measured = _in_turn(
+            rounds,
+            {
+                "costs": lambda: stage_costs(clip, target, options, compute).seconds,
+                "run": lambda: timed_run(Job(clip, target), options),
+                **{name: partial(run, command) for name, command in programs.items()},
+                **planes,
+            },
+        )
     return Bench(
         machine=f"{platform.system()} {platform.machine()}, torch {torch.__version__}",
         cores=processors(),
         compute=str(compute if plan.upscale is None or not plan.upscale.runners else plan.upscale.runners[0].compute),
         plan=plan.words,
         frames=frames,
+        rounds=rounds,
         peaks=measure_peaks(compute),
-        costs=costs,
-        seconds=seconds / frames,
-        left=left,
-        network_gflops=operations / network / 1e9 if operations else None,
+        costs={name: median(one[name] for one in measured["costs"]) / frames for name in warm.seconds},
+        seconds=median(seconds for seconds, _ in measured["run"]) / frames,
+        left=median(left for _, left in measured["run"]),
+        work=work_of(plan),
+        programs={name: Beside(medians(measured[name]), _times(measured[OURS], measured[name])) for name in programs},
+        resizes={name: median(measured[name]) for name in planes},
     )
 
 
-def stage_costs(
-    clip: Path, target: Path, options: EnhanceOptions, compute: Compute
-) -> tuple[dict[str, float], int, Plan]:
-    """Seconds of processors per output frame of every step, the number of output frames, and the plan.
-
-    The steps take turns on one thread, as each batch passes, so that what works in the background is charged rightly;
-    the encoder comes after them, as its threads run ahead.
-    """
-    _staged(clip, target, options, compute)  # kernels are compiled and memory is at hand
-    costs, batches, plan = _staged(clip, target, options, compute)
-    watch = Stopwatch(process_time)
-    with watch.step("encode"), open_writer(target, plan.output, plan.encoding, clip) as writer:
-        for batch in batches:
-            writer.write(batch)
-    target.unlink(missing_ok=True)
-    frames = sum(map(len, batches))
-    return {name: seconds / frames for name, seconds in (costs | watch.seconds).items()}, frames, plan
+def _in_turn(rounds: int, ways: dict[str, Callable[[], Any]]) -> dict[str, list[Any]]:
+    """What each way gives, one after the other in every round."""
+    given: dict[str, list[Any]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            given[name].append(way())
+    return given
 
 
-def _staged(
-    clip: Path, target: Path, options: EnhanceOptions, compute: Compute
-) -> tuple[dict[str, float], list[FrameBatch], Plan]:
-    """Seconds of every step before the encoder, what they made, and the plan."""
-    watch = Stopwatch(clock_of(compute.device))
-    with VideoReader(clip, options.start, options.end, options.frames, deinterlace=options.deinterlace) as reader:
-        plan = Plan(options, reader.info)
-        if plan.interpolate is not None:
-            plan.interpolate = replace(plan.interpolate, lanes=1)
-        stream = watch.timed("decode", reader.batches(plan.frames_per_batch))
-        with FrameLog(target.with_suffix(".csv"), plan.log_columns) as log:
-            for stage in plan.stages(log if options.log is not False else None, None, watch):
-                stream = watch.timed(stage.name, stage(stream))
-            batches = list(stream)
-    return watch.seconds, batches, plan
+def _working(programs: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Those that run to their end, tried once, which is their warm-up: others' may lack an encoder. None on Windows."""
+    working = {}
+    for name, command in programs.items() if hasattr(os, "wait4") else ():
+        try:
+            run(command)
+        except subprocess.CalledProcessError:
+            if name == OURS:
+                raise
+        else:
+            working[name] = command
+    return working
 
 
-def timed_run(job: Job, options: EnhanceOptions) -> tuple[float, float]:
-    """Seconds of a run, and which part of the machine other processes left to it (1 where the system does not say)."""
-    idle, own = idle_seconds(), process_time()
-    report = enhance_file(job, options)
-    now = idle_seconds()
-    if idle is None or now is None:
-        return report.seconds, 1.0
-    return report.seconds, min(1.0, (now - idle + process_time() - own) / (report.seconds * processors()))
+def _times(ours: Sequence[Usage], theirs: Sequence[Usage]) -> float:
+    """How many times as long ours takes, had both the machine for themselves, the median of the rounds."""
+    return median(a.alone / b.alone for a, b in zip(ours, theirs, strict=True))
 
 
-def _operations(plan: Plan) -> float:
-    """Floating-point operations of the upscaling networks per output frame."""
-    if plan.upscale is None or plan.upscale.runners == ():
-        return 0.0
-    width, height = plan.upscale.source
-    total = 0.0
-    for runner in plan.upscale.runners:
-        if isinstance(runner.network, Model):
-            total += 2000 * from_file(runner.network.path).kmac_per_pixel * width * height
-        width, height = width * runner.network.scale, height * runner.network.scale
-    return total
+def resizes_of(clip: Path, plan: Plan) -> dict[str, Callable[[], float]]:
+    """Ways to resize the first frames as the plan does, each tried once: core-seconds per frame. None without."""
+    if plan.upscale is None:
+        return {}
+    with VideoReader(clip, frames=plan.frames_per_batch) as reader:
+        batch, info = next(reader.batches(plan.frames_per_batch)), reader.info
 
+    def timed(way: Callable[[], object]) -> float:
+        begun = process_time()
+        way()
+        return (process_time() - begun) / len(batch)
 
-def measure_peaks(compute: Compute) -> Peaks:
-    """Matrix products of each precision and a memory copy, the median of some runs."""
-    clock = clock_of(compute.device)
-    share = 1 if compute.device.type == "cuda" else processors()  # a CPU's clock counts the seconds of every core
-
-    def seconds(work: Callable[[], object]) -> float:
-        times = []
-        for _ in range(REPEATS + 1):
-            begun = clock()
-            work()
-            times.append(clock() - begun)
-        return median(times[1:]) / share
-
-    gflops = {}
-    for name in PRODUCTS[compute.device.type]:
-        dtype = DTYPES[name]
-        a = torch.rand(SIDE, SIDE, device=compute.device).to(dtype)
-        gflops[name] = 2 * SIDE**3 / seconds(lambda a=a: a @ a) / 1e9  # type: ignore[misc]
-    source = torch.empty(COPY_BYTES, dtype=torch.uint8, device=compute.device).random_(0, 255)
-    target = torch.empty_like(source)
-    return Peaks(gflops, 2 * COPY_BYTES / seconds(lambda: target.copy_(source)) / 1e9)
-
-
-def clock_of(device: torch.device) -> Callable[[], float]:
-    """Seconds of processors on a CPU, where other processes would disturb a wall clock; of the wall on a GPU."""
-    if device.type == "cpu":
-        return process_time
-
-    def clock() -> float:
-        torch.cuda.synchronize(device)
-        return perf_counter()
-
-    return clock
+    output = plan.upscale.output(info)
+    ways: dict[str, Callable[[], float]] = {
+        name: partial(timed, way) for name, way in resizes(batch, info, output).items()
+    }
+    for way in ways.values():
+        way()
+    return ways

@@ -236,16 +236,18 @@ def bench(
     precision: Annotated[str, typer.Option(metavar="auto|fp32|bf16|fp16")] = "auto",
     codec: Annotated[str, typer.Option(help="FFmpeg video encoder, or null for none.")] = "libx264",
     frames: Annotated[int, typer.Option(help="Input frames; they are held in memory.")] = 48,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that all is measured, in turn.")] = 3,
+    beside: Annotated[
+        bool, typer.Option("--beside/--no-beside", help="Measure the ffmpeg program and OpenCV too.")
+    ] = True,
     json: Json = False,
 ) -> None:
-    """Measure this machine, what each step of a run costs on it, and how near the run comes to its bound."""
+    """Measure this machine, what each step of a run costs on it, how near it comes to its bounds, and others beside."""
     from vidsr.bench import bench
     from vidsr.tables import print_bench
 
-    options = parse_options(
-        scale=scale, fps=fps, model=model, device=device, precision=precision, codec=codec, frames=frames
-    )
-    print_bench(bench(clip, options), json)
+    asked = {"scale": scale, "fps": fps, "model": model, "device": device, "precision": precision, "codec": codec}
+    print_bench(bench(clip, {**asked, "frames": frames}, rounds, beside), json)
 
 
 @app.command()

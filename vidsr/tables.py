@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -103,15 +103,28 @@ def print_bench(result: Bench, as_json: bool) -> None:
     print(f"{result.machine}, {result.cores} cores, {result.compute}")
     print(f"matrix product, GFLOP/s: {products}; memory copy {result.peaks.copy_gbs:.1f} GB/s")
     print(f"{', '.join(result.plan)}: {result.frames} frames")
-    rows = [(name, f"{1000 * seconds:.2f}") for name, seconds in result.costs.items()]
-    print_rows(("step", "core-ms per frame"), rows)
-    if result.network_gflops is not None and result.of_peak is not None:
-        print(f"network: {result.network_gflops:.0f} GFLOP/s, {result.of_peak:.0%} of the matrix product's rate")
+    print_rows(("step", "core-ms per frame"), [(name, f"{1000 * cost:.2f}") for name, cost in result.costs.items()])
     others = "" if result.left > 0.98 else f" of the {result.left:.0%} of the machine that others left"
     print(
         f"bound {result.bound:.1f} fps (most in {result.bottleneck}), reached {result.fps:.1f}: "
         f"{result.efficiency:.0%}{others}"
     )
+    if result.network_gflops is not None and result.of_peak is not None:
+        print(f"network: {result.network_gflops:.0f} GFLOP/s, {result.of_peak:.0%} of the matrix product's rate")
+        print(f"with the network at that rate: bound {result.physical:.1f} fps, {result.of_physical:.0%} of it reached")
+    if result.memory is not None:
+        print(f"memory: at most {result.memory:.0f} MB")
+    if result.programs:
+        print_rows(("whole program", "seconds", "core-s", "MB", "vidsr takes"), _program_rows(result))
+    if result.resizes:
+        rows = [(name, f"{1000 * cost:.2f}") for name, cost in result.resizes.items()]
+        print_rows(("resize alone", "core-ms per frame"), rows)
+
+
+def _program_rows(result: Bench) -> Iterator[tuple[object, ...]]:
+    for name, row in result.programs.items():
+        seconds = f"{row.usage.alone:.2f}"
+        yield name, seconds, f"{row.usage.cpu:.2f}", f"{row.usage.peak:.0f}", f"{row.ours:.2f} times as long"
 
 
 def print_verification(verification: Verification, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -24,6 +24,7 @@ from vidsr.parsing import decimal
 from vidsr.stages.batches import fitting, gathered, singly
 from vidsr.stages.cadence import Source, distinct, evened, timed
 from vidsr.stages.engines import Engine, Pair, make_engine
+from vidsr.stopwatch import Stopwatch
 
 __all__ = ["Engine", "Interpolate", "make_engine"]
 
@@ -66,6 +67,7 @@ class Interpolate:
     duplicates: Duplicates = "keep"
     slow: Fraction = Fraction(1)
     lanes: int = field(default_factory=lambda: 2 if numba_is_shared() else 1)  # threads that find motion
+    watch: Stopwatch | None = None  # for finding it, on one thread
     name: str = "interpolate"
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("synthesised", "held_at_cuts", "duplicates"), 0), init=False
@@ -146,7 +148,9 @@ class Interpolate:
         a, b, pair = interval.a, interval.b, interval.pair
         if pair is None or b is None:
             return interval
-        return replace(interval, pair=None) if scenes.is_cut(a.small, b.small, pair.followed) else interval
+        with nullcontext() if self.watch is None else self.watch.step("flow"):
+            followed = pair.followed
+        return replace(interval, pair=None) if scenes.is_cut(a.small, b.small, followed) else interval
 
     def _filled(self, interval: Interval, before: object, after: object) -> Iterator[FrameBatch]:
         """The output frames from a source up to the next."""

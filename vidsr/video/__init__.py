@@ -3,7 +3,7 @@
 from vidsr.video.containers import PICTURE_ONLY, container_format
 from vidsr.video.copier import preflight
 from vidsr.video.facts import Facts, Track, read_facts
-from vidsr.video.formats import coded_format, nearest_format
+from vidsr.video.formats import coded_format, nearest_format, pix_fmt
 from vidsr.video.probe import probe
 from vidsr.video.quantizer import mean_quantizer
 from vidsr.video.reader import VideoReader
@@ -35,6 +35,7 @@ __all__ = [
     "nearest_format",
     "open_writer",
     "packet_sizes",
+    "pix_fmt",
     "preflight",
     "probe",
     "read_facts",
