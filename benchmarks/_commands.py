@@ -1,48 +1,16 @@
-"""Commands side by side: the clips they take, what a process costs, ours and the ffmpeg program's for the same work."""
+"""Commands side by side: the clips they take, ours and the ffmpeg program's for the same work."""
 
 from __future__ import annotations
 
 import os
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from vidsr.process import idle_seconds
+from vidsr.usage import run
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
 ENCODER = ["-c:v", "libx264", "-crf", "18", "-preset", "medium", "-pix_fmt", "yuv420p"]
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What one process cost."""
-
-    wall: float  # seconds
-    cpu: float  # core-seconds
-    idle: float  # core-seconds in which the machine had nothing to do meanwhile
-    peak: float  # resident MB
-
-    @property
-    def alone(self) -> float:
-        """Seconds it would have taken without other processes."""
-        return (self.cpu + self.idle) / CORES
-
-
-def run(command: list[str], environment: dict[str, str] | None = None) -> Usage:
-    """Runs ``command`` to its end, with more ``environment``; its output is thrown away, a failure is raised."""
-    start, idle = time.perf_counter(), idle_seconds() or 0.0
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    outputs = [(os.POSIX_SPAWN_DUP2, quiet, 1), (os.POSIX_SPAWN_DUP2, quiet, 2)]
-    pid = os.posix_spawnp(command[0], command, {**os.environ, **(environment or {})}, file_actions=outputs)
-    _, status, usage = os.wait4(pid, 0)
-    os.close(quiet)
-    if status:
-        raise SystemExit(f"failed with status {status}: {' '.join(command)}")
-    cpu = usage.ru_utime + usage.ru_stime
-    return Usage(time.perf_counter() - start, cpu, (idle_seconds() or 0.0) - idle, usage.ru_maxrss / 1024)
 
 
 def film() -> Path:
@@ -86,7 +54,8 @@ def vidsr(clip: Path, target: Path, *options: str) -> list[str]:
     return [*enhance, "--quiet", *options]
 
 
-def ffmpeg(clip: Path, target: Path, kernel: str) -> list[str]:
-    """The ffmpeg command that does the same with a classical kernel."""
+def ffmpeg(clip: Path, target: Path, kernel: str, threads: int | None = None) -> list[str]:
+    """The ffmpeg command that does the same with a classical kernel; ``threads`` of x264, None: its own choice."""
     scale = f"scale=1920:1080:flags={kernel}"
-    return ["ffmpeg", "-v", "error", "-i", str(clip), "-vf", scale, *ENCODER, "-c:a", "copy", "-y", str(target)]
+    more = [] if threads is None else ["-threads", str(threads)]
+    return ["ffmpeg", "-v", "error", "-i", str(clip), "-vf", scale, *ENCODER, *more, "-c:a", "copy", "-y", str(target)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from vidsr.process import processors
 
 
 def interleaved(
@@ -31,8 +32,7 @@ def ratio(seconds: list[float], base: list[float]) -> float:
 
 def machine() -> str:
     """Name of the processor and how many this process may use."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return f"{_processor()}, {cpus} processors, {platform.system()}"
+    return f"{_processor()}, {processors()} processors, {platform.system()}"
 
 
 def _processor() -> str:

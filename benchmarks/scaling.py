@@ -15,8 +15,10 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from _commands import make_clip, run, vidsr
+from _commands import make_clip, vidsr
 from _timer import machine
+
+from vidsr.usage import run
 
 FRAMES = 40
 SIZES = ((320, 180), (640, 360), (960, 540), (1920, 1080))

@@ -4,13 +4,15 @@
 
 Input: 300 frames of a real clip at 480x270 (Big Buck Bunny of $VIDSR_DATA, else the shipped sample, repeated).
 
-runs     both sides write 1920x1080 with libx264, crf 18, preset medium, in turn A B A B; medians, and the log's cost
-stages   core-seconds of every step (`vidsr bench`), the bound that follows, and the part of it that a run reaches
+runs     both sides write 1920x1080 with libx264, crf 18, preset medium, in turn A B A B; medians, and the log's cost;
+         ffmpeg with its own number of x264's threads, which the bar is over, and with as many as vidsr gives it
+stages   core-seconds of every step (`vidsr bench`), the bounds that follow and the part of them that a run reaches;
+         OpenCV's resize and the numba kernels beside the network
 flow     twice the frame rate at 480x270 beside minterpolate, nothing encoded
 memory   peak resident size at 200 and at 2,000 frames of one size, and of 3840x2160 to 7680x4320 within 4 GB
 repeats  slides and a desktop on which a window moves, beside a clip of which nothing repeats
 start    `--help`, and a run of two frames, decoding, network and encoding included
-threads  fewer threads for the network, for the kernels, for x264
+threads  one thread for the network, for the kernels; three to eight for x264, by vidsr and by the ffmpeg program
 
 At the end: what of this has a bar, and whether it holds. The wall ratio is that of the machine as it was. "Alone"
 leaves out what other processes took: (own processor time and idle time of the machine) / processors. With --add the
@@ -33,17 +35,19 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-from _commands import Usage, desktop_clip, ffmpeg, held_clip, make_clip, run, vidsr
+from _commands import desktop_clip, ffmpeg, held_clip, make_clip, vidsr
 from _throughput_bars import bars
 from _timer import machine
 
 from vidsr import process
+from vidsr.encoding import Encoding
+from vidsr.usage import Usage, run
 
 FRAMES = 300
 MODELS = ("fast", "balanced")
-MINTERPOLATE = "minterpolate=fps={fps}:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1"
 STAGED = 96  # frames in the costs of the steps
 SHARED = 72  # frames for each way to share the threads out, of which there are many
+X264_THREADS = (3, 4, 5, 6, 8)  # on two processors x264 takes three by itself
 Table = dict[str, Any]
 
 
@@ -51,8 +55,11 @@ def runs(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """For each model its runs and ffmpeg's in turn, after those of ``before``, and what they say."""
     clip, target = make_clip(folder, FRAMES), folder / "out.mp4"
     table = dict(before)
+    threads = Encoding().pictures_at_a_time(1080, process.processors())
     for model in arguments.models:
         commands = {f"ffmpeg {kernel}": ffmpeg(clip, target, kernel) for kernel in ("bicubic", "lanczos")}
+        if threads:
+            commands[f"ffmpeg bicubic, {threads} threads"] = ffmpeg(clip, target, "bicubic", threads)
         commands[model] = vidsr(clip, target, "--model", model)
         commands[f"{model}, no log"] = vidsr(clip, target, "--model", model, "--log", "none")
         run([*commands[model], "--frames", "2"])  # warm-up: caches of files and of compiled kernels
@@ -67,6 +74,9 @@ def runs(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
                 f"{name:18s} {row['wall_s']:.2f} s {FRAMES / row['wall_s']:5.1f} fps {row['wall_ratio']:5.2f} x ffmpeg;"
                 f" alone {row['alone_s']:6.2f} s {row['alone_ratio']:5.2f} x; {row['cpu_s']:.1f} core-s"
             )
+        if threads:
+            fair = table[model][model]["wall_ratio"] / table[model][f"ffmpeg bicubic, {threads} threads"]["wall_ratio"]
+            print(f"{model} over ffmpeg with as many threads of x264: {fair:.2f} x")
         log = table[model][model]["alone_s"] / table[model][f"{model}, no log"]["alone_s"]
         table[model][model]["log_ratio"] = log
         print(f"the log costs {log - 1:.1%}", flush=True)
@@ -74,8 +84,8 @@ def runs(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
 
 
 def summary(usages: list[Usage], base: list[Usage]) -> Table:
-    """Medians of a command's runs, and their ratio to ``base``, run by run."""
-    pairs = list(zip(usages, base, strict=True))
+    """Medians of a command's runs, and their ratio to ``base``, run by run; it may have been run before."""
+    pairs = list(zip(usages, base[-len(usages) :], strict=True))
     return {
         "wall_s": statistics.median(u.wall for u in usages),
         "cpu_s": statistics.median(u.cpu for u in usages),
@@ -92,33 +102,30 @@ def stages(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     clip = make_clip(folder, FRAMES)
     table: Table = {}
     for model in arguments.models:
-        command = [
-            sys.executable,
-            "-m",
-            "vidsr",
-            "bench",
-            str(clip),
-            "--model",
-            model,
-            "--frames",
-            str(STAGED),
-            "--json",
-        ]
+        command = [sys.executable, "-m", "vidsr", "bench", str(clip), "--model", model, "--json"]
+        command += ["--frames", str(STAGED), "--rounds", str(arguments.rounds)]
         table[model] = row = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
         costs = ", ".join(f"{name} {1000 * cost:.1f}" for name, cost in row["costs"].items() if cost > 5e-5)
         print(f"{model}: core-ms per frame: {costs}; most in {row['bottleneck']}")
         print(f"  network {row['network_gflops']:.0f} GFLOP/s, {row['of_peak']:.0%} of the bf16 matrix product's")
         reached = f"{row['fps']:.1f} fps on {row['left']:.0%} of the machine, {row['efficiency']:.0%} of it"
-        print(f"  bound {row['bound']:.1f} fps, reached {reached}")
+        print(f"  bound {row['bound']:.1f} fps, reached {reached}; at most {row['memory']:.0f} MB")
+        print(
+            f"  {row['physical']:.1f} fps with the network at the matrix product's rate, {row['of_physical']:.0%} of it"
+        )
+        resizes = ", ".join(f"{name} {1000 * cost:.2f}" for name, cost in row["resizes"].items())
+        print(f"  core-ms per frame to resize its planes and do nothing else: {resizes}")
     return table
 
 
 def flow(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """Output frames per second of `--fps 2x` and of minterpolate, from whole processes that encode nothing."""
+    from vidsr.minterpolate import FILTER
+
     fps = 48
     clip, target = make_clip(folder, FRAMES), folder / "out.mp4"
     ours = vidsr(clip, target, "--fps", "2x", "--interpolation", "flow", "--codec", "null", "--log", "none")
-    theirs = ["ffmpeg", "-v", "error", "-i", str(clip), "-vf", MINTERPOLATE.format(fps=fps), "-f", "null", "-"]
+    theirs = ["ffmpeg", "-v", "error", "-i", str(clip), "-vf", FILTER.format(fps=fps), "-f", "null", "-"]
     run([*ours, "--frames", "3"])
     table: Table = {}
     commands = {"minterpolate": theirs, "vidsr flow": ours}
@@ -222,30 +229,26 @@ def start(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
 
 
 def threads(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
-    """Ways to share two cores between network (PyTorch), kernels (numba) and encoder."""
-    frames, target = SHARED, folder / "out.mp4"
-    clip = make_clip(folder, frames)
-    ways: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
-        "as they are": ({}, ()),
-        "network 1": ({"OMP_NUM_THREADS": "1"}, ()),
-        "network 1, kernels 1": ({"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}, ()),
-        "x264 2": ({}, ("--encoder-option", "threads=2")),
-        "network 1, kernels 1, x264 2": (
-            {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}, ("--encoder-option", "threads=2"),
-        ),
-    }  # fmt: skip
-    table: Table = {}
+    """Ways to share the processors between network (PyTorch), kernels (numba) and encoder, and ffmpeg's beside them."""
+    target, clip = folder / "out.mp4", make_clip(folder, SHARED)
+    network, kernels = {"OMP_NUM_THREADS": "1"}, {"NUMBA_NUM_THREADS": "1"}
+    ways = {"ffmpeg bicubic": (ffmpeg(clip, target, "bicubic"), {})}
+    ways |= {f"ffmpeg bicubic, x264 {n}": (ffmpeg(clip, target, "bicubic", n), {}) for n in X264_THREADS}
     for model in arguments.models:
         command = vidsr(clip, target, "--model", model, "--log", "none", "--no-verify")
         run([*command, "--frames", "2"])
-        usages: dict[str, list[Usage]] = {way: [] for way in ways}
-        for _ in range(arguments.rounds):
-            for way, (environment, options) in ways.items():
-                usages[way].append(run([*command, *options], environment))
-        table[model] = {way: summary(runs, usages["as they are"]) for way, runs in usages.items()}
-        for way, row in table[model].items():
-            figures = f"alone {row['alone_s']:5.2f} s, {row['cpu_s']:5.2f} core-s, {row['wall_s']:5.2f} s of the wall"
-            print(f"{model:9s} {way:30s} {figures}", flush=True)
+        ways[model] = (command, {})
+        ways[f"{model}, network 1"] = (command, network)
+        ways[f"{model}, network 1, kernels 1"] = (command, network | kernels)
+        ways |= {f"{model}, x264 {n}": ([*command, "--encoder-option", f"threads={n}"], {}) for n in X264_THREADS}
+    usages: dict[str, list[Usage]] = {way: [] for way in ways}
+    for _ in range(arguments.rounds):
+        for way, (command, environment) in ways.items():
+            usages[way].append(run(command, environment))
+    table = {way: summary(row, usages["ffmpeg bicubic"]) for way, row in usages.items()}
+    for way, row in table.items():
+        figures = f"alone {row['alone_s']:5.2f} s, {row['cpu_s']:5.2f} core-s, {row['wall_s']:5.2f} s of the wall"
+        print(f"{way:30s} {figures}")
     return table
 
 
