@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from vidsr.clocks import Clock, Rate, Times, parse_fps
 from vidsr.frames import Chroma, FrameBatch, Origin, VideoInfo, concat
-from vidsr.options import Interpolation
+from vidsr.options import Duplicates, Interpolation
 from vidsr.stages import batches
 from vidsr.stages.engines import BlendEngine, Engine, Pair, Planes, make_engine
 from vidsr.stages.interpolate import Interpolate
@@ -147,6 +147,45 @@ def test_variable_frame_rate_is_cut_in_the_middle_of_each_interval() -> None:
     assert list(result.times[:7]) == sorted(times + middles)
     assert result.times[7] == times[3] + Fraction(1, 24)  # the last is shown for an average interval, not the long one
     assert all(a < b for a, b in pairwise(result.times))
+
+
+@pytest.mark.parametrize("duplicates", ["keep", "smooth"])
+def test_a_picture_before_a_long_gap_of_variable_rate_stands_and_then_moves_as_fast_as_usual(
+    duplicates: Duplicates,
+) -> None:
+    shown = [
+        0,
+        1,
+        2,
+        3,
+        62,
+        63,
+    ]  # of thirtieths of a second: two seconds without a frame, as screen recorders leave them
+    batch, info = clip(drifting(6, 4), [Fraction(n, 30) for n in shown], fps=Fraction(30))
+    engine = CountingEngine()
+    stage = Interpolate(Rate(Fraction(60)), engine, info, duplicates=duplicates)
+    result = run(stage, batch)
+    assert result.times == tuple(Fraction(n, 60) for n in range(128))
+    assert torch.equal(result.y[6:123], batch.y[[3] * 117].float())
+    assert torch.equal(result.y[124:125], batch.y[4:5].float())
+    assert engine.asked[2:4] == [(2, (HALF,)), (3, (HALF,))]
+    assert not any(origin.scene_cut for origin in result.origins)
+    assert stage.counts == {"synthesised": 5, "held_at_cuts": 0, "duplicates": 0}
+
+
+def test_a_cut_behind_a_long_gap_is_shown_when_it_comes() -> None:
+    lumas = [*drifting(3), picture(1, cell=3), picture(2, cell=3)]
+    batch, info = clip(lumas, [Fraction(n, 30) for n in (0, 1, 2, 3, 33)], fps=Fraction(30))
+    result = run(Interpolate(Rate(Fraction(120)), make_engine("flow", 8), info), batch)
+    late = [time for time, y in zip(result.times, result.y, strict=True) if torch.equal(y, batch.y[4].float())]
+    assert late[0] == Fraction(131, 120)  # the nearer frame, at most half an interval early
+
+
+def test_a_rate_slower_than_the_header_says_is_no_row_of_gaps() -> None:
+    batch, info = clip(drifting(6), [Fraction(n, 5) for n in range(6)], fps=Fraction(30))
+    engine = CountingEngine()
+    run(Interpolate(Times(Fraction(2)), engine, info), batch)
+    assert [index for index, _ in engine.asked] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("rate", ["2x", "60"])

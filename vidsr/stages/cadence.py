@@ -10,7 +10,7 @@ from vidsr import scenes
 from vidsr.clocks import Clock
 from vidsr.frames import FrameBatch, VideoInfo
 
-LONGEST_REPEAT = 4  # source frames that repeat one picture; with more of them the picture stands still
+LONGEST_REPEAT = 4  # source frames that repeat one picture; with more of them, or as long a gap, it stands still
 
 
 @dataclass
@@ -21,6 +21,7 @@ class Source:
     small: scenes.Small
     times: list[Fraction] = field(default_factory=list)
     repeats: int = 0  # source frames after it that show the same
+    stood: bool = False  # it is the end of a picture that stood still, and was not in the stream
 
     @property
     def time(self) -> Fraction:
@@ -31,22 +32,34 @@ class Source:
 def timed(frames: Iterator[FrameBatch], clock: Clock, info: VideoInfo) -> Iterator[Source]:
     """Every single frame, with the output times from it up to the next.
 
-    The last is shown no longer than an average one, whatever gap a variable rate left before it.
+    The last is shown no longer than an average one, whatever gap a variable rate left before it. A picture before a
+    long gap stands there, as it does in the source, and comes once more where it begins to move.
     """
     period = Fraction(0) if info.fps is None else 1 / info.fps
-    source, step = None, period
+    source, step, gap = None, period, period
     for index, frame in enumerate(frames):
         following = Source(frame, scenes.reduce(frame.y, info.depth))
         if source is None:
             clock = clock.starting_at(following.time)
         else:
             source.times += clock.between(source.time, following.time, index - 1)
-            step = min(following.time - source.time, period or following.time - source.time)
-            yield source
+            usual, gap = max(gap, period), following.time - source.time
+            if usual and gap > (LONGEST_REPEAT + 1) * usual:
+                yield from _standing(source, following.time - step)
+            else:
+                yield source
+            step = min(gap, period or gap)
         source = following
     if source is not None:
         source.times += clock.between(source.time, source.time + step, index) if step else [source.time]
         yield source
+
+
+def _standing(source: Source, until: Fraction) -> Iterator[Source]:
+    """``source``, and the same picture at ``until`` with the output times that start from there."""
+    frame = replace(source.frame, times=(until,))
+    yield replace(source, times=[time for time in source.times if time < until])
+    yield replace(source, frame=frame, times=[time for time in source.times if time >= until], stood=True)
 
 
 def distinct(sources: Iterator[Source]) -> Iterator[Source]:
@@ -56,7 +69,7 @@ def distinct(sources: Iterator[Source]) -> Iterator[Source]:
         return
     for source in sources:
         run = run + 1 if scenes.is_duplicate(current.small, source.small) else 0
-        if 0 < run <= LONGEST_REPEAT:
+        if 0 < run <= LONGEST_REPEAT and not source.stood:
             current.repeats += 1
             current.times += source.times
         else:
