@@ -14,7 +14,6 @@ from tests.clips import make_clip
 from vidsr.bench import Bench, Beside, bench
 from vidsr.beside import ffmpeg_commands, resizes
 from vidsr.costs import Work
-from vidsr.encoding import Encoding
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.options import parse_options
 from vidsr.peaks import Peaks
@@ -116,9 +115,9 @@ def test_alone_nothing_stands_beside_it_and_nothing_is_verified_that_is_not_writ
     ],
 )
 def test_the_ffmpeg_program_is_asked_for_the_same(asked: dict[str, object], filters: list[str]) -> None:
-    plan = Plan(parse_options(**asked, model="bicubic", device="cpu"), INFO)  # type: ignore[arg-type]
-    encoding = Encoding(crf=20, preset="fast", options=(("threads", "5"),))
-    commands = ffmpeg_commands(Path("in.mp4"), Path("out.mkv"), plan, encoding, 7)
+    encoder = {"crf": 20, "preset": "fast", "encoder_options": ["threads=5"]}
+    plan = Plan(parse_options(**asked, **encoder, model="bicubic", device="cpu"), INFO)  # type: ignore[arg-type]
+    commands = ffmpeg_commands(Path("in.mp4"), Path("out.mkv"), plan, 7)
     assert [command[command.index("-vf") + 1] for command in commands.values()] == filters
     for command in commands.values():
         settings = dict(itertools.pairwise(command))

@@ -24,6 +24,11 @@ def test_mse_and_psnr_by_their_definition() -> None:
     assert psnr(a, b) == pytest.approx(10 * math.log10(255**2 / error))
     assert psnr(a, b, peak=1023) == pytest.approx(10 * math.log10(1023**2 / error))
     assert psnr_from_mse(error) == pytest.approx(psnr(a, b))
+
+
+def test_no_error_and_an_infinite_one_have_a_psnr_too() -> None:
+    assert (psnr_from_mse(0), psnr_from_mse(math.inf)) == (math.inf, -math.inf)
+    assert math.isnan(psnr_from_mse(math.nan))
     assert psnr(np.full((4, 4), 10), np.full((4, 4), 11)) == pytest.approx(48.1308, abs=1e-4)
 
 

@@ -14,6 +14,9 @@ from tests.clips import make_clip
 from vidsr.encoding import Encoding
 from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.jobs import Job
+from vidsr.options import parse_options
+from vidsr.pipeline import enhance_file
 from vidsr.reading import Reading
 from vidsr.video import VideoReader, hardware, open_writer
 from vidsr.video.convert import planes_of
@@ -125,6 +128,48 @@ def test_an_encoder_of_a_gpu_that_is_not_there_is_one_clear_line(tmp_path: Path,
     with pytest.raises(OutputError, match=f"{codec} does not start.*it needs an NVIDIA GPU that encodes.*choose"):
         open_writer(tmp_path / "a.mp4", VideoInfo(640, 480, Fraction(25)), Encoding(codec))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def no_nvenc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "nvenc_problem", lambda codec: f"{codec} does not start (pretended)")
+
+
+@pytest.mark.parametrize(
+    ("codec", "instead"), [("h264_nvenc", "libx264"), ("hevc_nvenc", "libx265"), ("av1_nvenc", "libsvtav1")]
+)
+def test_where_a_gpu_does_not_encode_the_cpu_does_and_it_is_said(no_nvenc: None, codec: str, instead: str) -> None:
+    encoding, notes = hardware.encodable(Encoding(codec, crf=21, preset="p6"))
+    assert encoding == Encoding(instead, crf=21)
+    said = f"encoded by {instead} on the CPU: {codec} does not start (pretended)"
+    assert notes == [f"{said}, not in preset p6, which it does not have"]
+    assert hardware.encodable(Encoding(codec))[1] == [said]
+
+
+def test_options_in_the_words_of_a_gpus_encoder_keep_it_so_that_it_says_why_it_fails(no_nvenc: None) -> None:
+    encoding = Encoding("h264_nvenc", options=(("rc-lookahead", "8"),))
+    assert hardware.encodable(encoding) == (encoding, [])
+
+
+def test_encoders_of_the_cpu_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "nvenc_problem", lambda codec: pytest.fail("tried"))
+    assert hardware.encodable(Encoding("libx264")) == (Encoding("libx264"), [])
+
+
+def test_a_run_that_asks_for_a_gpus_encoder_is_whole_without_one(tmp_path: Path) -> None:
+    if hardware.nvenc_problem("h264_nvenc") is None:
+        pytest.skip("there is a GPU that encodes")
+    notes: list[str] = []
+    options = parse_options(scale=2, model="bicubic", codec="h264_nvenc", device="cpu")
+    report = enhance_file(Job(make_clip(tmp_path / "a.mp4"), tmp_path / "b.mp4"), options, on_note=notes.append)
+    assert report.verification is not None and report.verification.ok
+    assert [note.partition(" (")[0] for note in notes if "nvenc" in note] == [
+        "encoded by libx264 on the CPU: h264_nvenc does not start"
+    ]
+
+
+def test_a_build_of_ffmpeg_without_the_encoder_is_said() -> None:
+    assert hardware.nvenc_problem("h265_nvenc") == "this build of FFmpeg has no h265_nvenc"
 
 
 @pytest.mark.gpu

@@ -159,7 +159,7 @@ def bench(clip: Path, asked: dict[str, Any], rounds: int = 3, beside: bool = Tru
         target = Path(folder) / "bench.mkv"
         warm = stage_costs(clip, target, options, compute)  # kernels are compiled, memory is at hand
         plan, frames = warm.plan, warm.frames
-        others = ffmpeg_commands(clip, target, plan, options.encoding, frames) if beside else {}
+        others = ffmpeg_commands(clip, target, plan, frames) if beside else {}
         programs = _working({OURS: enhance_command(clip, target, asked), **others})
         planes = resizes_of(clip, plan) if beside else {}
         measured = _in_turn(

@@ -29,7 +29,7 @@ def enhance_command(clip: Path, target: Path, asked: dict[str, Any]) -> list[str
     ]  # fmt: skip
 
 
-def ffmpeg_commands(clip: Path, target: Path, plan: Plan, encoding: Encoding, frames: int) -> dict[str, list[str]]:
+def ffmpeg_commands(clip: Path, target: Path, plan: Plan, frames: int) -> dict[str, list[str]]:
     """The ffmpeg program at the same work, by each kernel, with the same encoder settings; none if it is not there.
 
     ``frames``: of the result.
@@ -40,7 +40,7 @@ def ffmpeg_commands(clip: Path, target: Path, plan: Plan, encoding: Encoding, fr
     between = [] if plan.interpolate is None else [("minterpolate", FILTER.format(fps=output.fps))]
     sizes = [] if plan.upscale is None else [(k, f"scale={output.width}:{output.height}:flags={k}") for k in KERNELS]
     ways = [[*between, size] for size in sizes] or [between]
-    sink = _sink(target, output, encoding)
+    sink = _sink(target, output, plan.encoding)
     commands = {}
     for way in ways:
         filters = ",".join(text for _, text in way) or "null"

@@ -46,6 +46,7 @@ class Codec:
     even: bool = False  # subsampled pictures need an even number of samples
     narrowest: int = 0  # width in samples that it takes
     needs: str = ""  # to start at all, in words
+    instead: str = ""  # encoder of the same format on the CPU, for where that is not there
     says_sar: bool = False  # the stream itself says the sample aspect ratio, whatever the container
 
 
@@ -58,13 +59,14 @@ def _digits(last: int) -> tuple[str, ...]:
     return tuple(str(n) for n in range(last + 1))
 
 
-def _nvenc() -> Codec:
+def _nvenc(instead: str) -> Codec:
     return Codec(
         Quality("cq", 19, 51),
         Speed("preset", "p5", _NVENC),
         {"rc": "vbr", **_RATELESS},
         even=True,
         needs="an NVIDIA GPU that encodes, which those made for computing (A100, H100) do not",
+        instead=instead,
         says_sar=True,
     )
 
@@ -88,9 +90,9 @@ CODECS: dict[str, Codec] = {
     "libvpx": Codec(Quality("crf", 10, 63), Speed("cpu-used", "3", _digits(16)), {"b": "20M"}),
     "ffv1": Codec(fixed={"level": "3", "slicecrc": "1"}),
     "prores_ks": Codec(even=True),
-    "h264_nvenc": _nvenc(),
-    "hevc_nvenc": _nvenc(),
-    "av1_nvenc": _nvenc(),
+    "h264_nvenc": _nvenc("libx264"),
+    "hevc_nvenc": _nvenc("libx265"),
+    "av1_nvenc": _nvenc("libsvtav1"),
 }
 
 

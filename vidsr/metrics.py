@@ -32,8 +32,10 @@ def psnr(a: Values, b: Values, peak: float = 255, crop: int = 0) -> float:
 
 
 def psnr_from_mse(error: float, peak: float = 255) -> float:
-    """Mean squared error as dB below the square of ``peak``; infinite for 0."""
-    return math.inf if error == 0 else 10 * math.log10(peak * peak / error)
+    """Mean squared error as dB below the square of ``peak``; infinite for 0, minus that for an infinite one."""
+    if error == 0:
+        return math.inf
+    return -math.inf if error == math.inf else 10 * math.log10(peak * peak / error)
 
 
 def psnr_y(a: NDArray[np.uint8], b: NDArray[np.uint8], scale: int) -> float:

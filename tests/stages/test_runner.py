@@ -117,7 +117,9 @@ def test_code_values_are_scaled_by_the_peak_and_not_rounded(peak: int) -> None:
     assert torch.allclose(Runner(Identity(), CPU)(x, peak), x + 0.25, atol=1e-3)
 
 
-@pytest.mark.parametrize(("gain", "widened"), [(1.0, False), (300.0, True), (float("nan"), True)])
+@pytest.mark.parametrize(
+    ("gain", "widened"), [(1.0, False), (300.0, True), (1e30, True), (float("inf"), True), (float("nan"), True)]
+)
 def test_a_network_that_half_precision_does_not_carry_goes_on_in_float32(gain: float, widened: bool) -> None:
     model = load_model("fast", 2, "cpu", torch.bfloat16)
     with torch.no_grad():
@@ -193,6 +195,43 @@ def test_memory_that_runs_out_on_a_gpu_takes_what_was_recorded_with_it(monkeypat
     batch = planes(3, 24, 24)
     assert torch.allclose(runner(batch, 255), Runner(model, CPU)(batch, 255), atol=1e-2)
     assert (runner.shrunk, runner.batch, Forgetful.forgotten) == (1, 1, 1)
+
+
+def test_a_compiled_network_on_a_gpu_is_recorded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiler's own graphs would overwrite a result that a repeated frame is still to be made from."""
+    monkeypatch.setattr(Model, "is_compiled", property(lambda model: True))
+    monkeypatch.setattr(runner_module, "Uploads", lambda device: lambda planes: planes)
+    recorded: list[Tensor] = []
+
+    def record(network: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[Tensor], Tensor]:
+        recorded.append(x)
+        return network
+
+    monkeypatch.setattr(runner_module, "Graphs", lambda network: Graphs(network, record))
+    runner = Runner(load_model("fast", 2), Compute(torch.device("cuda"), torch.float32))
+    for _ in range(4):
+        runner(planes(1, 24, 24), 255)
+    assert len(recorded) == 1
+
+
+def test_on_a_gpu_float32_is_no_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    Runner(load_model("fast", 2), CPU)
+    assert torch.backends.cudnn.allow_tf32
+    Runner(load_model("fast", 2), Compute(torch.device("cuda"), torch.float32))
+    assert not torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.gpu
+def test_a_compiled_network_on_a_gpu_leaves_earlier_results_alone() -> None:
+    model = load_model("fast", 2, "cuda", torch.float16)
+    runner = Runner(model.compiled(), Compute(torch.device("cuda"), torch.float16))
+    batches = [planes(2, 48, 64) // number for number in range(1, 7)]
+    results = [runner(batch, 255) for batch in batches]
+    assert not runner.graphs_failed and not runner.widened
+    for batch, result in zip(batches, results, strict=True):
+        assert (result.cpu() - Runner(load_model("fast", 2), CPU)(batch, 255)).abs().max() < 2
 
 
 @pytest.mark.gpu

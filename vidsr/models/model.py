@@ -111,7 +111,8 @@ class Model:
         process.with_compiler()
         network = copy.deepcopy(self.network)
         on_gpu = next(network.parameters()).device.type == "cuda"
-        network.compile(mode="max-autotune" if on_gpu else None)  # with CUDA graphs on a GPU
+        # the compiler's own CUDA graphs overwrite a result with the next one; `vidsr.stages.graphs` does not
+        network.compile(mode="max-autotune-no-cudagraphs" if on_gpu else None)
         return replace(self, network=network)
 
     @property

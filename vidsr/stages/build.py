@@ -27,12 +27,13 @@ from vidsr.stages.diagnosis import Diagnosis, Survey, diagnose, is_compressed
 from vidsr.stages.finish import Finish
 from vidsr.stages.interpolate import Interpolate, make_engine
 from vidsr.stages.measure import COLUMNS, REFERENCE_COLUMNS, FrameLog, Measure, Tap
+from vidsr.stages.net import NetEngine
 from vidsr.stages.restore import Restore
 from vidsr.stages.runner import Runner
 from vidsr.stages.steady import HELD_BYTES, Steady
 from vidsr.stages.upscale import REDUCTION_KERNEL, Upscale, network_factors
 from vidsr.stopwatch import Stopwatch
-from vidsr.video import VideoReader, coded_format
+from vidsr.video import VideoReader, coded_format, encodable
 
 NOT_SHOWN = ("libx264", "libx265")  # in 4:4:4: the profiles of browsers and of most devices have none
 MOST_FRAMES = 16  # of a batch, however small they are: more would only wait longer
@@ -53,6 +54,8 @@ class Plan:
     def __init__(
         self, options: EnhanceOptions, info: VideoInfo, survey: Survey | None = None, into: Into = "clip"
     ) -> None:
+        encoding, instead = encodable(options.encoding) if into == "clip" else (options.encoding, [])
+        options = replace(options, encoding=encoding)
         self._source = source = info
         self._pixels = info.width * info.height
         steadied = options.steady and options.restorations and info.fps is not None
@@ -69,7 +72,7 @@ class Plan:
         self.interpolate, why = make_interpolate(options, info, compute)
         self.upscale = make_upscale(options, info, computes)
         self.convert, notes = make_convert(options, info, into)
-        self.notes = [*self.findings, *why, *notes]
+        self.notes = [*self.findings, *why, *instead, *notes]
         self.finish = Finish(info.depth if self.convert is None else self.convert.depth, rounds=into != "pictures")
         for stage in self._in_order():
             info = stage.output(info)
@@ -118,9 +121,12 @@ class Plan:
             counts["tiles repeated"] = sum(reuse.copied for lane in self.upscale.lanes for reuse in lane)
         runners = [] if self.upscale is None else [reuse.runner for lane in self.upscale.lanes for reuse in lane]
         runners += [stage.method for stage in self.restores if isinstance(stage.method, Runner)]
+        engine = None if self.interpolate is None else self.interpolate.engine
+        halved: list[Runner | NetEngine] = [*runners, engine] if isinstance(engine, NetEngine) else [*runners]
+        if halved:
+            counts["networks in float32, as half precision lost too much"] = sum(one.widened for one in halved)
         if runners:
             counts["times memory ran out"] = sum(runner.shrunk for runner in runners)
-            counts["networks in float32, as half precision lost too much"] = sum(r.widened for r in runners)
             counts["networks without CUDA graphs, which could not be recorded"] = sum(r.graphs_failed for r in runners)
         return counts
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import torch
@@ -13,8 +14,10 @@ from torch import Tensor
 from vidsr.device import Compute
 from vidsr.flow import Array, FlowEngine, FlowPair
 from vidsr.frames import FrameBatch
+from vidsr.metrics import psnr_from_mse
 from vidsr.models import store
 from vidsr.models.between import Field, FrameNetwork, Scene, at_size, mixed
+from vidsr.stages.runner import LEAST_PRECISION
 
 Moved = tuple[Tensor, Tensor]  # both frames, 1 x 1 x h x w
 
@@ -34,12 +37,26 @@ class NetEngine:
         self.weights = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
         network, _ = store.read_frames(path)
         self._network = network.to(compute.device, compute.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
+        self.widened = False  # whether half precision lost too much, so that the run is in float32
         self._peak = (1 << depth) - 1
         self._flow = FlowEngine(depth, thorough=True)
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> NetPair:
         """Optical flow, if the network starts from it, found once for all phases."""
-        return NetPair(self._flow.prepare(a, b), self._network, self._peak)
+        pair = NetPair(self._flow.prepare(a, b), self._network, self._peak)
+        if self._unchecked:
+            self.check_precision(pair)
+        return replace(pair, network=self._network)
+
+    def check_precision(self, pair: NetPair) -> None:
+        """Goes on in float32 where the frame midway is not within ``LEAST_PRECISION`` of what that makes of it."""
+        self._unchecked = False
+        exact = replace(pair, network=copy.deepcopy(self._network).float())
+        (made, _), (wanted, _) = (each.at([Fraction(1, 2)]) for each in (pair, exact))
+        error = (made - wanted).square().mean().item()
+        if not psnr_from_mse(error, self._peak) >= LEAST_PRECISION:  # not a number is not enough either
+            self._network, self.widened = exact.network, True
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,6 +71,10 @@ class Runner:
         self._uploads: Uploads | None = None  # made on the thread that needs it, as the graphs are
         self._graphs: Graphs | None = None
         self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
+        if compute.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # shapes come again and again
+            # float32 is what half precision is measured against; TF32 has no more digits than fp16
+            torch.backends.cudnn.allow_tf32 = False
 
     def __call__(self, planes: Tensor, peak: int, rounded: bool = False) -> Tensor:
         """N x C x H x W code values, any dtype -> float32 code values, not rounded, on the device.
@@ -123,9 +127,9 @@ class Runner:
         return torch.from_numpy(shuffled_codes(bits, planes[:, 0].numpy(), self.network.scale, peak))[:, None]
 
     def _made(self, x: Tensor, whole: Tensor | None) -> Tensor:
-        """What the network makes of ``x``: on a GPU by a graph of its launches, where it is not compiled."""
+        """What the network makes of ``x``: on a GPU by a graph of its launches."""
         model = self.network
-        if self.compute.device.type != "cuda" or whole is not None or not isinstance(model, Model) or model.is_compiled:
+        if self.compute.device.type != "cuda" or whole is not None or not isinstance(model, Model):
             return self.network(x, whole)
         if self._graphs is None:
             self._graphs = Graphs(model)

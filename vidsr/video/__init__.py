@@ -4,6 +4,7 @@ from vidsr.video.containers import PICTURE_ONLY, container_format
 from vidsr.video.copier import preflight
 from vidsr.video.facts import Facts, Track, read_facts
 from vidsr.video.formats import coded_format, nearest_format, pix_fmt
+from vidsr.video.hardware import encodable
 from vidsr.video.probe import probe
 from vidsr.video.quantizer import mean_quantizer
 from vidsr.video.reader import VideoReader
@@ -29,6 +30,7 @@ __all__ = [
     "beside",
     "coded_format",
     "container_format",
+    "encodable",
     "has_streams",
     "is_pipe",
     "mean_quantizer",

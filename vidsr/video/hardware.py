@@ -1,18 +1,26 @@
-"""Decoding on an NVIDIA GPU (NVDEC): the very same planes, or the CPU's, and then it is said why."""
+"""Decoding and encoding on an NVIDIA GPU (NVDEC, NVENC); where it can not, the CPU does it, and it is said why."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
+from functools import cache
+
 import av
 from av.codec import CodecContext
+from av.codec.codec import UnknownCodecError
 from av.codec.hwaccel import HWAccel, hwdevices_available
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vidsr.encoding import Encoding
 from vidsr.video.formats import PLANAR
 from vidsr.video.source import reason
 
 EXACT = ("nv12", "nv16", "p010le", "p210le", "yuv444p")  # as NVDEC gives the code values of 8 and 10 bits
 DEEPEST = 12  # bits that FFmpeg's own decoders of the same codecs give; in 16, NVDEC gives others shifted up
+TRIED = (640, 480)  # a size that every encoder takes
 
 
 class Nvdec:
@@ -64,6 +72,35 @@ def cuda_problem() -> str | None:
         CodecContext.create("h264", "r", hwaccel=asked())
     except (av.FFmpegError, NotImplementedError) as error:
         return f"no CUDA device ({reason(error)})"
+    return None
+
+
+def encodable(encoding: Encoding) -> tuple[Encoding, list[str]]:
+    """``encoding``, or on the CPU in the same format where the GPU's encoder does not start, and why, in words.
+
+    Options in the encoder's own words mean nothing to another one: with them it stays, and will say why it fails.
+    """
+    instead = encoding.table_entry.instead
+    problem = nvenc_problem(encoding.codec) if instead and not encoding.options else None
+    if problem is None:
+        return encoding, []
+    preset = "" if encoding.preset is None else f", not in preset {encoding.preset}, which it does not have"
+    return replace(encoding, codec=instead, preset=None), [f"encoded by {instead} on the CPU: {problem}{preset}"]
+
+
+@cache
+def nvenc_problem(codec: str) -> str | None:
+    """Why the GPU's encoder ``codec`` can not be used here; None if it can."""
+    try:
+        context = CodecContext.create(codec, "w")
+        assert isinstance(context, VideoCodecContext)
+        context.width, context.height, context.pix_fmt = *TRIED, "yuv420p"
+        context.time_base = Fraction(1, 25)
+        context.open()
+    except UnknownCodecError:
+        return f"this build of FFmpeg has no {codec}"
+    except (av.FFmpegError, ValueError) as error:
+        return f"{codec} does not start ({reason(error)})"
     return None
 
 
