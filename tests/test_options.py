@@ -72,6 +72,7 @@ def test_tags_for_file_names(tag: str) -> None:
         ({"fps": "2x", "interpolation": "magic"}, "--interpolation 'magic' is unknown"),
         ({"scale": "2", "batch": 0}, "--batch 0 is not positive"),
         ({"scale": "2", "tile": -1}, "--tile -1 is not positive"),
+        ({"scale": "2", "tile": 31}, "--tile 31 is too small: give 32 or more"),
         ({"scale": "2", "frames": 0}, "--frames 0 is not positive"),
         ({"scale": "2", "start": "5", "end": "2"}, "--end 2.0 is not after --start 5.0"),
     ],

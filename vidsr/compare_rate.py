@@ -84,14 +84,16 @@ def read(source: Path, options: EnhanceOptions, step: int) -> tuple[FrameBatch, 
 
 
 def put_back(kept: FrameBatch, info: VideoInfo, name: str, step: int, options: EnhanceOptions) -> tuple[Made, float]:
-    """All frames as the engine ``name`` makes them, and the seconds it took."""
+    """All frames as the engine ``name`` makes them, and the seconds it took once it had made the first."""
     wanted = "none" if name == DUPLICATE else name
     if wanted not in INTERPOLATIONS or wanted == "auto":
         raise OptionError(f"--models {name}: no such engine; there are {', '.join(default_engines(info))}")
     compute = choose(options.device, options.precision)
     engine = make_engine(cast(Interpolation, wanted), info.depth, compute)
     stage = Interpolate(Times(Fraction(step)), engine, replace(info, fps=Fraction(1), frames=len(kept)))
+    finish = Finish(info.depth)
+    list(finish(stage(iter([kept[:2]]))))  # what is loaded and compiled at first
     started = perf_counter()
-    result = concat(list(Finish(info.depth)(stage(iter([kept])))))
+    result = concat(list(finish(stage(iter([kept])))))
     seconds = perf_counter() - started
     return {round(time * step): result[n : n + 1] for n, time in enumerate(result.times)}, seconds

@@ -45,7 +45,7 @@ def minterpolate(kept: FrameBatch, info: VideoInfo, factor: int) -> tuple[dict[i
         idle, busy = seconds("null"), seconds(FILTER.format(fps=rate * factor))
         with VideoReader(target) as reader:
             made = {round(frame.times[0] * rate * factor): frame for frame in reader.batches(1)}
-    return made, busy - idle
+    return made, busy - idle if busy > idle else busy  # where both take next to nothing
 
 
 def _raw(frame: FrameBatch) -> bytes:

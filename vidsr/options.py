@@ -30,6 +30,7 @@ Pipe = Literal["y4m", "raw"]
 PIPES: tuple[Pipe, ...] = get_args(Pipe)
 Chroma = Literal["420", "422", "444"]
 CHROMAS: tuple[Chroma, ...] = get_args(Chroma)
+LEAST_TILE = 32  # pixels; with smaller ones a network computes little but the overlap, for ever
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ def parse_options(
         device=device,
         precision=parse_choice(precision, PRECISIONS, "--precision"),
         batch=None if batch is None else positive_int(batch, "--batch"),
-        tile=None if tile is None else positive_int(tile, "--tile"),
+        tile=None if tile is None else positive_int(tile, "--tile", LEAST_TILE),
         compile=compile,
         memory=None if memory is None else parse_bytes(str(memory), "--memory"),
         encoding=Encoding.parse(codec, crf=crf, preset=preset, options=encoder_options or ()),

@@ -58,15 +58,16 @@ def parse_bytes(text: str, option: str) -> int:
     return int(float(match[1]) * BYTES[match[2].upper()])
 
 
-def positive_int(value: int | str, option: str) -> int:
-    """``value`` as a whole number from 1 on.
+def positive_int(value: int | str, option: str, least: int = 1) -> int:
+    """``value`` as a whole number from ``least`` on.
 
     Raises:
         OptionError: it is less.
     """
     number = int(value)
-    if number < 1:
-        raise OptionError(f"{option} {value} is not positive: give 1 or more")
+    if number < least:
+        fault = "not positive" if number < 1 else "too small"
+        raise OptionError(f"{option} {value} is {fault}: give {least} or more")
     return number
 
 

@@ -130,7 +130,8 @@ def request(
     ] = "auto",
     batch: Annotated[int | None, typer.Option(help="Frames per network call.", rich_help_panel=ENGINE)] = None,
     tile: Annotated[
-        int | None, typer.Option(help="Side of a tile in input pixels, where memory is short.", rich_help_panel=ENGINE)
+        int | None,
+        typer.Option(help="Side of a tile in input pixels, 32 or more, where memory is short.", rich_help_panel=ENGINE),
     ] = None,
     compile: Annotated[
         bool, typer.Option("--compile", help="Compile the network first: for long runs.", rich_help_panel=ENGINE)
