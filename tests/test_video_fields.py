@@ -86,6 +86,18 @@ def test_interlaced_mpeg2_is_made_progressive_and_said(
     assert np.abs(whole[5][kept].astype(int) - combed[5][kept]).mean() < 0.5
 
 
+@pytest.mark.parametrize("top_first", [True, False])
+def test_the_order_of_the_fields_is_that_of_the_pictures_where_the_header_contradicts_them(
+    tmp_path: Path, top_first: bool
+) -> None:
+    said = "bottom" if top_first else "top"
+    order = {"flags": "+ildct+ilme", "field_order": "bb" if top_first else "tt"}
+    path = woven(tmp_path / "a.mov", top_first, options=order)
+    assert probe(path).field_order == said
+    (note,) = read(path)[2]
+    assert note.startswith(f"interlaced, {'top' if top_first else 'bottom'} field first")
+
+
 def test_progressive_clip_of_a_broadcast_height_is_left_alone(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "a.mp4", frames=30, size=(64, 576))
     _, _, notes = read(path)

@@ -42,12 +42,19 @@ def field_order(path: Path, info: VideoInfo, reading: Reading | None = None) -> 
     if is_pipe(path) or (said == "progressive" and info.height not in HEIGHTS):
         return said
     seen = measure(path, reading)
-    fields = seen["tff"] + seen["bff"]
-    if said != "progressive":
-        return "progressive" if seen["progressive"] >= max(ENOUGH, CLEARLY * fields) else said
-    if fields < max(ENOUGH, CLEARLY * seen["progressive"]):
-        return said
-    return "top" if seen["tff"] >= seen["bff"] else "bottom"
+    top, bottom, whole = (seen[kind] for kind in ("tff", "bff", "progressive"))
+    if said == "progressive":
+        return said if not _clearly(top + bottom, whole) else "top" if top >= bottom else "bottom"
+    if _clearly(whole, top + bottom):
+        return "progressive"
+    if said == "top":
+        return "bottom" if _clearly(bottom, top) else said
+    return "top" if _clearly(top, bottom) else said
+
+
+def _clearly(frames: int, others: int) -> bool:
+    """Whether so many frames show one thing and so many another that the clip is believed to be the one."""
+    return frames >= max(ENOUGH, CLEARLY * others)
 
 
 def measure(path: Path, reading: Reading | None = None) -> Counter[str]:
