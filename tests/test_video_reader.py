@@ -1,6 +1,7 @@
 """Frames in: exact planes, exact times, and what is wrong with a clip counted or said in one line."""
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -243,13 +244,20 @@ def test_change_of_size_on_the_way_is_one_clear_line(tmp_path: Path) -> None:
         read(joined)
 
 
-def test_a_recording_whose_clock_is_set_anew_says_so(tmp_path: Path) -> None:
-    late = [1000 + Fraction(n, 25) for n in range(10)]
-    parts = [make_clip(tmp_path / f"{n}.ts", 10, times=times) for n, times in enumerate((None, late))]
+@pytest.mark.parametrize("starts", [(0, 1000), (1000, 0), (2, 0)], ids=["forward", "back", "back_by_seconds"])
+def test_a_recording_whose_clock_is_set_anew_goes_on_without_a_gap_and_says_so(
+    tmp_path: Path, starts: tuple[int, int]
+) -> None:
+    parts = [
+        make_clip(tmp_path / f"{n}.ts", 20, times=[start + Fraction(n, 25) for n in range(20)])
+        for n, start in enumerate(starts)
+    ]
     (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
     batches, problems = read(tmp_path / "a.ts")
-    assert numbers(batches) == [*range(10), *range(10)]
-    assert problems["jumps of the stream's clock, kept as they are"] == 1
+    assert numbers(batches) == [*range(20), *range(20)]
+    times = [time for batch in batches for time in batch.times]
+    assert {b - a for a, b in pairwise(times)} == {Fraction(1, 25)}
+    assert problems["jumps of the stream's clock, taken out"] == 1
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,6 @@ from vidsr.video.probe import on_clock, picture_stream, video_info
 from vidsr.video.source import UNSEEKABLE, is_pipe, open_source, standard_input
 from vidsr.video.table import stream_info
 
-DISCONTINUOUS = ("mpegts", "mpeg")  # recordings, whose clock may be set anew on the way
-JUMP = 10  # seconds, from which on that is taken to have happened
-
 
 class VideoReader:
     """Frames of a clip from ``start`` (inclusive) to ``end`` (exclusive), at most ``frames`` of them, in order.
@@ -218,8 +215,6 @@ class VideoReader:
             if not self._is_avi:  # where the last frames never have one
                 self._problems["frames without a time, given the next one"] += 1
             return last + step if last is not None else Fraction(0)
-        if last is not None and time > last + JUMP and self._container.format.name in DISCONTINUOUS:
-            self._problems["jumps of the stream's clock, kept as they are"] += 1
         if last is not None and time <= last:
             self._problems["frames not later than the one before, moved behind it"] += 1
             return last + step / 2  # half a frame, so that a right time that follows stays in order

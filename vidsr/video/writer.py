@@ -23,6 +23,7 @@ from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.jobs import part_of
 from vidsr.sequences import FIRST
+from vidsr.video.clock import JUMPS
 from vidsr.video.containers import PICTURES, PLANES, container_format
 from vidsr.video.copier import StreamCopier
 from vidsr.video.encoder import MOST_TICKS, add_picture, open_encoder, set_color, tick, untold
@@ -251,7 +252,11 @@ class VideoWriter:
             if self._copier is not None:
                 self._copier.write_until(self._output, None)
                 self._copier.close()
-                self.notes += [f"copied streams of the source: {n} {name}" for name, n in self._copier.problems.items()]
+                self.notes += [
+                    f"copied streams of the source: {n} {name}"
+                    for name, n in self._copier.problems.items()
+                    if name != JUMPS
+                ]
             self._output.close()
             self._part.replace(self.path)
         except (av.FFmpegError, OSError) as error:

@@ -1,0 +1,51 @@
+"""The clock of a recording: jumps are taken out, and sound and picture stay in step."""
+
+from collections import Counter
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from vidsr.video.clock import JUMPS, Clock
+
+TICK = Fraction(1, 1000)
+
+
+def packet(kind: str, ticks: int | None) -> Any:
+    stream = SimpleNamespace(type=kind, index=("video", "audio", "subtitle").index(kind))
+    return SimpleNamespace(
+        stream=stream, dts=ticks, pts=None if ticks is None else ticks + 80, duration=40, time_base=TICK
+    )
+
+
+def run(*given: tuple[str, int | None]) -> tuple[list[int | None], int]:
+    problems: Counter[str] = Counter()
+    clock, packets = Clock(problems), [packet(*one) for one in given]
+    for one in packets:
+        clock.set(one)
+        assert one.dts is None or one.pts - one.dts == 80
+    return [one.dts for one in packets], problems[JUMPS]
+
+
+@pytest.mark.parametrize("jump", [100_000, -5_000, 95_000_000])
+def test_a_jump_is_taken_out_once_for_all_streams(jump: int) -> None:
+    times, jumps = run(
+        ("video", 9000), ("audio", 9010), ("video", 9040 + jump), ("audio", 9050 + jump), ("subtitle", 9060 + jump)
+    )
+    assert times == [9000, 9010, 9040, 9050, 9060]
+    assert jumps == 1
+
+
+def test_sound_that_lags_behind_a_jump_keeps_the_clock_before_it() -> None:
+    times, jumps = run(
+        ("video", 0), ("audio", 0), ("video", 90_040), ("audio", 40), ("video", 90_080), ("audio", 90_080)
+    )
+    assert times == [0, 0, 40, 40, 80, 80]
+    assert jumps == 1
+
+
+def test_what_is_late_or_a_little_out_of_order_is_no_jump() -> None:
+    given = (("video", 0), ("audio", 0), ("subtitle", 900_000), ("video", 9_000), ("audio", 8_990), ("audio", 8_950))
+    times, jumps = run(*given, ("video", None))
+    assert times == [*(ticks for _, ticks in given), None] and not jumps
