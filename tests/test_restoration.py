@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidsr.cli import with_strengths
 from vidsr.errors import OptionError
 from vidsr.models import load_model
 from vidsr.options import parse_options
+from vidsr.request import with_strengths
 from vidsr.restoration import CLASSICAL, NETWORKS, TASKS, Restoration, parse_restoration
 
 

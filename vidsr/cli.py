@@ -13,7 +13,7 @@ import typer
 from vidsr import process
 from vidsr.errors import ExitCode, PipeClosed, VerifyError, VidsrError
 from vidsr.options import parse_options, parse_reading
-from vidsr.request import OUTPUT, Device, Inputs, Json, Request, asks, request
+from vidsr.request import EXAMPLES, OUTPUT, Device, Inputs, Json, Request, asks, request, with_strengths
 from vidsr.version import __version__
 
 app = typer.Typer(
@@ -24,23 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-EXAMPLES = """Examples:
-
-    vidsr enhance clip.mp4 --scale 4 --fps 2x
-
-    vidsr enhance holiday/ --height 1080 --codec libx265 -o enhanced/
-
-    vidsr enhance clip.mp4 --deblur auto --restore 0.7 --height 1080
-
-    vidsr enhance clip.mkv --size 1920x1080 --model bicubic --start 1:02.5 --frames 100
-
-    vidsr enhance frames/%05d.png --fps-in 24 --scale 2 -o larger/%05d.png
-
-    ffmpeg -i clip.mp4 -f yuv4mpegpipe - | vidsr enhance - --scale 2 -o - | ffmpeg -i - larger.mkv
-"""
-
-DIALS = ("--deblur", "--denoise", "--restore")  # full strength where no number follows
 
 
 def _version(wanted: bool) -> None:
@@ -294,15 +277,6 @@ def main() -> None:
         sys.exit(_fail(str(error), ExitCode.BAD_REQUEST))
     except Interrupted:
         sys.exit(_fail("interrupted; nothing half-written is left", ExitCode.INTERRUPTED))
-
-
-def with_strengths(words: list[str]) -> list[str]:
-    """``words`` of a command line with full strength said where it is left out: Typer knows no optional values."""
-    result = []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        bare = word in DIALS and following != "auto" and not following.replace(".", "", 1).isdigit()
-        result += [word, "1"] if bare else [word]
-    return result
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

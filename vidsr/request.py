@@ -14,6 +14,23 @@ from vidsr.options import EnhanceOptions, parse_options
 SIZE, RATE, REPAIR, ENGINE = "Size", "Frame rate", "Restoration", "Model and device"
 ENCODING, RANGE, OUTPUT = "Encoding", "Source", "Output"
 
+EXAMPLES = """Examples:
+
+    vidsr enhance clip.mp4 --scale 4 --fps 2x
+
+    vidsr enhance holiday/ --height 1080 --codec libx265 -o enhanced/
+
+    vidsr enhance clip.mp4 --deblur auto --restore 0.7 --height 1080
+
+    vidsr enhance clip.mkv --size 1920x1080 --model bicubic --start 1:02.5 --frames 100
+
+    vidsr enhance frames/%05d.png --fps-in 24 --scale 2 -o larger/%05d.png
+
+    ffmpeg -i clip.mp4 -f yuv4mpegpipe - | vidsr enhance - --scale 2 -o - | ffmpeg -i - larger.mkv
+"""
+
+DIALS = ("--deblur", "--denoise", "--restore")  # full strength where no number follows
+
 Inputs = Annotated[
     list[Path],
     typer.Argument(
@@ -205,3 +222,12 @@ def request(
     """What `enhance` and `plan` are asked: files, and what to do with them."""
     given: dict[str, Any] = dict(locals())  # every option goes by the name that `parse_options` knows it by
     return Request(given.pop("inputs"), given.pop("output"), parse_options(**given))
+
+
+def with_strengths(words: list[str]) -> list[str]:
+    """``words`` of a command line with full strength said where it is left out: Typer knows no optional values."""
+    result = []
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        bare = word in DIALS and following != "auto" and not following.replace(".", "", 1).isdigit()
+        result += [word, "1"] if bare else [word]
+    return result

@@ -11,7 +11,8 @@ from vidsr.errors import ModelError
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.models.store import frames_path
 from vidsr.options import parse_options
-from vidsr.stages.build import Plan, choose_domain, choose_engine, default_model
+from vidsr.stages.build import Plan
+from vidsr.stages.choice import choose_domain, choose_engine, default_model
 from vidsr.stages.measure import FrameLog
 
 PIXELS_A_SECOND = 480 * 270 * 25

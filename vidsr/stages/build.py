@@ -17,13 +17,14 @@ from vidsr.jobs import Into
 from vidsr.kernels.resample import KERNELS
 from vidsr.memory import share, within
 from vidsr.models import Model, available_scales, load_model
-from vidsr.models.store import WEIGHTS, table
-from vidsr.options import EnhanceOptions, Interpolation, Size, Target
+from vidsr.models.store import WEIGHTS
+from vidsr.options import EnhanceOptions, Size, Target
 from vidsr.restoration import CLASSICAL, DENOISERS, NETWORKS, Restoration
 from vidsr.stages import Stage
 from vidsr.stages.changes import Changes
+from vidsr.stages.choice import choose_domain, choose_engine, default_model
 from vidsr.stages.convert import Convert
-from vidsr.stages.diagnosis import Diagnosis, Survey, diagnose, is_compressed
+from vidsr.stages.diagnosis import Diagnosis, Survey, diagnose
 from vidsr.stages.finish import Finish
 from vidsr.stages.interpolate import Interpolate, make_engine
 from vidsr.stages.measure import COLUMNS, REFERENCE_COLUMNS, FrameLog, Measure, Tap
@@ -37,8 +38,6 @@ from vidsr.video import VideoReader, coded_format, encodable
 
 NOT_SHOWN = ("libx264", "libx265")  # in 4:4:4: the profiles of browsers and of most devices have none
 MOST_FRAMES = 16  # of a batch, however small they are: more would only wait longer
-# The first that has weights for the scales at hand. `best` costs 2.7 times `balanced`, which only a GPU has to spare.
-DEFAULT_MODELS = {"cpu": ("balanced",), "cuda": ("best", "balanced")}
 
 
 class Plan:
@@ -257,16 +256,6 @@ def make_interpolate(
     return Interpolate(clock, engine, info, options.duplicates, options.slow), why
 
 
-def choose_engine(options: EnhanceOptions, compute: Compute) -> tuple[Interpolation, list[str]]:
-    """The interpolation engine, and why this one, if it was not named."""
-    if options.interpolation != "auto":
-        return options.interpolation, []
-    # on the benchmark's clips net is 0.04 dB better at four times the cost (docs/interpolation.md)
-    if compute.device.type == "cuda":
-        return "net", ["interpolation by net: there is a GPU"]
-    return "flow", ["interpolation by flow: without a GPU the net costs more than it gains"]
-
-
 def make_upscale(options: EnhanceOptions, info: VideoInfo, computes: tuple[Compute, ...]) -> Upscale | None:
     """The stage that reaches the size asked for; None when the picture has it already."""
     target: Target = options.target
@@ -295,27 +284,3 @@ def make_runner(network: Model, options: EnhanceOptions, compute: Compute) -> Ru
     """What runs ``network``, in the precision that its weights are in: not all are exact enough in half of it."""
     compute = replace(compute, dtype=network.network.dtype)
     return Runner(network.compiled() if options.compile else network.fused(), compute, options.batch, options.tile)
-
-
-def default_model(
-    device: str, options: EnhanceOptions, info: VideoInfo, factor: Fraction, folder: Path = WEIGHTS
-) -> str:
-    """The best model that ``device`` has time for, of those with weights for the clip and the scales to ``factor``.
-
-    On a compressed clip a small network that was trained for such clips beats a large one that was not.
-    """
-    *better, sure = DEFAULT_MODELS[device]
-    scales = network_factors(factor, available_scales(sure, folder=folder))
-    domain = choose_domain(options, info, sure, scales, folder)
-    trained = {(entry.name, entry.scale) for entry in table(folder) if entry.domain == domain}
-    return next((name for name in better if all((name, scale) in trained for scale in scales)), sure)
-
-
-def choose_domain(
-    options: EnhanceOptions, info: VideoInfo, model: str, scales: tuple[int, ...], folder: Path = WEIGHTS
-) -> str:
-    """Which weights suit the clip: ``video`` where an encoder has left few bits per pixel and such weights exist."""
-    if options.source != "auto":
-        return options.source
-    trained = {entry.scale for entry in table(folder) if (entry.name, entry.domain) == (model, "video")}
-    return "video" if is_compressed(info) and trained.issuperset(scales) else "clean"

@@ -7,6 +7,7 @@ import torch
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from torch import Tensor
 
 from vidsr.color import rgb_to_ycbcr
 from vidsr.frames import ColorInfo
@@ -18,6 +19,20 @@ from vidsr.video.planes import Array, view
 ALONE = 1
 
 
+def set_planes(y: Tensor, uv: Tensor | None, frame: VideoFrame, kept: Kept) -> None:
+    """Sets luma (H x W) and chroma (2 x h x w, None for grey) to those of ``frame``, in the format ``kept``.
+
+    What RGB becomes is rounded where ``y`` and ``uv`` hold integers.
+    """
+    if kept.is_rgb and uv is not None:
+        luma, chroma = ycbcr_of(frame, kept)
+        for target, values in ((y, luma[0, 0]), (uv, chroma[0])):
+            target.copy_(values if target.is_floating_point() else values.round().clamp(0, (1 << kept.depth) - 1))
+        return
+    for target, plane in zip((y, *(uv if uv is not None else ())), planes_of(frame, kept), strict=True):
+        target.numpy()[:] = plane
+
+
 def planes_of(frame: VideoFrame, kept: Kept) -> list[Array]:
     """The planes of ``frame`` as integers in the format ``kept``, views of FFmpeg's memory; not of RGB pictures."""
     if frame.format.name.replace("yuvj", "yuv").replace("yuva", "yuv") != kept.pix_fmt:
@@ -25,7 +40,7 @@ def planes_of(frame: VideoFrame, kept: Kept) -> list[Array]:
     return [view(frame, index, kept.depth) for index in range(1 if kept.chroma == "gray" else 3)]
 
 
-def ycbcr_of(frame: VideoFrame, kept: Kept) -> tuple[torch.Tensor, torch.Tensor]:
+def ycbcr_of(frame: VideoFrame, kept: Kept) -> tuple[Tensor, Tensor]:
     """Luma (1 x 1 x H x W) and chroma (1 x 2 x H x W) of an RGB picture: float32 code values, not rounded."""
     deep = kept.depth > 8
     # libswscale moves, widens by repeating the high bits, and looks up palettes exactly

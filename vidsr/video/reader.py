@@ -17,14 +17,13 @@ import torch
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from torch import Tensor
 
 from vidsr.errors import InputError
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.options import Deinterlace
 from vidsr.reading import Reading
 from vidsr.sequences import is_sequence
-from vidsr.video.convert import hides_alpha, is_opaque, planes_of, ycbcr_of
+from vidsr.video.convert import hides_alpha, is_opaque, set_planes
 from vidsr.video.copier import others
 from vidsr.video.demux import REST_LOST, packets
 from vidsr.video.ending import is_cut_short
@@ -232,20 +231,8 @@ class VideoReader:
         y = torch.empty((len(taken), 1, info.height, info.width), dtype=dtype)
         uv = None if info.chroma == "gray" else torch.empty((len(taken), 2, height, width), dtype=dtype)
         for i, (frame, _) in enumerate(taken):
-            self._fill(frame, y[i, 0], None if uv is None else uv[i])
+            set_planes(y[i, 0], None if uv is None else uv[i], frame, self._kept)
         return FrameBatch(y, uv, tuple(time for _, time in taken), tuple(Origin(done + i) for i in range(len(taken))))
-
-    def _fill(self, frame: VideoFrame, y: Tensor, uv: Tensor | None) -> None:
-        """Sets the planes of one frame of a batch."""
-        if self._kept.is_rgb and uv is not None:
-            luma, chroma = ycbcr_of(frame, self._kept)
-            if not self._exact_rgb:
-                luma, chroma = (plane.round().clamp(0, self.info.peak) for plane in (luma, chroma))
-            y.copy_(luma[0, 0])
-            uv.copy_(chroma[0])
-            return
-        for target, plane in zip((y, *(uv if uv is not None else ())), planes_of(frame, self._kept), strict=True):
-            target.numpy()[:] = plane
 
     def _checked(self, number: int, frame: VideoFrame) -> VideoFrame:
         """The frame, if it is what the first one was like."""
