@@ -52,3 +52,19 @@ def test_a_device_that_is_not_there_is_one_clear_line(
 def test_a_gpu_computes_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_gpus(monkeypatch, 2)
     assert [str(compute) for compute in choose_all("cuda", "auto")] == ["cuda:0 fp16", "cuda:1 fp16"]
+
+
+@pytest.mark.parametrize(
+    ("avx512", "amx", "precision"),
+    [(True, False, "bf16"), (False, True, "bf16"), (False, False, "fp32"), (None, None, "fp32")],
+)
+def test_a_cpu_computes_in_bf16_only_where_it_is_found_to_have_it(
+    monkeypatch: pytest.MonkeyPatch, avx512: bool | None, amx: bool | None, precision: str
+) -> None:
+    for name, has in (("_is_avx512_bf16_supported", avx512), ("_is_amx_tile_supported", amx)):
+        if has is None:  # a PyTorch that does not say
+            monkeypatch.delattr(torch.cpu, name, raising=False)
+        else:
+            monkeypatch.setattr(torch.cpu, name, lambda has=has: has, raising=False)
+    assert str(choose("cpu", "auto")) == f"cpu {precision}"
+    assert str(choose("cpu", "fp32")) == "cpu fp32"

@@ -1,7 +1,11 @@
 """Weights files and the Model they become."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -172,3 +176,28 @@ def test_half_precision_costs_at_most_two_hundredths_of_a_decibel(entry: store.E
     for dtype in (torch.bfloat16, torch.float16):
         half = psnr_y(load_model(entry.name, entry.scale, dtype=dtype, domain=entry.domain), data / "set5")
         assert abs(half - full) <= 0.02, dtype
+
+
+COMPILED = """
+import torch
+from pathlib import Path
+from vidsr.device import Compute
+from vidsr.models import Model
+from vidsr.models.plain import Config, Plain
+from vidsr.stages.runner import Runner
+
+torch.manual_seed(0)
+network = Plain(Config(2, channels=4, layers=0)).eval().to(memory_format=torch.channels_last)
+model = Model("tiny", "clean", Path("tiny"), network, {})
+compiled, cpu = model.compiled(), Compute(torch.device("cpu"), torch.float32)
+luma = torch.randint(0, 256, (2, 1, 9, 13), dtype=torch.uint8)
+assert compiled.is_compiled and not model.is_compiled
+assert torch.allclose(Runner(compiled, cpu)(luma, 255), Runner(model, cpu)(luma, 255), rtol=0, atol=1e-2)
+"""
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+def test_a_compiled_network_gives_what_the_network_gives(tmp_path: Path) -> None:
+    surroundings = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+    surroundings.pop("CXX", None)
+    subprocess.run([sys.executable, "-c", COMPILED], check=True, env=surroundings)
