@@ -10,6 +10,7 @@ from tests.clips import make_frame
 from vidsr import enhance
 from vidsr.errors import InputError, OutputError
 from vidsr.images import read_image, write_image
+from vidsr.stages import finish
 
 RANDOM = np.random.default_rng(0)
 
@@ -132,3 +133,28 @@ def test_an_animated_picture_says_that_the_first_one_is_taken(tmp_path: Path, co
     said.clear()
     enhance(tmp_path / f"b{suffix}", tmp_path / f"c{suffix}", scale=1, model="bicubic", on_note=said.append)
     assert said == []
+
+
+def coloured(path: Path) -> Path:
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8))
+    return path
+
+
+def test_all_planes_are_brought_from_the_device_before_they_become_rgb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network leaves luma on a GPU, and chroma never was there: as RGB they must be in one place."""
+    brought: list[torch.Size] = []
+    monkeypatch.setattr(finish, "to_cpu", lambda plane: (brought.append(plane.shape), lambda: plane)[1])
+    enhance(coloured(tmp_path / "a.png"), tmp_path / "b.png", scale=2, model="fast", device="cpu")
+    assert brought == [(1, 1, 48, 64), (1, 2, 48, 64)]
+
+
+@pytest.mark.gpu
+def test_a_picture_is_enlarged_on_a_gpu_as_on_a_cpu(tmp_path: Path) -> None:
+    source, pictures = coloured(tmp_path / "a.png"), []
+    for device in ("cpu", "cuda"):
+        target = tmp_path / f"{device}.png"
+        enhance(source, target, scale=2, model="fast", device=device)
+        pictures.append(cv2.imread(str(target)).astype(int))
+    assert np.abs(pictures[0] - pictures[1]).max() <= 3

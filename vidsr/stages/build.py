@@ -97,8 +97,9 @@ class Plan:
 
     @property
     def picture_stages(self) -> list[Stage]:
-        """The stages of a still picture, which is rounded later, in RGB."""
-        return [*self.restores, *([] if self.upscale is None else [self.upscale])]
+        """The stages of a still picture, which comes to the CPU and is rounded later, in RGB."""
+        brought = replace(self.finish, rounds=False)
+        return [*self.restores, *([] if self.upscale is None else [self.upscale]), brought]
 
     @property
     def words(self) -> tuple[str, ...]:
