@@ -1,5 +1,6 @@
 """Whole clips through the whole pipeline, each odd in its own way. The frame number is coded in the picture."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -186,6 +187,45 @@ def test_twice_the_rate_keeps_real_frames_and_adds_exact_midpoints(tmp_path: Pat
     assert [moment for moment, _, _ in after] == [Fraction(i, 50) for i in range(12)]
     for (_, _, truth), (_, _, kept) in zip(before, after[::2], strict=True):
         assert np.array_equal(truth, kept)
+
+
+FILM = [Fraction(1001 * n, 24000) for n in range(13)]
+PAL = [Fraction(n, 25) for n in range(13)]
+VARIABLE = [Fraction(n, 600) for n in (0, 20, 45, 60, 110, 120, 150, 161, 200)]
+
+
+@pytest.mark.parametrize(
+    ("times", "fps", "step"),
+    [
+        (FILM, "60", Fraction(1, 60)),
+        (PAL, "50", Fraction(1, 50)),
+        (VARIABLE, "60", Fraction(1, 60)),
+        (PAL, "2.5x", Fraction(2, 125)),
+        (PAL, "24", Fraction(1, 24)),
+        (PAL, "25", Fraction(1, 25)),
+    ],
+    ids=["film to 60", "25 to 50", "variable to 60", "2.5 times", "slower", "as it is"],
+)
+def test_a_written_clip_has_every_time_exactly_and_its_log_says_where_each_frame_is_from(
+    tmp_path: Path, times: list[Fraction], fps: str, step: Fraction
+) -> None:
+    source, target = make_clip(tmp_path / "a.mp4", frames=len(times), times=times), tmp_path / "b.mp4"
+    enhance(source, target, fps=fps, interpolation="blend", encoder_options=["qp=0"])
+    before = {moment: luma for moment, _, luma in frames_of(source)}
+    after = frames_of(target)
+    assert [moment for moment, _, _ in after] == [n * step for n in range(len(after))]
+    assert times[-1] <= after[-1][0] + step  # to the end of the last frame, or one step before
+    with Path(f"{target}.frames.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(after)
+    for row, (moment, _, luma) in zip(rows, after, strict=True):
+        index, phase = int(row["source_frame"]), Fraction(row["phase"])
+        assert row["scene_cut"] in ("0", "1") and row["followed"] == ""  # blending follows nothing
+        if moment in before:
+            assert np.array_equal(luma, before[moment])
+            assert (times[index], phase) == (moment, 0)
+        elif moment < times[-1]:
+            assert times[index] + phase * (times[index + 1] - times[index]) == moment
 
 
 def test_scale_and_rate_together_to_a_target_rate(tmp_path: Path) -> None:
