@@ -155,5 +155,11 @@ def test_what_is_no_rate_is_one_line_that_names_it(text: str) -> None:
     assert text.strip("x") in message
 
 
+@pytest.mark.parametrize("clock", [Rate(Fraction(60)), Times(Fraction(2))])
+def test_a_rate_that_slow_motion_makes_absurd_is_said_of_both(clock: Clock) -> None:
+    with pytest.raises(OptionError, match=r"--fps, with --slow-motion, of (60000 frames|2000x)"):
+        clock.slowed(Fraction(1000))
+
+
 def test_clocks_tell_their_rate_in_words() -> None:
     assert [str(parse_fps(text)) for text in ("2x", "2.5x", "60", "23.976")] == ["2x", "2.5x", "60 fps", "23.976 fps"]

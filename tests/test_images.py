@@ -86,6 +86,13 @@ def test_what_is_no_picture_is_one_clear_line(tmp_path: Path, content: bytes) ->
         read_image(tmp_path / "a.png")
 
 
+def test_a_picture_and_a_rate_are_said_not_to_go_together(tmp_path: Path) -> None:
+    notes: list[str] = []
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((8, 8), 100, np.uint8))
+    enhance(tmp_path / "a.png", tmp_path / "b.png", fps="2x", scale=2, model="bicubic", on_note=notes.append)
+    assert any("is one picture: no frames are made between" in note for note in notes)
+
+
 def test_missing_file_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         read_image(tmp_path / "none.png")

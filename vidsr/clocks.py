@@ -134,4 +134,6 @@ def _ntsc(text: str) -> Fraction | None:
 
 def _check(value: Fraction, most: int, unit: str) -> None:
     if not 0 < value <= most:
-        raise OptionError(f"--fps {value}{unit} cannot be made: give more than 0 and at most {most}{unit}")
+        raise OptionError(
+            f"--fps, with --slow-motion, of {value}{unit} cannot be made: give more than 0 and at most {most}{unit}"
+        )

@@ -179,7 +179,8 @@ def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_no
     plan = Plan(options, info, Survey((picture.y,)))
     target = _prepare(target_of(job, options, None))
     animated = [f"{job.source} is animated, of which the first picture is taken"] if is_animated(job.source) else []
-    for note in (*animated, *plan.findings):
+    still = [f"{job.source} is one picture: no frames are made between"] if options.makes_frames else []
+    for note in (*animated, *still, *plan.findings):
         on_note(note)
     (result,) = chain(iter([picture]), plan.picture_stages, Stopwatch())
     write_image(target, result, plan.output)  # rounds, in RGB
