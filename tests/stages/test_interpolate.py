@@ -149,6 +149,28 @@ def test_variable_frame_rate_is_cut_in_the_middle_of_each_interval() -> None:
     assert all(a < b for a, b in pairwise(result.times))
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "real"), [(24, 48, 12), (Fraction(24000, 1001), Fraction(48000, 1001), 12), (25, 50, 12)]
+)
+def test_real_frames_pass_though_matroska_rounds_their_times(source: Fraction, target: Fraction, real: int) -> None:
+    times = [Fraction(round(1000 * n / Fraction(source)), 1000) for n in range(12)]
+    batch, info = clip(drifting(12), times, fps=Fraction(source))
+    engine = CountingEngine()
+    result = run(Interpolate(Rate(Fraction(target)), engine, replace(info, time_base=Fraction(1, 1000))), batch)
+    assert result.times == tuple(n / Fraction(target) for n in range(len(result)))
+    assert [origin.index for origin in result.origins[:24:2]] == list(range(real))
+    assert all(origin.phase == 0 for origin in result.origins[:24:2])
+    assert torch.equal(result.y[:24:2], batch.y.float())
+    assert len(engine.asked) == 11
+
+
+def test_times_counted_in_long_ticks_are_not_taken_to_be_rounded() -> None:
+    batch, info = clip(drifting(6), fps=Fraction(25))
+    engine = CountingEngine()
+    run(Interpolate(Rate(Fraction(60)), engine, replace(info, time_base=Fraction(1, 50))), batch)
+    assert [len(phases) for _, phases in engine.asked] == [2, 2, 3, 2, 2]
+
+
 @pytest.mark.parametrize("duplicates", ["keep", "smooth"])
 def test_a_picture_before_a_long_gap_of_variable_rate_stands_and_then_moves_as_fast_as_usual(
     duplicates: Duplicates,

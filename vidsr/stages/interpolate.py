@@ -29,6 +29,7 @@ from vidsr.stopwatch import Stopwatch
 __all__ = ["Engine", "Interpolate", "make_engine"]
 
 HALF = Fraction(1, 2)
+ROUNDED = 4  # ticks of a frame, source and output, from which on times are rounded to ticks, not counted in them
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Interval:
 
     a: Source
     b: Source | None
-    between: list[Fraction]  # output times that are not a's own
+    near_a: list[Fraction]  # output times at which ``a`` itself is shown
+    between: list[Fraction]
+    near_b: list[Fraction]  # output times at which ``b`` itself is shown, next to none before its own
     pair: Pair | None  # None where the nearer source is held
 
     @property
@@ -135,9 +138,23 @@ class Interpolate:
         a = next(sources, None)
         while a is not None:
             b = next(sources, None)
-            between = [time for time in a.times if time != a.time]
-            yield Interval(a, b, between, self._prepare(a, b) if between and b is not None else None)
+            near_b = [] if b is None else [time for time in a.times if b.time - time < self._rounding]
+            near_a = [time for time in a.times if time - a.time <= self._rounding]
+            between = a.times[len(near_a) : len(a.times) - len(near_b)]
+            pair = self._prepare(a, b) if between and b is not None else None
+            yield Interval(a, b, near_a, between, near_b, pair)
             a = b
+
+    @property
+    def _rounding(self) -> Fraction:
+        """Seconds by which the container may have rounded times, as Matroska to milliseconds; 0 where none matter.
+
+        A frame that near an output time was taken at it. A factor counts frames, and so knows no such times.
+        """
+        tick, fps = self.info.time_base, self.info.fps
+        if isinstance(self.clock, Times) or tick is None or fps is None:
+            return Fraction(0)
+        return tick / 2 if ROUNDED * tick <= 1 / max(fps, self.clock.fps) else Fraction(0)
 
     def _prepare(self, a: Source, b: Source) -> Pair | None:
         """The pair, or None where the nearer frame is to be held: equal frames, no engine."""
@@ -154,12 +171,19 @@ class Interpolate:
 
     def _filled(self, interval: Interval, before: object, after: object) -> Iterator[FrameBatch]:
         """The output frames from a source up to the next."""
-        a, times = interval.a, interval.between
-        if len(times) < len(a.times):
-            yield a.frame
+        a, b = interval.a, interval.b
+        yield from (_shown(a.frame, time) for time in interval.near_a)
         if interval.pair is None:
             yield from self._held(interval)
-            return
+        else:
+            yield from self._made(interval, before, after)
+        if b is not None:
+            yield from (_shown(b.frame, time) for time in interval.near_b)
+
+    def _made(self, interval: Interval, before: object, after: object) -> Iterator[FrameBatch]:
+        """A new frame at each time between."""
+        assert interval.pair is not None
+        a, times = interval.a, interval.between
         self.counts["synthesised"] += len(times)
         index, followed = a.frame.origins[0].index, interval.pair.followed
         origins = [Origin(index, phase, followed=followed) for phase in interval.phases]
@@ -171,7 +195,7 @@ class Interpolate:
         """The nearer source at each time between."""
         a, b = interval.a, interval.b
         if b is None:
-            yield from (_shown(a.frame, time, a.frame.origins[0]) for time in interval.between)
+            yield from (_shown(a.frame, time) for time in interval.between)
             return
         cut = self.engine is not None and not _equal(a.frame, b.frame)
         self.counts["held_at_cuts"] += cut * len(interval.between)
@@ -186,9 +210,9 @@ def _slices(count: int, frame: FrameBatch) -> Iterator[slice]:
     return (slice(start, start + piece) for start in range(0, count, piece))
 
 
-def _shown(frame: FrameBatch, time: Fraction, origin: Origin) -> FrameBatch:
-    """``frame`` at another time."""
-    return replace(frame, times=(time,), origins=(origin,))
+def _shown(frame: FrameBatch, time: Fraction, origin: Origin | None = None) -> FrameBatch:
+    """``frame`` at another time, of the ``origin`` it has or another."""
+    return replace(frame, times=(time,), origins=frame.origins if origin is None else (origin,))
 
 
 def _equal(a: FrameBatch, b: FrameBatch) -> bool:
