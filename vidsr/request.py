@@ -98,7 +98,9 @@ def request(
     ] = None,
     interpolation: Annotated[
         str,
-        typer.Option(metavar="auto|flow|net|blend|none", help="How frames in between are made.", rich_help_panel=RATE),
+        typer.Option(
+            metavar="auto|flow|net|superslomo|blend|none", help="How frames in between are made.", rich_help_panel=RATE
+        ),
     ] = "auto",
     duplicates: Annotated[
         str, typer.Option(metavar="keep|smooth", help="Repeated frames: as they are, or moving.", rich_help_panel=RATE)
