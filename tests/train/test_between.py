@@ -80,7 +80,7 @@ validate_every = 2
 samples_every = 4
 """
 SMALL = {
-    "refine": "{ coarse = [8, 8], fine = [8, 8] }",
+    "refine": "{ fine = [8, 8] }",
     "ifnet": "{ channels = [8, 8], scales = [2, 1], depth = 1 }",
     "superslomo": "{ channels = [4, 4, 4, 4, 4, 4] }",
 }

@@ -40,13 +40,13 @@ STILL = 0.5  # weight of standing still where both explain the pair equally well
 
 
 class FlowEngine:
-    """Optical flow, for planes of ``depth`` bits; ``thorough``: searched to the last pixel, in twice the time."""
+    """Optical flow, for planes of ``depth`` bits."""
 
     name = "optical flow"
     weights: ClassVar[dict[str, str]] = {}
 
-    def __init__(self, depth: int = 8, thorough: bool = False) -> None:
-        self._depth, self._thorough = depth, thorough
+    def __init__(self, depth: int = 8) -> None:
+        self._depth = depth
         self._latest: Side | None = None
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> FlowPair:
@@ -55,7 +55,7 @@ class FlowEngine:
         if first is None or first.frame is not a:  # a frame is most often the second of one pair, then the first
             first = Side(a, self._depth)
         self._latest = Side(b, self._depth)
-        return FlowPair(first, self._latest, self._thorough)
+        return FlowPair(first, self._latest)
 
 
 class Side:
@@ -113,7 +113,7 @@ class Motion:
 
 
 class FlowPair:
-    """Two frames and the motion between them."""
+    """Two frames and the motion between them; ``thorough``: searched to the last pixel, in twice the time."""
 
     def __init__(self, a: Side, b: Side, thorough: bool = False) -> None:
         self._a, self._b, self._thorough = a, b, thorough
@@ -125,6 +125,10 @@ class FlowPair:
         if self._motion is None:
             self._motion = Motion.between(self._a, self._b, self._thorough)
         return self._motion
+
+    def thorough(self) -> FlowPair:
+        """The same two frames, searched to the last pixel."""
+        return FlowPair(self._a, self._b, thorough=True)
 
     @property
     def planes(self) -> tuple[list[Array], list[Array]]:

@@ -1,10 +1,7 @@
-"""`net`: what optical flow says of a frame between two frames, made better in two steps.
+"""`net`: what optical flow says of a frame between two frames, mixed anew.
 
-The coarse step looks at both frames along the given motion, at a quarter of the size and below, and corrects motion and
-visibility together, as the blocks of IFNet do (Huang et al., "Real-time intermediate flow estimation for video frame
-interpolation", ECCV 2022). The fine step looks at both frames along the corrected motion and decides, pixel by pixel,
-how they are mixed, and what little is to be added. Both start from the identity: before training the answer is that of
-optical flow.
+A small network looks at both frames along the given motion and decides, pixel by pixel, how they are mixed, and what
+little is to be added. It starts from the identity: before training the answer is that of optical flow.
 """
 
 from __future__ import annotations
@@ -16,47 +13,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidsr.models.between import Field, FrameNetwork, Scene, at_size, mixed, moved_by, padded, shares_by
+from vidsr.models.between import Field, FrameNetwork, Scene, at_size, mixed, padded, shares_by
 
-LOOKS = 4  # the coarse step sees 4 x 4 luma pixels as one
 REACH = 16.0  # pixels of displacement that are 1 to the network
-TOUCH = 0.1  # most that the fine step adds, of full range
+TOUCH = 0.1  # most that it adds, of full range
 
 
 @dataclass(frozen=True)
 class Config:
-    """Channels of the coarse step at 1/4, 1/8 and 1/16 of the size, and of the fine step at 1/2 and 1/4."""
+    """Channels at 1/2 of the size and at each half below."""
 
-    coarse: tuple[int, ...] = (32, 64, 96)
     fine: tuple[int, ...] = (24, 48)
 
 
 class Refine(FrameNetwork):
-    """Two U-shaped networks with one warp between them."""
+    """One U-shaped network, behind the warp."""
 
     needs_prior = True
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.coarse = UShape(2 * LOOKS**2 + 2 + 6 + 2 + 1, config.coarse, 6 * 2**2)
         self.fine = UShape(4 * 2**2 + 2 + 2 + 1, config.fine, 3 * 2**2)
 
     def motion(self, scene: Scene, prior: Field | None = None) -> Field:
-        """``prior``, corrected; it has half the size of the frame."""
+        """``prior`` as it is; it has half the size of the frame."""
         if prior is None:
             raise ValueError("this network starts from a field of optical flow")
-        h, w = prior.ways.shape[-2:]
-        moved = [F.pixel_unshuffle(padded(side, LOOKS), LOOKS) for side in scene.moved(prior.ways, sharp=False)]
-        here = [F.avg_pool2d(padded(side, LOOKS), LOOKS) for side in scene.here]
-        size = (moved[0].shape[-2], moved[0].shape[-1])
-        ways, shares = at_size(prior.ways, size) * (2 / REACH), at_size(torch.cat([prior.share, prior.still], 1), size)
-        # how far the path bends: its middle lies so far from the straight line
-        bend = at_size(torch.lerp(prior.ways[:, :2], prior.ways[:, 2:], scene.phase), size)
-        known = torch.cat([*moved, *here, ways, shares, bend, scene.phase.expand(-1, 1, *size)], 1)
-        return moved_by(prior, F.pixel_shuffle(self.coarse(known), 2)[..., :h, :w])
+        return prior
 
     def finish(self, scene: Scene, field: Field, moved: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Field]:
-        """The picture, and ``field`` with what the fine step says of the mixing."""
+        """The picture, and ``field`` with what the network says of the mixing."""
         moved, (h, w) = scene.moved(field.ways) if moved is None else moved, scene.size
         looks = [F.pixel_unshuffle(padded(side, 2), 2) for side in (*moved, *scene.here)]
         size = (looks[0].shape[-2], looks[0].shape[-1])

@@ -1,4 +1,4 @@
-"""Frames between two frames, by a network: what optical flow finds, made better; or estimated from nothing."""
+"""Frames between two frames, by a network: what optical flow finds, mixed anew; or estimated from nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from vidsr.device import Compute
-from vidsr.flow import Array, FlowEngine, FlowPair
+from vidsr.flow import Array, FlowEngine
+from vidsr.flow.prospect import Prospect
 from vidsr.frames import FrameBatch
 from vidsr.metrics import psnr_from_mse
 from vidsr.models import store
@@ -20,6 +21,8 @@ from vidsr.models.between import Field, FrameNetwork, Scene, at_size, mixed
 from vidsr.stages.runner import LEAST_PRECISION
 
 Moved = tuple[Tensor, Tensor]  # both frames, 1 x 1 x h x w
+
+FLOW = 0.25  # share of what `flow` makes: the two searches are wrong in different places
 
 
 class NetEngine:
@@ -40,11 +43,11 @@ class NetEngine:
         self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
         self.widened = False  # whether half precision lost too much, so that the run is in float32
         self._peak = (1 << depth) - 1
-        self._flow = FlowEngine(depth, thorough=True)
+        self._flow = FlowEngine(depth)
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> NetPair:
         """Optical flow, if the network starts from it, found once for all phases."""
-        pair = NetPair(self._flow.prepare(a, b), self._network, self._peak)
+        pair = NetPair(Prospect(self._flow.prepare(a, b)), self._network, self._peak)
         if self._unchecked:
             self.check_precision(pair)
         return replace(pair, network=self._network)
@@ -63,19 +66,19 @@ class NetEngine:
 class NetPair:
     """Two frames and what optical flow says of them."""
 
-    flow: FlowPair
+    prospect: Prospect
     network: FrameNetwork
     peak: int
 
     @property
     def followed(self) -> float | None:
         """Share of the picture that optical flow followed there and back."""
-        return self.flow.followed if self.network.needs_prior else None
+        return self.prospect.followed if self.network.needs_prior else None
 
     @property
     def motion(self) -> object:
         """The motion that optical flow found."""
-        return self.flow.motion if self.network.needs_prior else None
+        return self.prospect.motion if self.network.needs_prior else None
 
     def at(
         self, phases: Sequence[Fraction], before: object = None, after: object = None
@@ -89,20 +92,22 @@ class NetPair:
     @torch.inference_mode()
     def _picture(self, phase: Fraction, before: object, after: object) -> list[Tensor]:
         """Each plane, 1 x h x w code values."""
-        searched = self._scene(self.flow.searched, 255, phase)
-        scenes = [self._scene(sides, self.peak, phase) for sides in zip(*self.flow.planes, strict=True)]
-        moved: list[Moved | None] = [None] * len(scenes)
-        prior = None
-        if self.network.needs_prior:
-            known = self.flow.refined(self.flow.field(phase, before, after), phase)
-            prior = Field.stacked(self._on_device(known).permute(2, 0, 1)[None])
-        field = self.network.motion(searched, prior)
-        if prior is not None:
-            ways = field.ways[0].permute(1, 2, 0).contiguous().cpu().numpy()
-            moved = [self._scene(sides, self.peak, phase).here for sides in self.flow.expected(ways)]
+        pair = self.prospect.quick
+        scenes = [self._scene(sides, self.peak, phase) for sides in zip(*pair.planes, strict=True)]
+        if not self.network.needs_prior:
+            field = self.network.motion(self._scene(pair.searched, 255, phase))
+            return self._planes(scenes, field, [None] * len(scenes))
+        known, offers = self.prospect.at(phase, before, after)
+        field = self.network.motion(scenes[0], Field.stacked(self._on_device(known).permute(2, 0, 1)[None]))
+        moved = [self._scene(sides[:2], self.peak, phase).here for sides in offers]
+        planes = zip(self._planes(scenes, field, moved), offers, strict=True)
+        return [torch.lerp(plane, torch.from_numpy(sides[2]), FLOW) for plane, sides in planes]
+
+    def _planes(self, scenes: Sequence[Scene], field: Field, moved: Sequence[Moved | None]) -> list[Tensor]:
+        """Each plane as ``field`` and what the network says of it make it, pinned where it stands still."""
         luma, field = self.network.finish(scenes[0], field, moved[0])
         chroma = [mixed(scene, field, sides) for scene, sides in zip(scenes[1:], moved[1:], strict=True)]
-        planes = zip(scenes, [luma, *chroma], self.flow.pins, strict=True)
+        planes = zip(scenes, [luma, *chroma], self.prospect.quick.pins, strict=True)
         return [self._pinned(scene, field, plane, pin) for scene, plane, pin in planes]
 
     def _pinned(self, scene: Scene, field: Field, plane: Tensor, pin: Array) -> Tensor:

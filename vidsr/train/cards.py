@@ -92,6 +92,7 @@ def frames_card(path: Path) -> str:
             f"{store.count_parameters(network):,} parameters, {cost:.1f} kMAC per pixel, "
             f"{path.stat().st_size / 1024:.0f} KiB.",
             "",
+            *([f"**{meta['note'][0].upper()}{meta['note'][1:]}.**", ""] if meta.get("note") else []),
             f"Trained {meta['steps']} steps ({meta['minutes']} minutes of a shared machine) on {meta['data']}. "
             "What it reaches beside optical flow and blending: benchmarks/results/interpolation.json.",
             "",
