@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -14,7 +15,7 @@ from tests.clips import make_clip
 from vidsr.encoding import Encoding
 from vidsr.errors import VerifyError
 from vidsr.verify import verify, verify_files
-from vidsr.video import VideoReader, VideoWriter, Written
+from vidsr.video import VideoReader, VideoWriter, Written, facts
 
 FAST = Encoding(preset="ultrafast")
 
@@ -167,3 +168,12 @@ for codec in ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_k
         timeout=120,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_finished_file_is_decoded_on_few_threads_where_its_pictures_are_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(facts, "processors", lambda: 2)
+    sizes = ((1920, 1080, 5), (3840, 2160, 0))
+    for width, height, threads in sizes:
+        assert facts._threads(SimpleNamespace(width=width, height=height)) == threads  # type: ignore[arg-type]

@@ -11,9 +11,11 @@ from pathlib import Path
 import av
 from av.packet import Packet
 from av.stream import AttachmentStream, Stream
+from av.video.stream import VideoStream
 
 from vidsr.errors import InputError
 from vidsr.frames import VideoInfo
+from vidsr.process import processors
 from vidsr.reading import Reading
 from vidsr.video.containers import can_carry, container_format, is_cover
 from vidsr.video.copier import is_left_out, others
@@ -23,6 +25,8 @@ from vidsr.video.source import is_pipe, open_source
 from vidsr.video.table import stream_info
 from vidsr.video.tags import file_tags, stream_tags
 
+LARGE = 1920 * 1088  # samples of a picture; of larger ones fewer are held
+MOST_THREADS = 16  # as FFmpeg has it
 DIGEST = 8  # bytes; equal packets are counted in order, so that chance has little to do
 MPEG_AUDIO = ("mp1", "mp2", "mp3")  # one format in three layers, which MP4 does not tell apart
 ADTS_START, ADTS_MASK = b"\xff\xf0", b"\xff\xf6"
@@ -94,6 +98,7 @@ def _read_packets(
     with open_source(facts.path, reading) as opened:
         picture = picture_stream(opened, facts.path)
         picture.codec_context.thread_type = "AUTO"
+        picture.codec_context.thread_count = _threads(picture)
         # nobody sees these pictures, and smoothing their blocks cannot fail: a tenth of the decoding
         picture.codec_context.options = {"skip_loop_filter": "all"}
         for packet in packets(opened, list(opened.streams)):
@@ -106,6 +111,15 @@ def _read_packets(
                     facts.times.append(packet.pts * packet.time_base)
             else:
                 _decode(facts, picture.codec_context, packet)
+
+
+def _threads(picture: VideoStream) -> int:
+    """Pictures to decode side by side; 0 leaves it to the decoder, as for pictures so large that memory counts.
+
+    Its threads wait for rows of the pictures before: with its own choice, one more than there are processors, a third
+    of two processors stays idle.
+    """
+    return min(5 * processors() // 2, MOST_THREADS) if picture.width * picture.height <= LARGE else 0
 
 
 def _decode(facts: Facts, context: av.VideoCodecContext, packet: Packet[Stream]) -> None:
