@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vidsr.device import Compute
 from vidsr.flow import FlowEngine
+from vidsr.flow.prospect import Prospect
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.models.between import Field, FrameNetwork
 from vidsr.options import parse_options
@@ -30,7 +31,7 @@ def frames() -> tuple[FrameBatch, FrameBatch]:
 
 def pair_of(engine: NetEngine) -> NetPair:
     a, b = frames()
-    return NetPair(FlowEngine(8, thorough=True).prepare(a, b), engine._network, 255)
+    return NetPair(Prospect(FlowEngine(8).prepare(a, b)), engine._network, 255)
 
 
 @pytest.mark.parametrize(
