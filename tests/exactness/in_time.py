@@ -130,9 +130,9 @@ def rational_rates(tmp_path: Path) -> Finding:
     read = []
     for number, rate in enumerate(RATES):
         source = make_clip(tmp_path / f"{number}.mp4", frames=12, fps=rate)
-        for fps, factor in ((None, 1), ("2x", 2)):
+        for asked, factor in (({}, 1), ({"fps": "2x", "interpolation": "blend"}, 2)):
             target = tmp_path / f"{number}-{factor}.mp4"
-            run(source, target, fps=fps, interpolation="blend")
+            run(source, target, **asked)
             found = ffprobe(target, "-select_streams", "v:0", "-show_entries", "stream=r_frame_rate")
             said = Fraction(found["streams"][0]["r_frame_rate"])
             read.append(
@@ -153,10 +153,10 @@ def three_hours(tmp_path: Path) -> Finding:
         halves = [(a + b) / 2 for a, b in pairwise(moments)]
         doubled = sorted([*moments, *halves, moments[-1] + 1 / rate / 2])
         for suffix in errors:
-            for fps, wanted in ((None, moments), ("2x", doubled)):
-                target = tmp_path / f"{number}-{fps}{suffix}"
-                run(source, target, fps=fps, interpolation="none")
-                output = rate * (2 if fps else 1)
+            for asked, factor, wanted in (({}, 1, moments), ({"fps": "2x", "interpolation": "none"}, 2, doubled)):
+                target = tmp_path / f"{number}-{factor}{suffix}"
+                run(source, target, **asked)
+                output = rate * factor
                 errors[suffix] = max(errors[suffix], worst(wanted, times(target)) * output)
     words = ", ".join(f"{suffix} {float(error):.2g}" for suffix, error in errors.items())
     return Finding(
