@@ -11,7 +11,7 @@ from tests.clips import make_clip
 from vidsr import enhance
 from vidsr.errors import OptionError, OutputError
 from vidsr.options import parse_options
-from vidsr.video import Slow, beside
+from vidsr.video import Slow, tempo
 from vidsr.video.tempo import speeds
 
 
@@ -118,12 +118,16 @@ def test_sound_that_the_encoder_does_not_take_is_one_clear_line_and_leaves_no_fi
 def test_what_is_said_of_the_sound_is_what_becomes_of_it(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=3, audio=1, font=b"letters")
     slow = Slow(Fraction(2), sound=True)
-    kept, lost = beside(source, tmp_path / "b.mkv", slow=slow)
+
+    def beside(source: Path, target: Path) -> list[list[str]]:
+        return [say(source, target, slow=slow) for say in (tempo.kept, tempo.lost)]
+
+    kept, lost = beside(source, tmp_path / "b.mkv")
     assert ["attachment" in line for line in kept] == [True]
     assert ["slowed, and encoded anew" in line for line in lost] == [True]
-    kept, lost = beside(source, tmp_path / "b.mp4", slow=slow)
+    kept, lost = beside(source, tmp_path / "b.mp4")
     assert not kept and any("cannot hold it" in line and "attachment" in line for line in lost)
-    kept, lost = beside(source, tmp_path / "%05d.png", slow=slow)
+    kept, lost = beside(source, tmp_path / "%05d.png")
     assert not kept and not any("slowed" in line for line in lost)
     assert any("cannot hold it" in line and "audio" in line for line in lost)
 

@@ -21,7 +21,7 @@ from vidsr.stages.build import Plan
 from vidsr.stages.diagnosis import Survey
 from vidsr.survey import survey
 from vidsr.trial import Trial, peak_memory, try_out
-from vidsr.video import beside, is_pipe
+from vidsr.video import is_pipe, kept, lost
 
 STARTUP = process_time()  # what the imports took, which the run will take again
 LOOKING = 6.0  # seconds in which files are opened; those not reached are estimated by their size
@@ -135,11 +135,13 @@ def _look(job: Job, options: EnhanceOptions) -> Outlook:
         target = target_of(job, options, plan.output.fps)
     except VidsrError as error:
         problem, target = str(error), target_of(job, replace(options, overwrite=True), plan.output.fps)
-    kept: list[str] = []
+    copied: list[str] = []
     if not job.is_image:
-        kept, lost = beside(job.source, target, options.reading, slowing(options))
-        notes = [*notes, *lost]
-    return Outlook(job.source, target, info, plan.output, plan.words, plan.weights, tuple(kept), tuple(notes), problem)
+        beside = (job.source, target, options.reading, slowing(options))
+        copied, notes = kept(*beside), [*notes, *lost(*beside)]
+    return Outlook(
+        job.source, target, info, plan.output, plan.words, plan.weights, tuple(copied), tuple(notes), problem
+    )
 
 
 def _trials(files: list[Outlook], options: EnhanceOptions) -> Iterator[tuple[tuple[object, ...], Trial]]:

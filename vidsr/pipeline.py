@@ -25,7 +25,7 @@ from vidsr.stopwatch import Stopwatch
 from vidsr.survey import survey
 from vidsr.verify import Verification, verify
 from vidsr.version import __version__
-from vidsr.video import Slow, VideoReader, Writer, beside, has_streams, open_writer
+from vidsr.video import Slow, VideoReader, Writer, has_streams, lost, open_writer
 
 QUEUE_BATCHES = 2
 WAIT = "wait"  # the step in which a thread waits for the one before it
@@ -93,8 +93,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
         target = _prepare(target_of(job, options, plan.output.fps))
         log_path = log_of(job.source, target, options)
         slow = slowing(options)
-        _, lost = beside(job.source, target, options.reading, slow)
-        for note in (*reader.notes, *plan.notes, *lost):
+        for note in (*reader.notes, *plan.notes, *lost(job.source, target, options.reading, slow)):
             on_note(note)
         with (
             _reference(options, plan.output) as reference,

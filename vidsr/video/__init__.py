@@ -11,7 +11,7 @@ from vidsr.video.reader import VideoReader
 from vidsr.video.sizes import PacketSizes, packet_sizes
 from vidsr.video.source import has_streams, is_pipe
 from vidsr.video.table import StreamInfo, streams
-from vidsr.video.tempo import Slow, beside
+from vidsr.video.tempo import Slow, kept, lost
 from vidsr.video.writer import NullWriter, VideoWriter, Writer, open_writer
 from vidsr.video.written import Written
 
@@ -27,12 +27,13 @@ __all__ = [
     "VideoWriter",
     "Writer",
     "Written",
-    "beside",
     "coded_format",
     "container_format",
     "encodable",
     "has_streams",
     "is_pipe",
+    "kept",
+    "lost",
     "mean_quantizer",
     "nearest_format",
     "open_writer",

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from vidsr.errors import OutputError
 from vidsr.reading import Reading
 from vidsr.video.containers import PICTURE_ONLY, container_format, is_cover
-from vidsr.video.copier import StreamCopier, carried, others, preflight
+from vidsr.video.copier import StreamCopier, carried, every, others, preflight
 from vidsr.video.demux import packets
 from vidsr.video.probe import MICROSECONDS, picture_stream
 from vidsr.video.source import has_streams, open_source, reason
@@ -42,19 +42,26 @@ class Slow:
     sound: bool = False
 
 
-def beside(
-    source: Path, target: Path, reading: Reading | None = None, slow: Slow | None = None
-) -> tuple[list[str], list[str]]:
-    """The streams beside the picture that ``target`` will hold as they are, and what is lost or changed, a line each.
+def kept(source: Path, target: Path, reading: Reading | None = None, slow: Slow | None = None) -> list[str]:
+    """The streams beside the picture that ``target`` will hold as they are, in words.
 
     Raises:
         InputError: the source cannot be opened.
         OutputError: the target's suffix names no container that is written.
     """
-    if slow is None or not has_streams(source, reading) or container_format(target) in PICTURE_ONLY:
-        return carried(source, target, reading), preflight(source, target, reading)
-    lost = [*left_out(source, slow), *preflight(source, target, reading, timeless)]
-    return carried(source, target, reading, timeless), lost
+    return carried(source, target, reading, every if _copied_whole(source, target, reading, slow) else timeless)
+
+
+def lost(source: Path, target: Path, reading: Reading | None = None, slow: Slow | None = None) -> list[str]:
+    """What of ``source`` beside its picture ``target`` will lack or hold changed, a line each. Raises as `kept`."""
+    if slow is None or _copied_whole(source, target, reading, slow):
+        return preflight(source, target, reading)
+    return [*left_out(source, slow), *preflight(source, target, reading, timeless)]
+
+
+def _copied_whole(source: Path, target: Path, reading: Reading | None, slow: Slow | None) -> bool:
+    """Whether slow motion takes nothing away: there is none, or no streams are read or written."""
+    return slow is None or not has_streams(source, reading) or container_format(target) in PICTURE_ONLY
 
 
 def left_out(source: Path, slow: Slow) -> list[str]:
