@@ -12,6 +12,8 @@ from vidsr.models.layers import RepConv, collapse
 from vidsr.models.plain import Config, Plain
 from vidsr.models.residual import Config as ResidualConfig
 from vidsr.models.residual import Residual
+from vidsr.models.srresnet import Config as SrresnetConfig
+from vidsr.models.srresnet import Srresnet
 from vidsr.models.unshuffled import Config as UnshuffledConfig
 from vidsr.models.unshuffled import Unshuffled
 from vidsr.train import loop
@@ -72,3 +74,25 @@ def test_a_recipe_of_a_larger_network_starts_from_the_smaller_one(tmp_path: Path
     collapse(large)
     x = torch.rand(1, 1, 16, 16)
     torch.testing.assert_close(large(x), small(x), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_plain_network_grows_into_an_srresnet_of_twice_its_channels(scale: int) -> None:
+    small = Plain(Config(scale, channels=6, layers=2))
+    large = Srresnet(SrresnetConfig(scale, channels=16, blocks=4))
+    assert grow(large, small)
+    x = torch.rand(1, 1, 9, 11)
+    torch.testing.assert_close(large(x), small(x), atol=1e-5, rtol=0)
+    large.for_training(keep=True)
+    large.interior(torch.rand(1, 1, 24, 24)).square().mean().backward()
+    added = large.blocks[-1].second
+    assert isinstance(added, torch.nn.Conv2d) and added.weight.grad is not None and added.weight.grad.abs().max() > 0
+
+
+def test_a_plain_network_does_not_grow_into_an_srresnet_that_is_too_small_for_it() -> None:
+    small = Plain(Config(2, channels=6, layers=2))
+    for config in (SrresnetConfig(2, 11, 4), SrresnetConfig(2, 12, 1), SrresnetConfig(4, 12, 2)):
+        large = Srresnet(config)
+        before = [parameter.clone() for parameter in large.parameters()]
+        assert not grow(large, small)
+        assert all(torch.equal(a, b) for a, b in zip(before, large.parameters(), strict=True))

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidsr.models.layers import LumaNetwork, carry_picture
+from vidsr.models.layers import LumaNetwork, carry_picture, hold_picture
 
-CARRIER_GAIN = 0.25  # small enough for tanh to be nearly linear
+CARRIER_GAIN = 0.02  # small enough for tanh to be linear: 1/100 of a code is lost
 DETAIL_GAIN = 16.0  # large enough for it not to be
 
 
@@ -40,6 +40,10 @@ class Espcn(LumaNetwork):
         self.middle = nn.Conv2d(first, second, 3)
         self.tail = nn.Conv2d(second, config.scale**2, 3)
         carry_picture(self.head, self.middle, self.tail, gain=CARRIER_GAIN, centre=0.5, detail=DETAIL_GAIN)
+
+    def for_training(self, keep: bool) -> None:
+        """The channel that carries the picture stays as it is."""
+        hold_picture(self.head, self.middle, self.tail)
 
     def interior(self, x: Tensor) -> Tensor:
         """The upscale of ``x`` without its outermost ``halo`` pixels."""

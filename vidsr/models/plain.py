@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
-from vidsr.models.layers import SubpixelNetwork
+from vidsr.models.layers import CentredConv, SubpixelNetwork
+
+DETAIL_GAIN = 4.0  # of the first layer at a centred start: detail is small beside the picture's range
+NEAR_ANCHOR = 0.1  # gain of the last one there: what it says at first is only to be unlearnt
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,25 @@ class Plain(SubpixelNetwork):
             body += [nn.Conv2d(config.channels, config.channels, 3), nn.ReLU(inplace=True)]
         body.append(nn.Conv2d(config.channels, config.scale**2, 3))
         self.body = nn.Sequential(*body)
+
+    def for_centred_training(self, keep: bool) -> None:
+        """Every convolution centred; a fresh start with kernels of the size that ReLU keeps (He et al. 2015)."""
+        if not keep:
+            self._begin()
+        self.body = nn.Sequential(
+            *(CentredConv(layer, keep) if isinstance(layer, nn.Conv2d) else layer for layer in self.body)
+        )
+
+    @torch.no_grad()
+    def _begin(self) -> None:
+        layers = [layer for layer in self.body if isinstance(layer, nn.Conv2d)]
+        for layer in layers:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+        layers[0].weight -= layers[0].weight.mean((2, 3), keepdim=True)  # of the picture, all but the brightness
+        layers[0].weight *= DETAIL_GAIN
+        layers[-1].weight *= NEAR_ANCHOR
 
     def residual(self, x: Tensor) -> Tensor:
         """What is added to the anchor, before the shuffle."""

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidsr.models.layers import LumaNetwork, carry_picture, inside
+from vidsr.models.layers import LumaNetwork, carry_picture, hold_picture, inside
 
-DETAIL_GAIN = 4.0  # of the first layer's other channels at the start
+DETAIL_GAIN = 16.0  # of the first layer's other channels at the start
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ class Srcnn(LumaNetwork):
         self.middle = nn.Conv2d(first, second, b)
         self.tail = nn.Conv2d(second, 1, c)
         carry_picture(self.head, self.middle, self.tail, detail=DETAIL_GAIN)
+
+    def for_training(self, keep: bool) -> None:
+        """The channel that carries the picture stays as it is."""
+        hold_picture(self.head, self.middle, self.tail)
 
     def interior(self, x: Tensor) -> Tensor:
         """The upscale of ``x`` without its outermost ``halo`` pixels."""

@@ -1,17 +1,20 @@
 """A larger network that starts out as exactly the smaller one it was grown from.
 
 Chen, Goodfellow, Shlens, "Net2Net: accelerating learning via knowledge transfer", ICLR 2016: layers are added as the
-identity, which ReLU passes on after a ReLU, and channels as ones that nothing listens to yet.
+identity, which ReLU passes on after a ReLU, and channels as ones that nothing listens to yet. A plain network also
+grows into an SRResNet of twice its channels: what a layer says replaces what a block adds to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import torch
 from torch import nn
 
 from vidsr.models.plain import Plain
+from vidsr.models.srresnet import Block, Srresnet
 from vidsr.models.unshuffled import Glance, Unshuffled
 
 
@@ -21,6 +24,8 @@ def grow(network: nn.Module, source: nn.Module) -> bool:
 
     Of another scale all but the last layer is grown, which stays fresh.
     """
+    if isinstance(network, Srresnet) and isinstance(source, Plain):
+        return _grow_residual(network, source)
     if type(network) is not type(source) or not _is_larger(_convolutions(network), _convolutions(source)):
         return False
     (*body, tail), (*source_body, source_tail) = _convolutions(network), _convolutions(source)
@@ -33,6 +38,80 @@ def grow(network: nn.Module, source: nn.Module) -> bool:
     if isinstance(network, Unshuffled) and isinstance(source, Unshuffled):
         _embed_glance(network.glance, source.glance, (len(body), len(source_body)))
     return True
+
+
+def _grow_residual(network: Srresnet, source: Plain) -> bool:
+    """Let the lower half of the channels of ``network`` carry what the layers of ``source`` say, a block for each."""
+    head, *body, tail = _convolutions(source)
+    width = tail.in_channels
+    if network.scale != source.scale or len(network.blocks) < len(body) or network.head.out_channels < 2 * width:
+        return False
+    _embed_centre(network.head, head)
+    for index, block in enumerate(network.blocks):
+        assert isinstance(block, Block)
+        _embed_block(block, body[index] if index < len(body) else None, width)
+    merge = network.merge
+    assert isinstance(merge, nn.Conv2d)
+    _silence(merge, slice(None))
+    for channel in range(width):  # the skip adds the first features: below they may stay, above they are taken off
+        merge.weight[width + channel, channel, 1, 1] = 1
+        merge.weight[width + channel, width + channel, 1, 1] = -1
+    _embed_tail(network, tail, width)
+    return True
+
+
+def _embed_centre(conv: nn.Conv2d, known: nn.Conv2d) -> None:
+    """The first channels of ``conv`` do what the smaller kernels of ``known`` do."""
+    outputs, border = known.out_channels, (conv.kernel_size[0] - known.kernel_size[0]) // 2
+    _silence(conv, slice(outputs))
+    conv.weight[:outputs, :, border:-border, border:-border] = known.weight
+    assert conv.bias is not None and known.bias is not None
+    conv.bias[:outputs] = known.bias
+
+
+def _embed_block(block: Block, known: nn.Conv2d | None, width: int) -> None:
+    """What ``known`` and a ReLU say of the first ``width`` channels replaces them; without it nothing is added."""
+    first, second = block.first, block.second
+    assert isinstance(first, nn.Conv2d) and isinstance(second, nn.Conv2d)
+    _silence(second, slice(None))
+    if known is None:
+        return
+    _embed(first, known)
+    _silence(first, slice(width, 2 * width))
+    for channel in range(width):
+        first.weight[width + channel, channel, 1, 1] = 1  # not negative, behind a ReLU: it passes the next one
+        second.weight[channel, channel, 1, 1] = 1
+        second.weight[channel, width + channel, 1, 1] = -1
+
+
+def _embed_tail(network: Srresnet, known: nn.Conv2d, width: int) -> None:
+    """The sub-pixel steps make the sub-pixels of ``known``, what is above and what is below zero in channels apart."""
+    step, scale, (rise, *later) = network.steps[0], network.scale, network.rises
+    inner = scale // step  # sub-pixels a side that the later step makes of each of the first
+    assert isinstance(rise, nn.Conv2d) and rise.bias is not None and known.bias is not None
+    for row, column in product(range(scale), repeat=2):
+        place, part = row // inner * step + column // inner, row % inner * inner + column % inner
+        for side, sign in enumerate((1, -1)):
+            output = (2 * part + side) * step**2 + place
+            _silence(rise, slice(output, output + 1))
+            rise.weight[output, width : 2 * width] = sign * known.weight[row * scale + column]
+            rise.bias[output] = sign * known.bias[row * scale + column]
+    for second in later:
+        assert isinstance(second, nn.Conv2d)
+        _silence(second, slice(2 * inner**2))
+        for part, side in product(range(inner**2), range(2)):
+            second.weight[side * inner**2 + part, 2 * part + side, 1, 1] = 1
+    _silence(network.tail, slice(None))
+    middle = network.tail.kernel_size[0] // 2
+    for side, sign in enumerate((1, -1)):
+        network.tail.weight[0, side, middle, middle] = sign
+
+
+def _silence(conv: nn.Conv2d, outputs: slice) -> None:
+    """Let these outputs of ``conv`` say nothing."""
+    assert conv.bias is not None
+    conv.weight[outputs] = 0
+    conv.bias[outputs] = 0
 
 
 def _embed_glance(glance: Glance, known: Glance, layers: tuple[int, int]) -> None:

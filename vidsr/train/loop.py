@@ -22,6 +22,7 @@ from vidsr.train.between import Frames
 from vidsr.train.blurred import Blurred
 from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
 from vidsr.train.grow import grow
+from vidsr.train.muon import Muon
 from vidsr.train.pictures import Pictures
 from vidsr.train.recipe import Recipe, read
 from vidsr.train.step import Interior, Losses, learning_rate, train_step
@@ -149,15 +150,24 @@ def run(
 def start(recipe: Recipe, device: torch.device) -> State:
     """The state before the first step."""
     torch.manual_seed(recipe.seed)
-    network = store.build_network(recipe.architecture, recipe.network_config)
+    network: Any = store.build_network(recipe.architecture, recipe.network_config)
     warm = bool(recipe.warm_start) and warm_start(network, Path(recipe.warm_start))
-    if recipe.reparameterise:
+    if recipe.centred:
+        network.for_centred_training(keep=warm)
+    elif recipe.reparameterise:
         network.for_training(keep=warm)
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(network).requires_grad_(False).eval()
-    optimiser = torch.optim.Adam(network.parameters(), recipe.rate, recipe.betas, fused=device.type == "cuda")
+    optimiser = make_optimiser(recipe, network, device)
     rival = adversarial.make_rival(recipe, device) if recipe.task == "adversarial" else None
     return State(network, average, optimiser, rival)
+
+
+def make_optimiser(recipe: Recipe, network: nn.Module, device: torch.device) -> torch.optim.Optimizer:
+    """The optimiser that the recipe names, of all that ``network`` learns."""
+    if recipe.optimiser == "muon":
+        return Muon(network.parameters(), recipe.rate)
+    return torch.optim.Adam(network.parameters(), recipe.rate, recipe.betas, fused=device.type == "cuda")
 
 
 def find_weights(init: str, recipe: Recipe, folder: Path = store.WEIGHTS) -> Path:

@@ -11,6 +11,7 @@ from vidsr.errors import InputError, OptionError
 from vidsr.train.losses import LOSSES
 
 Task = Literal["upscale", "adversarial", "interpolate", "deblur"]
+Optimiser = Literal["adam", "muon"]
 Schedule = Literal["cosine", "constant", "plateau"]
 Precision = Literal["bf16", "fp32"]  # fp16 would need its gradients scaled, and is no faster
 
@@ -40,7 +41,8 @@ class Recipe:
     data: tuple[str, ...] = ()  # shards made by `vidsr dataset`
     warm_start: str = ""  # weights of the same architecture, any scale, to grow from or to take what fits
     adversarial: Adversarial = Adversarial()
-    reparameterise: bool = True
+    reparameterise: bool = True  # convolutions as sums of branches, where the architecture has such a form
+    centred: bool = False  # convolutions that see their input less its mean, instead of those
     steps: int = 20_000
     batch: int = 32
     patch: int = 64  # side of a training crop, LR pixels
@@ -48,15 +50,16 @@ class Recipe:
     finish: dict[str, float] = field(default_factory=dict)  # loss of the last `finish_fraction` of the steps
     finish_fraction: float = 0.1
     taught: float = 0.0  # weight, until then, of the pixels by which motion between frames is off optical flow's
+    optimiser: Optimiser = "adam"
     rate: float = 1e-3  # peak learning rate
     final_rate: float = 1e-6
     warm_up: int = 300  # steps of linear warm-up
     schedule: Schedule = "cosine"
     patience: int = 5  # validations without progress before a plateau halves the rate
-    betas: tuple[float, float] = (0.9, 0.99)
+    betas: tuple[float, float] = (0.9, 0.99)  # of Adam
     clip: float = 0.5  # largest norm of the gradient
     ema: float = 0.999
-    precision: Precision = "bf16"
+    precision: Precision = "bf16"  # fp32 on a CPU that would emulate bf16
     compile: bool = False  # by torch.compile, on CUDA; a CPU would need a C++ compiler to run the recipe
     seed: int = 0
     validate_every: int = 500
@@ -69,6 +72,7 @@ class Recipe:
             raise OptionError(f"recipe {self.name}: unknown loss {unknown[0]!r}; known: {', '.join(LOSSES)}")
         for key, choices in (
             ("task", get_args(Task)),
+            ("optimiser", get_args(Optimiser)),
             ("schedule", get_args(Schedule)),
             ("precision", get_args(Precision)),
         ):
@@ -124,6 +128,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "tuple": (list,),
     "Adversarial": (dict,),
     "Task": (str,),
+    "Optimiser": (str,),
     "Schedule": (str,),
     "Precision": (str,),
 }
