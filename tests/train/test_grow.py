@@ -17,7 +17,7 @@ from vidsr.models.srresnet import Srresnet
 from vidsr.models.unshuffled import Config as UnshuffledConfig
 from vidsr.models.unshuffled import Unshuffled
 from vidsr.train import loop
-from vidsr.train.grow import grow
+from vidsr.train.grow import grow, resample_tail
 
 SMALL = Config(scale=2, channels=6, layers=2)
 
@@ -96,3 +96,24 @@ def test_a_plain_network_does_not_grow_into_an_srresnet_that_is_too_small_for_it
         before = [parameter.clone() for parameter in large.parameters()]
         assert not grow(large, small)
         assert all(torch.equal(a, b) for a, b in zip(before, large.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("scale", "other"), [(2, 4), (3, 4), (4, 2)])
+def test_a_tail_of_another_scale_says_nearly_the_same_at_another_size(scale: int, other: int) -> None:
+    source, network = Plain(Config(other, 6, 2)), Plain(Config(scale, 6, 2))
+    with torch.no_grad():
+        source.body[-1].weight[:] = source.body[-1].weight[:1]
+        source.body[-1].bias[:] = 0.5
+    resample_tail(network, source)
+    torch.testing.assert_close(network.body[-1].weight, source.body[-1].weight[:1].expand(scale**2, -1, -1, -1))
+    torch.testing.assert_close(network.body[-1].bias, torch.full((scale**2,), 0.5))
+
+
+def test_sub_pixels_keep_their_order_when_a_tail_is_resized() -> None:
+    source, network = Plain(Config(4, 6, 2)), Plain(Config(2, 6, 2))
+    with torch.no_grad():
+        source.body[-1].bias[:] = torch.arange(16.0)
+    resample_tail(network, source)
+    bias = network.body[-1].bias.tolist()
+    assert bias[0] < bias[1] < bias[2] < bias[3]
+    assert bias[2] - bias[0] == pytest.approx(4 * (bias[1] - bias[0]), rel=1e-4)

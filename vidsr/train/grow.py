@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import product
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from vidsr.models.plain import Plain
@@ -38,6 +39,21 @@ def grow(network: nn.Module, source: nn.Module) -> bool:
     if isinstance(network, Unshuffled) and isinstance(source, Unshuffled):
         _embed_glance(network.glance, source.glance, (len(body), len(source_body)))
     return True
+
+
+@torch.no_grad()
+def resample_tail(network: Plain, source: Plain) -> None:
+    """Start the last layer of ``network`` from that of ``source``, which enlarges by another factor.
+
+    Its kernels are a picture of sub-pixels; the same picture at another size is nearly right.
+    """
+    tail, known = _convolutions(network)[-1], _convolutions(source)[-1]
+    assert tail.bias is not None and known.bias is not None
+    for ours, theirs in ((tail.weight, known.weight), (tail.bias, known.bias)):
+        picture = theirs.view(source.scale, source.scale, 1, -1).permute(2, 3, 0, 1)
+        size = (network.scale, network.scale)
+        resized = F.interpolate(picture, size, mode="bilinear", antialias=True)
+        ours.copy_(resized.permute(2, 3, 0, 1).reshape(ours.shape))
 
 
 def _grow_residual(network: Srresnet, source: Plain) -> bool:

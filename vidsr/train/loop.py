@@ -17,11 +17,12 @@ from torch import nn
 from vidsr.device import choose
 from vidsr.errors import OptionError
 from vidsr.models import store
+from vidsr.models.plain import Plain
 from vidsr.train import adversarial, between, look
 from vidsr.train.between import Frames
 from vidsr.train.blurred import Blurred
 from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
-from vidsr.train.grow import grow
+from vidsr.train.grow import grow, resample_tail
 from vidsr.train.muon import Muon
 from vidsr.train.pictures import Pictures
 from vidsr.train.recipe import Recipe, read
@@ -183,8 +184,9 @@ def find_weights(init: str, recipe: Recipe, folder: Path = store.WEIGHTS) -> Pat
 def warm_start(network: nn.Module, path: Path) -> bool:
     """Start from a weights file: grow its network into a larger one of the same family, or copy what fits.
 
-    What fits is every tensor of the same name and shape; a tail of another scale starts fresh. Whether kernels were
-    among them: of a network that only takes over how to look at a picture, all layers are fresh.
+    What fits is every tensor of the same name and shape; a tail of another scale starts fresh, but a plain network's
+    from that of the other. Whether kernels were among them: of a network that only takes over how to look at a
+    picture, all layers are fresh.
     """
     source, _ = store.load(path)
     if grow(network, source):
@@ -194,6 +196,8 @@ def warm_start(network: nn.Module, path: Path) -> bool:
     if not fitting:
         raise OptionError(f"warm_start = {str(path)!r}: nothing in it fits this network")
     network.load_state_dict(fitting, strict=False)
+    if isinstance(network, Plain) and isinstance(source, Plain) and "body.0.weight" in fitting:
+        resample_tail(network, source)
     return any(tensor.ndim == 4 for tensor in fitting.values())
 
 
