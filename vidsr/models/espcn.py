@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from vidsr.models.layers import LumaNetwork, carry_picture, hold_picture
 
-CARRIER_GAIN = 0.02  # small enough for tanh to be linear: 1/100 of a code is lost
+CARRIER_GAIN = 0.25  # small enough for tanh to be nearly linear, and large enough for training to move it little
+HELD_GAIN = 0.02  # where training does not move it: a hundredth of a code is lost
 DETAIL_GAIN = 16.0  # large enough for it not to be
 
 
@@ -41,8 +42,13 @@ class Espcn(LumaNetwork):
         self.tail = nn.Conv2d(second, config.scale**2, 3)
         carry_picture(self.head, self.middle, self.tail, gain=CARRIER_GAIN, centre=0.5, detail=DETAIL_GAIN)
 
+    @torch.no_grad()
     def for_training(self, keep: bool) -> None:
         """The channel that carries the picture stays as it is."""
+        if not keep:
+            self.head.weight[0] *= HELD_GAIN / CARRIER_GAIN
+            self.head.bias[0] *= HELD_GAIN / CARRIER_GAIN  # type: ignore[index]
+            self.tail.weight[:, 0] *= CARRIER_GAIN / HELD_GAIN
         hold_picture(self.head, self.middle, self.tail)
 
     def interior(self, x: Tensor) -> Tensor:
