@@ -5,7 +5,8 @@
 Sets are folders of sharp pictures in $VIDSR_DATA (default: shared/data beside the repository): those of SETS that are
 there. LR pictures are made by
 MATLAB's antialiased bicubic, scores are on BT.601 limited luma with the scale cropped at each border. The frame rate is
-that of the network alone at 480x270 on this machine, in the precision that `auto` chooses.
+that of the network alone at 480x270 on this machine, in the precision that `auto` chooses. With --json, rows of
+networks that were not measured stay as they are, and each row names the machine it comes from.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
-from _timer import interleaved
+from _timer import interleaved, machine
 
 from vidsr.device import choose
 from vidsr.models import list_models, load_model
@@ -30,6 +31,7 @@ from vidsr.train.evaluate import evaluate
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
 CALLS, WARM_UP = 8, 8  # the first network's first seconds were slower, whichever it was
+SLOW = 4.0  # seconds of a call that need no such care
 
 SETS = ("set5", "set14", "bsd100", "urban100")
 # PSNR-Y on SETS as published, of networks of the size of ours: SRCNN 9-5-5 (Dong et al. 2016); ESPCN, ECBSR-M4C16 and
@@ -90,7 +92,10 @@ def frames_per_second(name: str, scale: int, domain: str) -> float:
     compute = choose("auto", "auto")
     runner = Runner(load_model(name, scale, compute.device, compute.dtype, domain), compute)
     frames = torch.randint(0, 256, (4, 1, 270, 480), dtype=torch.uint8)
-    seconds = interleaved({"network": lambda: runner(frames, 255).cpu()}, CALLS, WARM_UP)["network"]
+    began = time.perf_counter()
+    runner(frames, 255).cpu()
+    calls, warm_up = (CALLS, WARM_UP) if time.perf_counter() - began < SLOW else (2, 0)
+    seconds = interleaved({"network": lambda: runner(frames, 255).cpu()}, calls, warm_up)["network"]
     return len(frames) / median(seconds)
 
 
@@ -116,8 +121,18 @@ def main() -> None:
             flush=True,
         )
     if arguments.json:
-        machine = f"{platform.machine()}, {os.cpu_count()} cores, {choose('auto', 'auto')}, torch {torch.__version__}"
-        arguments.json.write_text(json.dumps({"machine": machine, "rows": table}, indent=1) + "\n")
+        write(arguments.json, table)
+
+
+def write(path: Path, table: list[dict[str, Any]]) -> None:
+    """Put the rows of ``table`` into the results at ``path``; those of other networks stay, with their machine."""
+    known = json.loads(path.read_text())["rows"] if path.exists() else []
+    measured = {row["model"] for row in table}
+    where = f"{machine()}, {choose('auto', 'auto')}, torch {torch.__version__}"
+    kept = [row for row in known if row["model"] not in measured]
+    merged = kept + [{**row, "machine": where} for row in table]
+    merged.sort(key=lambda row: (row["model"], row["domain"], row["scale"]))
+    path.write_text(json.dumps({"rows": merged}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class ConvReLU(nn.Module):
 
 def fused(network: LumaNetwork) -> LumaNetwork:
     """A copy of ``network`` whose convolutions and ReLUs in sequence are one; itself where PyTorch can not do that."""
-    if next(network.parameters()).device.type != "cpu" or not _is_there():
+    if next(network.parameters()).device.type != "cpu" or not _is_there(network.dtype):
         return network
     network = copy.deepcopy(network)
     for module in network.modules():
@@ -55,6 +55,15 @@ def _is_plain(conv: nn.Conv2d) -> bool:
     return (conv.padding, conv.stride, conv.dilation, conv.groups) == ((0, 0), (1, 1), (1, 1), 1)
 
 
-def _is_there() -> bool:
-    """Whether this PyTorch has the kernel: it is not part of its public interface."""
-    return bool(torch._C._has_mkldnn) and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+def _is_there(dtype: torch.dtype) -> bool:
+    """Whether this PyTorch has the kernel, which is not in its public interface, and the processor has ``dtype``."""
+    if not (torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_convolution_pointwise")):
+        return False
+    return dtype == torch.float32 or bool(HALVES[dtype]())
+
+
+# half precision -> whether oneDNN computes in it here; elsewhere PyTorch does, slowly
+HALVES = {
+    torch.bfloat16: torch.ops.mkldnn._is_mkldnn_bf16_supported,
+    torch.float16: torch.ops.mkldnn._is_mkldnn_fp16_supported,
+}
