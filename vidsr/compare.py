@@ -28,7 +28,7 @@ from vidsr.stopwatch import Stopwatch
 from vidsr.video import VideoReader
 
 KERNELS = ("nearest", "bilinear", "bicubic", "lanczos")
-NETWORKS = ("espcn", "srcnn", "fast", "balanced", "best", "srresnet", "srgan")  # that have weights, most of them
+NETWORKS = ("espcn", "srcnn", "fast", "balanced", "best")  # what is not named is compared with none slower than these
 REDUCTION = "bicubic"  # a = -0.5, antialiased: MATLAB's imresize and the papers
 
 GIVEN = "given"  # the step that makes what the methods are given, which is not theirs to pay for
