@@ -169,7 +169,8 @@ def test_several_devices_give_what_one_gives_in_order(shown: list[int], cuts: se
     for a, b in zip(alone, together, strict=True):
         assert a.times == b.times and a.origins == b.origins
         assert a.uv is not None and b.uv is not None
-        assert torch.equal(a.y, b.y) and torch.equal(a.uv, b.uv)
+        torch.testing.assert_close(a.y, b.y, atol=0.01, rtol=0)  # sums of float32 may be split over threads otherwise
+        assert torch.equal(a.uv, b.uv)
 
 
 @pytest.mark.gpu
