@@ -253,11 +253,7 @@ class RepConv(nn.Module):
 
     def collapse(self) -> nn.Conv2d:
         """The plain convolution to ship."""
-        out_channels, in_channels = self.weight.shape[:2]
-        conv = nn.Conv2d(in_channels, out_channels, 3)
-        conv.weight.data = self.kernel().detach().clone()
-        conv.bias = nn.Parameter(self.bias.detach().clone())
-        return conv
+        return _plain_conv(self.kernel(), self.bias)
 
 
 class CentredConv(nn.Module):
@@ -304,11 +300,7 @@ class CentredConv(nn.Module):
 
     def collapse(self) -> nn.Conv2d:
         """The plain convolution to ship."""
-        out_channels, in_channels = self.weight.shape[:2]
-        conv = nn.Conv2d(in_channels, out_channels, 3)
-        conv.weight.data = self.weight.detach().clone()
-        conv.bias = nn.Parameter(self.plain_bias().detach().clone())
-        return conv
+        return _plain_conv(self.weight, self.plain_bias())
 
 
 class NormConv(nn.Module):
@@ -335,6 +327,15 @@ class NormConv(nn.Module):
         conv.weight.data = self.conv.weight.detach() * gain[:, None, None, None]
         conv.bias = nn.Parameter(self.norm.bias.detach() - mean * gain)
         return conv
+
+
+def _plain_conv(kernel: Tensor, bias: Tensor) -> nn.Conv2d:
+    """The plain 3x3 convolution with copies of these."""
+    out_channels, in_channels = kernel.shape[:2]
+    conv = nn.Conv2d(in_channels, out_channels, 3)
+    conv.weight.data = kernel.detach().clone()
+    conv.bias = nn.Parameter(bias.detach().clone())
+    return conv
 
 
 def _like(conv: nn.Conv2d, bias: bool) -> nn.Conv2d:

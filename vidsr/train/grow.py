@@ -62,7 +62,7 @@ def _grow_residual(network: Srresnet, source: Plain) -> bool:
     width = tail.in_channels
     if network.scale != source.scale or len(network.blocks) < len(body) or network.head.out_channels < 2 * width:
         return False
-    _embed_centre(network.head, head)
+    _embed(network.head, head)
     for index, block in enumerate(network.blocks):
         assert isinstance(block, Block)
         _embed_block(block, body[index] if index < len(body) else None, width)
@@ -74,15 +74,6 @@ def _grow_residual(network: Srresnet, source: Plain) -> bool:
         merge.weight[width + channel, width + channel, 1, 1] = -1
     _embed_tail(network, tail, width)
     return True
-
-
-def _embed_centre(conv: nn.Conv2d, known: nn.Conv2d) -> None:
-    """The first channels of ``conv`` do what the smaller kernels of ``known`` do."""
-    outputs, border = known.out_channels, (conv.kernel_size[0] - known.kernel_size[0]) // 2
-    _silence(conv, slice(outputs))
-    conv.weight[:outputs, :, border:-border, border:-border] = known.weight
-    assert conv.bias is not None and known.bias is not None
-    conv.bias[:outputs] = known.bias
 
 
 def _embed_block(block: Block, known: nn.Conv2d | None, width: int) -> None:
@@ -140,10 +131,11 @@ def _embed_glance(glance: Glance, known: Glance, layers: tuple[int, int]) -> Non
 
 
 def _embed(conv: nn.Conv2d, known: nn.Conv2d) -> None:
-    """The first channels of ``conv`` do what ``known`` does, and hear nothing of the others."""
+    """The first channels of ``conv`` do what ``known``, of kernels no larger, does, and hear nothing of the others."""
     outputs, inputs = known.weight.shape[:2]
+    border = (conv.kernel_size[0] - known.kernel_size[0]) // 2
     conv.weight[:outputs] = 0
-    conv.weight[:outputs, :inputs] = known.weight
+    conv.weight[:outputs, :inputs] = F.pad(known.weight, [border] * 4)
     assert conv.bias is not None and known.bias is not None
     conv.bias[:outputs] = known.bias
 
