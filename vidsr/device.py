@@ -34,8 +34,10 @@ class Compute:
         return f"{self.device} {name}"
 
 
-def cpu_has_bf16() -> bool:
-    """Whether this processor multiplies bf16 in hardware (AVX-512 BF16 or AMX); emulation is slower than fp32."""
+def has_bf16(device: torch.device) -> bool:
+    """Whether ``device`` multiplies bf16 in hardware (a CPU: AVX-512 BF16 or AMX); emulation is slower than fp32."""
+    if device.type != "cpu":
+        return True
     probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return bool((probe and probe()) or (amx and amx()))
@@ -69,7 +71,7 @@ def _compute(device: torch.device, precision: Precision) -> Compute:
         return Compute(device, DTYPES[precision])
     if device.type == "cuda":
         return Compute(device, torch.float16)
-    return Compute(device, torch.bfloat16 if cpu_has_bf16() else torch.float32)
+    return Compute(device, torch.bfloat16 if has_bf16(device) else torch.float32)
 
 
 def _device(name: str) -> torch.device:

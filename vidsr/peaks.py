@@ -9,7 +9,7 @@ from time import perf_counter, process_time
 
 import torch
 
-from vidsr.device import DTYPES, Compute, cpu_has_bf16
+from vidsr.device import DTYPES, Compute, has_bf16
 from vidsr.process import processors
 
 SIDE = 2048  # of the square matrices whose product is timed
@@ -47,7 +47,7 @@ def measure_peaks(compute: Compute) -> Peaks:
 
     gflops = {}
     for name in PRODUCTS[device.type]:
-        emulated = name == "bf16" and not on_gpu and not cpu_has_bf16()
+        emulated = name == "bf16" and not has_bf16(device)
         side = EMULATED_SIDE if emulated else SIDE
         a = torch.rand(side, side, device=device).to(DTYPES[name])
         gflops[name] = 2 * side**3 / seconds(lambda a=a: a @ a) / 1e9  # type: ignore[misc]

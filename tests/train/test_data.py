@@ -13,9 +13,11 @@ import torch
 from tests.clips import make_clip, picture
 from vidsr.errors import InputError, OptionError
 from vidsr.metrics import rgb_to_y
+from vidsr.models.layers import inside
 from vidsr.train import dataset, video_set
-from vidsr.train.data import Pair, Patches, centre_crops, make_pair
+from vidsr.train.data import Pair, Patches, centre_crops, make_pair, with_margin
 from vidsr.train.losses import LOSSES, charbonnier, fft
+from vidsr.train.protocol import imresize
 
 
 def write_picture(path: Path, height: int = 100, width: int = 120, seed: int = 0) -> np.ndarray:
@@ -180,6 +182,25 @@ def test_patches_gathered_at_once_equal_those_cut_one_by_one(scale: int) -> None
     assert set(windows[:, 3]) == set(range(8)) and set(windows[:, 0]) == {0, 1, 2}
     for cut, gathered in zip(patches.cropped(windows), patches.gathered(windows), strict=True):
         assert torch.equal(cut, gathered)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_what_networks_learn_from_is_reduced_as_what_they_are_measured_on_edges_too(scale: int) -> None:
+    hr = torch.randint(0, 256, (47, 61), generator=torch.Generator().manual_seed(scale), dtype=torch.uint8)
+    pair = make_pair(hr, scale)
+    assert np.array_equal(pair.lr.numpy(), imresize(pair.hr.numpy(), *pair.lr.shape))
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_margin_is_what_reducing_the_mirrored_picture_gives(scale: int) -> None:
+    hr = torch.randint(0, 256, (24 * scale, 9 * scale), generator=torch.Generator().manual_seed(7), dtype=torch.uint8)
+    pair = make_pair(hr, scale)
+    wider = with_margin(pair, scale, margin=4, patch=20)
+    assert wider.lr.shape == (24 + 2 * 4, 9 + 2 * 6) and wider.hr.shape == (32 * scale, 21 * scale)
+    reach = 2  # LR pixels that the reduction looks beyond the margin itself
+    assert torch.equal(inside(make_pair(wider.hr, scale).lr, reach), inside(wider.lr, reach))
+    assert torch.equal(wider.lr[4:-4, 6:-6], pair.lr)
+    assert torch.equal(wider.lr[:4], wider.lr[4:8].flip(0)), "the last pixel is repeated"
 
 
 @pytest.mark.gpu

@@ -109,6 +109,15 @@ def test_a_tail_of_another_scale_says_nearly_the_same_at_another_size(scale: int
     torch.testing.assert_close(network.body[-1].bias, torch.full((scale**2,), 0.5))
 
 
+def test_a_network_grown_to_another_scale_takes_its_tail_too() -> None:
+    source, network, deeper = Plain(Config(4, 6, 2)), Plain(Config(2, 6, 2)), Plain(Config(2, 6, 3))
+    network.body[:-1].load_state_dict(source.body[:-1].state_dict())
+    resample_tail(network, source)
+    assert grow(deeper, source)
+    x = torch.rand(2, 1, 9, 11)
+    torch.testing.assert_close(deeper(x), network(x), atol=1e-5, rtol=0)
+
+
 def test_sub_pixels_keep_their_order_when_a_tail_is_resized() -> None:
     source, network = Plain(Config(4, 6, 2)), Plain(Config(2, 6, 2))
     with torch.no_grad():

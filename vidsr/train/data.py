@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidsr.models.layers import inside, padded
+
 Windows = npt.NDArray[np.int64]  # a row per patch: picture, top and left in LR pixels, pose
 
 
@@ -24,12 +26,32 @@ class Pair:
 
 
 def make_pair(hr: Tensor, scale: int) -> Pair:
-    """``hr`` cropped to a multiple of ``scale``, and its antialiased bicubic (a = -0.5) reduction, rounded."""
+    """``hr`` cropped to a multiple of ``scale``, and its reduction as papers make it, rounded.
+
+    That is by the antialiased bicubic (a = -0.5), mirrored at the edges with the last pixel repeated; PyTorch leaves
+    out what is beyond.
+    """
     height, width = (n - n % scale for n in hr.shape)
     hr = hr[:height, :width]
-    size = (height // scale, width // scale)
-    lr = F.interpolate(hr[None, None].float(), size=size, mode="bicubic", antialias=True)
+    reach = 2 * scale  # of the kernel, HR pixels
+    framed = padded(hr[None, None], reach, reach, reach, reach, "symmetric").float()
+    size = (framed.shape[-2] // scale, framed.shape[-1] // scale)
+    lr = inside(F.interpolate(framed, size=size, mode="bicubic", antialias=True), reach // scale)
     return Pair(lr[0, 0].round().clamp(0, 255).to(torch.uint8), hr)
+
+
+def with_margin(pair: Pair, scale: int, margin: int, patch: int) -> Pair:
+    """``pair`` going on beyond its edges by ``margin`` LR pixels, or by as many as a patch needs to fit.
+
+    Mirrored with the last pixel repeated, as `make_pair` mirrors the picture that it reduces: the LR is what reducing
+    the mirrored HR gives. In use most of a small picture is near an edge, where networks are given just this.
+    """
+    rows, columns = (max(margin, (patch - n + 1) // 2) for n in pair.lr.shape)
+    planes = []
+    for plane, factor in ((pair.lr, 1), (pair.hr, scale)):
+        x, y = columns * factor, rows * factor
+        planes.append(padded(plane[None, None], x, x, y, y, "symmetric")[0, 0])
+    return Pair(*planes)
 
 
 class Patches:

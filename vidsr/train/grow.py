@@ -23,7 +23,7 @@ from vidsr.models.unshuffled import Glance, Unshuffled
 def grow(network: nn.Module, source: nn.Module) -> bool:
     """Let ``network`` do what the smaller ``source`` does; False, and nothing done, where it can not contain it.
 
-    Of another scale all but the last layer is grown, which stays fresh.
+    Of another scale all but the last layer is grown, which stays fresh, but for a plain network's (`resample_tail`).
     """
     if isinstance(network, Srresnet) and isinstance(source, Plain):
         return _grow_residual(network, source)
@@ -36,6 +36,8 @@ def grow(network: nn.Module, source: nn.Module) -> bool:
         _embed(conv, _identity(source_tail.in_channels))
     if tail.out_channels == source_tail.out_channels:  # of the same scale
         _embed(tail, source_tail)
+    elif isinstance(network, Plain) and isinstance(source, Plain) and tail.in_channels == source_tail.in_channels:
+        resample_tail(network, source)
     if isinstance(network, Unshuffled) and isinstance(source, Unshuffled):
         _embed_glance(network.glance, source.glance, (len(body), len(source_body)))
     return True

@@ -12,7 +12,7 @@ from torch import Tensor
 from vidsr.errors import OptionError
 from vidsr.models.layers import LumaNetwork
 from vidsr.train import dataset
-from vidsr.train.data import Pair, Patches, centre_crops
+from vidsr.train.data import Pair, Patches, centre_crops, with_margin
 from vidsr.train.recipe import Recipe
 from vidsr.train.step import Interior
 from vidsr.train.validation import sample_picture, validation_psnr
@@ -23,6 +23,8 @@ class Pictures:
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         train, self.validation = load_pairs(recipe, device)
+        if recipe.margin:
+            train = [with_margin(pair, recipe.scale, recipe.margin, recipe.patch) for pair in train]
         self.patches = Patches(train, recipe.scale, recipe.batch, recipe.patch, recipe.seed)
         self.baseline = validation_psnr(None, self.validation)
         self._compile = recipe.compile and device.type == "cuda"

@@ -46,6 +46,7 @@ class Recipe:
     steps: int = 20_000
     batch: int = 32
     patch: int = 64  # side of a training crop, LR pixels
+    margin: int = 0  # LR pixels beyond a picture's edges, mirrored as networks are given them, that crops may hold
     loss: dict[str, float] = field(default_factory=lambda: {"l1": 1.0})  # name -> weight
     finish: dict[str, float] = field(default_factory=dict)  # loss of the last `finish_fraction` of the steps
     finish_fraction: float = 0.1
@@ -81,6 +82,8 @@ class Recipe:
         for key in ("scale", "steps", "batch", "patch", "validate_every", "checkpoint_every"):
             if getattr(self, key) < 1:
                 raise OptionError(f"recipe {self.name}: {key} = {getattr(self, key)} must be at least 1")
+        if self.margin < 0:
+            raise OptionError(f"recipe {self.name}: margin = {self.margin} must not be negative")
 
     @property
     def network_config(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vidsr.device import cpu_has_bf16
+from vidsr.device import has_bf16
 from vidsr.models.layers import inside
 from vidsr.train.checkpoint import State
 from vidsr.train.data import Patches
@@ -33,8 +33,7 @@ def train_step(recipe: Recipe, state: State, interior: Interior, patches: Patche
 
 def autocast(recipe: Recipe, state: State, device: torch.device) -> torch.autocast:
     """bf16 where the recipe asks for it, the network bears it and the device is not the slower for it."""
-    fast = device.type == "cuda" or cpu_has_bf16()
-    half = recipe.precision == "bf16" and state.network.anchored and fast
+    half = recipe.precision == "bf16" and state.network.anchored and has_bf16(device)
     return torch.autocast(device.type, torch.bfloat16, enabled=half)
 
 
