@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from vidsr.models.layers import inside, padded
+from vidsr.models.layers import padded
+from vidsr.train.protocol import imresize, modcrop
 
 Windows = npt.NDArray[np.int64]  # a row per patch: picture, top and left in LR pixels, pose
 
@@ -26,18 +26,10 @@ class Pair:
 
 
 def make_pair(hr: Tensor, scale: int) -> Pair:
-    """``hr`` cropped to a multiple of ``scale``, and its reduction as papers make it, rounded.
-
-    That is by the antialiased bicubic (a = -0.5), mirrored at the edges with the last pixel repeated; PyTorch leaves
-    out what is beyond.
-    """
-    height, width = (n - n % scale for n in hr.shape)
-    hr = hr[:height, :width]
-    reach = 2 * scale  # of the kernel, HR pixels
-    framed = padded(hr[None, None], reach, reach, reach, reach, "symmetric").float()
-    size = (framed.shape[-2] // scale, framed.shape[-1] // scale)
-    lr = inside(F.interpolate(framed, size=size, mode="bicubic", antialias=True), reach // scale)
-    return Pair(lr[0, 0].round().clamp(0, 255).to(torch.uint8), hr)
+    """``hr`` cropped to a multiple of ``scale``, and its reduction as the networks are measured on (protocol.py)."""
+    large = modcrop(hr.numpy(), scale)
+    small = imresize(large, large.shape[0] // scale, large.shape[1] // scale)
+    return Pair(torch.from_numpy(small), torch.from_numpy(large))
 
 
 def with_margin(pair: Pair, scale: int, margin: int, patch: int) -> Pair:

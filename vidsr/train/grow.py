@@ -36,7 +36,7 @@ def grow(network: nn.Module, source: nn.Module) -> bool:
         _embed(conv, _identity(source_tail.in_channels))
     if tail.out_channels == source_tail.out_channels:  # of the same scale
         _embed(tail, source_tail)
-    elif isinstance(network, Plain) and isinstance(source, Plain) and tail.in_channels == source_tail.in_channels:
+    else:
         resample_tail(network, source)
     if isinstance(network, Unshuffled) and isinstance(source, Unshuffled):
         _embed_glance(network.glance, source.glance, (len(body), len(source_body)))
@@ -44,12 +44,17 @@ def grow(network: nn.Module, source: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def resample_tail(network: Plain, source: Plain) -> None:
+def resample_tail(network: nn.Module, source: nn.Module) -> None:
     """Start the last layer of ``network`` from that of ``source``, which enlarges by another factor.
 
-    Its kernels are a picture of sub-pixels; the same picture at another size is nearly right.
+    Its kernels are a picture of sub-pixels; the same picture at another size is nearly right. Nothing is done but for
+    two plain networks of as many channels.
     """
+    if not (isinstance(network, Plain) and isinstance(source, Plain)):
+        return
     tail, known = _convolutions(network)[-1], _convolutions(source)[-1]
+    if tail.in_channels != known.in_channels:
+        return
     assert tail.bias is not None and known.bias is not None
     for ours, theirs in ((tail.weight, known.weight), (tail.bias, known.bias)):
         picture = theirs.view(source.scale, source.scale, 1, -1).permute(2, 3, 0, 1)

@@ -17,7 +17,6 @@ from torch import nn
 from vidsr.device import choose
 from vidsr.errors import OptionError
 from vidsr.models import store
-from vidsr.models.plain import Plain
 from vidsr.train import adversarial, between, look
 from vidsr.train.between import Frames
 from vidsr.train.blurred import Blurred
@@ -196,8 +195,7 @@ def warm_start(network: nn.Module, path: Path) -> bool:
     if not fitting:
         raise OptionError(f"warm_start = {str(path)!r}: nothing in it fits this network")
     network.load_state_dict(fitting, strict=False)
-    if isinstance(network, Plain) and isinstance(source, Plain) and "body.0.weight" in fitting:
-        resample_tail(network, source)
+    resample_tail(network, source)
     return any(tensor.ndim == 4 for tensor in fitting.values())
 
 
