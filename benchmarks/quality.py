@@ -1,6 +1,6 @@
 """PSNR-Y and SSIM of every shipped network by the papers' protocol, beside bicubic and the published figures.
 
-    python benchmarks/quality.py [--sets set5 set14] [--models fast] [--json PATH]
+    python benchmarks/quality.py [--sets set5 set14] [--models fast balanced+] [--json PATH]
 
 Sets are folders of sharp pictures in $VIDSR_DATA (default: shared/data beside the repository): those of SETS that are
 there. LR pictures are made by
@@ -16,6 +16,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,6 +26,7 @@ from _timer import interleaved, machine
 
 from vidsr.device import choose
 from vidsr.models import list_models, load_model
+from vidsr.models.poses import MARK
 from vidsr.stages.runner import Runner
 from vidsr.train.evaluate import evaluate
 
@@ -58,13 +60,14 @@ PUBLISHED: dict[tuple[str, int], tuple[float, float, float, float]] = {
 
 def rows(sets: list[str], models: list[str] | None) -> Iterator[dict[str, Any]]:
     """One row per network that enlarges, scale and set."""
-    for listed in list_models():
-        name, scale, domain = listed["name"], listed["scale"], listed["domain"]
-        if scale == 1 or (models and name not in models):
+    for listed, mark in product(list_models(), ("", MARK)):
+        name, scale, domain = listed["name"] + mark, listed["scale"], listed["domain"]
+        if scale == 1 or (name not in models if models else mark):
             continue
+        model = load_model(name, scale, domain=domain)
         speed = frames_per_second(name, scale, domain)
         for folder in sets:
-            mean = evaluate(load_model(name, scale, domain=domain), scale, [DATA / folder])[-1]
+            mean = evaluate(model, scale, [DATA / folder])[-1]
             yield {
                 "model": name,
                 "domain": domain,
@@ -76,7 +79,7 @@ def rows(sets: list[str], models: list[str] | None) -> Iterator[dict[str, Any]]:
                 "bicubic_ssim": round(mean.bicubic_ssim, 4),
                 "published_psnr_y": published(name, scale, folder) if domain == "clean" else None,
                 "parameters": listed["parameters"],
-                "kmac_per_pixel": listed["kmac_per_pixel"],
+                "kmac_per_pixel": round(model.kmac_per_pixel, 2),
                 "fps_480x270": round(speed, 1),
             }
 

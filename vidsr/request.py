@@ -137,7 +137,11 @@ def request(
         typer.Option("--steady/--no-steady", help="Average the restored along the motion.", rich_help_panel=REPAIR),
     ] = True,
     model: Annotated[
-        str, typer.Option(help="A network or a classical kernel; see `vidsr models`.", rich_help_panel=ENGINE)
+        str,
+        typer.Option(
+            help="A network or a classical kernel; see `vidsr models`. NAME+: eight poses averaged.",
+            rich_help_panel=ENGINE,
+        ),
     ] = "auto",
     source: Annotated[
         str,

@@ -58,6 +58,12 @@ def test_tiled_equals_whole(n: int, h: int, w: int, tile: int, batch: int) -> No
     assert (tiled - whole).abs().max() < 0.01
 
 
+def test_tiled_equals_whole_in_all_poses() -> None:
+    model = load_model("fast+", 2)
+    whole, tiled = (Runner(model, CPU, tile=tile)(planes(1, 50, 41), 255) for tile in (None, 16))
+    assert (tiled - whole).abs().max() < 0.01
+
+
 def test_a_tile_without_the_halo_would_not_equal_the_whole() -> None:
     network = Convolutions()
     whole = Runner(network, CPU)(planes(1, 64, 64), 255)

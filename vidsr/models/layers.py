@@ -36,6 +36,7 @@ class LumaNetwork(nn.Module):
     # Whether the input's upscale is added to what the layers say. Without it they carry the picture's mean themselves:
     # they stay in float32, in use and in training, and training starts from exactly their first weights.
     anchored = True
+    shuffles_last = False  # whether all layers work at the input's size, and the result is put together of their last
     edge: Edge = "symmetric"
 
     @property
@@ -98,6 +99,8 @@ class SurveyingNetwork(RestorationNetwork):
 
 class SubpixelNetwork(LumaNetwork):
     """A network that ends in an anchor and one sub-pixel shuffle, which may then be done in whatever way is fastest."""
+
+    shuffles_last = True
 
     def interior(self, x: Tensor) -> Tensor:
         """The upscale of ``x`` without its outermost ``halo`` pixels."""

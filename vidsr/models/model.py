@@ -23,6 +23,7 @@ from vidsr.errors import DeviceError, ModelError
 from vidsr.models import store
 from vidsr.models.fused import fused
 from vidsr.models.layers import LumaNetwork, SubpixelNetwork
+from vidsr.models.poses import MARK, InPoses
 
 Picture = npt.NDArray[np.uint8]
 
@@ -80,7 +81,7 @@ class Model:
         kernels = [p for p in self.network.parameters() if p.ndim == 4]
         widest = max(sum(kernel.shape[:2]) * kernel.element_size() for kernel in kernels)
         enlarged = self.scale**2
-        return widest * (1 if isinstance(self.network, SubpixelNetwork) else enlarged) + 8 * enlarged
+        return widest * (1 if self.network.shuffles_last else enlarged) + 8 * enlarged
 
     @torch.inference_mode()
     def _flops(self, side: int) -> int:
@@ -88,6 +89,10 @@ class Model:
         with FlopCounterMode(display=False) as counter:
             self._luma(torch.zeros(1, 1, side, side))
         return int(counter.get_total_flops())
+
+    def in_poses(self) -> Model:
+        """The same in all eight poses of the picture, averaged. ``ModelError`` for one that does not enlarge."""
+        return replace(self, name=self.name + MARK, network=InPoses(self.network))
 
     def fused(self) -> Model:
         """The same for use alone, its layers joined where the device does several in one pass."""
@@ -201,13 +206,15 @@ def load_model(
     domain: str = "clean",
     folder: Path = store.WEIGHTS,
 ) -> Model:
-    """The shipped model ``name`` for ``scale``, on ``device`` with its body in ``dtype``.
+    """The shipped model ``name`` for ``scale``, on ``device`` with its body in ``dtype``; ``name+``: in all poses.
 
     ``domain``: ``clean`` (trained on bicubic reduction), ``video`` (on what codecs leave), ``any`` (restoration, x1).
 
     Raises:
         ModelError: there is no such model, scale or domain; the message lists what there is.
     """
+    if name.endswith(MARK):
+        return load_model(name.removesuffix(MARK), scale, device, dtype, domain, folder).in_poses()
     named = [e for e in store.table(folder) if e.name == name]
     if not named:
         names = sorted({e.name for e in store.table(folder)})
@@ -220,13 +227,13 @@ def load_model(
 
 
 def available_scales(name: str, domain: str = "clean", folder: Path = store.WEIGHTS) -> tuple[int, ...]:
-    """The scales of the shipped model ``name``, smallest first.
+    """The scales of the shipped model ``name``, with a + or without, smallest first.
 
     Raises:
         ModelError: there is no such model; the message lists those there are.
     """
     entries = store.table(folder)
-    scales = tuple(e.scale for e in entries if (e.name, e.domain) == (name, domain))
+    scales = tuple(e.scale for e in entries if (e.name, e.domain) == (name.removesuffix(MARK), domain))
     if not scales:
         names = sorted({e.name for e in entries if e.domain == domain})
         raise ModelError(f"no model is called {name!r}; there are {', '.join(names) or 'none'}")

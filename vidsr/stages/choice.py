@@ -8,6 +8,7 @@ from pathlib import Path
 from vidsr.device import Compute
 from vidsr.frames import VideoInfo
 from vidsr.models import available_scales
+from vidsr.models.poses import MARK
 from vidsr.models.store import WEIGHTS, table
 from vidsr.options import EnhanceOptions, Interpolation
 from vidsr.stages.diagnosis import is_compressed
@@ -47,5 +48,5 @@ def choose_domain(
     """Which weights suit the clip: ``video`` where an encoder has left few bits per pixel and such weights exist."""
     if options.source != "auto":
         return options.source
-    trained = {entry.scale for entry in table(folder) if (entry.name, entry.domain) == (model, "video")}
+    trained = {e.scale for e in table(folder) if (e.name, e.domain) == (model.removesuffix(MARK), "video")}
     return "video" if is_compressed(info) and trained.issuperset(scales) else "clean"

@@ -22,7 +22,8 @@ MATLAB's bicubic, 8-bit output, BT.601 limited luma, as many pixels cut off at e
 weights are trained on what encoders leave, so that clean pictures are not what they are for: train/LOG.md has their
 gain on compressed clips.
 
-**Data.** `photos2`: 192 photographs under CC0, CC-BY, CC-BY-SA, GPL and the Unsplash licence, reduced once more by 2.
+**Data.** `photos2`, `photos3`, `photos4`: 192 photographs under CC0, CC-BY, CC-BY-SA, GPL and the Unsplash licence,
+reduced once more by as much.
 `bsds_t91`: the train and test parts of BSDS500 (its val part is the BSD100 benchmark and was left out; research and
 education) and the 91 images of Yang et al. (academic). `video_x4`: panning windows over photos2 and pieces of 20 camera
 clips (CC0, Pexels licence, demo clips of SAM 2), reduced by 4 and encoded by x264, x265, VP9, MPEG-4 and MPEG-2

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vidsr.models.layers import padded
+from vidsr.models.poses import POSES, turned
 from vidsr.train.protocol import imresize, modcrop
 
 Windows = npt.NDArray[np.int64]  # a row per patch: picture, top and left in LR pixels, pose
@@ -81,8 +82,8 @@ class Patches:
         lrs, hrs = [], []
         for index, top, left, pose in windows.tolist():
             pair, scale = self.pairs[index], self.scale
-            lrs.append(_turned(_window(pair.lr, top, left, self.patch), pose))
-            hrs.append(_turned(_window(pair.hr, top * scale, left * scale, self.patch * scale), pose))
+            lrs.append(turned(_window(pair.lr, top, left, self.patch), pose))
+            hrs.append(turned(_window(pair.hr, top * scale, left * scale, self.patch * scale), pose))
         return torch.stack(lrs)[:, None].float() / 255, torch.stack(hrs)[:, None].float() / 255
 
     def gathered(self, windows: Windows) -> tuple[Tensor, Tensor]:
@@ -108,8 +109,8 @@ class Gather:
         self.widths = torch.tensor([plane.shape[1] for plane in planes], device=device)
         grid = torch.arange(side, device=device)
         # which row and column of the window each pixel of the turned patch comes from, for the eight poses
-        self.rows = torch.stack([_turned(grid[:, None].expand(side, side), pose) for pose in range(8)])
-        self.columns = torch.stack([_turned(grid[None, :].expand(side, side), pose) for pose in range(8)])
+        self.rows = torch.stack([turned(grid[:, None].expand(side, side), pose) for pose in range(POSES)])
+        self.columns = torch.stack([turned(grid[None, :].expand(side, side), pose) for pose in range(POSES)])
 
     def __call__(self, index: Tensor, top: Tensor, left: Tensor, pose: Tensor) -> Tensor:
         """N x 1 x side x side float32 in [0, 1]; N of each argument."""
@@ -121,11 +122,6 @@ class Gather:
 
 def _window(plane: Tensor, top: int, left: int, side: int) -> Tensor:
     return plane[top : top + side, left : left + side]
-
-
-def _turned(plane: Tensor, pose: int) -> Tensor:
-    """``plane`` in one of its eight poses: mirrored from the fourth on, then turned by so many quarters."""
-    return torch.rot90(plane.flip(1) if pose >= 4 else plane, pose % 4)
 
 
 def centre_crops(pairs: Sequence[Pair], scale: int, side: int = 192, most: int = 32) -> list[Pair]:

@@ -50,6 +50,8 @@ class Recipe:
     loss: dict[str, float] = field(default_factory=lambda: {"l1": 1.0})  # name -> weight
     finish: dict[str, float] = field(default_factory=dict)  # loss of the last `finish_fraction` of the steps
     finish_fraction: float = 0.1
+    teachers: tuple[str, ...] = ()  # weights of the same scale, whose mean in all eight poses is to be learnt
+    trust: float = 0.75  # share of what they say in what is learnt, beside the truth's
     taught: float = 0.0  # weight, until then, of the pixels by which motion between frames is off optical flow's
     optimiser: Optimiser = "adam"
     rate: float = 1e-3  # peak learning rate
@@ -82,6 +84,8 @@ class Recipe:
         for key in ("scale", "steps", "batch", "patch", "validate_every", "checkpoint_every"):
             if getattr(self, key) < 1:
                 raise OptionError(f"recipe {self.name}: {key} = {getattr(self, key)} must be at least 1")
+        if not 0 <= self.trust <= 1:
+            raise OptionError(f"recipe {self.name}: trust = {self.trust} must lie from 0 to 1")
         if self.margin < 0:
             raise OptionError(f"recipe {self.name}: margin = {self.margin} must not be negative")
 
