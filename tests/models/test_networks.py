@@ -12,7 +12,8 @@ from vidsr.device import Compute
 from vidsr.errors import ModelError
 from vidsr.models import ARCHITECTURES, build_network
 from vidsr.models.deconvolution import REACH
-from vidsr.models.layers import CentredConv, LumaNetwork, NormConv, RepConv, add_anchor, collapse, inside
+from vidsr.models.layers import LumaNetwork, add_anchor, inside
+from vidsr.models.reparameterised import CentredConv, NormConv, RepConv, collapse
 from vidsr.models.store import count_parameters
 from vidsr.stages.runner import Runner
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from vidsr.models import store
-from vidsr.models.layers import RepConv, collapse
 from vidsr.models.plain import Config, Plain
+from vidsr.models.reparameterised import RepConv, collapse
 from vidsr.models.residual import Config as ResidualConfig
 from vidsr.models.residual import Residual
 from vidsr.models.srresnet import Config as SrresnetConfig

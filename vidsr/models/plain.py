@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vidsr.models.layers import CentredConv, SubpixelNetwork
+from vidsr.models.layers import SubpixelNetwork
+from vidsr.models.reparameterised import CentredConv
 
 DETAIL_GAIN = 4.0  # of the first layer at a centred start: detail is small beside the picture's range
 NEAR_ANCHOR = 0.1  # gain of the last one there: what it says at first is only to be unlearnt

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vidsr.models.layers import SubpixelNetwork, inside, reparameterise
+from vidsr.models.layers import SubpixelNetwork, inside
+from vidsr.models.reparameterised import reparameterise
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidsr.models.layers import LumaNetwork, NormConv, inside
+from vidsr.models.layers import LumaNetwork, inside
+from vidsr.models.reparameterised import NormConv
 
 STEPS = {2: (2,), 3: (3,), 4: (2, 2)}  # scale -> the sub-pixel steps to it
 WIDE = 9  # side of the first and the last kernel

@@ -14,7 +14,7 @@ from torch import nn
 
 from vidsr.errors import InputError, OptionError
 from vidsr.models import store
-from vidsr.models.layers import collapse
+from vidsr.models.reparameterised import collapse
 from vidsr.train.recipe import Recipe
 
 

@@ -1,0 +1,172 @@
+"""Convolutions in the form that trains better than the one that ships, which they collapse to."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CENTRED_MEMORY = 0.05  # share of the newest batch in the mean of all so far
+
+
+class RepConv(nn.Module):
+    """A 3x3 convolution without padding, as a sum of branches that collapse to one kernel. For training only.
+
+    Branches: 3x3, 1x1 expansion to twice the channels followed by 3x3, 1x1, and identity where the channel counts
+    allow; one bias, outside the branches. The kernel is collapsed at every step, so that a training step costs what
+    the plain network costs. (ECBSR, Zhang et al. 2021; collapsing while training: SESR, Bhardwaj et al. 2022.)
+    """
+
+    def __init__(self, conv: nn.Conv2d, keep: bool) -> None:
+        """Branches around ``conv``; ``keep``: start from exactly its function instead of from a richer sum."""
+        super().__init__()
+        out_channels, in_channels = conv.weight.shape[:2]
+        wide = 2 * max(in_channels, out_channels)
+        fresh = nn.Conv2d(wide, out_channels, 3)
+        self.weight = nn.Parameter(conv.weight.detach().clone())
+        self.expand = nn.Parameter(nn.Conv2d(in_channels, wide, 1).weight.detach()[:, :, 0, 0].clone())
+        self.reduce = nn.Parameter(fresh.weight.detach().clone())
+        self.pointwise = nn.Parameter(nn.Conv2d(in_channels, out_channels, 1).weight.detach()[:, :, 0, 0].clone())
+        bias = torch.zeros(out_channels) if conv.bias is None else conv.bias.detach().clone()
+        self.bias = nn.Parameter(bias)
+        self.has_identity = in_channels == out_channels
+        if keep:
+            with torch.no_grad():
+                self.weight.add_(conv.weight - self.kernel())
+
+    def kernel(self) -> Tensor:
+        """The one 3x3 kernel that does what the branches do together."""
+        with torch.autocast(self.weight.device.type, enabled=False):
+            centre: Tensor = self.pointwise
+            if self.has_identity:
+                centre = centre + torch.eye(len(centre), device=centre.device)
+            out_channels, wide = self.reduce.shape[:2]
+            expanded = self.reduce.permute(0, 2, 3, 1).reshape(-1, wide) @ self.expand
+            expanded = expanded.view(out_channels, 3, 3, -1).permute(0, 3, 1, 2)
+            return self.weight + expanded + F.pad(centre[:, :, None, None], (1, 1, 1, 1))
+
+    def branches(self, x: Tensor) -> Tensor:
+        """The sum of the branches, run one by one: what the kernel stands for."""
+        y = F.conv2d(x, self.weight, self.bias)
+        y = y + F.conv2d(F.conv2d(x, self.expand[:, :, None, None]), self.reduce)
+        y = y + F.conv2d(x[..., 1:-1, 1:-1], self.pointwise[:, :, None, None])
+        return y + x[..., 1:-1, 1:-1] if self.has_identity else y
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The collapsed convolution."""
+        return F.conv2d(x, self.kernel().clone(memory_format=torch.channels_last), self.bias)
+
+    def collapse(self) -> nn.Conv2d:
+        """The plain convolution to ship."""
+        return _plain_conv(self.kernel(), self.bias)
+
+
+class CentredConv(nn.Module):
+    """A convolution that sees its input less the mean of each channel. For training only: it collapses to a plain one.
+
+    What a ReLU lets through is positive, so every kernel that moves also moves the mean of what it says, and whole
+    channels are pushed below zero on all pictures, where no gradient reaches them again. Less the mean, kernels learn
+    structure and biases alone say how often a channel is awake. (Centring: Schraudolph, "Centering neural network
+    gradient factors", 1998. The mean is a running one and a move of it changes no output, so that it only turns the
+    gradient: means that shift the function, as batch norm's do, came to swing against fast kernels until all was lost.)
+    """
+
+    def __init__(self, conv: nn.Conv2d, keep: bool) -> None:
+        """Around ``conv``; ``keep``: start from exactly its function instead of from outputs around its bias."""
+        super().__init__()
+        assert conv.bias is not None
+        self.weight = nn.Parameter(conv.weight.detach().clone())
+        self.bias = nn.Parameter(conv.bias.detach().clone())
+        self.keep = keep
+        self.register_buffer("mean", torch.zeros(conv.in_channels))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.long))  # steps
+        self.mean: Tensor
+        self.seen: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The convolution of ``x`` less the mean of the batches so far."""
+        if self.training:
+            self.look(x)
+        return F.conv2d(x, self.weight.clone(memory_format=torch.channels_last), self.plain_bias())
+
+    @torch.no_grad()
+    def look(self, x: Tensor) -> None:
+        """Move the mean towards that of ``x``, and the bias so that the function stays, but at a fresh start."""
+        stays = float(self.keep) if self.seen == 0 else 1.0
+        self.seen += 1
+        before = self.plain_bias()
+        self.mean.lerp_(x.float().mean((0, 2, 3)), torch.clamp(1 / self.seen, min=CENTRED_MEMORY))
+        self.bias.add_(before - self.plain_bias(), alpha=stays)
+
+    def plain_bias(self) -> Tensor:
+        """The bias that stands for the subtraction."""
+        with torch.autocast(self.weight.device.type, enabled=False):
+            return self.bias - self.weight.sum((2, 3)) @ self.mean
+
+    def collapse(self) -> nn.Conv2d:
+        """The plain convolution to ship."""
+        return _plain_conv(self.weight, self.plain_bias())
+
+
+class NormConv(nn.Module):
+    """A convolution without bias, followed by batch norm. For training only: it collapses to one convolution."""
+
+    def __init__(self, conv: nn.Module) -> None:
+        super().__init__()
+        assert isinstance(conv, nn.Conv2d)
+        self.conv = _like(conv, bias=False)
+        self.conv.weight.data = conv.weight.detach().clone()
+        self.norm = nn.BatchNorm2d(conv.out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The convolution, normalised by the batch in training, by what was seen in training otherwise."""
+        y: Tensor = self.norm(self.conv(x))
+        return y
+
+    def collapse(self) -> nn.Conv2d:
+        """The plain convolution to ship."""
+        mean, variance = self.norm.running_mean, self.norm.running_var
+        assert mean is not None and variance is not None
+        gain = self.norm.weight.detach() / torch.sqrt(variance + self.norm.eps)
+        conv = _like(self.conv, bias=True)
+        conv.weight.data = self.conv.weight.detach() * gain[:, None, None, None]
+        conv.bias = nn.Parameter(self.norm.bias.detach() - mean * gain)
+        return conv
+
+
+def _plain_conv(kernel: Tensor, bias: Tensor) -> nn.Conv2d:
+    """The plain 3x3 convolution with copies of these."""
+    out_channels, in_channels = kernel.shape[:2]
+    conv = nn.Conv2d(in_channels, out_channels, 3)
+    conv.weight.data = kernel.detach().clone()
+    conv.bias = nn.Parameter(bias.detach().clone())
+    return conv
+
+
+def _like(conv: nn.Conv2d, bias: bool) -> nn.Conv2d:
+    """A fresh convolution of the shape of ``conv``."""
+    twin = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size[0], bias=bias)
+    twin.padding = conv.padding
+    return twin
+
+
+def reparameterise(network: nn.Module, keep: bool = False) -> None:
+    """Replace every 3x3 convolution of ``network`` without padding, in place, by its training form."""
+    for name, child in network.named_children():
+        if isinstance(child, nn.Conv2d) and _is_plain(child):
+            setattr(network, name, RepConv(child, keep))
+        else:
+            reparameterise(child, keep)
+
+
+def _is_plain(conv: nn.Conv2d) -> bool:
+    return (conv.kernel_size, conv.padding, conv.stride, conv.groups) == ((3, 3), (0, 0), (1, 1), 1)
+
+
+def collapse(network: nn.Module) -> None:
+    """Replace every training form in ``network``, in place, by the one convolution it stands for."""
+    for name, child in network.named_children():
+        if isinstance(child, RepConv | CentredConv | NormConv):
+            setattr(network, name, child.collapse())
+        else:
+            collapse(child)
