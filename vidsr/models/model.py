@@ -171,17 +171,18 @@ class Model:
 
     def _grey(self, picture: Tensor) -> Tensor:
         y = self._luma(picture[None, None].float() / 255)
-        return _codes(y[0, 0].cpu() * 255)
+        return codes(y[0, 0].cpu() * 255)
 
     def _rgb(self, picture: Tensor) -> Tensor:
         ycbcr = (picture.float() @ TO_YCBCR.T + YCBCR_OFFSET).permute(2, 0, 1)[None]
         y = self._luma(ycbcr[:, :1] / 255).cpu() * 255
         chroma = F.interpolate(ycbcr[:, 1:], size=y.shape[-2:], mode="bicubic", antialias=True)  # a = -0.5
         large = torch.cat([y, chroma], 1)[0].permute(1, 2, 0)
-        return _codes((large - YCBCR_OFFSET) @ TO_RGB.T)
+        return codes((large - YCBCR_OFFSET) @ TO_RGB.T)
 
 
-def _codes(values: Tensor) -> Tensor:
+def codes(values: Tensor) -> Tensor:
+    """Code values as uint8, rounded and clipped to 0 to 255."""
     return values.round().clamp(0, 255).to(torch.uint8)
 
 

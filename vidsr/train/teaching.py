@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from vidsr.errors import OptionError
 from vidsr.models import store
 from vidsr.models.layers import LumaNetwork
+from vidsr.models.model import codes
 from vidsr.models.poses import mean_of_poses
 from vidsr.train.data import Pair
 from vidsr.train.recipe import Recipe
@@ -41,8 +41,4 @@ def taught(pair: Pair, teachers: Sequence[LumaNetwork], trust: float) -> Pair:
     """``pair`` with an HR that is for a share of ``trust`` what the ``teachers`` make of its LR."""
     y = pair.lr[None, None].float() / 255
     said = torch.stack([mean_of_poses(teacher, y) for teacher in teachers]).mean(0)[0, 0] * 255
-    return Pair(pair.lr, _codes(torch.lerp(pair.hr.float(), said, trust)))
-
-
-def _codes(values: Tensor) -> Tensor:
-    return values.round().clamp(0, 255).to(torch.uint8)
+    return Pair(pair.lr, codes(torch.lerp(pair.hr.float(), said, trust)))
