@@ -1,6 +1,5 @@
 """Every architecture: sizes, receptive field, re-parameterisation, memory format and precision."""
 
-import copy
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from vidsr.errors import ModelError
 from vidsr.models import ARCHITECTURES, build_network
 from vidsr.models.deconvolution import REACH
 from vidsr.models.layers import LumaNetwork, add_anchor, inside
-from vidsr.models.reparameterised import CentredConv, NormConv, RepConv, collapse
+from vidsr.models.reparameterised import NormConv, RepConv, collapse
 from vidsr.models.store import count_parameters
 from vidsr.stages.runner import Runner
 
@@ -110,51 +109,6 @@ def test_collapsed_kernel_equals_the_branches(channels: tuple[int, int], keep: b
     assert torch.allclose(block(x), plain(x), atol=1e-4) == keep
 
 
-@pytest.mark.parametrize("keep", [False, True])
-def test_a_centred_convolution_keeps_its_function_while_its_mean_moves(keep: bool) -> None:
-    torch.manual_seed(1)
-    plain = nn.Conv2d(3, 4, 3)
-    block = CentredConv(plain, keep)
-    pictures = [torch.rand(2, 3, 9, 7) * (1 + i) for i in range(3)]
-    with torch.no_grad():
-        first = block(pictures[0])
-        mean = pictures[0].mean((0, 2, 3), keepdim=True)
-        centred = F.conv2d(pictures[0] - mean, plain.weight, plain.bias)
-        torch.testing.assert_close(first, plain(pictures[0]) if keep else centred, atol=1e-5, rtol=0)
-        kept = block.collapse()
-        for picture in pictures:
-            torch.testing.assert_close(block(picture), kept(picture), atol=1e-5, rtol=0)
-    block.eval()
-    torch.testing.assert_close(block(pictures[1]), block.collapse()(pictures[1]), atol=1e-5, rtol=0)
-
-
-def test_the_gradient_of_a_centred_kernel_is_blind_to_the_mean_of_what_it_sees() -> None:
-    block, x = CentredConv(nn.Conv2d(3, 4, 3), keep=True), torch.rand(2, 3, 9, 7)
-    truth = torch.randn(2, 4, 7, 5)
-    gradients = []
-    for brightness in (0.0, 5.0):
-        twin = copy.deepcopy(block)
-        (twin(x + brightness) * truth).sum().backward()
-        gradients.append(twin.weight.grad)
-    torch.testing.assert_close(gradients[0], gradients[1], atol=1e-4, rtol=0)
-
-
-def test_centred_plain_networks_collapse_and_others_refuse() -> None:
-    network = network_of("plain", 2)
-    network.for_centred_training(keep=False)
-    for _ in range(3):
-        network(torch.rand(2, 1, 20, 24))
-    network.eval()
-    x = torch.rand(1, 1, 20, 24)
-    expected = network(x)
-    collapse(network)
-    fresh = network_of("plain", 2)
-    fresh.load_state_dict(network.state_dict())
-    torch.testing.assert_close(fresh(x), expected, atol=1e-4, rtol=0)
-    with pytest.raises(ModelError, match="centred"):
-        network_of("espcn", 2).for_centred_training(keep=False)
-
-
 @pytest.mark.parametrize("name", ["srcnn", "espcn"])
 def test_networks_without_anchor_hold_the_channel_that_carries_the_picture(name: str) -> None:
     network: Any = network_of(name, 2).requires_grad_(True)
@@ -165,10 +119,11 @@ def test_networks_without_anchor_hold_the_channel_that_carries_the_picture(name:
     assert network.head.weight.grad[1:].any() and network.tail.weight.grad[:, 1:].any()
 
 
+@pytest.mark.parametrize("branches", [True, False])
 @pytest.mark.parametrize(("name", "scale"), CASES)
-def test_collapsed_network_equals_the_training_form(name: str, scale: int) -> None:
+def test_collapsed_network_equals_the_training_form(name: str, scale: int, branches: bool) -> None:
     network = network_of(name, scale)
-    network.for_training(keep=False)
+    network.for_training(keep=False, branches=branches)
     network.train()
     for _ in range(2):  # batch norm takes note of what it sees
         network(torch.rand(2, 1, 20, 24))
@@ -185,12 +140,13 @@ def test_collapsed_network_equals_the_training_form(name: str, scale: int) -> No
     torch.testing.assert_close(inside(fresh(x), border), inside(network(x), border), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("branches", [True, False])
 @pytest.mark.parametrize(("name", "scale"), [case for case in CASES if case[1] < 3])
-def test_training_form_keeps_the_function_it_is_warm_started_from(name: str, scale: int) -> None:
+def test_training_form_keeps_the_function_it_is_warm_started_from(name: str, scale: int, branches: bool) -> None:
     network = network_of(name, scale)
     x = torch.rand(1, 1, 40, 44)
     expected, halo = network(x), network.halo
-    network.for_training(keep=True)
+    network.for_training(keep=True, branches=branches)
     border = scale * (halo - network.halo)  # of the output: what padding reaches, where the training form pads
     torch.testing.assert_close(inside(network(x), border), inside(expected, border), atol=1e-4, rtol=0)
 

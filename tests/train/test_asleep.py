@@ -18,7 +18,7 @@ from vidsr.train import asleep
 def drowsy() -> Plain:
     torch.manual_seed(0)
     network = Plain(Config(2, 6, 2))
-    network.for_centred_training(keep=False)  # whose fresh channels are all awake
+    network.for_training(keep=False, branches=False)  # whose fresh channels are all awake
     network(torch.rand(1, 1, 32, 32))
     for layer, channels in ((0, 2), (4, 3)):
         network.body[layer].bias.data[:channels] = -1e3

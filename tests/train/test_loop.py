@@ -115,6 +115,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, shard: Path, 
     assert_equal(weights(parts), weights(whole))
 
 
+def test_a_resumed_run_of_the_optimiser_that_looks_into_layers_equals_an_uninterrupted_one(
+    tmp_path: Path, shard: Path
+) -> None:
+    recipe = write_recipe(tmp_path, shard, 'optimiser = "whitened"')
+    whole = loop.run(recipe, tmp_path / "whole", steps=25)
+    loop.run(recipe, tmp_path / "parts", steps=14)
+    assert_equal(weights(loop.run(recipe, tmp_path / "parts", resume=True, steps=25)), weights(whole))
+
+
 def test_ctrl_c_saves_and_what_it_saved_continues_as_if_nothing_happened(tmp_path: Path, shard: Path) -> None:
     recipe = write_recipe(tmp_path, shard)
     whole = loop.run(recipe, tmp_path / "whole")

@@ -128,7 +128,7 @@ class FrameNetwork(nn.Module):
         """Luma of the new frame, and how it is made."""
         return self.finish(scene, self.motion(scene, prior))
 
-    def for_training(self, keep: bool) -> None:
+    def for_training(self, keep: bool, branches: bool = True) -> None:
         """Take on the form that trains: there is no other."""
 
 

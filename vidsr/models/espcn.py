@@ -43,7 +43,7 @@ class Espcn(LumaNetwork):
         carry_picture(self.head, self.middle, self.tail, gain=CARRIER_GAIN, centre=0.5, detail=DETAIL_GAIN)
 
     @torch.no_grad()
-    def for_training(self, keep: bool) -> None:
+    def for_training(self, keep: bool, branches: bool = True) -> None:
         """The channel that carries the picture stays as it is."""
         if not keep:
             self.head.weight[0] *= HELD_GAIN / CARRIER_GAIN

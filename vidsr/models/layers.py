@@ -65,16 +65,14 @@ class LumaNetwork(nn.Module):
         """The upscale of ``x`` without its outermost ``halo`` pixels, which are only looked at."""
         raise NotImplementedError
 
-    def for_training(self, keep: bool) -> None:
+    def for_training(self, keep: bool, branches: bool = True) -> None:
         """Take on, in place, the form that trains better and that ``collapse`` takes off again.
 
-        ``keep``: start from exactly the present function instead of from a richer one.
+        ``keep``: start from exactly the present function instead of from a richer one. ``branches``: with convolutions
+        that are sums of branches, which an optimiser that looks into convolutions has no use for.
         """
-        reparameterise(self, keep or not self.anchored)
-
-    def for_centred_training(self, keep: bool) -> None:
-        """Take on, in place, the form of `CentredConv`; ``keep`` as for `for_training`."""
-        raise ModelError(f"centred = true: a network of the kind {type(self).__name__} has no such form")
+        if branches:
+            reparameterise(self, keep or not self.anchored)
 
 
 class RestorationNetwork(LumaNetwork):

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.models.layers import SubpixelNetwork
-from vidsr.models.reparameterised import CentredConv
 
-DETAIL_GAIN = 4.0  # of the first layer at a centred start: detail is small beside the picture's range
+DETAIL_GAIN = 4.0  # of the first layer at a start without branches: detail is small beside the picture's range
 NEAR_ANCHOR = 0.1  # gain of the last one there: what it says at first is only to be unlearnt
 
 
@@ -40,13 +39,11 @@ class Plain(SubpixelNetwork):
         body.append(nn.Conv2d(config.channels, config.scale**2, 3))
         self.body = nn.Sequential(*body)
 
-    def for_centred_training(self, keep: bool) -> None:
-        """Every convolution centred; a fresh start with kernels of the size that ReLU keeps (He et al. 2015)."""
-        if not keep:
+    def for_training(self, keep: bool, branches: bool = True) -> None:
+        """As for others; without branches a fresh start has kernels of the size that ReLU keeps (He et al. 2015)."""
+        if not (keep or branches):
             self._begin()
-        self.body = nn.Sequential(
-            *(CentredConv(layer, keep) if isinstance(layer, nn.Conv2d) else layer for layer in self.body)
-        )
+        super().for_training(keep, branches)
 
     @torch.no_grad()
     def _begin(self) -> None:

@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CENTRED_MEMORY = 0.05  # share of the newest batch in the mean of all so far
-
 
 class RepConv(nn.Module):
     """A 3x3 convolution without padding, as a sum of branches that collapse to one kernel. For training only.
@@ -59,53 +57,6 @@ class RepConv(nn.Module):
     def collapse(self) -> nn.Conv2d:
         """The plain convolution to ship."""
         return _plain_conv(self.kernel(), self.bias)
-
-
-class CentredConv(nn.Module):
-    """A convolution that sees its input less the mean of each channel. For training only: it collapses to a plain one.
-
-    What a ReLU lets through is positive, so every kernel that moves also moves the mean of what it says, and whole
-    channels are pushed below zero on all pictures, where no gradient reaches them again. Less the mean, kernels learn
-    structure and biases alone say how often a channel is awake. (Centring: Schraudolph, "Centering neural network
-    gradient factors", 1998. The mean is a running one and a move of it changes no output, so that it only turns the
-    gradient: means that shift the function, as batch norm's do, came to swing against fast kernels until all was lost.)
-    """
-
-    def __init__(self, conv: nn.Conv2d, keep: bool) -> None:
-        """Around ``conv``; ``keep``: start from exactly its function instead of from outputs around its bias."""
-        super().__init__()
-        assert conv.bias is not None
-        self.weight = nn.Parameter(conv.weight.detach().clone())
-        self.bias = nn.Parameter(conv.bias.detach().clone())
-        self.keep = keep
-        self.register_buffer("mean", torch.zeros(conv.in_channels))
-        self.register_buffer("seen", torch.zeros((), dtype=torch.long))  # steps
-        self.mean: Tensor
-        self.seen: Tensor
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The convolution of ``x`` less the mean of the batches so far."""
-        if self.training:
-            self.look(x)
-        return F.conv2d(x, self.weight.clone(memory_format=torch.channels_last), self.plain_bias())
-
-    @torch.no_grad()
-    def look(self, x: Tensor) -> None:
-        """Move the mean towards that of ``x``, and the bias so that the function stays, but at a fresh start."""
-        stays = float(self.keep) if self.seen == 0 else 1.0
-        self.seen += 1
-        before = self.plain_bias()
-        self.mean.lerp_(x.float().mean((0, 2, 3)), torch.clamp(1 / self.seen, min=CENTRED_MEMORY))
-        self.bias.add_(before - self.plain_bias(), alpha=stays)
-
-    def plain_bias(self) -> Tensor:
-        """The bias that stands for the subtraction."""
-        with torch.autocast(self.weight.device.type, enabled=False):
-            return self.bias - self.weight.sum((2, 3)) @ self.mean
-
-    def collapse(self) -> nn.Conv2d:
-        """The plain convolution to ship."""
-        return _plain_conv(self.weight, self.plain_bias())
 
 
 class NormConv(nn.Module):
@@ -166,7 +117,7 @@ def _is_plain(conv: nn.Conv2d) -> bool:
 def collapse(network: nn.Module) -> None:
     """Replace every training form in ``network``, in place, by the one convolution it stands for."""
     for name, child in network.named_children():
-        if isinstance(child, RepConv | CentredConv | NormConv):
+        if isinstance(child, RepConv | NormConv):
             setattr(network, name, child.collapse())
         else:
             collapse(child)

@@ -57,9 +57,10 @@ class Residual(SubpixelNetwork):
             self.tail.weight *= 0.1  # near the anchor
             nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
-    def for_training(self, keep: bool) -> None:
+    def for_training(self, keep: bool, branches: bool = True) -> None:
         """Re-parameterised, always from its own first weights: fresh branches would make every block grow its input."""
-        reparameterise(self, keep=True)
+        if branches:
+            reparameterise(self, keep=True)
 
     def residual(self, x: Tensor) -> Tensor:
         """What is added to the anchor, before the shuffle."""

@@ -41,7 +41,7 @@ class Srcnn(LumaNetwork):
         self.tail = nn.Conv2d(second, 1, c)
         carry_picture(self.head, self.middle, self.tail, detail=DETAIL_GAIN)
 
-    def for_training(self, keep: bool) -> None:
+    def for_training(self, keep: bool, branches: bool = True) -> None:
         """The channel that carries the picture stays as it is."""
         hold_picture(self.head, self.middle, self.tail)
 

@@ -63,7 +63,7 @@ class Srresnet(LumaNetwork):
         reach = WIDE // 2 + 2 * config.blocks + 1 + sum(1 / size for size in sizes) + WIDE // 2 / self.scale
         self.halo = math.ceil(reach)
 
-    def for_training(self, keep: bool) -> None:
+    def for_training(self, keep: bool, branches: bool = True) -> None:
         """With batch norm in the blocks, as published; without it where the present function is to be kept.
 
         Norms that were folded can not be taken out again, and ESRGAN (Wang et al. 2018) trains better without any.
@@ -75,7 +75,7 @@ class Srresnet(LumaNetwork):
             if isinstance(module, nn.Conv2d):
                 module.padding = (module.kernel_size[0] // 2, module.kernel_size[1] // 2)
         self.halo = TRAINING_BORDER
-        if keep:
+        if keep or not branches:
             return
         for block in self.blocks:
             assert isinstance(block, Block)

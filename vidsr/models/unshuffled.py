@@ -60,12 +60,12 @@ class Unshuffled(SurveyingNetwork):
             self.halo = self.reach
 
     @torch.no_grad()
-    def for_training(self, keep: bool) -> None:
+    def for_training(self, keep: bool, branches: bool = True) -> None:
         """The form with branches. A fresh one starts near the identity.
 
         Where little is to be restored, a start that changes much is unlearnt by closing every ReLU, and they stay so.
         """
-        super().for_training(keep)
+        super().for_training(keep, branches)
         if not keep:
             for parameter in self.tail.parameters():
                 parameter.mul_(START)

@@ -39,9 +39,10 @@ validation, every eighth clip and scene of the triples. Set5 and Set14 were meas
 
 **Licence.** MIT, as the code. The terms of the pictures above are those of their owners; no picture is contained here.
 
-**Training.** On two CPU cores, with the recipe shown; `scripts/train_all` makes all of them again. Adam or Muon, cosine
-schedule after a warm-up, moving average of the weights; the 3x3 kernels of `plain` trained as a sum of branches, or
-centred, and collapsed. Recipes that start from weights of the same name continued those of before.
+**Training.** On two CPU cores, with the recipe shown; `scripts/train_all` makes all of them again. Adam or `whitened`
+(train/whitened.py), cosine schedule after a warm-up, moving average of the weights; the 3x3 kernels of `plain` trained
+as a sum of branches and collapsed, but by `whitened`. Recipes that start from weights of the same name continued those
+of before.
 
 """
 

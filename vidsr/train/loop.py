@@ -22,10 +22,10 @@ from vidsr.train.between import Frames
 from vidsr.train.blurred import Blurred
 from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
 from vidsr.train.grow import grow, resample_tail
-from vidsr.train.muon import Muon
 from vidsr.train.pictures import Pictures
 from vidsr.train.recipe import Recipe, read
 from vidsr.train.step import Interior, Losses, learning_rate, train_step
+from vidsr.train.whitened import Whitened
 
 
 class Data(Protocol):
@@ -152,10 +152,8 @@ def start(recipe: Recipe, device: torch.device) -> State:
     torch.manual_seed(recipe.seed)
     network: Any = store.build_network(recipe.architecture, recipe.network_config)
     warm = bool(recipe.warm_start) and warm_start(network, Path(recipe.warm_start))
-    if recipe.centred:
-        network.for_centred_training(keep=warm)
-    elif recipe.reparameterise:
-        network.for_training(keep=warm)
+    if recipe.reparameterise:
+        network.for_training(keep=warm, branches=recipe.optimiser != "whitened")
     network = network.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = make_optimiser(recipe, network, device)
@@ -165,8 +163,8 @@ def start(recipe: Recipe, device: torch.device) -> State:
 
 def make_optimiser(recipe: Recipe, network: nn.Module, device: torch.device) -> torch.optim.Optimizer:
     """The optimiser that the recipe names, of all that ``network`` learns."""
-    if recipe.optimiser == "muon":
-        return Muon(network.parameters(), recipe.rate)
+    if recipe.optimiser == "whitened":
+        return Whitened(network, recipe.rate)
     return torch.optim.Adam(network.parameters(), recipe.rate, recipe.betas, fused=device.type == "cuda")
 
 

@@ -11,7 +11,7 @@ from vidsr.errors import InputError, OptionError
 from vidsr.train.losses import LOSSES
 
 Task = Literal["upscale", "adversarial", "interpolate", "deblur"]
-Optimiser = Literal["adam", "muon"]
+Optimiser = Literal["adam", "whitened"]
 Schedule = Literal["cosine", "constant", "plateau"]
 Precision = Literal["bf16", "fp32"]  # fp16 would need its gradients scaled, and is no faster
 
@@ -41,8 +41,7 @@ class Recipe:
     data: tuple[str, ...] = ()  # shards made by `vidsr dataset`
     warm_start: str = ""  # weights of the same architecture, any scale, to grow from or to take what fits
     adversarial: Adversarial = Adversarial()
-    reparameterise: bool = True  # convolutions as sums of branches, where the architecture has such a form
-    centred: bool = False  # convolutions that see their input less its mean, instead of those
+    reparameterise: bool = True  # in the form that trains better, where the architecture has one
     steps: int = 20_000
     batch: int = 32
     patch: int = 64  # side of a training crop, LR pixels
@@ -86,6 +85,8 @@ class Recipe:
                 raise OptionError(f"recipe {self.name}: {key} = {getattr(self, key)} must be at least 1")
         if not 0 <= self.trust <= 1:
             raise OptionError(f"recipe {self.name}: trust = {self.trust} must lie from 0 to 1")
+        if self.compile and self.optimiser == "whitened":
+            raise OptionError(f"recipe {self.name}: the optimiser whitened looks into layers: leave out compile = true")
         if self.margin < 0:
             raise OptionError(f"recipe {self.name}: margin = {self.margin} must not be negative")
 
