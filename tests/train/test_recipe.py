@@ -30,6 +30,10 @@ def test_shipped_recipes_are_valid_and_named_after_what_they_make(path: Path) ->
         ({"steps": True}, r"steps = True is not of type int"),
         ({"steps": 0}, r"steps = 0 must be at least 1"),
         ({"margin": -1}, r"margin = -1 must not be negative"),
+        (
+            {"task": "deblur", "teachers": ["a.safetensors"]},
+            r"teachers are for networks that enlarge, not for 'deblur'",
+        ),
         ({"compile": True, "optimiser": "whitened"}, r"whitened looks into layers"),
         ({"loss": {"psnr": 1.0}}, r"unknown loss 'psnr'; known: l1"),
         ({"schedule": "steep"}, r"'steep'; one of cosine"),

@@ -87,6 +87,8 @@ class Recipe:
             raise OptionError(f"recipe {self.name}: trust = {self.trust} must lie from 0 to 1")
         if self.compile and self.optimiser == "whitened":
             raise OptionError(f"recipe {self.name}: the optimiser whitened looks into layers: leave out compile = true")
+        if self.teachers and self.task not in ("upscale", "adversarial"):
+            raise OptionError(f"recipe {self.name}: teachers are for networks that enlarge, not for {self.task!r}")
         if self.margin < 0:
             raise OptionError(f"recipe {self.name}: margin = {self.margin} must not be negative")
 
