@@ -30,7 +30,10 @@ ADAM_BETAS = (0.9, 0.99)
 
 
 class Whitened(torch.optim.Optimizer):
-    """The optimiser of ``network``, whose convolutions it looks into; ``rate`` is about forty times what Adam takes."""
+    """The optimiser of ``network``, whose convolutions it looks into.
+
+    ``rate`` is the share of what a layer says that one step changes: about twenty times the rate that Adam takes.
+    """
 
     def __init__(self, network: nn.Module, rate: float) -> None:
         super().__init__(network.parameters(), {"lr": rate})
