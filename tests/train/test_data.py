@@ -222,6 +222,17 @@ def test_patches_depend_on_seed_and_step_alone() -> None:
         Patches(pictures, 2, 4, 31, seed=1)
 
 
+def test_of_all_that_are_drawn_the_patches_with_the_most_detail_are_learnt_from() -> None:
+    rng = torch.Generator().manual_seed(4)
+    noise = torch.randint(0, 256, (60, 64), generator=rng)
+    pictures = [make_pair((128 + (noise - 128) * share // 9).to(torch.uint8), 2) for share in range(10)]
+    drawn = Patches(pictures, 2, 12, 16, seed=1).batch_at(3)
+    kept = Patches(pictures, 2, 4, 16, seed=1, draws=3).batch_at(3)
+    changes = [float(abs(np.diff(p[0], axis=0)).mean() + abs(np.diff(p[0], axis=1)).mean()) for p in drawn[0].numpy()]
+    busiest = sorted(np.argsort(changes)[-4:].tolist())
+    assert all(torch.equal(few, many[busiest]) for few, many in zip(kept, drawn, strict=True))
+
+
 def test_larger_pictures_are_drawn_in_proportion_to_the_root_of_their_area() -> None:
     pairs = [make_pair(torch.full((s, s), s, dtype=torch.uint8), 2) for s in (40, 120)]
     patches = Patches(pairs, 2, batch=4000, patch=16, seed=0)

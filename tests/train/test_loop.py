@@ -12,6 +12,7 @@ from rich.console import Console
 
 from vidsr.errors import DeviceError, InputError, OptionError
 from vidsr.models import from_file
+from vidsr.models.poses import turned
 from vidsr.train import dataset, loop, watch
 from vidsr.train.checkpoint import load_checkpoint
 from vidsr.train.loop import Report, Sample, Unwatched
@@ -122,6 +123,14 @@ def test_a_resumed_run_of_the_optimiser_that_looks_into_layers_equals_an_uninter
     whole = loop.run(recipe, tmp_path / "whole", steps=25)
     loop.run(recipe, tmp_path / "parts", steps=14)
     assert_equal(weights(loop.run(recipe, tmp_path / "parts", resume=True, steps=25)), weights(whole))
+
+
+def test_a_network_tied_in_all_poses_stays_so(tmp_path: Path, shard: Path) -> None:
+    recipe = write_recipe(tmp_path, shard, 'equivariant = true\noptimiser = "whitened"\ndraws = 2')
+    network = from_file(loop.run(recipe, tmp_path / "run", steps=12)).network
+    picture = torch.rand(1, 1, 20, 24)
+    with torch.no_grad():
+        torch.testing.assert_close(network(turned(picture, 5)), turned(network(picture), 5), rtol=0, atol=1e-5)
 
 
 def test_ctrl_c_saves_and_what_it_saved_continues_as_if_nothing_happened(tmp_path: Path, shard: Path) -> None:

@@ -34,6 +34,8 @@ def test_shipped_recipes_are_valid_and_named_after_what_they_make(path: Path) ->
             {"task": "deblur", "teachers": ["a.safetensors"]},
             r"teachers are for networks that enlarge, not for 'deblur'",
         ),
+        ({"architecture": "espcn", "equivariant": True}, "equivariant = true is for a plain network, not 'espcn'"),
+        ({"draws": 0}, "draws = 0 must be at least 1"),
         ({"compile": True, "optimiser": "whitened"}, r"whitened looks into layers"),
         ({"loss": {"psnr": 1.0}}, r"unknown loss 'psnr'; known: l1"),
         ({"schedule": "steep"}, r"'steep'; one of cosine"),

@@ -17,7 +17,7 @@ from torch import nn
 from vidsr.device import choose
 from vidsr.errors import OptionError
 from vidsr.models import store
-from vidsr.train import adversarial, between, look
+from vidsr.train import adversarial, between, equivariant, look
 from vidsr.train.between import Frames
 from vidsr.train.blurred import Blurred
 from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
@@ -153,7 +153,10 @@ def start(recipe: Recipe, device: torch.device) -> State:
     network: Any = store.build_network(recipe.architecture, recipe.network_config)
     warm = bool(recipe.warm_start) and warm_start(network, Path(recipe.warm_start))
     if recipe.reparameterise:
-        network.for_training(keep=warm, branches=recipe.optimiser != "whitened")
+        plain = recipe.equivariant or recipe.optimiser == "whitened"
+        network.for_training(keep=warm, branches=not plain)
+    if recipe.equivariant:
+        equivariant.begin(network, keep=warm)
     network = network.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = make_optimiser(recipe, network, device)

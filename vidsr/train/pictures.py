@@ -28,7 +28,7 @@ class Pictures:
             train = [taught(pair, teachers, recipe.trust) for pair in train]
         if recipe.margin:
             train = [with_margin(pair, recipe.scale, recipe.margin, recipe.patch) for pair in train]
-        self.patches = Patches(train, recipe.scale, recipe.batch, recipe.patch, recipe.seed)
+        self.patches = Patches(train, recipe.scale, recipe.batch, recipe.patch, recipe.seed, recipe.draws)
         self.baseline = validation_psnr(None, self.validation)
         self._compile = recipe.compile and device.type == "cuda"
 

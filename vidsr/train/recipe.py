@@ -42,8 +42,10 @@ class Recipe:
     warm_start: str = ""  # weights of the same architecture, any scale, to grow from or to take what fits
     adversarial: Adversarial = Adversarial()
     reparameterise: bool = True  # in the form that trains better, where the architecture has one
+    equivariant: bool = False  # a turned or mirrored picture enlarged is the enlarged picture turned or mirrored
     steps: int = 20_000
     batch: int = 32
+    draws: int = 1  # patches drawn for each one learnt from: of all that are, those with the most detail
     patch: int = 64  # side of a training crop, LR pixels
     margin: int = 0  # LR pixels beyond a picture's edges, mirrored as networks are given them, that crops may hold
     loss: dict[str, float] = field(default_factory=lambda: {"l1": 1.0})  # name -> weight
@@ -80,7 +82,7 @@ class Recipe:
         ):
             if getattr(self, key) not in choices:
                 raise OptionError(f"recipe {self.name}: {key} = {getattr(self, key)!r}; one of {', '.join(choices)}")
-        for key in ("scale", "steps", "batch", "patch", "validate_every", "checkpoint_every"):
+        for key in ("scale", "steps", "batch", "draws", "patch", "validate_every", "checkpoint_every"):
             if getattr(self, key) < 1:
                 raise OptionError(f"recipe {self.name}: {key} = {getattr(self, key)} must be at least 1")
         if not 0 <= self.trust <= 1:
@@ -89,6 +91,10 @@ class Recipe:
             raise OptionError(f"recipe {self.name}: the optimiser whitened looks into layers: leave out compile = true")
         if self.teachers and self.task not in ("upscale", "adversarial"):
             raise OptionError(f"recipe {self.name}: teachers are for networks that enlarge, not for {self.task!r}")
+        if self.equivariant and self.architecture != "plain":
+            raise OptionError(
+                f"recipe {self.name}: equivariant = true is for a plain network, not {self.architecture!r}"
+            )
         if self.margin < 0:
             raise OptionError(f"recipe {self.name}: margin = {self.margin} must not be negative")
 

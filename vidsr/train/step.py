@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vidsr.device import has_bf16
 from vidsr.models.layers import inside
+from vidsr.train import equivariant
 from vidsr.train.checkpoint import State
 from vidsr.train.data import Patches
 from vidsr.train.losses import LOSSES
@@ -43,8 +44,12 @@ def descend(recipe: Recipe, state: State, loss: Tensor) -> None:
         group["lr"] = learning_rate(recipe, state)
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    if recipe.equivariant:
+        equivariant.tie_gradients(state.network)
     nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip)
     state.optimiser.step()
+    if recipe.equivariant:
+        equivariant.tie(state.network)
     state.step += 1
     update_average(state, recipe.ema)
 

@@ -1,0 +1,108 @@
+"""Equivariance: kernels tied so that what a network says of a turned picture is the turned of what it says.
+
+The channels between the layers are fields of eight, one for each pose: to turn the picture turns what each channel
+holds and moves it to another place of its field. A layer keeps to that if its kernel is the mean of itself in all
+poses, its channels moved along. (Cohen, Welling, "Group equivariant convolutional networks", ICML 2016, for the group
+of quarter turns and mirrorings; here a constraint on usual convolutions, which cost and ship as they are.)
+
+What a patch teaches in one pose it teaches in all: a step sees eight times its batch. LOG.md has curves.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+
+from vidsr.errors import OptionError
+from vidsr.models.poses import POSES, turned
+
+
+def begin(network: nn.Module, keep: bool) -> None:
+    """Tie the kernels of ``network``; unless it is to ``keep`` what it does, at the size that they had.
+
+    Raises:
+        OptionError: its channels are no whole fields.
+    """
+    layers = _layers(network)
+    odd = [conv.out_channels for conv, _, outer in layers if outer and conv.out_channels % POSES]
+    if odd:
+        raise OptionError(f"channels = {odd[0]} must be a multiple of {POSES} for equivariant = true")
+    tie(network)
+    if not keep:
+        for conv, _, _ in layers:
+            conv.weight.data *= math.sqrt(POSES)
+
+
+@torch.no_grad()
+def tie(network: nn.Module) -> None:
+    """Move the kernels of ``network`` to the nearest that are equivariant."""
+    for conv, inner, outer in _layers(network):
+        conv.weight.copy_(mean_kernel(conv.weight, inner, outer))
+        if conv.bias is not None:
+            conv.bias.copy_(_mean_bias(conv.bias, outer))
+
+
+@torch.no_grad()
+def tie_gradients(network: nn.Module) -> None:
+    """Make of their gradients those of the batch in all eight poses."""
+    for conv, inner, outer in _layers(network):
+        assert conv.weight.grad is not None
+        conv.weight.grad.copy_(mean_kernel(conv.weight.grad, inner, outer))
+        if conv.bias is not None and conv.bias.grad is not None:
+            conv.bias.grad.copy_(_mean_bias(conv.bias.grad, outer))
+
+
+def _layers(network: nn.Module) -> list[tuple[nn.Conv2d, bool, bool]]:
+    """The convolutions of a chain, and whether what goes in and what comes out are fields: not the picture itself."""
+    convs = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    return [(conv, n > 0, n < len(convs) - 1) for n, conv in enumerate(convs)]
+
+
+def mean_kernel(kernel: Tensor, inner: bool, outer: bool) -> Tensor:
+    """The mean of ``kernel`` (out x in x rows x columns) over the poses.
+
+    ``inner``, ``outer``: whether channels in and out are fields; otherwise in is the picture, out its sub-pixels.
+    """
+    total = torch.zeros_like(kernel)
+    for pose in range(POSES):
+        moved = kernel[:, _moved(pose, kernel.shape[1])] if inner else kernel
+        moved = moved[_moved(pose, len(kernel))] if outer else moved
+        moved = turned(moved, pose)
+        total += moved if outer else _turned_subpixels(moved, pose)
+    return total / POSES
+
+
+def _mean_bias(bias: Tensor, outer: bool) -> Tensor:
+    """The same of a bias."""
+    return mean_kernel(bias[:, None, None, None], False, outer)[:, 0, 0, 0]
+
+
+def _turned_subpixels(kernel: Tensor, pose: int) -> Tensor:
+    """``kernel`` with its channels out, sub-pixels of a square, in another pose."""
+    last = kernel.movedim(0, -1)
+    side = math.isqrt(len(kernel))
+    square = last.reshape(*last.shape[:-1], side, side)
+    return turned(square, pose).reshape(last.shape).movedim(-1, 0)
+
+
+@cache
+def _moved(pose: int, channels: int) -> Tensor:
+    """Which channel comes to be at each place when the picture takes ``pose``."""
+    places = torch.arange(POSES)
+    within = [_product(_inverse(pose), place) for place in range(POSES)]
+    return (torch.arange(0, channels, POSES)[:, None] + places[within]).flatten()
+
+
+@cache
+def _product(second: int, first: int) -> int:
+    """The pose that ``first`` and then ``second`` make."""
+    square = torch.arange(4).view(2, 2)
+    both = turned(turned(square, first), second)
+    return next(pose for pose in range(POSES) if torch.equal(turned(square, pose), both))
+
+
+def _inverse(pose: int) -> int:
+    return next(other for other in range(POSES) if _product(other, pose) == 0)
