@@ -8,8 +8,9 @@ import torch
 from tests.models.test_model import write_weights
 from vidsr.errors import ModelError
 from vidsr.models import available_scales, load_model
-from vidsr.models.poses import POSES, InPoses, mean_of_poses, turned, turned_back
+from vidsr.models.poses import POSES, InPoses, mean_of_poses, minds_the_pose, turned, turned_back
 from vidsr.models.unshuffled import Config, Unshuffled
+from vidsr.train.equivariant import tie
 
 
 def test_the_eight_poses_differ_and_are_turned_back() -> None:
@@ -50,6 +51,16 @@ def test_a_plus_behind_a_name(tmp_path: Path) -> None:
     assert available_scales("tiny+", folder=tmp_path) == (2,)
     with pytest.raises(ModelError, match="no model is called 'bicubic'"):
         load_model("bicubic+", 2, folder=tmp_path)
+
+
+def test_a_network_tied_in_all_poses_has_no_plus(tmp_path: Path) -> None:
+    write_weights(tmp_path)
+    model = load_model("tiny", 2, folder=tmp_path)
+    assert minds_the_pose(model.network)
+    tie(model.network)
+    assert not minds_the_pose(model.network)
+    with pytest.raises(ModelError, match=r"tiny x2 says the same in all poses: leave out the \+"):
+        model.in_poses()
 
 
 def test_restoration_has_no_plus() -> None:

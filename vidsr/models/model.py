@@ -23,7 +23,7 @@ from vidsr.errors import DeviceError, ModelError
 from vidsr.models import store
 from vidsr.models.fused import fused
 from vidsr.models.layers import LumaNetwork, SubpixelNetwork
-from vidsr.models.poses import MARK, InPoses
+from vidsr.models.poses import MARK, InPoses, minds_the_pose
 
 Picture = npt.NDArray[np.uint8]
 
@@ -91,8 +91,15 @@ class Model:
         return int(counter.get_total_flops())
 
     def in_poses(self) -> Model:
-        """The same in all eight poses of the picture, averaged. ``ModelError`` for one that does not enlarge."""
-        return replace(self, name=self.name + MARK, network=InPoses(self.network))
+        """The same in all eight poses of the picture, averaged.
+
+        Raises:
+            ModelError: it does not enlarge, or says the same in all of them.
+        """
+        model = replace(self, name=self.name + MARK, network=InPoses(self.network))
+        if not minds_the_pose(self.widened().network):
+            raise ModelError(f"{self.name} x{self.scale} says the same in all poses: leave out the {MARK} behind it")
+        return model
 
     def fused(self) -> Model:
         """The same for use alone, its layers joined where the device does several in one pass."""

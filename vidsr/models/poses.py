@@ -17,6 +17,7 @@ from vidsr.models.layers import LumaNetwork, RestorationNetwork
 
 POSES = 8
 MARK = "+"  # behind a name: in all poses
+SAME = 1e-4  # of full range: answers that differ by less in two poses are one
 
 
 def turned(planes: Tensor, pose: int) -> Tensor:
@@ -36,6 +37,16 @@ def mean_of_poses(network: Callable[[Tensor], Tensor], picture: Tensor) -> Tenso
     for pose in range(1, POSES):
         total = total + turned_back(network(turned(picture, pose)), pose)
     return total / POSES
+
+
+@torch.inference_mode()
+def minds_the_pose(network: LumaNetwork) -> bool:
+    """Whether what ``network``, in float32, says of a turned picture is not just the turned of what it says of it."""
+    device = next(network.parameters()).device
+    picture = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)).to(device)
+    said = network(picture)
+    turn_and_mirror = (turned_back(network(turned(picture, pose)), pose) for pose in (1, POSES // 2))
+    return any(not torch.allclose(other, said, rtol=0, atol=SAME) for other in turn_and_mirror)
 
 
 class InPoses(LumaNetwork):

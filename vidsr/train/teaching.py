@@ -16,13 +16,13 @@ from vidsr.errors import OptionError
 from vidsr.models import store
 from vidsr.models.layers import LumaNetwork
 from vidsr.models.model import codes
-from vidsr.models.poses import mean_of_poses
+from vidsr.models.poses import InPoses, minds_the_pose
 from vidsr.train.data import Pair
 from vidsr.train.recipe import Recipe
 
 
 def load_teachers(recipe: Recipe, device: torch.device) -> list[LumaNetwork]:
-    """The networks that ``recipe`` names as teachers.
+    """The networks that ``recipe`` names as teachers, in all poses, if they mind.
 
     Raises:
         OptionError: one enlarges by another factor.
@@ -32,7 +32,8 @@ def load_teachers(recipe: Recipe, device: torch.device) -> list[LumaNetwork]:
         network, _ = store.read(Path(name))
         if network.scale != recipe.scale:
             raise OptionError(f"recipe {recipe.name}: {name} enlarges by {network.scale}, not by {recipe.scale}")
-        teachers.append(network.float().to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]
+        network = InPoses(network) if minds_the_pose(network) else network
+        teachers.append(network.to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]
     return teachers
 
 
@@ -40,5 +41,5 @@ def load_teachers(recipe: Recipe, device: torch.device) -> list[LumaNetwork]:
 def taught(pair: Pair, teachers: Sequence[LumaNetwork], trust: float) -> Pair:
     """``pair`` with an HR that is for a share of ``trust`` what the ``teachers`` make of its LR."""
     y = pair.lr[None, None].float() / 255
-    said = torch.stack([mean_of_poses(teacher, y) for teacher in teachers]).mean(0)[0, 0] * 255
+    said = torch.stack([teacher(y) for teacher in teachers]).mean(0)[0, 0] * 255
     return Pair(pair.lr, codes(torch.lerp(pair.hr.float(), said, trust)))
