@@ -38,27 +38,32 @@ def begin(network: nn.Module, keep: bool) -> None:
 
 @torch.no_grad()
 def tie(network: nn.Module) -> None:
-    """Move the kernels of ``network`` to the nearest that are equivariant."""
+    """Move the kernels and biases of ``network`` to the nearest that are equivariant."""
     for conv, inner, outer in _layers(network):
-        conv.weight.copy_(mean_kernel(conv.weight, inner, outer))
-        if conv.bias is not None:
-            conv.bias.copy_(_mean_bias(conv.bias, outer))
+        for parameter in conv.parameters():
+            parameter.copy_(_mean(parameter, inner, outer))
 
 
 @torch.no_grad()
 def tie_gradients(network: nn.Module) -> None:
     """Make of their gradients those of the batch in all eight poses."""
     for conv, inner, outer in _layers(network):
-        assert conv.weight.grad is not None
-        conv.weight.grad.copy_(mean_kernel(conv.weight.grad, inner, outer))
-        if conv.bias is not None and conv.bias.grad is not None:
-            conv.bias.grad.copy_(_mean_bias(conv.bias.grad, outer))
+        for parameter in conv.parameters():
+            if parameter.grad is not None:
+                parameter.grad.copy_(_mean(parameter.grad, inner, outer))
 
 
 def _layers(network: nn.Module) -> list[tuple[nn.Conv2d, bool, bool]]:
     """The convolutions of a chain, and whether what goes in and what comes out are fields: not the picture itself."""
     convs = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     return [(conv, n > 0, n < len(convs) - 1) for n, conv in enumerate(convs)]
+
+
+def _mean(tensor: Tensor, inner: bool, outer: bool) -> Tensor:
+    """`mean_kernel` of a kernel or of a bias, which hears nothing."""
+    if tensor.ndim == 4:
+        return mean_kernel(tensor, inner, outer)
+    return mean_kernel(tensor[:, None, None, None], False, outer)[:, 0, 0, 0]
 
 
 def mean_kernel(kernel: Tensor, inner: bool, outer: bool) -> Tensor:
@@ -73,11 +78,6 @@ def mean_kernel(kernel: Tensor, inner: bool, outer: bool) -> Tensor:
         moved = turned(moved, pose)
         total += moved if outer else _turned_subpixels(moved, pose)
     return total / POSES
-
-
-def _mean_bias(bias: Tensor, outer: bool) -> Tensor:
-    """The same of a bias."""
-    return mean_kernel(bias[:, None, None, None], False, outer)[:, 0, 0, 0]
 
 
 def _turned_subpixels(kernel: Tensor, pose: int) -> Tensor:
