@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from tests.models.test_model import write_weights
 from vidsr.errors import OptionError
+from vidsr.models import store
 from vidsr.models.plain import Config, Plain
 from vidsr.models.poses import POSES, turned
+from vidsr.train import loop
 from vidsr.train.equivariant import begin, mean_kernel, tie, tie_gradients
+from vidsr.train.recipe import Recipe
 
 
 def network(scale: int, channels: int = 16) -> Plain:
@@ -54,6 +60,20 @@ def test_what_is_tied_already_stays() -> None:
     begin(plain, keep=True)
     for name, tensor in plain.state_dict().items():
         torch.testing.assert_close(tensor, tied[name], rtol=1e-5, atol=1e-7)
+
+
+def test_only_weights_that_are_tied_are_a_start(tmp_path: Path) -> None:
+    recipe = Recipe("wide", "plain", scale=2, config={"channels": 16, "layers": 1}, equivariant=True)
+    path = write_weights(tmp_path)
+    recipe = replace(recipe, warm_start=str(path))
+    with pytest.raises(OptionError, match=r"tiny-clean-x2\.safetensors'.* not tied in all poses"):
+        loop.start(recipe, torch.device("cpu"))
+    small, metadata = store.read(path)
+    tie(small)
+    store.write(path, small, metadata)
+    grown = loop.start(recipe, torch.device("cpu")).network
+    picture = torch.rand(1, 1, 12, 12)
+    torch.testing.assert_close(grown(picture), small(picture), rtol=0, atol=1e-5)
 
 
 def test_the_tied_kernel_is_the_nearest() -> None:

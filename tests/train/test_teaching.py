@@ -9,8 +9,10 @@ import torch
 from tests.models.test_model import write_weights
 from vidsr.errors import OptionError
 from vidsr.models import store
-from vidsr.models.poses import mean_of_poses
+from vidsr.models.plain import Plain
+from vidsr.models.poses import InPoses, mean_of_poses
 from vidsr.train.data import make_pair
+from vidsr.train.equivariant import tie
 from vidsr.train.recipe import Recipe
 from vidsr.train.teaching import load_teachers, taught
 
@@ -35,6 +37,16 @@ def test_what_is_learnt_lies_between_the_truth_and_the_mean_of_the_teachers(tmp_
         assert torch.equal(result.lr, pair.lr)
         assert (result.hr.float() - expected).abs().max() <= 0.501
     assert not torch.equal(taught(pair, teachers, 1.0).hr, pair.hr)
+
+
+def test_a_teacher_that_says_the_same_in_all_poses_answers_once(tmp_path: Path) -> None:
+    path = write_weights(tmp_path)
+    recipe = replace(RECIPE, teachers=(str(path),))
+    assert isinstance(load_teachers(recipe, CPU)[0], InPoses)
+    network, metadata = store.read(path)
+    tie(network)
+    store.write(path, network, metadata)
+    assert isinstance(load_teachers(recipe, CPU)[0], Plain)
 
 
 def test_a_teacher_of_another_scale_is_refused(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from torch import nn
 from vidsr.device import choose
 from vidsr.errors import OptionError
 from vidsr.models import store
+from vidsr.models.layers import LumaNetwork
+from vidsr.models.poses import minds_the_pose
 from vidsr.train import adversarial, between, equivariant, look
 from vidsr.train.between import Frames
 from vidsr.train.blurred import Blurred
@@ -151,7 +153,7 @@ def start(recipe: Recipe, device: torch.device) -> State:
     """The state before the first step."""
     torch.manual_seed(recipe.seed)
     network: Any = store.build_network(recipe.architecture, recipe.network_config)
-    warm = bool(recipe.warm_start) and warm_start(network, Path(recipe.warm_start))
+    warm = bool(recipe.warm_start) and warm_start(network, Path(recipe.warm_start), recipe.equivariant)
     if recipe.reparameterise:
         plain = recipe.equivariant or recipe.optimiser == "whitened"
         network.for_training(keep=warm, branches=not plain)
@@ -181,14 +183,22 @@ def find_weights(init: str, recipe: Recipe, folder: Path = store.WEIGHTS) -> Pat
     return max(entries, key=lambda e: (e.scale == recipe.scale, e.domain == recipe.domain)).path
 
 
-def warm_start(network: nn.Module, path: Path) -> bool:
+def warm_start(network: nn.Module, path: Path, tied: bool = False) -> bool:
     """Start from a weights file: grow its network into a larger one of the same family, or copy what fits.
 
     What fits is every tensor of the same name and shape; a tail of another scale starts fresh, but a plain network's
     from that of the other. Whether kernels were among them: of a network that only takes over how to look at a
     picture, all layers are fresh.
+
+    Raises:
+        OptionError: nothing fits, or ``tied`` kernels are wanted and these are not, and would lose what they do.
     """
     source, _ = store.load(path)
+    if tied and isinstance(source, LumaNetwork) and minds_the_pose(source):
+        raise OptionError(
+            f"warm_start = {str(path)!r}: its kernels are not tied in all poses, and equivariant = true would undo "
+            "them: start from weights trained with it, or from none"
+        )
     if grow(network, source):
         return True
     own = network.state_dict()
