@@ -46,6 +46,15 @@ def test_a_written_file_is_found_and_loads_with_what_it_says(tmp_path: Path) -> 
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.parametrize("halves", ["bf16, fp16", "fp16", ""])
+def test_weights_run_in_float32_where_they_do_not_bear_half_of_it(tmp_path: Path, halves: str) -> None:
+    path = write_weights(tmp_path)
+    network, metadata = store.read(path)
+    store.write(path, network, {**metadata, "halves": halves})
+    for name, dtype in (("bf16", torch.bfloat16), ("fp16", torch.float16)):
+        assert from_file(path, dtype=dtype).network.dtype == (dtype if name in halves else torch.float32)
+
+
 def test_a_large_network_is_stored_in_half_the_bytes(tmp_path: Path) -> None:
     config = {"scale": 4}
     network = build_network("srresnet", config)

@@ -40,6 +40,7 @@ def test_shipped_recipes_are_valid_and_named_after_what_they_make(path: Path) ->
         ({"loss": {"psnr": 1.0}}, r"unknown loss 'psnr'; known: l1"),
         ({"schedule": "steep"}, r"'steep'; one of cosine"),
         ({"precision": "int8"}, r"'int8'; one of bf16"),
+        ({"halves": ["fp8"]}, r"halves = 'fp8'; of bf16, fp16"),
         ({"data": "a.safetensors"}, r"data = 'a.safetensors' is not of type tuple"),
     ],
 )

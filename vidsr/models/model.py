@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from vidsr import process
+from vidsr.device import DTYPES
 from vidsr.errors import DeviceError, ModelError
 from vidsr.models import store
 from vidsr.models.fused import fused
@@ -196,13 +197,17 @@ def codes(values: Tensor) -> Tensor:
 def from_file(
     path: Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, name: str = "", domain: str = ""
 ) -> Model:
-    """The model in one weights file. Networks without an anchor stay in float32 whatever ``dtype`` says.
+    """The model in one weights file, in ``dtype`` or, where its file says that it does not bear that, in float32.
+
+    Networks without an anchor always stay in float32.
 
     Raises:
         ModelError: the file is absent, damaged, or does not fit the architecture it names.
     """
     network, metadata = store.read(path)
-    network = network.to(device, dtype if network.anchored else torch.float32, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    borne = [DTYPES[half] for half in metadata.get("halves", "bf16, fp16").split(", ") if half]
+    kept = dtype if network.anchored and dtype in borne else torch.float32
+    network = network.to(device, kept, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Model(name or path.stem, domain, path, network, metadata)
 
 

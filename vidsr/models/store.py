@@ -22,7 +22,7 @@ Network = LumaNetwork | FrameNetwork
 
 FRAMES = "-frames.safetensors"  # how names of the weights of interpolation networks end
 WEIGHTS = Path(__file__).parent.parent / "weights"
-LARGE = 250_000  # parameters
+LARGE = 60_000  # parameters
 FILE_NAME = re.compile(r"(?P<name>[a-z0-9_-]+)-(?P<domain>clean|video|any)-x(?P<scale>\d)\.safetensors")
 
 # architecture -> (module, class); each module has the network and its frozen Config

@@ -13,6 +13,7 @@ from vidsr.train.losses import LOSSES
 Task = Literal["upscale", "adversarial", "interpolate", "deblur"]
 Optimiser = Literal["adam", "whitened"]
 Schedule = Literal["cosine", "constant", "plateau"]
+Half = Literal["bf16", "fp16"]
 Precision = Literal["bf16", "fp32"]  # fp16 would need its gradients scaled, and is no faster
 
 
@@ -64,6 +65,7 @@ class Recipe:
     clip: float = 0.5  # largest norm of the gradient
     ema: float = 0.999
     precision: Precision = "bf16"  # fp32 on a CPU that would emulate bf16
+    halves: tuple[Half, ...] = get_args(Half)  # what the weights bear in use; in others they run in fp32
     compile: bool = False  # by torch.compile, on CUDA; a CPU would need a C++ compiler to run the recipe
     seed: int = 0
     validate_every: int = 500
@@ -82,6 +84,9 @@ class Recipe:
         ):
             if getattr(self, key) not in choices:
                 raise OptionError(f"recipe {self.name}: {key} = {getattr(self, key)!r}; one of {', '.join(choices)}")
+        for half in self.halves:
+            if half not in get_args(Half):
+                raise OptionError(f"recipe {self.name}: halves = {half!r}; of {', '.join(get_args(Half))}")
         for key in ("scale", "steps", "batch", "draws", "patch", "validate_every", "checkpoint_every"):
             if getattr(self, key) < 1:
                 raise OptionError(f"recipe {self.name}: {key} = {getattr(self, key)} must be at least 1")
