@@ -39,9 +39,9 @@ def test_what_is_taken_through_the_inverse_root_is_white() -> None:
     turn, _ = torch.linalg.qr(torch.randn(6, 6))
     inputs = torch.randn(5000, 6) * torch.tensor([1.0, 1, 2, 3, 5, 5]) @ turn
     moments = inputs.T @ inputs / len(inputs)
-    white = inputs @ inverse_root(moments)
+    white = inputs @ inverse_root(moments, [torch.eye(6)[None]])
     torch.testing.assert_close(white.T @ white / len(white), torch.eye(6), atol=0.1, rtol=0)
-    assert inverse_root(torch.zeros(6, 6)).isfinite().all()  # a layer that sees nothing
+    assert inverse_root(torch.zeros(6, 6), [torch.eye(6)[None]]).isfinite().all()  # a layer that sees nothing
 
 
 def stepped(layer: nn.Conv2d, inputs: Tensor, wanted: Tensor, size: float = 1.0) -> Tensor:

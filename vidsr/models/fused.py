@@ -1,4 +1,7 @@
-"""Convolution and ReLU in one pass, for networks in use on a CPU: the same numbers, a tenth of the time less."""
+"""Convolution and ReLU in one pass, for networks in use on a CPU: the same numbers, a tenth of the time less.
+
+Where the kernels are tied in all poses it is less than half of the time: group_convolution.py.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from vidsr.models.group_convolution import by_orbits
 from vidsr.models.layers import LumaNetwork
 from vidsr.models.unshuffled import Unshuffled
 
@@ -35,6 +39,8 @@ def fused(network: LumaNetwork) -> LumaNetwork:
     if next(network.parameters()).device.type != "cpu" or not _is_there(network.dtype):
         return network
     network = copy.deepcopy(network)
+    if network.dtype == torch.float32 and by_orbits(network):
+        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # in planes, as these are
     for module in network.modules():
         if isinstance(module, nn.Sequential):
             _fuse(module)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.errors import OptionError
+from vidsr.models.group_convolution import by_orbits, moved
 from vidsr.models.poses import POSES, turned
 
 
@@ -34,6 +35,7 @@ def begin(network: nn.Module, keep: bool) -> None:
     if not keep:
         for conv, _, _ in layers:
             conv.weight.data *= math.sqrt(POSES)
+    by_orbits(network)
 
 
 @torch.no_grad()
@@ -71,13 +73,21 @@ def mean_kernel(kernel: Tensor, inner: bool, outer: bool) -> Tensor:
 
     ``inner``, ``outer``: whether channels in and out are fields; otherwise in is the picture, out its sub-pixels.
     """
-    total = torch.zeros_like(kernel)
+    places = _same_in_poses(kernel.shape, inner, outer, kernel.device)
+    return kernel.flatten()[places].mean(0).view_as(kernel)
+
+
+@cache
+def _same_in_poses(shape: torch.Size, inner: bool, outer: bool, device: torch.device) -> Tensor:
+    """8 x numbers of a kernel: which come to be where each is, in one order for all that are the same."""
+    numbers = torch.arange(shape.numel()).view(shape)
+    poses = []
     for pose in range(POSES):
-        moved = kernel[:, _moved(pose, kernel.shape[1])] if inner else kernel
-        moved = moved[_moved(pose, len(kernel))] if outer else moved
-        moved = turned(moved, pose)
-        total += moved if outer else _turned_subpixels(moved, pose)
-    return total / POSES
+        taken = numbers[:, moved(pose, shape[1])] if inner else numbers
+        taken = taken[moved(pose, shape[0])] if outer else taken
+        taken = turned(taken, pose)
+        poses.append((taken if outer else _turned_subpixels(taken, pose)).flatten())
+    return torch.stack(poses).sort(0).values.to(device)
 
 
 def _turned_subpixels(kernel: Tensor, pose: int) -> Tensor:
@@ -86,23 +96,3 @@ def _turned_subpixels(kernel: Tensor, pose: int) -> Tensor:
     side = math.isqrt(len(kernel))
     square = last.reshape(*last.shape[:-1], side, side)
     return turned(square, pose).reshape(last.shape).movedim(-1, 0)
-
-
-@cache
-def _moved(pose: int, channels: int) -> Tensor:
-    """Which channel comes to be at each place when the picture takes ``pose``."""
-    places = torch.arange(POSES)
-    within = [_product(_inverse(pose), place) for place in range(POSES)]
-    return (torch.arange(0, channels, POSES)[:, None] + places[within]).flatten()
-
-
-@cache
-def _product(second: int, first: int) -> int:
-    """The pose that ``first`` and then ``second`` make."""
-    square = torch.arange(4).view(2, 2)
-    both = turned(turned(square, first), second)
-    return next(pose for pose in range(POSES) if torch.equal(turned(square, pose), both))
-
-
-def _inverse(pose: int) -> int:
-    return next(other for other in range(POSES) if _product(other, pose) == 0)

@@ -10,11 +10,14 @@ the layer says now. LOG.md has curves beside Adam's and Muon's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from vidsr.models.group_convolution import GroupConvReLU, isotypic
 
 MOMENTUM = 0.95
 ITERATIONS = 5  # of Newton and Schulz
@@ -23,6 +26,7 @@ LOOK_EVERY = 10  # steps between two looks at a layer's inputs
 OFTEN_UNTIL = 10  # steps, at first, with a look at each
 MEMORY = 0.1  # share of the newest look in the moments
 STRIDE = 3  # pixels between two places looked at
+TIED_STRIDE = 5  # the same of a layer that is the same in all poses, which sees eight times as much at each
 DAMPING = 1e-2  # of the mean moment, added to all
 QUIET = 0.01  # least size, of full range, of what a layer is taken to say
 ADAM_SHARE = 0.05  # of the rate: for biases and all else that is no convolution's kernel
@@ -81,7 +85,7 @@ class Whitened(torch.optim.Optimizer):
             seen = places(self.seen[layer], layer)
             mean.lerp_(seen.mean(0), share)
             moments.lerp_(seen.T @ seen / len(seen), share)
-            whitener.copy_(inverse_root(moments))
+            whitener.copy_(inverse_root(moments, _bases(layer)))
         count.add_(1)
         return moments - torch.outer(mean, mean), whitener
 
@@ -106,17 +110,33 @@ def places(inputs: Tensor, layer: nn.Conv2d) -> Tensor:
     assert not isinstance(layer.padding, str)
     (rows, columns), (above, left) = layer.kernel_size, layer.padding
     around = (left, left, above, above)
-    lain = F.pad(inputs.float(), around).unfold(2, rows, STRIDE).unfold(3, columns, STRIDE)
+    stride = TIED_STRIDE if isinstance(layer, GroupConvReLU) else STRIDE
+    lain = F.pad(inputs.float(), around).unfold(2, rows, stride).unfold(3, columns, stride)
     return lain.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(0, 2)
 
 
-def inverse_root(moments: Tensor) -> Tensor:
-    """The inverse square root of a matrix of second moments, damped."""
-    values, vectors = torch.linalg.eigh(moments.double())
-    values = values.clamp(min=0)
-    values = values + DAMPING * values.mean().clamp(min=torch.finfo(torch.float32).tiny)
-    result: Tensor = ((vectors * values.rsqrt()) @ vectors.T).float()
-    return result
+def _bases(layer: nn.Conv2d) -> Sequence[Tensor]:
+    if isinstance(layer, GroupConvReLU):
+        return isotypic(layer.in_channels)
+    return [torch.eye(layer.weight[0].numel())[None]]
+
+
+def inverse_root(moments: Tensor, bases: Sequence[Tensor]) -> Tensor:
+    """The inverse square root of a matrix of second moments, damped.
+
+    It is taken to fall apart into blocks along ``bases``, copies x m x n each.
+    """
+    bases = [basis.to(moments.device) for basis in bases]
+    blocks = [torch.einsum("dmn,nk,dlk->ml", basis, moments, basis) / len(basis) for basis in bases]
+    parts = [torch.linalg.eigh(block.double()) for block in blocks]
+    values = [part.eigenvalues.clamp(min=0) for part in parts]
+    mean = torch.cat([v for v, basis in zip(values, bases, strict=True) for _ in basis]).mean()
+    damping = DAMPING * mean.clamp(min=torch.finfo(torch.float32).tiny)
+    total = torch.zeros_like(moments)
+    for value, part, basis in zip(values, parts, bases, strict=True):
+        root = (part.eigenvectors * (value + damping).rsqrt()) @ part.eigenvectors.T
+        total += torch.einsum("dmn,ml,dlk->nk", basis, root.float(), basis)
+    return total
 
 
 def orthogonal(matrix: Tensor) -> Tensor:

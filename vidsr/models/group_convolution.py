@@ -1,0 +1,138 @@
+"""Convolutions whose kernels are tied in all poses, computed by orbits on a CPU: kernels/group_convolution.py.
+
+Channels are fields of eight, one for each pose: to turn the picture turns what each channel holds and moves it to
+another place of its field. On a GPU, in half precision and where Numba is missing they are usual convolutions.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vidsr.kernels.symmetries import POSES, TAPS, characters, matrices, product, tap_after
+
+SAME = 1e-3  # of the largest number of a kernel: poses may have been rounded to fp16 on different sides
+
+
+class GroupConvReLU(nn.Conv2d):
+    """A valid 3x3 convolution and the ReLU behind it. The kernel is tied, and read at each field's first channel.
+
+    So the gradient is that of what is read, eight times the mean over the poses of the usual one.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x C x H x W -> N x D x H-2 x W-2, not negative."""
+        if not _by_orbits(x):
+            return super().forward(x).relu()
+        result: Tensor = _Convolution.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        return result
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        from vidsr.kernels.group_convolution import Spectrum, convolve
+
+        x = x.detach().contiguous()
+        parts = Spectrum(*(part.numpy() for part in spectrum(weight.detach())))
+        result = torch.from_numpy(convolve(x.numpy(), parts, bias.detach().numpy(), rectify=True))
+        ctx.save_for_backward(x, weight, result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        from vidsr.kernels.group_convolution import Spectrum, convolve, correlate, rectified_gradient
+
+        x, weight, result = ctx.saved_tensors
+        asked = rectified_gradient(gradient.numpy(), result.numpy())
+        to_input = None
+        if ctx.needs_input_grad[0]:
+            parts = Spectrum(*(part.numpy() for part in spectrum(weight.transpose(0, 1).flip(2, 3))))
+            silent = torch.zeros(weight.shape[1]).numpy()
+            to_input = torch.from_numpy(convolve(asked, parts, silent, rectify=False))
+        with torch.enable_grad():
+            kernel = weight.detach().requires_grad_()
+            of_spectrum = [torch.from_numpy(part) for part in correlate(x.numpy(), asked)]
+            (to_weight,) = torch.autograd.grad(spectrum(kernel), kernel, of_spectrum)
+        return to_input, to_weight, torch.from_numpy(asked).sum((0, 2, 3))
+
+
+def spectrum(kernel: Tensor) -> tuple[Tensor, Tensor]:
+    """The transform on the group of a tied ``kernel`` (D x C x 3 x 3): `vidsr.kernels.group_convolution.Spectrum`."""
+    outer, inner = kernel.shape[0] // POSES, kernel.shape[1] // POSES
+    read = kernel.reshape(outer, POSES, inner, POSES, TAPS)[:, 0]
+    taps = torch.from_numpy(tap_after()).expand(outer, inner, POSES, TAPS)
+    orbits = read.gather(3, taps)
+    singles = torch.einsum("ih,ofhs->iofs", torch.from_numpy(characters()), orbits) / POSES
+    pair = torch.einsum("hjk,ofhs->jokfs", torch.from_numpy(matrices()), orbits) * (2 / POSES)
+    return singles.reshape(-1, outer, TAPS * inner), pair.reshape(2 * outer, 2 * TAPS * inner)
+
+
+def is_tied(kernel: Tensor) -> bool:
+    """Whether ``kernel``, from fields to fields, is the same in all poses."""
+    if kernel.ndim != 4 or kernel.shape[2:] != (3, 3) or any(n % (2 * POSES) for n in kernel.shape[:2]):
+        return False
+    off = [(in_pose(kernel, pose) - kernel).abs().max() for pose in (1, POSES // 2)]  # the rest are made of these
+    return bool(max(off) <= SAME * kernel.abs().max())
+
+
+def in_pose(kernel: Tensor, pose: int) -> Tensor:
+    """``kernel``, from fields to fields, as it is where the picture has taken ``pose``."""
+    taken = kernel[moved(pose, kernel.shape[0])][:, moved(pose, kernel.shape[1])].flatten(2)
+    result = torch.empty_like(taken)
+    result[..., tap_after()[pose].tolist()] = taken
+    return result.view_as(kernel)
+
+
+@cache
+def moved(pose: int, channels: int) -> Tensor:
+    """Which channel comes to be at each place of its field when the picture takes ``pose``."""
+    from_where = torch.from_numpy(product()[pose]).argsort()
+    return (torch.arange(0, channels, POSES)[:, None] + from_where).flatten()
+
+
+@cache
+def isotypic(channels: int) -> list[Tensor]:
+    """The parts that what a tied kernel lies on falls into: copies x m x 9 channels for each representation.
+
+    Second moments over all poses have a block for each part, the same one for all its copies, and no more.
+    """
+    fields = channels // POSES
+    unit = torch.eye(channels * TAPS).view(fields, POSES, TAPS, -1)  # field, place, tap
+    taps = torch.from_numpy(tap_after())
+    orbits = torch.stack([unit[:, pose][:, taps[pose]] for pose in range(POSES)])  # pose, field, orbit
+    singles = torch.einsum("ih,hfsn->ifsn", torch.from_numpy(characters()), orbits) / POSES**0.5
+    pair = torch.einsum("hjk,hfsn->jkfsn", torch.from_numpy(matrices()), orbits) / 2
+    return [*singles.flatten(1, 2)[:, None], pair.flatten(1, 3)]
+
+
+def by_orbits(network: nn.Module) -> int:
+    """Let the tied convolutions of ``network`` that a ReLU follows, in sequences, be `GroupConvReLU`: how many."""
+    count = 0
+    for layers in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
+        for n in range(len(layers) - 1):
+            conv, after = layers[n], layers[n + 1]
+            if isinstance(conv, nn.Conv2d) and isinstance(after, nn.ReLU) and is_tied(conv.weight.detach().float()):
+                layers[n], layers[n + 1] = _grouped(conv), nn.Identity()
+                count += 1
+    return count
+
+
+def _grouped(conv: nn.Conv2d) -> GroupConvReLU:
+    grouped = GroupConvReLU(conv.in_channels, conv.out_channels, 3, device="meta")
+    grouped.weight, grouped.bias = conv.weight, conv.bias
+    return grouped
+
+
+@cache
+def _has_numba() -> bool:
+    return find_spec("numba") is not None
+
+
+def _by_orbits(x: Tensor) -> bool:
+    usual = x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
+    return not usual and _has_numba()
