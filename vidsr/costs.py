@@ -11,6 +11,7 @@ from vidsr.frames import FrameBatch
 from vidsr.jobs import Job
 from vidsr.memory import frame_bytes
 from vidsr.models import Model, from_file
+from vidsr.models.group_convolution import spared
 from vidsr.options import EnhanceOptions
 from vidsr.peaks import clock_of
 from vidsr.pipeline import enhance_file
@@ -97,7 +98,8 @@ def work_of(plan: Plan) -> Work:
     operations = traffic = 0.0
     for runner in plan.upscale.runners:
         if isinstance(runner.network, Model):
-            operations += 2000 * from_file(runner.network.path).kmac_per_pixel * width * height
+            usual = 1000 * from_file(runner.network.path).kmac_per_pixel
+            operations += 2 * (usual - spared(runner.network.network)) * width * height
             kernels = [p for p in runner.network.network.parameters() if p.ndim == 4]
             traffic += sum(sum(k.shape[:2]) * k.element_size() for k in kernels) * width * height
         width, height = width * runner.network.scale, height * runner.network.scale

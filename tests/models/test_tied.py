@@ -1,13 +1,23 @@
 """Convolutions with tied kernels give the numbers and the gradients of usual ones."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from vidsr.models import load_model
-from vidsr.models.group_convolution import GroupConvReLU, by_orbits, in_pose, is_tied, isotypic
+from vidsr.models import load_model, store
+from vidsr.models.group_convolution import (
+    GroupConvReLU,
+    by_orbits,
+    in_all_poses,
+    in_pose,
+    is_tied,
+    isotypic,
+    read_part,
+    spared,
+)
 from vidsr.models.plain import Config, Plain
 from vidsr.models.poses import POSES
 from vidsr.train.equivariant import mean_kernel, tie, tie_gradients
@@ -59,6 +69,19 @@ def test_kernels_rounded_to_half_precision_are_tied_still() -> None:
     assert not is_tied(kernel)
 
 
+def test_a_part_tells_the_whole_of_a_tied_kernel() -> None:
+    kernel = mean_kernel(torch.randn(32, 16, 3, 3), True, True)
+    assert torch.equal(in_all_poses(read_part(kernel)), kernel)
+
+
+def test_of_tied_kernels_a_file_holds_one_pose(tmp_path: Path) -> None:
+    network, path = tied_network(), tmp_path / "tied-clean-x2.safetensors"
+    store.write(path, network, store.describe("plain", Config(2, 16, 3)))
+    assert store.read_state(path)[0]["body.2.weight"].shape == (2, 16, 3, 3)
+    for name, tensor in store.read(path)[0].state_dict().items():
+        assert torch.equal(tensor, network.state_dict()[name])
+
+
 def test_the_mean_over_the_poses_is_tied_and_is_that_of_the_trainer() -> None:
     kernel = torch.randn(16, 32, 3, 3)
     mean = torch.stack([in_pose(kernel, pose) for pose in range(POSES)]).mean(0)
@@ -89,3 +112,10 @@ def test_in_half_precision_it_is_a_usual_convolution() -> None:
 def test_best_works_by_orbits_and_others_do_not() -> None:
     assert grouped(load_model("best", 4).fused().network) == load_model("best", 4).network.halo - 2
     assert grouped(load_model("balanced", 4).fused().network) == 0
+
+
+def test_what_is_spared_are_four_fifths_of_the_tied_layers() -> None:
+    network = tied_network()
+    assert spared(network) == 0
+    by_orbits(network)
+    assert spared(network) == pytest.approx(3 * 16 * 16 * 9 * 13 / 16)

@@ -16,7 +16,9 @@ from torch import Tensor
 
 from vidsr.errors import ModelError
 from vidsr.models.between import FrameNetwork
+from vidsr.models.group_convolution import in_all_poses, is_tied, read_part
 from vidsr.models.layers import LumaNetwork
+from vidsr.models.poses import POSES
 
 Network = LumaNetwork | FrameNetwork
 
@@ -91,10 +93,13 @@ def build_network(architecture: str, config: dict[str, Any]) -> Network:
 def write(path: Path, network: Network, metadata: dict[str, str]) -> None:
     """Write collapsed weights, whole or not at all. ``metadata`` holds at least architecture and config (JSON).
 
-    A large network's go into fp16, in which it runs as well: all that ships together stays below 16 MB.
+    A large network's go into fp16, in which it runs as well, and of a kernel that is tied in all poses one pose in
+    eight: all that ships together stays below 16 MB.
     """
     dtype = torch.float16 if network.anchored and count_parameters(network) > LARGE else torch.float32
-    state = {k: v.detach().cpu().to(dtype).contiguous() for k, v in network.state_dict().items()}
+    tensors = ((key, tensor.detach().cpu()) for key, tensor in network.state_dict().items())
+    once = {key: read_part(tensor) if is_tied(tensor) else tensor for key, tensor in tensors}
+    state = {key: tensor.to(dtype).contiguous() for key, tensor in once.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     save_file(state, part, metadata)
@@ -131,12 +136,19 @@ def load(path: Path) -> tuple[Network, dict[str, str]]:
     state, metadata = read_state(path)
     try:
         network = build_network(metadata["architecture"], json.loads(metadata["config"]))
-        network.load_state_dict(state)
+        whole = network.state_dict()
+        network.load_state_dict({k: _in_all_poses(v, whole[k]) if k in whole else v for k, v in state.items()})
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         first_line = str(error).splitlines()[0]
         raise ModelError(f"{path}: weights that do not fit the architecture they name: {first_line}") from None
     network.eval().requires_grad_(False)
     return network, metadata
+
+
+def _in_all_poses(stored: Tensor, whole: Tensor) -> Tensor:
+    """``stored`` as ``whole`` is: a kernel of which one pose was written in all eight."""
+    is_part = stored.ndim == 4 and len(stored) * POSES == len(whole)
+    return in_all_poses(stored) if is_part else stored
 
 
 def describe(architecture: str, config: Any) -> dict[str, str]:
