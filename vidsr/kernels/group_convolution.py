@@ -12,7 +12,7 @@ Planes are worked at as one long row each, PIXELS at a time, so that all that is
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ from vidsr.kernels.workers import in_parallel
 PIXELS = 128  # worked at together
 TOGETHER = 16  # such stretches a task
 BORDER = 2  # around a gradient, which lets every tap reach it
+SHAPES = 64  # of planes whose offsets are remembered
 SINGLES = 4  # irreducible representations of one dimension; the fifth has two
 
 _P = np.uint64(PIXELS)  # unsigned, so that compiled code need not ask whether an index counts from the end
@@ -53,7 +54,7 @@ def convolve(planes: Array, spectrum: Spectrum, bias: Array, rectify: bool) -> A
     result = np.empty((n, len(bias), height - 2, width - 2), np.float32)
     rows, starts, begins = _stretches(planes)
     singles, pair = (np.ascontiguousarray(part, np.float32) for part in spectrum)
-    low = np.float32(0 if rectify else -np.inf)
+    low = np.float32(0 if rectify else np.finfo(np.float32).min)
 
     def work(task: tuple[int, int]) -> None:
         picture, first = task
@@ -107,7 +108,7 @@ def _stretches(planes: Array) -> tuple[Array, Array, Array]:
     return np.ascontiguousarray(planes).reshape(n, -1), starts, begins.astype(np.uint64)
 
 
-@cache
+@lru_cache(SHAPES)
 def _starts(fields: int, plane: int, width: int) -> Array:
     """9 fields x 8: where the samples of each orbit lie in planes of so many pixels, rows of ``width``."""
     poses = order().astype(int)
