@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vidsr.train.whitened import ADAM_SHARE, STRIDE, Whitened, inverse_root, orthogonal, places
+from vidsr.train.equivariant import mean_kernel
+from vidsr.train.whitened import ADAM_SHARE, STRIDE, Whitened, inverse_root, orthogonal, places, tied_inverse_root
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (4, 36), (36, 4)])
@@ -39,9 +40,16 @@ def test_what_is_taken_through_the_inverse_root_is_white() -> None:
     turn, _ = torch.linalg.qr(torch.randn(6, 6))
     inputs = torch.randn(5000, 6) * torch.tensor([1.0, 1, 2, 3, 5, 5]) @ turn
     moments = inputs.T @ inputs / len(inputs)
-    white = inputs @ inverse_root(moments, [torch.eye(6)[None]])
+    white = inputs @ inverse_root(moments)
     torch.testing.assert_close(white.T @ white / len(white), torch.eye(6), atol=0.1, rtol=0)
-    assert inverse_root(torch.zeros(6, 6), [torch.eye(6)[None]]).isfinite().all()  # a layer that sees nothing
+    assert inverse_root(torch.zeros(6, 6)).isfinite().all()  # a layer that sees nothing
+
+
+def test_by_blocks_the_root_of_what_tied_layers_see_is_the_usual_one() -> None:
+    torch.manual_seed(0)
+    seen = mean_kernel(torch.randn(480, 16, 3, 3), True, True).flatten(1)
+    moments = seen.T @ seen / len(seen)  # the same in all poses
+    torch.testing.assert_close(tied_inverse_root(moments), inverse_root(moments), rtol=1e-3, atol=1e-3)
 
 
 def stepped(layer: nn.Conv2d, inputs: Tensor, wanted: Tensor, size: float = 1.0) -> Tensor:

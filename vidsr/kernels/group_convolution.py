@@ -12,7 +12,7 @@ Planes are worked at as one long row each, PIXELS at a time, so that all that is
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -32,20 +32,22 @@ _POSES = np.uint64(POSES)
 _0, _1, _2, _3, _4, _5, _6, _7, _8 = (np.uint64(n) for n in range(9))
 
 
-class Spectrum(NamedTuple):
-    """The transform of a kernel from ``fields`` to ``outer`` fields, scaled so that the way back needs no factors."""
-
-    singles: Array  # 4 x outer x 9 fields
-    pair: Array  # 2 outer x 18 fields: rows by column of the matrix first, then field; columns the same, then orbit
-
-
-@cache
-def order() -> Array:
+def _ordered() -> Array:
     """The poses as the butterflies below take them: by the two entries of their matrices that are not zero."""
     straight = {(m[0, 0], m[1, 1]): n for n, m in enumerate(matrices()) if m[0, 0]}
     swapped = {(m[0, 1], m[1, 0]): n for n, m in enumerate(matrices()) if m[0, 1]}
     signs = [(1, 1), (-1, -1), (1, -1), (-1, 1)]
     return np.array([*(straight[s] for s in signs), *(swapped[s] for s in signs)], np.uint64)
+
+
+ORDER = _ordered()
+
+
+class Spectrum(NamedTuple):
+    """The transform of a kernel from ``fields`` to ``outer`` fields, scaled so that the way back needs no factors."""
+
+    singles: Array  # 4 x outer x 9 fields
+    pair: Array  # 2 outer x 18 fields: rows by column of the matrix first, then field; columns the same, then orbit
 
 
 def convolve(planes: Array, spectrum: Spectrum, bias: Array, rectify: bool) -> Array:
@@ -59,7 +61,7 @@ def convolve(planes: Array, spectrum: Spectrum, bias: Array, rectify: bool) -> A
     def work(task: tuple[int, int]) -> None:
         picture, first = task
         part = begins[first : first + TOGETHER]
-        _convolve(rows[picture], starts, part, singles, pair, bias, order(), result[picture], np.uint64(width), low)
+        _convolve(rows[picture], starts, part, singles, pair, bias, result[picture], low)
 
     in_parallel(work, [(picture, first) for picture in range(n) for first in range(0, len(begins), TOGETHER)])
     return result
@@ -76,7 +78,7 @@ def rectified_gradient(gradient: Array, result: Array) -> Array:
 
 def correlate(planes: Array, gradient: Array) -> Spectrum:
     """The gradient of the spectrum, from the `rectified_gradient` of what `convolve` gave for ``planes``."""
-    n, channels, _, width = planes.shape
+    n, channels = planes.shape[:2]
     fields, outer = channels // POSES, gradient.shape[1] // POSES
     rows, starts, begins = _stretches(planes)
     channels_of = np.arange(0, gradient.shape[1] * PIXELS, PIXELS, dtype=np.uint64).reshape(outer, POSES)
@@ -84,8 +86,7 @@ def correlate(planes: Array, gradient: Array) -> Spectrum:
     def work(picture: int) -> Spectrum:
         singles = np.zeros((SINGLES, outer, TAPS * fields), np.float32)
         pair = np.zeros((2 * outer, 2 * TAPS * fields), np.float32)
-        asked = gradient[picture]
-        _correlate(rows[picture], starts, begins, asked, channels_of, order(), singles, pair, np.uint64(width))
+        _correlate(rows[picture], starts, begins, gradient[picture], channels_of, singles, pair)
         return Spectrum(singles, pair)
 
     parts = in_parallel(work, range(n))
@@ -111,7 +112,7 @@ def _stretches(planes: Array) -> tuple[Array, Array, Array]:
 @lru_cache(SHAPES)
 def _starts(fields: int, plane: int, width: int) -> Array:
     """9 fields x 8: where the samples of each orbit lie in planes of so many pixels, rows of ``width``."""
-    poses = order().astype(int)
+    poses = ORDER.astype(int)
     taps = tap_after()[poses].T  # 9 x 8
     offsets = taps // 3 * width + taps % 3 + poses * plane
     places: Array = np.arange(fields)[:, None, None] * POSES * plane + offsets
@@ -126,9 +127,7 @@ def _convolve(
     singles: Array,
     pair: Array,
     bias: Array,
-    places: Array,
     result: Array,
-    width: np.uint64,
     low: np.float32,
 ) -> None:
     """The stretches of one picture that begin at ``begins``; nothing in the result is below ``low``."""
@@ -146,7 +145,7 @@ def _convolve(
             _multiply(flat_pair, seen[n * part :], said[n * size :], _2 * outer, _2 * orbits)
         for f in range(outer):
             _transform_back(said, np.uint64(f), size, field)
-            _deal_out(field, np.uint64(f), begin, bias, places, result, width, low)
+            _deal_out(field, np.uint64(f), begin, bias, result, low)
 
 
 @jit
@@ -214,15 +213,14 @@ def _deal_out(
     number: np.uint64,
     begin: np.uint64,
     bias: Array,
-    places: Array,
     result: Array,
-    width: np.uint64,
     low: np.float32,
 ) -> None:
     """What a stretch holds into the rows it belongs to, but for the two last columns, which saw the next row."""
     height, inner = np.uint64(result.shape[1]), np.uint64(result.shape[2])
+    width = inner + _2  # of the planes, and so of the rows in a stretch
     for n in range(_POSES):
-        channel = number * _POSES + places[n]
+        channel = number * _POSES + ORDER[n]
         plus = bias[channel]
         row, column, at = begin // width, begin % width, _0
         while at < _P and row < height:
@@ -249,10 +247,8 @@ def _correlate(
     begins: Array,
     gradient: Array,
     fields: Array,
-    places: Array,
     singles: Array,
     pair: Array,
-    width: np.uint64,
 ) -> None:
     """Add one picture's share to the gradients of a spectrum."""
     orbits, outer = np.uint64(len(starts)), np.uint64(singles.shape[1])
@@ -264,7 +260,7 @@ def _correlate(
     end = _0
     for begin in begins:
         _transform(row, begin, starts, seen)
-        _gather(gradient, begin, max(end, begin) - begin, places, field, width)
+        _gather(gradient, begin, max(end, begin) - begin, field)
         _transform(field, _0, fields, asked)
         end = begin + _P
         for n in range(_4):
@@ -274,14 +270,15 @@ def _correlate(
 
 
 @jit
-def _gather(gradient: Array, first: np.uint64, done: np.uint64, places: Array, field: Array, width: np.uint64) -> None:
+def _gather(gradient: Array, first: np.uint64, done: np.uint64, field: Array) -> None:
     """The stretch of ``gradient`` that begins at ``first``; zero in the ``done`` pixels of the one before."""
     height, inner = np.uint64(gradient.shape[1]) - _4, np.uint64(gradient.shape[2]) - _4
+    width = inner + _2
     for z in range(np.uint64(len(field))):
         field[z] = np.float32(0)
     for channel in range(np.uint64(len(gradient))):
         o = channel * _P
-        source = channel - channel % _POSES + places[channel % _POSES]
+        source = channel - channel % _POSES + ORDER[channel % _POSES]
         row, column, at = first // width, first % width, _0
         while at < _P and row < height:
             for p in range(max(done, at) - at, min(_P - at, max(column, inner) - column)):

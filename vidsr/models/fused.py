@@ -39,7 +39,7 @@ def fused(network: LumaNetwork) -> LumaNetwork:
     if next(network.parameters()).device.type != "cpu" or not _is_there(network.dtype):
         return network
     network = copy.deepcopy(network)
-    if network.dtype == torch.float32 and by_orbits(network):
+    if network.dtype == torch.float32 and by_orbits(network, settled=True):
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # in planes, as these are
     for module in network.modules():
         if isinstance(module, nn.Sequential):

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from vidsr.kernels.symmetries import POSES, TAPS, characters, matrices, product, tap_after
+from vidsr.models.poses import turned
+
+if TYPE_CHECKING:
+    from vidsr.kernels.group_convolution import Spectrum
 
 SAME = 1e-3  # of the largest number of a kernel: poses may have been rounded to fp16 on different sides
 
@@ -24,10 +28,14 @@ class GroupConvReLU(nn.Conv2d):
     So the gradient is that of what is read, eight times the mean over the poses of the usual one.
     """
 
+    settled: Spectrum | None = None  # of a kernel that changes no more
+
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W -> N x D x H-2 x W-2, not negative."""
-        if not _by_orbits(x):
+        if not _suits(x):
             return super().forward(x).relu()
+        if self.settled is not None:
+            return _convolved(x, self.settled, self.bias)
         result: Tensor = _Convolution.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
         return result
 
@@ -35,23 +43,20 @@ class GroupConvReLU(nn.Conv2d):
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        from vidsr.kernels.group_convolution import Spectrum, convolve
-
         x = x.detach().contiguous()
-        parts = Spectrum(*(part.numpy() for part in spectrum(weight.detach())))
-        result = torch.from_numpy(convolve(x.numpy(), parts, bias.detach().numpy(), rectify=True))
+        result = _convolved(x, _as_arrays(weight.detach()), bias.detach())
         ctx.save_for_backward(x, weight, result)
         return result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
-        from vidsr.kernels.group_convolution import Spectrum, convolve, correlate, rectified_gradient
+        from vidsr.kernels.group_convolution import convolve, correlate, rectified_gradient
 
         x, weight, result = ctx.saved_tensors
         asked = rectified_gradient(gradient.numpy(), result.numpy())
         to_input = None
         if ctx.needs_input_grad[0]:
-            parts = Spectrum(*(part.numpy() for part in spectrum(weight.transpose(0, 1).flip(2, 3))))
+            parts = _as_arrays(weight.transpose(0, 1).flip(2, 3))
             silent = torch.zeros(weight.shape[1]).numpy()
             to_input = torch.from_numpy(convolve(asked, parts, silent, rectify=False))
         with torch.enable_grad():
@@ -59,6 +64,19 @@ class _Convolution(torch.autograd.Function):
             of_spectrum = [torch.from_numpy(part) for part in correlate(x.numpy(), asked)]
             (to_weight,) = torch.autograd.grad(spectrum(kernel), kernel, of_spectrum)
         return to_input, to_weight, torch.from_numpy(asked).sum((0, 2, 3))
+
+
+def _convolved(x: Tensor, parts: Spectrum, bias: Tensor | None) -> Tensor:
+    from vidsr.kernels.group_convolution import convolve
+
+    assert bias is not None
+    return torch.from_numpy(convolve(x.contiguous().numpy(), parts, bias.numpy(), rectify=True))
+
+
+def _as_arrays(kernel: Tensor) -> Spectrum:
+    from vidsr.kernels.group_convolution import Spectrum
+
+    return Spectrum(*(part.contiguous().numpy() for part in spectrum(kernel)))
 
 
 def spectrum(kernel: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,7 +96,7 @@ def read_part(kernel: Tensor) -> Tensor:
 
 def in_all_poses(part: Tensor) -> Tensor:
     """The tied kernel whose `read_part` is ``part``."""
-    poses = [_turned(part[:, moved(pose, part.shape[1])], pose) for pose in range(POSES)]
+    poses = [in_pose(part, pose, outer=False) for pose in range(POSES)]
     return torch.stack(poses, 1).flatten(0, 1)
 
 
@@ -90,16 +108,14 @@ def is_tied(kernel: Tensor) -> bool:
     return bool(max(off) <= SAME * kernel.abs().max())
 
 
-def in_pose(kernel: Tensor, pose: int) -> Tensor:
-    """``kernel``, from fields to fields, as it is where the picture has taken ``pose``."""
-    return _turned(kernel[moved(pose, kernel.shape[0])][:, moved(pose, kernel.shape[1])], pose)
+def in_pose(kernel: Tensor, pose: int, inner: bool = True, outer: bool = True) -> Tensor:
+    """``kernel`` as it is where the picture has taken ``pose``: its taps, and the channels that are fields, moved.
 
-
-def _turned(kernel: Tensor, pose: int) -> Tensor:
-    """``kernel`` with its taps where they come to be in ``pose``."""
-    result = torch.empty_like(kernel, memory_format=torch.contiguous_format)
-    result.flatten(2)[..., tap_after()[pose].tolist()] = kernel.flatten(2)
-    return result
+    ``inner``, ``outer``: whether channels in and out are fields.
+    """
+    taken = kernel[:, moved(pose, kernel.shape[1])] if inner else kernel
+    taken = taken[moved(pose, kernel.shape[0])] if outer else taken
+    return turned(taken, pose)
 
 
 @cache
@@ -124,21 +140,25 @@ def isotypic(channels: int) -> list[Tensor]:
     return [*singles.flatten(1, 2)[:, None], pair.flatten(1, 3)]
 
 
-def by_orbits(network: nn.Module) -> int:
-    """Let the tied convolutions of ``network`` that a ReLU follows, in sequences, be `GroupConvReLU`: how many."""
+def by_orbits(network: nn.Module, settled: bool = False) -> int:
+    """Let the tied convolutions of ``network`` that a ReLU follows, in sequences, be `GroupConvReLU`: how many.
+
+    ``settled``: their weights change no more, so that what is made of them can be kept.
+    """
     count = 0
     for layers in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
         for n in range(len(layers) - 1):
             conv, after = layers[n], layers[n + 1]
             if isinstance(conv, nn.Conv2d) and isinstance(after, nn.ReLU) and is_tied(conv.weight.detach().float()):
-                layers[n], layers[n + 1] = _grouped(conv), nn.Identity()
+                layers[n], layers[n + 1] = _grouped(conv, settled), nn.Identity()
                 count += 1
     return count
 
 
-def _grouped(conv: nn.Conv2d) -> GroupConvReLU:
+def _grouped(conv: nn.Conv2d, settled: bool) -> GroupConvReLU:
     grouped = GroupConvReLU(conv.in_channels, conv.out_channels, 3, device="meta")
     grouped.weight, grouped.bias = conv.weight, conv.bias
+    grouped.settled = _as_arrays(conv.weight.detach()) if settled and _has_numba() else None
     return grouped
 
 
@@ -153,6 +173,6 @@ def _has_numba() -> bool:
     return find_spec("numba") is not None
 
 
-def _by_orbits(x: Tensor) -> bool:
+def _suits(x: Tensor) -> bool:
     usual = x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
     return not usual and _has_numba()

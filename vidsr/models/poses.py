@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from vidsr.errors import ModelError
+from vidsr.kernels.symmetries import POSES
 from vidsr.models.layers import LumaNetwork, RestorationNetwork
 
-POSES = 8
 MARK = "+"  # behind a name: in all poses
 SAME = 1e-4  # of full range: answers that differ by less in two poses are one
 

@@ -15,10 +15,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vidsr.errors import ModelError
+from vidsr.kernels.symmetries import POSES
 from vidsr.models.between import FrameNetwork
 from vidsr.models.group_convolution import in_all_poses, is_tied, read_part
 from vidsr.models.layers import LumaNetwork
-from vidsr.models.poses import POSES
 
 Network = LumaNetwork | FrameNetwork
 

@@ -11,8 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vidsr.kernels.symmetries import POSES
 from vidsr.models.layers import padded
-from vidsr.models.poses import POSES, turned
+from vidsr.models.poses import turned
 from vidsr.train.protocol import imresize, modcrop
 
 Windows = npt.NDArray[np.int64]  # a row per patch: picture, top and left in LR pixels, pose

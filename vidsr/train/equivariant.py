@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.errors import OptionError
-from vidsr.models.group_convolution import by_orbits, moved
-from vidsr.models.poses import POSES, turned
+from vidsr.kernels.symmetries import POSES
+from vidsr.models.group_convolution import by_orbits, in_pose
+from vidsr.models.poses import turned
 
 
 def begin(network: nn.Module, keep: bool) -> None:
@@ -83,9 +84,7 @@ def _same_in_poses(shape: torch.Size, inner: bool, outer: bool, device: torch.de
     numbers = torch.arange(shape.numel()).view(shape)
     poses = []
     for pose in range(POSES):
-        taken = numbers[:, moved(pose, shape[1])] if inner else numbers
-        taken = taken[moved(pose, shape[0])] if outer else taken
-        taken = turned(taken, pose)
+        taken = in_pose(numbers, pose, inner, outer)
         poses.append((taken if outer else _turned_subpixels(taken, pose)).flatten())
     return torch.stack(poses).sort(0).values.to(device)
 

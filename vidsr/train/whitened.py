@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidsr.kernels.symmetries import TAPS
 from vidsr.models.group_convolution import GroupConvReLU, isotypic
 
 MOMENTUM = 0.95
@@ -85,7 +86,8 @@ class Whitened(torch.optim.Optimizer):
             seen = places(self.seen[layer], layer)
             mean.lerp_(seen.mean(0), share)
             moments.lerp_(seen.T @ seen / len(seen), share)
-            whitener.copy_(inverse_root(moments, _bases(layer)))
+            root = tied_inverse_root if isinstance(layer, GroupConvReLU) else inverse_root
+            whitener.copy_(root(moments))
         count.add_(1)
         return moments - torch.outer(mean, mean), whitener
 
@@ -115,28 +117,30 @@ def places(inputs: Tensor, layer: nn.Conv2d) -> Tensor:
     return lain.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(0, 2)
 
 
-def _bases(layer: nn.Conv2d) -> Sequence[Tensor]:
-    if isinstance(layer, GroupConvReLU):
-        return isotypic(layer.in_channels)
-    return [torch.eye(layer.weight[0].numel())[None]]
+def inverse_root(moments: Tensor) -> Tensor:
+    """The inverse square root of a matrix of second moments, damped."""
+    return _inverse_roots([moments], [1])[0]
 
 
-def inverse_root(moments: Tensor, bases: Sequence[Tensor]) -> Tensor:
-    """The inverse square root of a matrix of second moments, damped.
-
-    It is taken to fall apart into blocks along ``bases``, copies x m x n each.
-    """
-    bases = [basis.to(moments.device) for basis in bases]
+def tied_inverse_root(moments: Tensor) -> Tensor:
+    """The same of what a layer with tied kernels sees, in all poses of the picture: it falls apart into blocks."""
+    bases = [basis.to(moments.device) for basis in isotypic(moments.shape[0] // TAPS)]
     blocks = [torch.einsum("dmn,nk,dlk->ml", basis, moments, basis) / len(basis) for basis in bases]
+    roots = _inverse_roots(blocks, [len(basis) for basis in bases])
+    parts = [torch.einsum("dmn,ml,dlk->nk", basis, root, basis) for basis, root in zip(bases, roots, strict=True)]
+    return torch.stack(parts).sum(0)
+
+
+def _inverse_roots(blocks: Sequence[Tensor], copies: Sequence[int]) -> list[Tensor]:
+    """The inverse square roots of the blocks of one matrix, in which each is there so many times."""
     parts = [torch.linalg.eigh(block.double()) for block in blocks]
     values = [part.eigenvalues.clamp(min=0) for part in parts]
-    mean = torch.cat([v for v, basis in zip(values, bases, strict=True) for _ in basis]).mean()
+    mean = torch.cat([value.repeat(count) for value, count in zip(values, copies, strict=True)]).mean()
     damping = DAMPING * mean.clamp(min=torch.finfo(torch.float32).tiny)
-    total = torch.zeros_like(moments)
-    for value, part, basis in zip(values, parts, bases, strict=True):
-        root = (part.eigenvectors * (value + damping).rsqrt()) @ part.eigenvectors.T
-        total += torch.einsum("dmn,ml,dlk->nk", basis, root.float(), basis)
-    return total
+    return [
+        ((part.eigenvectors * (value + damping).rsqrt()) @ part.eigenvectors.T).float()
+        for part, value in zip(parts, values, strict=True)
+    ]
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
