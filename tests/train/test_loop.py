@@ -73,6 +73,10 @@ class Notes(Unwatched):
         self.reports: list[Report] = []
         self.samples: list[Sample] = []
         self.interrupt_at = interrupt_at
+        self.taught_pictures = 0
+
+    def taught(self, done: int, pictures: int) -> None:
+        self.taught_pictures = done
 
     def step(self, step: int, losses: Losses) -> None:
         if step == self.interrupt_at:
@@ -123,6 +127,21 @@ def test_a_resumed_run_of_the_optimiser_that_looks_into_layers_equals_an_uninter
     whole = loop.run(recipe, tmp_path / "whole", steps=25)
     loop.run(recipe, tmp_path / "parts", steps=14)
     assert_equal(weights(loop.run(recipe, tmp_path / "parts", resume=True, steps=25)), weights(whole))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_resumed_run_with_teachers_equals_an_uninterrupted_one(tmp_path: Path, shard: Path, kept: bool) -> None:
+    teacher = loop.run(write_recipe(tmp_path, shard), tmp_path / "teacher", steps=1)
+    recipe = write_recipe(tmp_path, shard, f"teachers = ['{teacher}']")
+    whole = loop.run(recipe, tmp_path / "whole", steps=20)
+    notes, again = Notes(), Notes()
+    loop.run(recipe, tmp_path / "parts", steps=12, watch=notes)
+    if not kept:
+        (tmp_path / "parts" / "lessons.safetensors").unlink()
+    parts = loop.run(recipe, tmp_path / "parts", resume=True, steps=20, watch=again)
+    assert notes.taught_pictures > 0
+    assert again.taught_pictures == (0 if kept else notes.taught_pictures)
+    assert_equal(weights(parts), weights(whole))
 
 
 def test_a_network_tied_in_all_poses_stays_so(tmp_path: Path, shard: Path) -> None:

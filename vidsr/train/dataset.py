@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -199,6 +200,39 @@ def read_pairs(path: Path, split: str, scale: int) -> list[Pair]:
         Pair(small[offset // area : (offset + h * w) // area].view(h // scale, w // scale), plane)
         for (offset, h, w), plane in zip(rows, planes, strict=True)
     ]
+
+
+def write_pairs(
+    train: Sequence[Pair],
+    validation: Sequence[Pair],
+    out: Path,
+    scale: int,
+    note: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Write pairs of ``scale`` as the shard ``out``, whole or not at all; ``note``: what it is to say of itself."""
+    pairs, table, offset = [*train, *validation], [], 0
+    for index, pair in enumerate(pairs):
+        height, width = pair.hr.shape
+        table.append((offset, height, width, SPLITS.index("train" if index < len(train) else "validation")))
+        offset += height * width
+    tensors = {
+        "pixels": torch.cat([p.hr.reshape(-1) for p in pairs]),
+        "lr_pixels": torch.cat([p.lr.reshape(-1) for p in pairs]),
+        "table": torch.tensor(table),
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(out.name + ".part")
+    save_file(tensors, part, {"scale": str(scale), **note})
+    part.replace(out)
+
+
+def read_note(path: Path) -> dict[str, str]:
+    """What a shard says of itself.
+
+    Raises:
+        InputError: the file is absent or no shard.
+    """
+    return _open(path)[1]
 
 
 def _planes(tensors: dict[str, Tensor], split: str) -> list[Tensor]:

@@ -27,6 +27,7 @@ from vidsr.train.grow import grow, resample_tail
 from vidsr.train.pictures import Pictures
 from vidsr.train.recipe import Recipe, read
 from vidsr.train.step import Interior, Losses, learning_rate, train_step
+from vidsr.train.teaching import with_lessons
 from vidsr.train.whitened import Whitened
 
 
@@ -81,6 +82,9 @@ class Sample:
 class Observer(Protocol):
     """Whoever watches a run."""
 
+    def taught(self, done: int, pictures: int) -> None:
+        """Before the first step: ``done`` of the ``pictures`` have been answered by the teachers."""
+
     def step(self, step: int, losses: Losses) -> None:
         """``step`` steps are done, the last one with ``losses``."""
 
@@ -96,6 +100,9 @@ class Observer(Protocol):
 
 class Unwatched:
     """An observer that looks away."""
+
+    def taught(self, done: int, pictures: int) -> None:
+        """Nothing."""
 
     def step(self, step: int, losses: Losses) -> None:
         """Nothing."""
@@ -138,10 +145,11 @@ def run(
     state = start(recipe, target)
     if resume and checkpoint.exists():
         load_checkpoint(checkpoint, recipe, state, target)
-    data = TASKS[recipe.task][0](recipe, target)
+    watch = watch or Unwatched()
+    data = TASKS[recipe.task][0](with_lessons(recipe, out / "lessons.safetensors", target, watch.taught), target)
     last = recipe.steps if steps is None else min(steps, recipe.steps)
     try:
-        advance(recipe, state, data, last, minutes, checkpoint, watch or Unwatched())
+        advance(recipe, state, data, last, minutes, checkpoint, watch)
     finally:
         save_checkpoint(checkpoint, recipe, state)
     weights = out / recipe.file_name

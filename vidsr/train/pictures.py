@@ -15,7 +15,6 @@ from vidsr.train import dataset
 from vidsr.train.data import Pair, Patches, centre_crops, with_margin
 from vidsr.train.recipe import Recipe
 from vidsr.train.step import Interior
-from vidsr.train.teaching import load_teachers, taught
 from vidsr.train.validation import sample_picture, validation_psnr
 
 
@@ -24,8 +23,6 @@ class Pictures:
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         train, self.validation = load_pairs(recipe, device)
-        if teachers := load_teachers(recipe, device):
-            train = [taught(pair, teachers, recipe.trust) for pair in train]
         if recipe.margin:
             train = [with_margin(pair, recipe.scale, recipe.margin, recipe.patch) for pair in train]
         self.patches = Patches(train, recipe.scale, recipe.batch, recipe.patch, recipe.seed, recipe.draws)

@@ -19,6 +19,9 @@ class Progress(Protocol):
     def stop(self) -> None:
         """Leave the terminal as it was."""
 
+    def taught(self, done: int, pictures: int) -> None:
+        """Teachers have answered ``done`` of the ``pictures``."""
+
     def step(self, step: int) -> None:
         """``step`` steps are done."""
 
@@ -50,6 +53,11 @@ class Bar:
     def stop(self) -> None:
         self.bar.stop()
 
+    def taught(self, done: int, pictures: int) -> None:
+        self.bar.update(self.task, scores=teaching(done, pictures) if done < pictures else "")
+        if not self.console.is_terminal and is_tenth(done, pictures):
+            self.console.print(f"{time.strftime('%H:%M:%S')} {teaching(done, pictures)}")
+
     def step(self, step: int) -> None:
         self.bar.update(self.task, completed=step)
 
@@ -68,11 +76,25 @@ class Lines:
     def stop(self) -> None:
         pass
 
+    def taught(self, done: int, pictures: int) -> None:
+        if is_tenth(done, pictures):
+            print(f"{time.strftime('%H:%M:%S')} {teaching(done, pictures)}", file=sys.stderr, flush=True)
+
     def step(self, step: int) -> None:
         pass
 
     def scores(self, step: int, text: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def teaching(done: int, pictures: int) -> str:
+    """How far the teachers are, in words."""
+    return f"teachers: {done} of {pictures} pictures"
+
+
+def is_tenth(done: int, pictures: int) -> bool:
+    """Whether with ``done`` of the ``pictures`` another tenth of them is through."""
+    return done * 10 // pictures > (done - 1) * 10 // pictures
 
 
 def make_progress(steps: int, console: Console | None) -> Progress:

@@ -15,7 +15,7 @@ from vidsr.train.dataset import Summary
 from vidsr.train.degrade import Chain, Degradation, GaussianNoise, OneOf, PoissonNoise, VideoCodec, maybe
 from vidsr.train.drawings import drawing
 from vidsr.train.video_pairs import Plane, video_pairs
-from vidsr.train.video_set import SPARE, read_sources, write
+from vidsr.train.video_set import read_sources, write
 
 UNTOUCHED = 0.15  # of the pairs: a network must learn to leave a good picture alone
 WITH_DRAWINGS = ("noise-drawings",)  # kinds that must tell fine texture from what they undo, ...
@@ -100,10 +100,7 @@ def build(
         sources, count, 1, seed, size=size, frames=frames, clip_share=clip_share, degradation=KINDS[kind]
     )
     pairs = [Pair(torch.from_numpy(p.lr), torch.from_numpy(p.hr)) for p in made]
-    write(pairs, out, 1)
-    spare = len(pairs[::SPARE])
-    counts = {"train": len(pairs) - spare, "validation": spare, "test": 0}
-    return Summary(counts, sum(p.hr.numel() for p in pairs) / 1e6, ())
+    return write(pairs, out, 1)
 
 
 def finer(sources: Sequence[Plane | Clip], rng: np.random.Generator) -> list[Plane]:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
 from vidsr.train.blur import Clip
 from vidsr.train.data import Pair
-from vidsr.train.dataset import CLIPS, Summary, clip_luma, find_files, read_shard, reduce_picture
+from vidsr.train.dataset import CLIPS, Summary, clip_luma, find_files, read_shard, reduce_picture, write_pairs
 from vidsr.train.video_pairs import Plane, video_pairs
 
 FRAMES = 24  # kept of each clip, from its middle part: memory
@@ -36,10 +35,7 @@ def build(
     """
     made = video_pairs(read_sources(photos, clips), count, scale, seed, size=size)
     pairs = [Pair(torch.from_numpy(p.lr), torch.from_numpy(p.hr)) for p in made]
-    write(pairs, out, scale)
-    spare = len(pairs[::SPARE])
-    counts = {"train": len(pairs) - spare, "validation": spare, "test": 0}
-    return Summary(counts, sum(p.hr.numel() for p in pairs) / 1e6, ())
+    return write(pairs, out, scale)
 
 
 def read_sources(photos: Sequence[Path], clips: Sequence[Path]) -> list[Plane | Clip]:
@@ -55,17 +51,9 @@ def read_clip(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return torch.stack(small).numpy() if small else np.zeros((0, 0, 0), np.uint8)
 
 
-def write(pairs: Sequence[Pair], out: Path, scale: int) -> None:
-    """Write pairs as a shard."""
-    table, offset = [], 0
-    for index, pair in enumerate(pairs):
-        height, width = pair.hr.shape
-        table.append((offset, height, width, int(index % SPARE == 0)))
-        offset += height * width
-    tensors = {
-        "pixels": torch.cat([p.hr.reshape(-1) for p in pairs]),
-        "lr_pixels": torch.cat([p.lr.reshape(-1) for p in pairs]),
-        "table": torch.tensor(table),
-    }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, out, {"scale": str(scale)})
+def write(pairs: Sequence[Pair], out: Path, scale: int) -> Summary:
+    """Write pairs as a shard, one in ``SPARE`` of them for validation."""
+    validation, train = pairs[::SPARE], [pair for index, pair in enumerate(pairs) if index % SPARE]
+    write_pairs(train, validation, out, scale)
+    counts = {"train": len(train), "validation": len(validation), "test": 0}
+    return Summary(counts, sum(p.hr.numel() for p in pairs) / 1e6, ())

@@ -50,6 +50,10 @@ class Watch:
         if self.events is not None:
             self.events.close()
 
+    def taught(self, done: int, pictures: int) -> None:
+        """The teachers have answered one more picture."""
+        self.progress.taught(done, pictures)
+
     def step(self, step: int, losses: Losses) -> None:
         """One more step is done."""
         self.progress.step(step)
