@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 import vidsr.train
 from vidsr.errors import InputError, OptionError
 from vidsr.models import build_network
+from vidsr.train.loop import start
 from vidsr.train.recipe import parse, read
 
 SHIPPED = sorted((Path(vidsr.train.__file__).parent / "recipes").rglob("*.toml"))
@@ -20,6 +22,15 @@ def test_shipped_recipes_are_valid_and_named_after_what_they_make(path: Path) ->
     domain = "" if recipe.domain in ("clean", "any") else f"-{recipe.domain}"
     frames = recipe.task == "interpolate"
     assert path.stem == (recipe.name if frames else f"{recipe.name}{domain}-x{recipe.scale}")
+
+
+FROM_SHIPPED = [path for path in SHIPPED if read(path).warm_start.startswith("vidsr/")]
+
+
+@pytest.mark.parametrize("path", FROM_SHIPPED, ids=lambda p: p.stem)
+def test_shipped_weights_that_a_recipe_starts_from_fit_its_network(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(vidsr.train.__file__).parents[2])
+    start(read(path), torch.device("cpu"))
 
 
 @pytest.mark.parametrize(
