@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.models.test_model import write_weights
-from vidsr.errors import OptionError
+from vidsr.errors import InputError, OptionError
 from vidsr.models import store
 from vidsr.models.plain import Plain
 from vidsr.models.poses import InPoses, mean_of_poses
@@ -88,6 +88,12 @@ def test_lessons_of_other_teachers_are_not_kept(tmp_path: Path, what: str) -> No
     asked: list[tuple[int, int]] = []
     with_lessons(recipe, path, CPU, lambda *count: asked.append(count))
     assert len(asked) == 3
+
+
+def test_a_shard_that_is_not_there_is_named(tmp_path: Path) -> None:
+    recipe = replace(teach_recipe(tmp_path), data=(str(tmp_path / "absent.safetensors"),))
+    with pytest.raises(InputError, match=r"recipe pupil: .*absent\.safetensors can not be read: No such file"):
+        with_lessons(recipe, tmp_path / "lessons.safetensors", CPU, lambda *_: None)
 
 
 def test_without_teachers_the_data_are_learnt(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from vidsr.errors import OptionError
+from vidsr.errors import InputError, OptionError
 from vidsr.models import store
 from vidsr.models.fused import fused
 from vidsr.models.layers import LumaNetwork
@@ -48,11 +48,18 @@ def with_lessons(recipe: Recipe, path: Path, device: torch.device, done: Callabl
 
 
 def fingerprint(recipe: Recipe) -> str:
-    """Of all that decides what there is to learn."""
+    """Of all that decides what there is to learn.
+
+    Raises:
+        InputError: a shard or a teacher's weights can not be read.
+    """
     digest = hashlib.sha256(f"x{recipe.scale} {recipe.trust}".encode())
     for name in (*recipe.data, *recipe.teachers):
-        with Path(name).open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        try:
+            with Path(name).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise InputError(f"recipe {recipe.name}: {name} can not be read: {error.strerror}") from None
     return digest.hexdigest()
 
 
