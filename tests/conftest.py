@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 # Before torch, OpenCV or Numba start their pools; small pictures on many cores spend their time waiting.
-WORKERS = str(min(4, os.cpu_count() or 1))
+PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))  # that share the processors
+WORKERS = str(max(1, min(4, (os.cpu_count() or 1) // PROCESSES)))
 os.environ.setdefault("OMP_NUM_THREADS", WORKERS)
 os.environ.setdefault("NUMBA_NUM_THREADS", WORKERS)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets it
