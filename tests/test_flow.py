@@ -286,6 +286,15 @@ def test_texture_that_moves_is_not_pinned_and_text_is() -> None:
     assert still[30:-30, 30:-30].mean() > 0.5
 
 
+def test_what_moves_slowly_is_told_from_what_stands_still_by_a_third_frame() -> None:
+    soft = cv2.GaussianBlur(texture(200, 400, finest=8), (0, 0), 2)
+    at = [soft[:, 3 * n : 256 + 3 * n] for n in range(4)]
+    alone, after_one, before_one = (pinned(at[1], at[2], *sides) for sides in ((), (at[0],), (None, at[3])))
+    still = pinned(at[1], at[1], at[1], at[3])  # a picture that has just begun to move
+    assert alone.mean() > 3 * max(after_one.mean(), before_one.mean())
+    assert np.array_equal(still, pinned(at[1], at[1]))
+
+
 def test_motion_that_explains_less_than_standing_still_gives_way() -> None:
     picture = cv2.GaussianBlur(texture(144, 256), (0, 0), 8)  # too smooth for anything to be pinned
     a, b = picture, picture + 2

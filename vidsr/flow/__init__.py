@@ -83,6 +83,8 @@ class Motion:
     """Motion both ways between two frames, and how far to trust it, in fields of half the size of the search."""
 
     duration: Fraction  # seconds from the first to the second
+    first: Array  # luma of both frames, as motion was searched in it
+    second: Array
     forward: Array
     backward: Array
     trust_a: Array
@@ -97,7 +99,7 @@ class Motion:
         trust_a, astray = trust(forward, backward, a.small_luma, b.small_luma)
         trust_b, _ = trust(backward, forward, b.small_luma, a.small_luma)
         duration = b.frame.times[0] - a.frame.times[0]
-        return cls(duration, forward, backward, trust_a, trust_b, float((astray < FOLLOWED).mean()))
+        return cls(duration, a.luma, b.luma, forward, backward, trust_a, trust_b, float((astray < FOLLOWED).mean()))
 
     def bends(self, before: object, after: object) -> tuple[Array, Array] | None:
         """Acceleration at the first and at the second frame; None where the motion on a side is not known."""
@@ -152,16 +154,18 @@ class FlowPair:
 
         ``before`` and ``after`` are the motion on either side, if the scene goes on there: paths then may bend.
         """
-        pictures = [self.render(self.field(phase, before, after), phase) for phase in phases]
+        pins = self.pins(before, after)
+        pictures = [self.render(self.field(phase, before, after), phase, pins) for phase in phases]
         y = torch.from_numpy(np.stack([[luma] for luma, *_ in pictures]))
         if len(pictures[0]) == 1:
             return y, None
         return y, torch.from_numpy(np.stack([chroma for _, *chroma in pictures]))
 
-    @cached_property
-    def pins(self) -> list[Array]:
+    def pins(self, before: object = None, after: object = None) -> list[Array]:
         """How far each pixel of each plane is to be held in place."""
-        pin = pinned(self._a.luma, self._b.luma)
+        earlier = before.first if isinstance(before, Motion) else None
+        later = after.second if isinstance(after, Motion) else None
+        pin = pinned(self._a.luma, self._b.luma, earlier, later)
         return [resized(pin, plane.shape) for plane in self._a.planes]
 
     @cached_property
@@ -169,10 +173,10 @@ class FlowPair:
         """How much the picture changes around each pixel of the field."""
         return _window(np.abs(self._a.small_luma - self._b.small_luma))
 
-    def render(self, field: Array, phase: Fraction) -> list[Array]:
-        """Each plane at ``phase``, made as ``field`` says."""
+    def render(self, field: Array, phase: Fraction, pins: Sequence[Array]) -> list[Array]:
+        """Each plane at ``phase``, made as ``field`` says and held in place where ``pins`` do."""
         a, b = self._a, self._b
-        planes = zip(a.planes, b.planes, a.splines, b.splines, self.pins, strict=True)
+        planes = zip(a.planes, b.planes, a.splines, b.splines, pins, strict=True)
         return [render(*plane, field, float(phase)) for plane in planes]
 
     def field(self, when: Fraction, before: object = None, after: object = None) -> Array:

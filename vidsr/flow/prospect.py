@@ -43,6 +43,10 @@ class Prospect:
         """Share of the picture that the thorough search followed there and back."""
         return self.motion.fine.followed
 
+    def pins(self, before: object = None, after: object = None) -> list[Array]:
+        """How far each pixel of each plane is to be held in place."""
+        return self.quick.pins(*_quick(before, after))
+
     def at(self, when: Fraction, before: object = None, after: object = None) -> tuple[Array, list[Array]]:
         """What is expected at phase ``when``; ``before`` and ``after``: `motion` of the pairs on either side.
 
@@ -50,10 +54,19 @@ class Prospect:
             The field as `vidsr.flow.warp.render` reads it; of each plane 3 x h x w code values: both frames as they
             are expected there, and the picture that `flow` makes.
         """
-        sides = [s if isinstance(s, Motions) else None for s in (before, after)]
-        known = self._fine.field(when, *(None if s is None else s.fine for s in sides))
+        known = self._fine.field(when, *_fine(before, after))
         field = self.quick.refined(known, when)
         expected = self.quick.expected(np.ascontiguousarray(field[..., :4]))
-        usual = self.quick.field(when, *(None if s is None else s.quick for s in sides))
-        made = self.quick.render(usual, when)
+        quick = _quick(before, after)
+        made = self.quick.render(self.quick.field(when, *quick), when, self.quick.pins(*quick))
         return field, [np.concatenate([moved, plane[None]]) for moved, plane in zip(expected, made, strict=True)]
+
+
+def _quick(*sides: object) -> list[Motion | None]:
+    """The motion on either side as it was searched quickly, where it is known."""
+    return [side.quick if isinstance(side, Motions) else None for side in sides]
+
+
+def _fine(*sides: object) -> list[Motion | None]:
+    """The same, as it was searched thoroughly."""
+    return [side.fine if isinstance(side, Motions) else None for side in sides]

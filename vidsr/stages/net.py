@@ -96,18 +96,20 @@ class NetPair:
         scenes = [self._scene(sides, self.peak, phase) for sides in zip(*pair.planes, strict=True)]
         if not self.network.needs_prior:
             field = self.network.motion(self._scene(pair.searched, 255, phase))
-            return self._planes(scenes, field, [None] * len(scenes))
+            return self._planes(scenes, field, [None] * len(scenes), pair.pins())
         known, offers = self.prospect.at(phase, before, after)
         field = self.network.motion(scenes[0], Field.stacked(self._on_device(known).permute(2, 0, 1)[None]))
         moved = [self._scene(sides[:2], self.peak, phase).here for sides in offers]
-        planes = zip(self._planes(scenes, field, moved), offers, strict=True)
+        planes = zip(self._planes(scenes, field, moved, self.prospect.pins(before, after)), offers, strict=True)
         return [torch.lerp(plane, torch.from_numpy(sides[2]), FLOW) for plane, sides in planes]
 
-    def _planes(self, scenes: Sequence[Scene], field: Field, moved: Sequence[Moved | None]) -> list[Tensor]:
-        """Each plane as ``field`` and what the network says of it make it, pinned where it stands still."""
+    def _planes(
+        self, scenes: Sequence[Scene], field: Field, moved: Sequence[Moved | None], pins: Sequence[Array]
+    ) -> list[Tensor]:
+        """Each plane as ``field`` and what the network says of it make it, held in place where ``pins`` say."""
         luma, field = self.network.finish(scenes[0], field, moved[0])
         chroma = [mixed(scene, field, sides) for scene, sides in zip(scenes[1:], moved[1:], strict=True)]
-        planes = zip(scenes, [luma, *chroma], self.prospect.quick.pins, strict=True)
+        planes = zip(scenes, [luma, *chroma], pins, strict=True)
         return [self._pinned(scene, field, plane, pin) for scene, plane, pin in planes]
 
     def _pinned(self, scene: Scene, field: Field, plane: Tensor, pin: Array) -> Tensor:

@@ -60,7 +60,7 @@ class Triple:
     def of(cls, numbers: tuple[int, int, int], pair: FlowPair, phase: Fraction, truth: Luma, sides: Any) -> Triple:
         """The triple of ``pair`` with the motion on both ``sides``."""
         field = pair.field(phase, *sides)
-        wrong = np.abs(pair.render(field, phase)[0] - truth)
+        wrong = np.abs(pair.render(field, phase, pair.pins(*sides))[0] - truth)
         blocks = (max(1, truth.shape[1] // BLOCK), max(1, truth.shape[0] // BLOCK))
         error = cv2.resize(wrong, blocks, interpolation=cv2.INTER_AREA)
         return cls(*numbers, phase, field, np.asarray(error), float(np.square(wrong).mean()))
