@@ -27,13 +27,14 @@ from vidsr.flow.overlay import pinned
 from vidsr.flow.projection import project, trust
 from vidsr.flow.residual import refined
 from vidsr.flow.warp import mismatch, render, spline
+from vidsr.flow.witness import missed, witnessed
 from vidsr.frames import FrameBatch
 
 Array = NDArray[Any]  # float32
 
 UNEVEN = 2.0  # a neighbouring interval this many times longer or shorter says nothing about a bend
 FOLLOWED = 1.0  # pixels of the field by which the way there and back may miss
-CALM = 0.3  # pixels of the field over the interval, at which half of a motion is taken to be noise
+CALM = 0.33  # pixels of the field over the interval, at which half of a motion is taken to be noise
 WINDOW = 9  # pixels of the field over which moving is compared with standing still
 NOISE = 1.0  # code values of mismatch that mean nothing
 STILL = 0.5  # weight of standing still where both explain the pair equally well
@@ -83,8 +84,10 @@ class Motion:
     """Motion both ways between two frames, and how far to trust it, in fields of half the size of the search."""
 
     duration: Fraction  # seconds from the first to the second
-    first: Array  # luma of both frames, as motion was searched in it
-    second: Array
+    luma_a: Array  # both frames, as motion was searched in them
+    luma_b: Array
+    small_a: Array  # the same at half the size, as large as the fields
+    small_b: Array
     forward: Array
     backward: Array
     trust_a: Array
@@ -99,7 +102,18 @@ class Motion:
         trust_a, astray = trust(forward, backward, a.small_luma, b.small_luma)
         trust_b, _ = trust(backward, forward, b.small_luma, a.small_luma)
         duration = b.frame.times[0] - a.frame.times[0]
-        return cls(duration, a.luma, b.luma, forward, backward, trust_a, trust_b, float((astray < FOLLOWED).mean()))
+        return cls(
+            duration,
+            a.luma,
+            b.luma,
+            a.small_luma,
+            b.small_luma,
+            forward,
+            backward,
+            trust_a,
+            trust_b,
+            float((astray < FOLLOWED).mean()),
+        )
 
     def bends(self, before: object, after: object) -> tuple[Array, Array] | None:
         """Acceleration at the first and at the second frame; None where the motion on a side is not known."""
@@ -163,8 +177,8 @@ class FlowPair:
 
     def pins(self, before: object = None, after: object = None) -> list[Array]:
         """How far each pixel of each plane is to be held in place."""
-        earlier = before.first if isinstance(before, Motion) else None
-        later = after.second if isinstance(after, Motion) else None
+        earlier = before.luma_a if isinstance(before, Motion) else None
+        later = after.luma_b if isinstance(after, Motion) else None
         pin = pinned(self._a.luma, self._b.luma, earlier, later)
         return [resized(pin, plane.shape) for plane in self._a.planes]
 
@@ -185,16 +199,25 @@ class FlowPair:
         bends = known.bends(before, after)
         motion, share = project(known.forward, known.backward, known.trust_a, known.trust_b, phase)
         ways = calmed(straight(motion, phase) if bends is None else curved(motion, phase, *bends))
-        return np.dstack([ways, share, self._still(ways)])
+        apart = self._mismatch(ways)
+        if isinstance(before, Motion) and isinstance(after, Motion):
+            missed_a = missed(known.small_a, before.small_a, ways[..., :2], before.backward)
+            missed_b = missed(known.small_b, after.small_b, ways[..., 2:4], after.forward)
+            share = witnessed(share, apart, missed_a, missed_b)
+        return np.dstack([ways, share, self._still(apart)])
 
     def refined(self, field: Array, when: Fraction) -> Array:
         """``field`` with what motion is left at ``when``."""
         ways = calmed(refined(self._a.luma, self._b.luma, field[..., :4], float(when)))
-        return np.dstack([ways, field[..., 4], self._still(ways)])
+        return np.dstack([ways, field[..., 4], self._still(self._mismatch(ways))])
 
-    def _still(self, ways: Array) -> Array:
-        """How far standing still explains the pair better than moving along ``ways``, 0 to 1."""
-        moving = _window(mismatch(self._a.small_luma, self._b.small_luma, ways))
+    def _mismatch(self, ways: Array) -> Array:
+        """How far both frames are apart along ``ways``, code values."""
+        return np.asarray(mismatch(self._a.small_luma, self._b.small_luma, ways))
+
+    def _still(self, apart: Array) -> Array:
+        """How far standing still explains the pair better than a motion that leaves it so far ``apart``, 0 to 1."""
+        moving = _window(apart)
         return np.asarray(STILL * moving**2 / (STILL * moving**2 + self._change**2))
 
     def expected(self, ways: Array) -> list[Array]:

@@ -40,6 +40,6 @@ def pinned(a: Plane, b: Plane, before: Plane | None = None, after: Plane | None 
 
 def _change(a: Plane, b: Plane, before: Plane | None, after: Plane | None) -> Plane:
     """How much each pixel changes over the frames known; with those on both sides, over three at the steadier end."""
-    low, high = np.minimum(a, b), np.maximum(a, b)
-    spans = [np.maximum(high, side) - np.minimum(low, side) for side in (before, after) if side is not None]
-    return np.asarray(np.minimum.reduce(spans) if spans else high - low)
+    low, high = cv2.min(a, b), cv2.max(a, b)
+    spans = [cv2.max(high, side) - cv2.min(low, side) for side in (before, after) if side is not None]
+    return np.asarray(cv2.min(spans[0], spans[-1]) if spans else high - low)
