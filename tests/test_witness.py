@@ -77,7 +77,16 @@ def scene(time: int, speck: bool = False) -> FrameBatch:
 
 
 def test_a_speck_on_one_frame_hardly_shows_between_frames() -> None:
-    frames = [scene(0), scene(1), scene(2, speck=True), scene(3)]
+    alone, asked = shares_of_the_second([scene(0), scene(1), scene(2, speck=True), scene(3)])
+    assert asked[30:34, 39:44].mean() < 0.5 * alone[30:34, 39:44].mean()
+
+
+def test_a_frame_long_before_is_no_witness() -> None:
+    alone, asked = shares_of_the_second([scene(-4), scene(1), scene(2, speck=True), scene(3)])
+    assert np.array_equal(alone, asked)
+
+
+def shares_of_the_second(frames: list[FrameBatch]) -> tuple[Plane, Plane]:
+    """The share of the third of four frames between the middle two; the others unknown, and known."""
     before, pair, after = (FlowEngine().prepare(a, b) for a, b in pairwise(frames))
-    shares = [pair.field(PHASE, *sides)[30:34, 39:44, 4] for sides in ((), (before.motion, after.motion))]
-    assert shares[1].mean() < 0.5 * shares[0].mean()
+    return pair.field(PHASE)[..., 4], pair.field(PHASE, before.motion, after.motion)[..., 4]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import cv2
 import numpy as np
@@ -32,7 +32,7 @@ from vidsr.frames import FrameBatch
 
 Array = NDArray[Any]  # float32
 
-UNEVEN = 2.0  # a neighbouring interval this many times longer or shorter says nothing about a bend
+UNEVEN = 2.0  # a neighbouring interval this many times longer or shorter says nothing about this one
 FOLLOWED = 1.0  # pixels of the field by which the way there and back may miss
 CALM = 0.33  # pixels of the field over the interval, at which half of a motion is taken to be noise
 WINDOW = 9  # pixels of the field over which moving is compared with standing still
@@ -59,13 +59,24 @@ class FlowEngine:
         return FlowPair(first, self._latest)
 
 
+class Look(NamedTuple):
+    """Luma of one frame, 8-bit code values in float32, for all that compares frames."""
+
+    luma: Array  # as motion is searched in it
+    small: Array  # half the size, that of the fields
+
+    @classmethod
+    def of(cls, luma: Array) -> Look:
+        """Both sizes of ``luma``."""
+        return cls(luma, _half(luma))
+
+
 class Side:
     """One frame of a pair, in the forms that are needed of it."""
 
     def __init__(self, frame: FrameBatch, depth: int) -> None:
         self.frame = frame
-        self.luma = searched(frame.y[0, 0].numpy(), depth)
-        self.small_luma = _half(self.luma)
+        self.look = Look.of(searched(frame.y[0, 0].numpy(), depth))
 
     @cached_property
     def planes(self) -> list[Array]:
@@ -84,10 +95,8 @@ class Motion:
     """Motion both ways between two frames, and how far to trust it, in fields of half the size of the search."""
 
     duration: Fraction  # seconds from the first to the second
-    luma_a: Array  # both frames, as motion was searched in them
-    luma_b: Array
-    small_a: Array  # the same at half the size, as large as the fields
-    small_b: Array
+    first: Look
+    second: Look
     forward: Array
     backward: Array
     trust_a: Array
@@ -97,35 +106,37 @@ class Motion:
     @classmethod
     def between(cls, a: Side, b: Side, thorough: bool = False) -> Motion:
         """The motion between two frames."""
-        flows = find_flows(cv2.convertScaleAbs(a.luma), cv2.convertScaleAbs(b.luma), thorough)
+        first, second = a.look, b.look
+        flows = find_flows(cv2.convertScaleAbs(first.luma), cv2.convertScaleAbs(second.luma), thorough)
         forward, backward = (_half(flow) / 2 for flow in flows)
-        trust_a, astray = trust(forward, backward, a.small_luma, b.small_luma)
-        trust_b, _ = trust(backward, forward, b.small_luma, a.small_luma)
-        duration = b.frame.times[0] - a.frame.times[0]
-        return cls(
-            duration,
-            a.luma,
-            b.luma,
-            a.small_luma,
-            b.small_luma,
-            forward,
-            backward,
-            trust_a,
-            trust_b,
-            float((astray < FOLLOWED).mean()),
-        )
+        trust_a, astray = trust(forward, backward, first.small, second.small)
+        trust_b, _ = trust(backward, forward, second.small, first.small)
+        duration, followed = b.frame.times[0] - a.frame.times[0], float((astray < FOLLOWED).mean())
+        return cls(duration, first, second, forward, backward, trust_a, trust_b, followed)
 
-    def bends(self, before: object, after: object) -> tuple[Array, Array] | None:
-        """Acceleration at the first and at the second frame; None where the motion on a side is not known."""
+    def sides(self, before: object, after: object) -> tuple[Motion, Motion] | None:
+        """The motion before and after, where both are known and over intervals not too unlike this one."""
         if not (isinstance(before, Motion) and isinstance(after, Motion)):
             return None
-        ratios = [float(side.duration / self.duration) for side in (before, after)]
-        if min(ratios) < 1 / UNEVEN or max(ratios) > UNEVEN:
-            return None
+        ratios = [self._ratio(side) for side in (before, after)]
+        return None if min(ratios) < 1 / UNEVEN or max(ratios) > UNEVEN else (before, after)
+
+    def bends(self, before: Motion, after: Motion) -> tuple[Array, Array]:
+        """Acceleration at the first and at the second frame."""
         return (
-            acceleration(self.forward, before.backward, self.trust_a, before.trust_b, ratios[0]),
-            acceleration(self.backward, after.forward, self.trust_b, after.trust_a, ratios[1]),
+            acceleration(self.forward, before.backward, self.trust_a, before.trust_b, self._ratio(before)),
+            acceleration(self.backward, after.forward, self.trust_b, after.trust_a, self._ratio(after)),
         )
+
+    def missed(self, ways: Array, before: Motion, after: Motion) -> tuple[Array, Array]:
+        """What the frames beyond the first and the second miss of them, as they are seen along ``ways``."""
+        return (
+            missed(self.first.small, before.first.small, ways[..., :2], before.backward),
+            missed(self.second.small, after.second.small, ways[..., 2:4], after.forward),
+        )
+
+    def _ratio(self, side: Motion) -> float:
+        return float(side.duration / self.duration)
 
 
 class FlowPair:
@@ -154,7 +165,7 @@ class FlowPair:
     @property
     def searched(self) -> tuple[Array, Array]:
         """8-bit luma of both frames, float32, at the size at which motion is searched."""
-        return self._a.luma, self._b.luma
+        return self._a.look.luma, self._b.look.luma
 
     @property
     def followed(self) -> float:
@@ -177,15 +188,15 @@ class FlowPair:
 
     def pins(self, before: object = None, after: object = None) -> list[Array]:
         """How far each pixel of each plane is to be held in place."""
-        earlier = before.luma_a if isinstance(before, Motion) else None
-        later = after.luma_b if isinstance(after, Motion) else None
-        pin = pinned(self._a.luma, self._b.luma, earlier, later)
+        earlier = before.first.luma if isinstance(before, Motion) else None
+        later = after.second.luma if isinstance(after, Motion) else None
+        pin = pinned(self._a.look.luma, self._b.look.luma, earlier, later)
         return [resized(pin, plane.shape) for plane in self._a.planes]
 
     @cached_property
     def _change(self) -> Array:
         """How much the picture changes around each pixel of the field."""
-        return _window(np.abs(self._a.small_luma - self._b.small_luma))
+        return _window(np.abs(self._a.look.small - self._b.look.small))
 
     def render(self, field: Array, phase: Fraction, pins: Sequence[Array]) -> list[Array]:
         """Each plane at ``phase``, made as ``field`` says and held in place where ``pins`` do."""
@@ -196,24 +207,22 @@ class FlowPair:
     def field(self, when: Fraction, before: object = None, after: object = None) -> Array:
         """How each pixel at phase ``when`` is made, h x w x 6 as `vidsr.flow.warp.render` reads it."""
         known, phase = self.motion, float(when)
-        bends = known.bends(before, after)
+        sides = known.sides(before, after)
         motion, share = project(known.forward, known.backward, known.trust_a, known.trust_b, phase)
-        ways = calmed(straight(motion, phase) if bends is None else curved(motion, phase, *bends))
+        ways = calmed(straight(motion, phase) if sides is None else curved(motion, phase, *known.bends(*sides)))
         apart = self._mismatch(ways)
-        if isinstance(before, Motion) and isinstance(after, Motion):
-            missed_a = missed(known.small_a, before.small_a, ways[..., :2], before.backward)
-            missed_b = missed(known.small_b, after.small_b, ways[..., 2:4], after.forward)
-            share = witnessed(share, apart, missed_a, missed_b)
+        if sides is not None:
+            share = witnessed(share, apart, *known.missed(ways, *sides))
         return np.dstack([ways, share, self._still(apart)])
 
     def refined(self, field: Array, when: Fraction) -> Array:
         """``field`` with what motion is left at ``when``."""
-        ways = calmed(refined(self._a.luma, self._b.luma, field[..., :4], float(when)))
+        ways = calmed(refined(self._a.look.luma, self._b.look.luma, field[..., :4], float(when)))
         return np.dstack([ways, field[..., 4], self._still(self._mismatch(ways))])
 
     def _mismatch(self, ways: Array) -> Array:
         """How far both frames are apart along ``ways``, code values."""
-        return np.asarray(mismatch(self._a.small_luma, self._b.small_luma, ways))
+        return np.asarray(mismatch(self._a.look.small, self._b.look.small, ways))
 
     def _still(self, apart: Array) -> Array:
         """How far standing still explains the pair better than a motion that leaves it so far ``apart``, 0 to 1."""
@@ -222,7 +231,7 @@ class FlowPair:
 
     def expected(self, ways: Array) -> list[Array]:
         """Of each plane, 2 x h x w: both frames as they are on average along ``ways`` and the motions around."""
-        odds = chances(self._a.luma, self._b.luma, ways)
+        odds = chances(self._a.look.luma, self._b.look.luma, ways)
         return [expected(a, b, ways, odds, AROUND) for a, b in zip(self._a.splines, self._b.splines, strict=True)]
 
 
