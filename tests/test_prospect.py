@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from vidsr.flow import FlowEngine
+from vidsr.flow import Array, FlowEngine
 from vidsr.flow.prospect import Prospect
 from vidsr.frames import FrameBatch, Origin
 from vidsr.stages.engines import make_engine
@@ -27,11 +27,15 @@ def frame(time: Fraction | int, chroma: bool = False) -> FrameBatch:
     return FrameBatch(y_plane, uv, (Fraction(time),), (Origin(0),))
 
 
+def made(pair: Prospect, when: Fraction, *sides: object) -> tuple[Array, list[Array]]:
+    return pair.at(when, pair.pins(*sides), *sides)
+
+
 def test_the_last_picture_is_that_of_flow_and_the_others_are_near_to_the_truth() -> None:
     engine = FlowEngine()
     pairs = [engine.prepare(a, b) for a, b in pairwise([frame(time, chroma=True) for time in range(4)])]
     before, pair, after = (Prospect(quick) for quick in pairs)
-    field, (luma, *chroma) = pair.at(PHASE, before.motion, after.motion)
+    field, (luma, *chroma) = made(pair, PHASE, before.motion, after.motion)
     y, uv = pairs[1].at([PHASE], pairs[0].motion, pairs[2].motion)
     assert np.array_equal(luma[2], y[0, 0].numpy())
     assert uv is not None
@@ -45,14 +49,14 @@ def test_the_last_picture_is_that_of_flow_and_the_others_are_near_to_the_truth()
 
 def test_a_pair_knows_nothing_of_neighbours_across_a_cut() -> None:
     pair = Prospect(FlowEngine().prepare(frame(0), frame(1)))
-    (alone,), (beside,) = pair.at(PHASE)[1], pair.at(PHASE, None, object())[1]
+    (alone,), (beside,) = made(pair, PHASE)[1], made(pair, PHASE, None, object())[1]
     assert np.array_equal(alone, beside)
 
 
 def test_what_is_offered_is_the_same_backward_in_time() -> None:
     a, b = frame(0), frame(1)
-    there = Prospect(FlowEngine().prepare(a, b)).at(PHASE)[1][0]
-    back = Prospect(FlowEngine().prepare(b, a)).at(1 - PHASE)[1][0]
+    there = made(Prospect(FlowEngine().prepare(a, b)), PHASE)[1][0]
+    back = made(Prospect(FlowEngine().prepare(b, a)), 1 - PHASE)[1][0]
     assert np.abs(there - back[[1, 0, 2]]).mean() < 0.1
 
 

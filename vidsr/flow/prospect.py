@@ -7,6 +7,7 @@ pictures made from them do, and each is right at times.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -47,8 +48,12 @@ class Prospect:
         """How far each pixel of each plane is to be held in place."""
         return self.quick.pins(*_quick(before, after))
 
-    def at(self, when: Fraction, before: object = None, after: object = None) -> tuple[Array, list[Array]]:
+    def at(
+        self, when: Fraction, pins: Sequence[Array], before: object = None, after: object = None
+    ) -> tuple[Array, list[Array]]:
         """What is expected at phase ``when``; ``before`` and ``after``: `motion` of the pairs on either side.
+
+        ``pins`` hold what `flow` makes in place, as `pins` gives them.
 
         Returns:
             The field as `vidsr.flow.warp.render` reads it; of each plane 3 x h x w code values: both frames as they
@@ -57,8 +62,7 @@ class Prospect:
         known = self._fine.field(when, *_fine(before, after))
         field = self.quick.refined(known, when)
         expected = self.quick.expected(np.ascontiguousarray(field[..., :4]))
-        quick = _quick(before, after)
-        made = self.quick.render(self.quick.field(when, *quick), when, self.quick.pins(*quick))
+        made = self.quick.render(self.quick.field(when, *_quick(before, after)), when, pins)
         return field, [np.concatenate([moved, plane[None]]) for moved, plane in zip(expected, made, strict=True)]
 
 

@@ -84,23 +84,24 @@ class NetPair:
         self, phases: Sequence[Fraction], before: object = None, after: object = None
     ) -> tuple[Tensor, Tensor | None]:
         """Luma and chroma planes at each of ``phases``, float32 code values."""
-        pictures = [self._picture(phase, before, after) for phase in phases]
+        pins = self.prospect.pins(before, after)
+        pictures = [self._picture(phase, pins, before, after) for phase in phases]
         y = torch.stack([luma for luma, *_ in pictures])
         uv = [torch.cat(chroma) for _, *chroma in pictures if chroma]
         return y, torch.stack(uv) if uv else None
 
     @torch.inference_mode()
-    def _picture(self, phase: Fraction, before: object, after: object) -> list[Tensor]:
-        """Each plane, 1 x h x w code values."""
+    def _picture(self, phase: Fraction, pins: Sequence[Array], before: object, after: object) -> list[Tensor]:
+        """Each plane, 1 x h x w code values, held in place where ``pins`` say."""
         pair = self.prospect.quick
         scenes = [self._scene(sides, self.peak, phase) for sides in zip(*pair.planes, strict=True)]
         if not self.network.needs_prior:
             field = self.network.motion(self._scene(pair.searched, 255, phase))
-            return self._planes(scenes, field, [None] * len(scenes), pair.pins())
-        known, offers = self.prospect.at(phase, before, after)
+            return self._planes(scenes, field, [None] * len(scenes), pins)
+        known, offers = self.prospect.at(phase, pins, before, after)
         field = self.network.motion(scenes[0], Field.stacked(self._on_device(known).permute(2, 0, 1)[None]))
         moved = [self._scene(sides[:2], self.peak, phase).here for sides in offers]
-        planes = zip(self._planes(scenes, field, moved, self.prospect.pins(before, after)), offers, strict=True)
+        planes = zip(self._planes(scenes, field, moved, pins), offers, strict=True)
         return [torch.lerp(plane, torch.from_numpy(sides[2]), FLOW) for plane, sides in planes]
 
     def _planes(
