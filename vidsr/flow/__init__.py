@@ -177,7 +177,8 @@ class FlowPair:
     ) -> tuple[Tensor, Tensor | None]:
         """Luma and chroma planes at each of ``phases``, float32 code values.
 
-        ``before`` and ``after`` are the motion on either side, if the scene goes on there: paths then may bend.
+        ``before`` and ``after`` are the motion on either side, if the scene goes on there: paths then may bend, what
+        stands still must do so in three frames, and the frames beyond tell which of the two is right.
         """
         pins = self.pins(before, after)
         pictures = [self.render(self.field(phase, before, after), phase, pins) for phase in phases]
