@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from vidsr.usage import run
+from vidsr.bench.process_usage import run
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidsr.frames import FrameBatch, Origin, concat
-from vidsr.stages.finish import Finish
 from vidsr.stages.restore import Restore
-from vidsr.stages.steady import Steady
+from vidsr.stages.rounding import Finish
+from vidsr.stages.temporal_denoise import Steady
 
 Luma = NDArray[np.uint8]
 Method = Callable[[Luma], NDArray[Any]]

@@ -19,7 +19,7 @@ from typing import Any
 from _commands import make_clip
 from _timer import machine
 
-from vidsr import process
+from vidsr import runtime as process
 
 BAR = 0.9
 WARM_UP = 3  # batches, of which the third records a CUDA graph
@@ -29,8 +29,8 @@ def network_fps(clip: Path, options: dict[str, Any]) -> tuple[float, str]:
     """Frames a second of the networks alone, and where they ran."""
     import torch
 
-    from vidsr.options import parse_options
-    from vidsr.stages.build import Plan
+    from vidsr.options.enhance import parse_options
+    from vidsr.pipeline.plan import Plan
     from vidsr.video import VideoReader
 
     with VideoReader(clip) as reader:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from _timer import interleaved, machine, ratio
 
-from vidsr import process
+from vidsr import runtime as process
 
 Pair = tuple[Callable[[], object], Callable[[], object]]  # usual, by orbits
 
@@ -49,7 +49,7 @@ def step() -> Pair:
     import torch
 
     from vidsr.models import load_model
-    from vidsr.models.group_convolution import by_orbits
+    from vidsr.models.equivariant.orbit_convolution import by_orbits
 
     usual = copy.deepcopy(load_model("best", 4).network).requires_grad_()
     quick = copy.deepcopy(usual).to(memory_format=torch.contiguous_format)

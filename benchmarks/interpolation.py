@@ -31,16 +31,16 @@ from _timer import machine
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidsr import process
-from vidsr.clocks import Times
+from vidsr import runtime as process
+from vidsr.evaluate.minterpolate import minterpolate
 from vidsr.frames import FrameBatch, VideoInfo, concat
 from vidsr.kernels.metrics import ssim
 from vidsr.metrics import psnr
-from vidsr.minterpolate import minterpolate
-from vidsr.models import store
-from vidsr.options import Interpolation
-from vidsr.stages.finish import Finish
+from vidsr.models import weights as store
+from vidsr.options.enhance import Interpolation
+from vidsr.options.frame_rate import Times
 from vidsr.stages.interpolate import Interpolate, make_engine
+from vidsr.stages.rounding import Finish
 from vidsr.video import VideoReader
 
 ROOT = Path(__file__).resolve().parents[1]

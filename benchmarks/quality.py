@@ -24,12 +24,12 @@ from typing import Any
 import torch
 from _timer import interleaved, machine
 
-from vidsr import process
+from vidsr import runtime as process
 from vidsr.device import choose
+from vidsr.evaluate.images import evaluate
 from vidsr.models import list_models, load_model
-from vidsr.models.poses import MARK
+from vidsr.models.self_ensemble import MARK
 from vidsr.stages.runner import Runner
-from vidsr.train.evaluate import evaluate
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))

@@ -3,7 +3,7 @@
     python benchmarks/restoration.py [--parts gaussian ...] [--models deblur-fast ...] [--weights DIR] [--json PATH]
 
 Pictures: luma of Set14 and of one frame of each clip in $VIDSR_DATA (default: shared/data beside the repository), clips
-reduced by area to at most 480 columns. Degraded by vidsr/train/degrade.py to 8-bit codes; PSNR on luma, all pixels,
+reduced by area to at most 480 columns. Degraded by vidsr/degrade/ to 8-bit codes; PSNR on luma, all pixels,
 results rounded to 8 bits. The classical methods are told the true sigma, and their other setting is the best of those
 tried for each row, which no user could know; the networks are told nothing.
 """
@@ -26,21 +26,21 @@ import numpy as np
 import torch
 from _restoration_bars import STEADY, bars
 from _sequence import restored
+from _stability import flow_difference, flows, warped_difference
 from _timer import machine
 from numpy.typing import NDArray
 
-from vidsr.classical.deconvolution import richardson_lucy, unsharp, wiener
-from vidsr.classical.smoothing import bilateral, non_local_means
+from vidsr.degrade.blur import Blur, GaussianBlur, MotionBlur, convolve
 from vidsr.device import choose
 from vidsr.frames import VideoInfo
+from vidsr.kernels.deconvolution import richardson_lucy, unsharp, wiener
+from vidsr.kernels.denoise import bilateral, non_local_means
 from vidsr.metrics import psnr, rgb_to_y
 from vidsr.models import load_model
-from vidsr.models.store import WEIGHTS, table
-from vidsr.restoration import NETWORKS, TASKS, Task
-from vidsr.stability import flow_difference, flows, warped_difference
+from vidsr.models.weights import WEIGHTS, table
+from vidsr.options.restoration import NETWORKS, TASKS, Task
 from vidsr.stages.diagnosis import Diagnosis, Survey, diagnose
 from vidsr.stages.runner import Runner
-from vidsr.train.blur import Blur, GaussianBlur, MotionBlur, convolve
 from vidsr.video import VideoReader
 from vidsr.video.roundtrip import roundtrip
 

@@ -21,7 +21,7 @@ Written by `benchmarks/restoration_report.py` from `benchmarks/results/restorati
 benchmarks/restoration.py --json benchmarks/results/restoration.json` measures. On {machine}; networks in {compute}.
 
 Pictures are the luma of Set14 and of a frame of each clip in the shared data folder, clips reduced by area to at most
-480 columns, damaged by `vidsr/train/degrade.py` and stored as 8-bit codes. PSNR-Y in dB over all pixels, mean over
+480 columns, damaged by `vidsr/degrade/` and stored as 8-bit codes. PSNR-Y in dB over all pixels, mean over
 pictures. Unsharp mask, Wiener filter and Richardson-Lucy are told the true sigma, and their strength, regularisation or
 number of steps is the best of several for each row, which no user could know; the networks are told nothing. They were
 trained on made damage alone: no clip here was blurred by a real lens or hand.

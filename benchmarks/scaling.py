@@ -18,7 +18,7 @@ from pathlib import Path
 from _commands import make_clip, vidsr
 from _timer import machine
 
-from vidsr.usage import run
+from vidsr.bench.process_usage import run
 
 FRAMES = 40
 SIZES = ((320, 180), (640, 360), (960, 540), (1920, 1080))

@@ -4,7 +4,8 @@
 
 Cuts: those that the clips contain, and pairs of frames from different clips. No cuts: neighbours, every second frame,
 flashes, steps of fades and of dissolves, fast pans with motion blur. Clips: those of $VIDSR_DATA/clips (default:
-shared/data beside the repository), reduced to 320x180 luma. The limits in vidsr/scenes.py were chosen on other clips.
+shared/data beside the repository), reduced to 320x180 luma. The limits in vidsr/flow/scene_cuts.py were
+chosen on other clips.
 Judged three times: by likeness alone, as for blending, and with what optical flow could follow, quick as for the engine
 `flow` and thorough as for `net`.
 """
@@ -27,8 +28,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vidsr import scenes
-from vidsr.flow import FlowEngine
+from vidsr.flow import scene_cuts as scenes
+from vidsr.flow.midpoint import FlowEngine
 from vidsr.frames import FrameBatch, Origin
 from vidsr.video import VideoReader
 

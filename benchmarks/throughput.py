@@ -39,9 +39,9 @@ from _commands import desktop_clip, ffmpeg, held_clip, make_clip, vidsr
 from _throughput_bars import bars
 from _timer import machine
 
-from vidsr import process
-from vidsr.encoding import Encoding
-from vidsr.usage import Usage, run
+from vidsr import runtime as process
+from vidsr.bench.process_usage import Usage, run
+from vidsr.options.codecs import Encoding
 
 FRAMES = 300
 MODELS = ("fast", "balanced")
@@ -120,7 +120,7 @@ def stages(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
 
 def flow(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """Output frames per second of `--fps 2x` and of minterpolate, from whole processes that encode nothing."""
-    from vidsr.minterpolate import FILTER
+    from vidsr.evaluate.minterpolate import FILTER
 
     fps = 48
     clip, target = make_clip(folder, FRAMES), folder / "out.mp4"
@@ -179,9 +179,9 @@ def repeats(folder: Path, before: Table, arguments: argparse.Namespace) -> Table
 def reusing(clip: Path, model: str, frames: int) -> Table:
     """The upscale of ``clip``, in this process: core-ms a frame, and the share of looking for what repeats."""
     from vidsr.kernels.changes import changed_tiles
-    from vidsr.options import parse_options
-    from vidsr.stages.build import Plan
-    from vidsr.stages.reuse import SIDE
+    from vidsr.options.enhance import parse_options
+    from vidsr.pipeline.plan import Plan
+    from vidsr.stages.tile_reuse import SIDE
     from vidsr.video import VideoReader
 
     with VideoReader(clip, frames=frames) as reader:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from vidsr.cli import app
+from vidsr.cli.app import app
 
 REPO = Path(__file__).parents[1]
 README = (REPO / "README.md").read_text()

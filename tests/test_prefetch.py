@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidsr.prefetch import prefetch
+from vidsr.concurrency import prefetch
 
 
 @dataclass

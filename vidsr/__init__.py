@@ -7,22 +7,22 @@ hr = vidsr.load_model("fast", scale=4)(rgb)  # uint8 H x W x 3 -> 4H x 4W x 3
 
 from typing import TYPE_CHECKING, Any
 
-from vidsr.version import __version__
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from vidsr.api import enhance
-    from vidsr.compare import compare_file
     from vidsr.errors import VidsrError
+    from vidsr.evaluate.upscaling import compare_file
     from vidsr.models import load_model
-    from vidsr.options import EnhanceOptions
+    from vidsr.options.enhance import EnhanceOptions
 
 __all__ = ["EnhanceOptions", "VidsrError", "__version__", "compare_file", "enhance", "load_model"]
 
 # Imported when first asked for, so that `vidsr --help` does not pay for PyTorch.
 _HOMES = {
-    "EnhanceOptions": "vidsr.options",
+    "EnhanceOptions": "vidsr.options.enhance",
     "VidsrError": "vidsr.errors",
-    "compare_file": "vidsr.compare",
+    "compare_file": "vidsr.evaluate.upscaling",
     "enhance": "vidsr.api",
     "load_model": "vidsr.models",
 }

@@ -1,5 +1,5 @@
 """python -m vidsr."""
 
-from vidsr.cli import run
+from vidsr.cli.app import run
 
 run()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vidsr import process
-from vidsr.jobs import Job
-from vidsr.options import parse_options
-from vidsr.pipeline import OnFrames, OnNote, RunReport, enhance_file, ignore
+from vidsr import runtime as process
+from vidsr.options.enhance import parse_options
+from vidsr.options.paths import Job
+from vidsr.pipeline.run import OnFrames, OnNote, RunReport, enhance_file, ignore
 
 
 def enhance(

@@ -9,9 +9,9 @@ from tests.exactness.table import REPO, Row
 DOCUMENT = REPO / "docs" / "exactness.md"
 HEAD = """# What is exact, and how exact
 
-Written by `python -m tests.exactness`. tests/test_exactness.py measures every line again and fails when a claim no
-longer holds or a figure has changed; of those that depend on the machine, marked with a tilde, only the claim is
-tested. The measuring functions are in tests/exactness, each named after its oddity. ffprobe is the program, which
+Written by `python -m tests.exactness`. tests/exactness/test_document.py measures every line again and fails when a
+claim no longer holds or a figure has changed; of those that depend on the machine, marked with a tilde, only the claim
+is tested. The measuring functions are in tests/exactness, each named after its oddity. ffprobe is the program, which
 shares no code with vidsr but FFmpeg's. A few lines are measured by the test file that they name.
 """
 

@@ -14,8 +14,8 @@ import torch
 from tests.clips import make_clip
 from tests.exactness.table import SAMPLES, Finding, ffprobe, folder, row, run, stream_facts
 from vidsr.color import LOCATIONS, from_rgb, to_rgb
-from vidsr.encoding import Encoding
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, HdrInfo, Origin, VideoInfo
+from vidsr.options.codecs import Encoding
 from vidsr.video import VideoReader, VideoWriter
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, number, pix_fmt
 
@@ -137,8 +137,8 @@ def siting_is_carried(tmp_path: Path) -> Finding:
 @row("2 Colour")
 def siting_is_honoured(tmp_path: Path) -> Finding:
     """Chroma resized where it sits: a plane linear in position keeps its value at every place, x2, six places."""
-    from vidsr.options import parse_options
-    from vidsr.stages.build import Plan
+    from vidsr.options.enhance import parse_options
+    from vidsr.pipeline.plan import Plan
 
     worst = 0.0
     for location, (at_x, at_y) in LOCATIONS.items():
@@ -275,8 +275,8 @@ def twelve_bits_into_ten(tmp_path: Path) -> Finding:
 @row("3 Depth")
 def eight_bit_networks(tmp_path: Path) -> Finding:
     """What a network makes of 8 bits: rounded from floats to nearest, at 8 bits and at the 10 of ProRes."""
-    from vidsr.options import parse_options
-    from vidsr.stages.build import Plan
+    from vidsr.options.enhance import parse_options
+    from vidsr.pipeline.plan import Plan
 
     wrong, count = 0, 0
     for codec, factor in (("libx264", 1), ("prores_ks", 4)):

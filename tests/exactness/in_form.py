@@ -19,16 +19,18 @@ import av
 import numpy as np
 import torch
 
-from tests import fuzz, test_sequences, test_video_alpha, test_video_tables
+from tests import fuzz
 from tests.clips import make_clip, read_number
 from tests.exactness.table import REPO, Finding, Unmeasured, ffprobe, folder, row, run, stream_facts
-from tests.test_video_fields import FLAGGED, combing, woven
+from tests.journey import test_image_sequences
+from tests.video import test_alpha, test_streams
+from tests.video.test_deinterlace import FLAGGED, combing, woven
 from vidsr import enhance
-from vidsr.batch import enhance_all
+from vidsr.cli.enhance import enhance_all
+from vidsr.cli.progress import Reporter, Verbosity
 from vidsr.errors import VidsrError
-from vidsr.options import parse_options
-from vidsr.report import Reporter, Verbosity
-from vidsr.verify import verify_files
+from vidsr.options.enhance import parse_options
+from vidsr.pipeline.verify import verify_files
 from vidsr.video import VideoReader, preflight, read_facts, streams
 
 PLAN_RESULTS = REPO / "benchmarks" / "results" / "plan.json"
@@ -41,13 +43,13 @@ def numbers(path: Path) -> list[int]:
         return [read_number(y[0].numpy()) for batch in reader.batches(16) for y in batch.y]
 
 
-@row("3 Depth", tested_in="tests/test_video_alpha.py")
+@row("3 Depth", tested_in="tests/video/test_alpha.py")
 def transparent_clips(tmp_path: Path) -> Finding:
     """Transparency in use (ffv1, png, qtrle): refused in one line; --alpha drop drops it and says so."""
     refused, said, count = 0, 0, 0
-    for name, pix_fmt, codec in test_video_alpha.CLIPS:
+    for name, pix_fmt, codec in test_alpha.CLIPS:
         place = folder(tmp_path, count)
-        source = test_video_alpha.coded(place / name, [test_video_alpha.frame_with_alpha(pix_fmt, 200)], codec)
+        source = test_alpha.coded(place / name, [test_alpha.frame_with_alpha(pix_fmt, 200)], codec)
         try:
             run(source, place / "out.mkv")
         except VidsrError as error:
@@ -164,13 +166,13 @@ def luma(path: Path) -> np.ndarray:
     return batch.y[5, 0].numpy()
 
 
-@row("5 Streams", tested_in="tests/test_video_tables.py")
+@row("5 Streams", tested_in="tests/video/test_streams.py")
 def tables_of_odd_clips(tmp_path: Path) -> Finding:
     """Stream, chapter and format tables of ffprobe for odd clips and their x2: the same but for the size."""
     wrong = {}
-    oddities = [*test_video_tables.CLIPS, "phone_clip_of_variable_rate"]
+    oddities = [*test_streams.CLIPS, "phone_clip_of_variable_rate"]
     for oddity in oddities:
-        if found := test_video_tables.differences(oddity, folder(tmp_path, oddity)):
+        if found := test_streams.differences(oddity, folder(tmp_path, oddity)):
             wrong[oddity] = found
     words = f": {wrong}" if wrong else f" ({', '.join(name.replace('_', ' ') for name in oddities)})"
     return Finding(f"{len(oddities) - len(wrong)} of {len(oddities)} clips{words}", not wrong)
@@ -202,29 +204,31 @@ def packet_for_packet(tmp_path: Path) -> Finding:
     return Finding(words, worst <= Fraction(1, 1000))
 
 
-@row("5 Streams", tested_in="tests/test_sequences.py")
+@row("5 Streams", tested_in="tests/journey/test_image_sequences.py")
 def numbered_pictures(tmp_path: Path) -> Finding:
     """Numbered PNG pictures of noise in and out, 8 and 16 bits, grey and RGB, --scale 1: every sample as it was."""
     worst, count = 0, 0
     for dtype, grey in product((np.uint8, np.uint16), (False, True)):
-        source = test_sequences.pictures(tmp_path / f"{count}", 4, dtype=dtype, grey=grey)
+        source = test_image_sequences.pictures(tmp_path / f"{count}", 4, dtype=dtype, grey=grey)
         target = folder(tmp_path, f"{count}-out") / "%05d.png"
-        enhance(source, target, **test_sequences.SCALE_1)
+        enhance(source, target, **test_image_sequences.SCALE_1)
         for number in range(1, 5):
-            before, after = (test_sequences.read(path.with_name(f"{number:05d}.png")) for path in (source, target))
+            before, after = (
+                test_image_sequences.read(path.with_name(f"{number:05d}.png")) for path in (source, target)
+            )
             worst = max(worst, int(np.abs(before.astype(int) - after).max()))
             count += 1
     return Finding(f"{count} pictures: largest difference {worst} code values", worst == 0)
 
 
-@row("5 Streams", tested_in="tests/test_video_y4m.py")
+@row("5 Streams", tested_in="tests/video/test_y4m.py")
 def y4m_through_a_pipe(tmp_path: Path) -> Finding:
     """Y4m on the standard input and output, --scale 1, 4:2:0 to 4:4:4 and grey, 8 and 10 bits: planes and rate."""
     worst, count = 0, 0
     for pix_fmt in ("yuv420p", "yuv422p10le", "yuv444p", "gray"):
         clip = make_clip(tmp_path / f"{pix_fmt}.mkv", 4, (66, 49), Fraction(24000, 1001), pix_fmt, codec="ffv1")
         source, target = tmp_path / f"{pix_fmt}.y4m", tmp_path / f"{pix_fmt}-out.y4m"
-        enhance(clip, source, **test_sequences.SCALE_1)
+        enhance(clip, source, **test_image_sequences.SCALE_1)
         command = [sys.executable, "-m", "vidsr", "enhance", "-", "--scale", "1", "-o", "-"]
         with source.open("rb") as given, target.open("wb") as taken:
             subprocess.run(command, stdin=given, stdout=taken, stderr=subprocess.DEVNULL, check=True)
@@ -389,7 +393,7 @@ def symlink_loop(tmp_path: Path) -> Finding:
     return Finding(f"{len(made)} of 2 clips, exit code {int(code)}", len(made) == 2 and code == 0)
 
 
-@row("8 Bad input", varies=True, tested_in="tests/test_video_fuzz.py")
+@row("8 Bad input", varies=True, tested_in="tests/video/test_fuzz.py")
 def fuzzed_clips(tmp_path: Path) -> Finding:
     """Seeded damage (bytes, garbage, cut, header) of whole clips in mp4, mkv, ts, webm, avi, mov, nut and y4m: done or
     one clear line, in time, nothing half-written, an existing file untouched, no thread left.

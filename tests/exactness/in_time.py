@@ -12,8 +12,8 @@ import av
 
 from tests.clips import make_clip
 from tests.exactness.table import SAMPLES, Finding, ffprobe, milliseconds, row, run
-from vidsr.clocks import Rate
-from vidsr.report import summary
+from vidsr.cli.progress import summary
+from vidsr.options.frame_rate import Rate
 from vidsr.video import VideoReader
 
 RATES = (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001))

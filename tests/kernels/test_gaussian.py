@@ -6,14 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidsr.kernels.gaussian import (
-    add_noise,
-    bilateral,
-    default_sigma,
-    fixed_point,
-    gaussian_blur,
-    gaussian_kernel,
-)
+from vidsr.kernels.gaussian import add_noise, bilateral, default_sigma, fixed_point, gaussian_blur, gaussian_kernel
 
 BORDERS = {
     "reflect_101": cv2.BORDER_REFLECT_101,

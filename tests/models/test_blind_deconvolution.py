@@ -7,10 +7,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from vidsr.degrade.blur import DefocusBlur, GaussianBlur, MotionBlur
 from vidsr.models import build_network, point_spreads
-from vidsr.models.deconvolution import BLOCK, KNOTS, REACH, RESPONSES, SIDE, Deconvolution, _convolved, _smooth, _starts
+from vidsr.models.architectures.blind_deconvolution import (
+    BLOCK,
+    KNOTS,
+    REACH,
+    RESPONSES,
+    SIDE,
+    Deconvolution,
+    _convolved,
+    _smooth,
+    _starts,
+)
 from vidsr.models.layers import padded
-from vidsr.train.blur import DefocusBlur, GaussianBlur, MotionBlur
 
 
 @pytest.fixture(scope="module")

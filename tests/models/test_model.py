@@ -15,12 +15,13 @@ import torch
 
 import vidsr.train
 from vidsr.errors import ModelError
+from vidsr.evaluate.images import evaluate, pictures, read_picture
+from vidsr.evaluate.protocol import imresize, modcrop, shave
+from vidsr.evaluate.restored_images import degraded, kind_of
 from vidsr.metrics import psnr, rgb_to_y
-from vidsr.models import Model, available_scales, build_network, from_file, list_models, load_model, store
+from vidsr.models import Model, available_scales, build_network, from_file, list_models, load_model
+from vidsr.models import weights as store
 from vidsr.models.model import TO_RGB, TO_YCBCR, YCBCR_OFFSET
-from vidsr.train.evaluate import evaluate, pictures, read_picture
-from vidsr.train.evaluate_restoration import degraded, kind_of
-from vidsr.train.protocol import imresize, modcrop, shave
 
 SHIPPED = store.table()
 IDS = [e.path.stem for e in SHIPPED]
@@ -192,7 +193,7 @@ import torch
 from pathlib import Path
 from vidsr.device import Compute
 from vidsr.models import Model
-from vidsr.models.plain import Config, Plain
+from vidsr.models.architectures.plain import Config, Plain
 from vidsr.stages.runner import Runner
 
 torch.manual_seed(0)

@@ -10,15 +10,15 @@ from torch import nn
 from vidsr.device import Compute
 from vidsr.errors import ModelError
 from vidsr.models import ARCHITECTURES, build_network
-from vidsr.models.deconvolution import REACH
+from vidsr.models.architectures.blind_deconvolution import REACH
 from vidsr.models.layers import LumaNetwork, add_anchor, inside
 from vidsr.models.reparameterised import NormConv, RepConv, collapse
-from vidsr.models.store import count_parameters
+from vidsr.models.weights import count_parameters
 from vidsr.stages.runner import Runner
 
 DECONVOLVING = {"unshuffled deconvolving": "unshuffled", "gated_unet deconvolving": "gated_unet"}
 RESTORATION = ("unshuffled", "gated_unet", "autoencoder", "deconvolved")
-BETWEEN = ("refine", "ifnet", "superslomo")  # make frames between frames: tests/train/test_between.py
+BETWEEN = ("refine", "ifnet", "superslomo")  # make frames between frames: tests/train/tasks/test_interpolate.py
 ENLARGE_OR_RESTORE = [name for name in ARCHITECTURES if name not in BETWEEN]
 CASES = [(name, scale) for name in ENLARGE_OR_RESTORE for scale in ((1,) if name in RESTORATION else (2, 3, 4))]
 CASES += [(name, 1) for name in DECONVOLVING]

@@ -13,10 +13,10 @@ from tests.clips import make_clip
 from vidsr import enhance
 from vidsr.color import LOCATIONS
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, Origin, VideoInfo
-from vidsr.options import parse_options
-from vidsr.stages.build import Plan
+from vidsr.options.enhance import parse_options
+from vidsr.pipeline.plan import Plan
 from vidsr.stages.convert import Convert
-from vidsr.stages.finish import Finish
+from vidsr.stages.rounding import Finish
 from vidsr.video import VideoReader
 
 

@@ -12,10 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidsr.clocks import Clock, Rate, Times, parse_fps
 from vidsr.frames import Chroma, FrameBatch, Origin, VideoInfo, concat
-from vidsr.options import Duplicates, Interpolation
-from vidsr.stages import batches
+from vidsr.options.enhance import Duplicates, Interpolation
+from vidsr.options.frame_rate import Clock, Rate, Times, parse_fps
+from vidsr.stages import batching as batches
 from vidsr.stages.engines import BlendEngine, Engine, Pair, Planes, make_engine
 from vidsr.stages.interpolate import Interpolate
 

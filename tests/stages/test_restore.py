@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from tests.classical.test_blur_and_noise import noisy, shapes
 from tests.clips import make_clip
-from vidsr.classical import Classical
-from vidsr.classical.deconvolution import blurred
+from tests.kernels.test_noise_estimate import noisy, shapes
 from vidsr.device import Compute
 from vidsr.errors import ModelError
 from vidsr.frames import FrameBatch, Origin, VideoInfo
-from vidsr.jobs import Job
-from vidsr.models import store
-from vidsr.models.plain import Config, Plain
-from vidsr.options import parse_options
-from vidsr.pipeline import enhance_file
-from vidsr.stages.build import Plan, make_restores
+from vidsr.kernels.deconvolution import blurred
+from vidsr.models import weights as store
+from vidsr.models.architectures.plain import Config, Plain
+from vidsr.options.enhance import parse_options
+from vidsr.options.paths import Job
+from vidsr.pipeline.plan import Plan, make_restores
+from vidsr.pipeline.run import enhance_file
+from vidsr.stages.classical import Classical
 from vidsr.stages.diagnosis import Survey, diagnose
 from vidsr.stages.restore import Restore
 from vidsr.stages.runner import Runner

@@ -15,7 +15,7 @@ from vidsr.device import Compute
 from vidsr.errors import DeviceError
 from vidsr.models import Model, load_model
 from vidsr.stages import runner as runner_module
-from vidsr.stages.graphs import Graphs
+from vidsr.stages.gpu import Graphs
 from vidsr.stages.runner import Runner
 
 CPU = Compute(torch.device("cpu"), torch.float32)
@@ -245,8 +245,8 @@ def test_a_compiled_network_on_a_gpu_leaves_earlier_results_alone() -> None:
 def test_a_gpu_gives_what_the_cpu_gives(depth: int) -> None:
     """Frame order and values, through page-locked copies, batches and the rounding, in half precision."""
     from vidsr.frames import FrameBatch, Origin, VideoInfo
-    from vidsr.options import parse_options
-    from vidsr.stages.build import Plan
+    from vidsr.options.enhance import parse_options
+    from vidsr.pipeline.plan import Plan
 
     dtype = torch.uint8 if depth == 8 else torch.uint16
     luma = torch.randint(0, 1 << depth, (40, 1, 48, 64), generator=torch.Generator().manual_seed(0)).to(dtype)

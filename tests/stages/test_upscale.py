@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from vidsr.errors import OptionError
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, Origin, VideoInfo
-from vidsr.options import Factor, Size, parse_options
-from vidsr.stages.build import Plan
+from vidsr.options.enhance import Factor, Size, parse_options
+from vidsr.pipeline.plan import Plan
 from vidsr.stages.upscale import Upscale, network_factors, siting_shift
 
 INFO = VideoInfo(width=32, height=24, fps=Fraction(25))

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from vidsr.errors import ModelError
-from vidsr.models import build_network, store
-from vidsr.models.plain import Config, Plain
+from vidsr.models import build_network
+from vidsr.models import weights as store
+from vidsr.models.architectures.plain import Config, Plain
 from vidsr.train import asleep
 
 

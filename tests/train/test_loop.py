@@ -12,10 +12,11 @@ from rich.console import Console
 
 from vidsr.errors import DeviceError, InputError, OptionError
 from vidsr.models import from_file
-from vidsr.models.poses import turned
-from vidsr.train import dataset, loop, watch
+from vidsr.models.self_ensemble import turned
+from vidsr.train import loop, watch
 from vidsr.train.checkpoint import load_checkpoint
 from vidsr.train.loop import Report, Sample, Unwatched
+from vidsr.train.prepare import dataset
 from vidsr.train.recipe import parse, read
 from vidsr.train.step import Losses, learning_rate, weighted_loss
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidsr.flow.motion import dense_search
+from vidsr.flow.search import dense_search
 
 Luma = NDArray[Any]  # float32, 8-bit code values, h x w
 Ways = NDArray[Any]  # float32, h x w x 4, in pixels of its own: to the first frame, to the second

@@ -10,9 +10,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from vidsr.models.group_convolution import by_orbits
+from vidsr.models.architectures.unshuffled import Unshuffled
+from vidsr.models.equivariant.orbit_convolution import by_orbits
 from vidsr.models.layers import LumaNetwork
-from vidsr.models.unshuffled import Unshuffled
 
 
 class ConvReLU(nn.Module):

@@ -18,13 +18,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from vidsr import process
+from vidsr import runtime as process
 from vidsr.device import DTYPES
 from vidsr.errors import DeviceError, ModelError
-from vidsr.models import store
+from vidsr.models import weights as store
 from vidsr.models.fused import fused
 from vidsr.models.layers import LumaNetwork, SubpixelNetwork
-from vidsr.models.poses import MARK, InPoses, minds_the_pose
+from vidsr.models.self_ensemble import MARK, InPoses, minds_the_pose
 
 Picture = npt.NDArray[np.uint8]
 
@@ -124,7 +124,7 @@ class Model:
         process.with_compiler()
         network = copy.deepcopy(self.network)
         on_gpu = next(network.parameters()).device.type == "cuda"
-        # the compiler's own CUDA graphs overwrite a result with the next one; `vidsr.stages.graphs` does not
+        # the compiler's own CUDA graphs overwrite a result with the next one; `vidsr.stages.gpu` does not
         network.compile(mode="max-autotune-no-cudagraphs" if on_gpu else None)
         return replace(self, network=network)
 

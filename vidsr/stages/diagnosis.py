@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidsr.classical import blur_sigma, noise_sigma, smear_sigma
 from vidsr.frames import VideoInfo
-from vidsr.restoration import Task
+from vidsr.kernels.noise_estimate import blur_sigma, noise_sigma, smear_sigma
+from vidsr.options.restoration import Task
 
 Plane = NDArray[Any]  # float32, H x W, 8-bit code values
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from vidsr.device import Compute, choose
-from vidsr.flow import FlowEngine
+from vidsr.flow.midpoint import FlowEngine
 from vidsr.frames import FrameBatch
-from vidsr.options import Interpolation
-from vidsr.stages.net import NetEngine
+from vidsr.options.enhance import Interpolation
+from vidsr.stages.network_engine import NetEngine
 
 Planes = tuple[Tensor, Tensor | None]  # N x 1 x H x W and N x 2 x h x w code values
 

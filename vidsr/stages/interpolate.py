@@ -14,17 +14,17 @@ from fractions import Fraction
 
 import torch
 
-from vidsr import scenes
-from vidsr.clocks import Clock, Times
+from vidsr.concurrency import ordered_map
+from vidsr.flow import scene_cuts as scenes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.kernels.workers import numba_is_shared
-from vidsr.lanes import in_order
-from vidsr.options import Duplicates
-from vidsr.parsing import decimal
-from vidsr.stages.batches import fitting, gathered, singly
-from vidsr.stages.cadence import Source, distinct, evened, timed
+from vidsr.options.enhance import Duplicates
+from vidsr.options.frame_rate import Clock, Times
+from vidsr.options.parse import decimal
+from vidsr.stages.batching import fitting, gathered, singly
 from vidsr.stages.engines import Engine, Pair, make_engine
-from vidsr.stopwatch import Stopwatch
+from vidsr.stages.source_times import Source, distinct, evened, timed
+from vidsr.stages.stopwatch import Stopwatch
 
 __all__ = ["Engine", "Interpolate", "make_engine"]
 
@@ -131,7 +131,7 @@ class Interpolate:
 
     def _intervals(self, sources: Iterator[Source]) -> Generator[Interval]:
         """What lies between each source and the next, and the last source for itself; motion is found ahead."""
-        return in_order(self._pairs(sources), [self._explored] * (1 if self.engine is None else self.lanes))
+        return ordered_map(self._pairs(sources), [self._explored] * (1 if self.engine is None else self.lanes))
 
     def _pairs(self, sources: Iterator[Source]) -> Iterator[Interval]:
         """The same, before motion is found."""

@@ -14,7 +14,7 @@ from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.kernels.metrics import sse
 from vidsr.kernels.resample import resize
 from vidsr.metrics import psnr_from_mse
-from vidsr.restoration import Task
+from vidsr.options.restoration import Task
 from vidsr.stages.changes import Changes
 
 

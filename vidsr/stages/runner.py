@@ -15,8 +15,8 @@ from vidsr.errors import DeviceError
 from vidsr.kernels.subpixel import shuffled_codes
 from vidsr.metrics import psnr_from_mse
 from vidsr.models import Model
-from vidsr.options import LEAST_TILE
-from vidsr.stages.graphs import Graphs
+from vidsr.options.enhance import LEAST_TILE
+from vidsr.stages.gpu import Graphs
 from vidsr.stages.transfer import Uploads
 
 LEAST_PRECISION = 45.0  # dB

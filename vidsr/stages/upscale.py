@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from vidsr.color import DEFAULT_LOCATION, LOCATIONS
+from vidsr.concurrency import ordered_map
 from vidsr.errors import OptionError
 from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo, concat
 from vidsr.kernels.resample import resize
-from vidsr.lanes import in_order
-from vidsr.options import Target
-from vidsr.stages.reuse import Reuse
+from vidsr.options.enhance import Target
 from vidsr.stages.runner import Runner
-from vidsr.stopwatch import Stopwatch
+from vidsr.stages.stopwatch import Stopwatch
+from vidsr.stages.tile_reuse import Reuse
 
 CHROMA_KERNEL = "bicubic"
 REDUCTION_KERNEL = "lanczos"  # from the network's size down to the one asked for
@@ -80,7 +80,7 @@ class Upscale:
         alone = len(self.lanes) == 1
         work = [partial(self._new, lane, self.watch if alone else Stopwatch()) for lane in self.lanes]
         last: FrameBatch | None = None
-        for batch, fresh, new in in_order(self._fresh(batches), work):
+        for batch, fresh, new in ordered_map(self._fresh(batches), work):
             large = new if new is not None and all(fresh) else self._spread(batch, fresh, new, last)
             last = large[-1:]
             yield large

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.errors import ModelError
+from vidsr.evaluate.images import pictures, read_picture
+from vidsr.evaluate.protocol import imresize, modcrop
 from vidsr.metrics import rgb_to_y
-from vidsr.models import store
-from vidsr.models.plain import Plain
-from vidsr.train.evaluate import pictures, read_picture
-from vidsr.train.protocol import imresize, modcrop
+from vidsr.models import weights as store
+from vidsr.models.architectures.plain import Plain
 
 AWAKE = 1e-4  # share of the pixels on which a channel that counts as awake is not zero
 

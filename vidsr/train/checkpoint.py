@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from vidsr.errors import InputError, OptionError
-from vidsr.models import store
+from vidsr.models import weights as store
 from vidsr.models.reparameterised import collapse
 from vidsr.train.recipe import Recipe
 

@@ -16,19 +16,22 @@ from torch import nn
 
 from vidsr.device import choose
 from vidsr.errors import OptionError
-from vidsr.models import store
+from vidsr.models import weights as store
 from vidsr.models.layers import LumaNetwork
-from vidsr.models.poses import minds_the_pose
-from vidsr.train import adversarial, between, equivariant, look
-from vidsr.train.between import Frames
-from vidsr.train.blurred import Blurred
+from vidsr.models.self_ensemble import minds_the_pose
 from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
-from vidsr.train.grow import grow, resample_tail
-from vidsr.train.pictures import Pictures
+from vidsr.train.methods import equivariance as equivariant
+from vidsr.train.methods.distillation import with_lessons
+from vidsr.train.methods.net2net import grow, resample_tail
+from vidsr.train.methods.optimizer import Whitened
 from vidsr.train.recipe import Recipe, read
 from vidsr.train.step import Interior, Losses, learning_rate, train_step
-from vidsr.train.teaching import with_lessons
-from vidsr.train.whitened import Whitened
+from vidsr.train.tasks import adversarial
+from vidsr.train.tasks import deblur as look
+from vidsr.train.tasks import interpolate as between
+from vidsr.train.tasks.blurred import Blurred
+from vidsr.train.tasks.interpolate import Frames
+from vidsr.train.tasks.upscale import Pictures
 
 
 class Data(Protocol):

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from vidsr.device import has_bf16
 from vidsr.models.layers import inside
-from vidsr.train import equivariant
 from vidsr.train.checkpoint import State
-from vidsr.train.data import Patches
+from vidsr.train.data.patches import Patches
 from vidsr.train.losses import LOSSES
+from vidsr.train.methods import equivariance as equivariant
 from vidsr.train.recipe import Recipe
 
 Interior = Callable[..., Any]  # the network without its border, compiled perhaps

@@ -11,7 +11,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from vidsr.errors import OutputError
-from vidsr.sequences import is_sequence
+from vidsr.options.image_sequence import is_sequence
 
 # The one that keeps most first: it is named to the user where another loses something.
 CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".webm": "webm"}

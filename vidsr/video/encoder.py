@@ -12,10 +12,10 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vidsr.encoding import Encoding
 from vidsr.errors import OptionError, OutputError
 from vidsr.frames import VideoInfo
-from vidsr.process import processors
+from vidsr.options.codecs import Encoding
+from vidsr.runtime import processors
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder, number, pix_fmt
 from vidsr.video.sidedata import fitted, hdr_options
 from vidsr.video.source import reason

@@ -12,9 +12,9 @@ from av.codec.codec import UnknownCodecError
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
-from vidsr.encoding import Encoding
 from vidsr.errors import OptionError
 from vidsr.frames import Chroma, VideoInfo
+from vidsr.options.codecs import Encoding
 
 DEPTHS = (8, 9, 10, 12, 14, 16)
 ENDIAN = "le" if sys.byteorder == "little" else "be"

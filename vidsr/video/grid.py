@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from vidsr.encoding import Encoding
 from vidsr.errors import OptionError
 from vidsr.frames import VideoInfo
+from vidsr.options.codecs import Encoding
 
 FALLBACK_FPS = Fraction(25)  # of frames whose rate is not known
 HALF = Fraction(1, 2)

@@ -12,7 +12,7 @@ from av.error import FFmpegError
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
-from vidsr.reading import Reading
+from vidsr.options.source import Reading
 from vidsr.video.probe import picture_stream
 from vidsr.video.sidedata import side_data
 from vidsr.video.source import open_source

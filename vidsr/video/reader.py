@@ -20,19 +20,19 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import InputError
 from vidsr.frames import FrameBatch, Origin, VideoInfo
-from vidsr.options import Deinterlace
-from vidsr.reading import Reading
-from vidsr.sequences import is_sequence
+from vidsr.options.enhance import Deinterlace
+from vidsr.options.image_sequence import is_sequence
+from vidsr.options.source import Reading
 from vidsr.video.convert import hides_alpha, is_opaque, set_planes
-from vidsr.video.copier import others
+from vidsr.video.deinterlace import deinterlaced, field_order
 from vidsr.video.demux import REST_LOST, packets
-from vidsr.video.ending import is_cut_short
-from vidsr.video.fields import deinterlaced, field_order
 from vidsr.video.formats import kept_format
-from vidsr.video.hardware import Nvdec
+from vidsr.video.nvidia import Nvdec
 from vidsr.video.probe import on_clock, picture_stream, video_info
 from vidsr.video.source import UNSEEKABLE, is_pipe, open_source, standard_input
-from vidsr.video.table import stream_info
+from vidsr.video.stream_copy import others
+from vidsr.video.streams import stream_info
+from vidsr.video.truncation import is_cut_short
 
 
 class VideoReader:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from av import Packet, VideoStream
 
-from vidsr.encoding import Encoding
+from vidsr.options.codecs import Encoding
 
 Encoder = Literal["libx264", "libx265", "libvpx-vp9", "mpeg4", "mpeg2video"]
 

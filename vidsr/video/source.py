@@ -11,8 +11,8 @@ from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from vidsr.errors import InputError
-from vidsr.reading import Reading
-from vidsr.sequences import Sequence, is_sequence
+from vidsr.options.image_sequence import Sequence, is_sequence
+from vidsr.options.source import Reading
 
 STANDARD_INPUT = 0
 WAIT = 0.1  # seconds between two looks at whether to go on waiting for a pipe

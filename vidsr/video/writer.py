@@ -18,20 +18,20 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vidsr.encoding import Encoding
 from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.jobs import part_of
-from vidsr.sequences import FIRST
+from vidsr.options.codecs import Encoding
+from vidsr.options.image_sequence import FIRST
+from vidsr.options.paths import part_of
 from vidsr.video.clock import JUMPS
 from vidsr.video.containers import PICTURES, PLANES, container_format
-from vidsr.video.copier import StreamCopier
 from vidsr.video.encoder import MOST_TICKS, add_picture, open_encoder, set_color, tick, untold
 from vidsr.video.formats import nearest_format
-from vidsr.video.pictures import SequenceWriter
+from vidsr.video.image_sequence import SequenceWriter
 from vidsr.video.planes import empty_frame, fill, view
+from vidsr.video.slow_audio import Slow, SlowCopier
 from vidsr.video.source import reason
-from vidsr.video.tempo import Slow, SlowCopier
+from vidsr.video.stream_copy import StreamCopier
 from vidsr.video.written import Written
 from vidsr.video.y4m import PlanesWriter
 

@@ -11,10 +11,10 @@ from typing import IO, Self
 import numpy as np
 import torch
 
-from vidsr.encoding import Encoding
 from vidsr.errors import OutputError, PipeClosed
 from vidsr.frames import ColorInfo, FrameBatch, VideoInfo
-from vidsr.jobs import part_of
+from vidsr.options.codecs import Encoding
+from vidsr.options.paths import part_of
 from vidsr.video.grid import FALLBACK_FPS, Grid, refuse_codec, untold
 from vidsr.video.written import Written
 

@@ -1,0 +1,51 @@
+"""What a run says: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
+
+from fractions import Fraction
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from vidsr.cli.progress import Reporter, Verbosity
+from vidsr.errors import InputError
+from vidsr.frames import VideoInfo
+from vidsr.pipeline.run import RunReport
+
+
+def spoken(verbosity: Verbosity, terminal: bool) -> str:
+    console = Console(file=StringIO(), force_terminal=terminal, width=120, highlight=False)
+    info = VideoInfo(width=64, height=48, fps=Fraction(25))
+    report = RunReport(
+        Path("in.mp4"), Path("out.mp4"), info, info, 10, 2.0, ("fast x4",),
+        threads={"decode": {"decode": 0.5}, "stages": {"wait": 9.0, "upscale": 1.5}}, means={"psnr_y": 31.234},
+    )  # fmt: skip
+    with Reporter(verbosity, console) as reporter:
+        on_frames = reporter.start(Path("in.mp4"), 1, 2)
+        on_frames(5, 10)
+        reporter.note("something to know")
+        reporter.finish(report)
+        reporter.fail(Path("bad.mp4"), InputError("bad.mp4 is empty"))
+        reporter.total(2, 1, 0)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert isinstance(text, str)
+    return text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_summary_names_the_bottleneck_and_the_means(terminal: bool) -> None:
+    text = spoken(Verbosity.VERBOSE, terminal)
+    for word in ("bottleneck: stages", "31.23 dB", "5.0 fps", "fast x4", "something to know", "1 of 2 files enhanced"):
+        assert word in text
+
+
+def test_quiet_leaves_only_failures() -> None:
+    text = spoken(Verbosity.QUIET, False)
+    assert "bad.mp4 is empty" in text
+    assert "bottleneck" not in text and "something" not in text
+
+
+def test_plain_lines_tell_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidsr.cli.progress.LINE_SECONDS", 0.0)
+    text = spoken(Verbosity.NORMAL, False)
+    assert "5/10 frames" in text and "s left" in text

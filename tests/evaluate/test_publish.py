@@ -1,0 +1,100 @@
+"""From a run to shipped weights and their card; and what training may import."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vidsr.cli.tables import print_models
+from vidsr.evaluate import model_cards as cards
+from vidsr.evaluate.publish import main as publish_main
+from vidsr.evaluate.publish import publish
+from vidsr.models import build_network, load_model
+from vidsr.models import weights as store
+
+
+def test_published_weights_carry_their_scores_and_get_a_card(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "squares").mkdir()
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "squares" / "a.png"), picture)
+    config = {"scale": 2, "channels": 8, "layers": 1}
+    weights = tmp_path / "run" / "tiny-clean-x2.safetensors"
+    recipe = 'name = "tiny"\nwarm_start = "somewhere/other-clean-x2.safetensors"\n'
+    metadata = {"architecture": "plain", "config": json.dumps(config), "recipe": recipe}
+    metadata |= {"data": "squares", "steps": "3 of 4", "minutes": "0.1", "note": "for the eye"}
+    store.write(weights, build_network("plain", config), metadata)
+
+    scores = publish(weights, [tmp_path / "squares"], tmp_path / "shipped")
+    words = ["publish", str(weights), str(tmp_path / "squares"), "-o", str(tmp_path / "again")]
+    monkeypatch.setattr("sys.argv", words)
+    publish_main()
+    assert (tmp_path / "again" / "README.md").exists() and str(scores) in capsys.readouterr().out
+    model = load_model("tiny", 2, folder=tmp_path / "shipped")
+    assert json.loads(model.metadata["scores"]) == scores
+    assert scores["squares"].keys() == {"psnr_y", "ssim", "bicubic_psnr_y"}
+    print_models(False, tmp_path / "shipped")
+    assert "tiny x2: for the eye" in capsys.readouterr().out
+    text = cards.write(tmp_path / "shipped").read_text()
+    for part in (
+        "tiny-clean-x2.safetensors",
+        "Trained 3 of 4 steps",
+        "other-clean-x2",
+        "**For the eye.**",
+        f"{scores['squares']['psnr_y']:.2f}",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("data", "task", "words"),
+    [
+        ("blur", "upscale", "Gaussian blur"),
+        ("codec, codec-h264", "upscale", "libx264"),
+        ("noise", "upscale", "noise of"),
+        ("photos2", "deblur", "Gaussian blur"),
+    ],
+)
+def test_a_restoration_network_is_scored_on_what_it_undoes(data: str, task: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "squares").mkdir()
+    picture = np.random.default_rng(0).integers(0, 256, (64, 66, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "squares" / "a.png"), picture)
+    network = build_network("unshuffled", {"scale": 1, "channels": 8, "layers": 1})
+    for parameter in network.parameters():
+        parameter.data.zero_()  # leaves everything as it is
+    metadata = {"architecture": "unshuffled", "config": json.dumps({"scale": 1, "channels": 8, "layers": 1})}
+    recipe = f'name = "tiny"\ntask = "{task}"'
+    metadata |= {"recipe": recipe, "data": data, "steps": "3 of 4", "minutes": "0.1"}
+    store.write(tmp_path / "run" / "tiny-any-x1.safetensors", network, metadata)
+    scores = publish(tmp_path / "run" / "tiny-any-x1.safetensors", [tmp_path / "squares"], tmp_path / "shipped")
+    assert scores["squares"]["psnr_y"] == scores["squares"]["input_psnr_y"] < 40
+    assert words in cards.write(tmp_path / "shipped").read_text()
+
+
+def test_the_shipped_cards_are_those_of_the_shipped_weights(tmp_path: Path) -> None:
+    written = store.WEIGHTS / "README.md"
+    committed = written.read_text()
+    for entry in store.table():
+        model = load_model(entry.name, entry.scale, domain=entry.domain)
+        assert cards.card(model).splitlines()[2] in committed, (
+            f"run python -m vidsr.evaluate.model_cards: {entry.path.name}"
+        )
+
+
+def test_training_imports_neither_codecs_nor_numba() -> None:
+    code = (
+        "import sys\n"
+        "from vidsr.train import loop, losses, recipe, watch\n"
+        "from vidsr.train.data import compact, patches\nimport vidsr.evaluate.protocol\nimport vidsr.models\n"
+        "print([m for m in ('av', 'cv2', 'numba') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

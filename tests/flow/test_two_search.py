@@ -1,0 +1,85 @@
+"""What is expected between frames: pictures of two searches, one of them that of `flow`."""
+
+from fractions import Fraction
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vidsr.flow.midpoint import Array, FlowEngine
+from vidsr.flow.two_search import Prospect
+from vidsr.frames import FrameBatch, Origin
+from vidsr.stages.engines import make_engine
+
+PHASE = Fraction(2, 5)
+
+
+def frame(time: Fraction | int, chroma: bool = False) -> FrameBatch:
+    """A soft picture that moves to the right by 6 pixels and down by 3 in a second."""
+    noise = np.random.default_rng(0).uniform(16, 235, (40, 50)).astype(np.float32)
+    wide = cv2.resize(noise, (400, 320), interpolation=cv2.INTER_CUBIC).clip(0, 255)
+    x, y = np.meshgrid(np.arange(160, dtype=np.float32), np.arange(128, dtype=np.float32))
+    luma = cv2.remap(wide, x + 100 - np.float32(6 * time), y + 100 - np.float32(3 * time), cv2.INTER_CUBIC)
+    y_plane = torch.from_numpy(luma.round().clip(0, 255).astype(np.uint8))[None, None]
+    uv = y_plane[..., ::2, ::2].expand(1, 2, -1, -1) if chroma else None
+    return FrameBatch(y_plane, uv, (Fraction(time),), (Origin(0),))
+
+
+def made(pair: Prospect, when: Fraction, *sides: object) -> tuple[Array, list[Array]]:
+    return pair.at(when, pair.pins(*sides), *sides)
+
+
+def test_the_last_picture_is_that_of_flow_and_the_others_are_near_to_the_truth() -> None:
+    engine = FlowEngine()
+    pairs = [engine.prepare(a, b) for a, b in pairwise([frame(time, chroma=True) for time in range(4)])]
+    before, pair, after = (Prospect(quick) for quick in pairs)
+    field, (luma, *chroma) = made(pair, PHASE, before.motion, after.motion)
+    y, uv = pairs[1].at([PHASE], pairs[0].motion, pairs[2].motion)
+    assert np.array_equal(luma[2], y[0, 0].numpy())
+    assert uv is not None
+    assert len(chroma) == 2
+    assert np.array_equal(chroma[1][2], uv[0, 1].numpy())
+    assert field.shape == (64, 80, 6)
+    truth = frame(1 + PHASE).y[0, 0].numpy().astype(np.float32)
+    for picture in luma:
+        assert np.abs(picture - truth)[12:-12, 12:-12].mean() < 1
+
+
+def test_a_pair_knows_nothing_of_neighbours_across_a_cut() -> None:
+    pair = Prospect(FlowEngine().prepare(frame(0), frame(1)))
+    (alone,), (beside,) = made(pair, PHASE)[1], made(pair, PHASE, None, object())[1]
+    assert np.array_equal(alone, beside)
+
+
+def test_what_is_offered_is_the_same_backward_in_time() -> None:
+    a, b = frame(0), frame(1)
+    there = made(Prospect(FlowEngine().prepare(a, b)), PHASE)[1][0]
+    back = made(Prospect(FlowEngine().prepare(b, a)), 1 - PHASE)[1][0]
+    assert np.abs(there - back[[1, 0, 2]]).mean() < 0.1
+
+
+def test_it_is_followed_as_far_as_the_thorough_search_goes() -> None:
+    pair = Prospect(FlowEngine().prepare(frame(0), frame(1)))
+    assert pair.followed == pair.motion.fine.followed == pytest.approx(1, abs=0.05)
+    assert pair.motion.quick is pair.quick.motion
+
+
+def test_net_mixes_in_what_flow_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = frame(0, chroma=True), frame(1, chroma=True)
+    usual, made = (make_engine(name, 8) for name in ("flow", "net"))
+    assert usual is not None
+    assert made is not None
+    planes = usual.prepare(a, b).at([PHASE])
+    pair = made.prepare(a, b)
+    shares = {}
+    for share in (0.0, 0.25, 1.0):
+        monkeypatch.setattr("vidsr.stages.network_engine.FLOW", share)
+        shares[share] = pair.at([PHASE])
+    for n, plane in enumerate(planes):
+        alone, mixed, all_of_it = (shares[share][n] for share in (0.0, 0.25, 1.0))
+        assert plane is not None
+        assert torch.allclose(all_of_it, plane, atol=1e-4)  # type: ignore[arg-type]
+        assert torch.allclose(mixed, 0.75 * alone + 0.25 * plane, atol=1e-3)  # type: ignore[arg-type, operator]
+        assert not torch.allclose(alone, plane, atol=1e-2)  # type: ignore[arg-type]

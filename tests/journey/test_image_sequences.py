@@ -1,0 +1,360 @@
+"""Numbered pictures in and out: exact, whole, and never written over unasked."""
+
+import json
+import shutil
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.clips import make_clip, read_number
+from vidsr import enhance
+from vidsr.errors import InputError, OptionError, OutputError, VerifyError
+from vidsr.evaluate.compare import compare_all
+from vidsr.options.enhance import parse_options, parse_reading
+from vidsr.options.image_sequence import Sequence, is_sequence
+from vidsr.options.paths import Job, list_jobs
+from vidsr.pipeline.run import enhance_file
+from vidsr.pipeline.verify import verify_files
+from vidsr.video import VideoReader
+from vidsr.video.image import upright
+from vidsr.video.image_sequence import SequenceWriter
+
+SCALE_1: dict[str, Any] = {"scale": 1, "log": False}
+
+
+def pictures(folder: Path, count: int, suffix: str = ".png", dtype: type = np.uint8, grey: bool = False) -> Path:
+    """``count`` pictures of noise named 00001 and so on; returns their pattern."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(count)
+    for number in range(1, count + 1):
+        shape = (22, 34) if grey else (22, 34, 3)
+        picture = random.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+        cv2.imwrite(str(folder / f"{number:05d}{suffix}"), picture)
+    return folder / f"%05d{suffix}"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".json"))
+
+
+def read(path: Path) -> np.ndarray:
+    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert picture is not None
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [("%05d.png", True), ("a%dz.TIF", True), ("%d%d.png", False), ("%05d.mkv", False), ("a.png", False)],
+)
+def test_what_is_a_pattern(tmp_path: Path, name: str, is_one: bool) -> None:
+    assert is_sequence(tmp_path / name) == is_one
+
+
+def test_a_file_that_is_called_like_a_pattern_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "%05d.png").write_bytes(b"")
+    assert not is_sequence(tmp_path / "%05d.png")
+
+
+def test_numbers_of_a_pattern(tmp_path: Path) -> None:
+    for name in ("7.png", "08.png", "10.png", "123456.png", "a7.png", "7.png.csv"):
+        (tmp_path / name).touch()
+    assert Sequence(tmp_path / "%d.png").numbers == [7, 10, 123456]
+    assert Sequence(tmp_path / "%02d.png").numbers == [8, 10, 123456]
+    assert Sequence(tmp_path / "none" / "%d.png").numbers == []
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
+@pytest.mark.parametrize("grey", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_pictures_are_exact_at_scale_1(tmp_path: Path, suffix: str, grey: bool, dtype: type) -> None:
+    if dtype is np.uint16 and suffix == ".bmp":
+        pytest.skip("a bmp has 8 bits")
+    source = pictures(tmp_path / "in", 3, suffix, dtype, grey)
+    report = enhance(source, tmp_path / "out" / f"%05d{suffix}", **SCALE_1)
+    assert report.verification is not None and report.verification.ok
+    for number in range(1, 4):
+        before, after = (read(tmp_path / folder / f"{number:05d}{suffix}") for folder in ("in", "out"))
+        if grey and suffix == ".bmp":  # OpenCV reads grey ones in colour
+            before, after = (picture[..., 0] if picture.ndim == 3 else picture for picture in (before, after))
+        assert before.dtype == after.dtype
+        assert np.abs(before.astype(int) - after).max() <= (0 if dtype is np.uint8 else 1), "16 bits: one part in 65535"
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_compressed_pictures_stay_near(tmp_path: Path, suffix: str) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=3, codec="ffv1")
+    report = enhance(source, tmp_path / "out" / f"%d{suffix}", **SCALE_1)
+    assert report.verification is not None and report.verification.ok
+    with VideoReader(tmp_path / "out" / f"%d{suffix}") as reader:
+        assert [read_number(y[0].numpy()) for batch in reader.batches(2) for y in batch.y] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "gray", "yuv420p10le", "yuvj420p"])
+def test_a_clip_becomes_pictures_and_the_pictures_a_clip(tmp_path: Path, pix_fmt: str) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=5, pix_fmt=pix_fmt, fps=Fraction(24000, 1001), codec="ffv1")
+    enhance(source, tmp_path / "%04d.png", scale=2, model="bicubic")
+    assert Sequence(tmp_path / "%04d.png").numbers == [1, 2, 3, 4, 5]
+    picture = read(tmp_path / "0001.png")
+    assert picture.dtype == (np.uint16 if "10" in pix_fmt else np.uint8)
+    assert picture.shape == ((96, 128) if pix_fmt == "gray" else (96, 128, 3))
+    enhance(tmp_path / "%04d.png", tmp_path / "b.mkv", scale="1/2", model="bicubic", fps_in="24000/1001", codec="ffv1")
+    found = []
+    for path in (source, tmp_path / "b.mkv"):
+        with VideoReader(path) as reader:
+            assert reader.info.fps == Fraction(24000, 1001)
+            found.append([read_number(y[0].numpy()) for batch in reader.batches(3) for y in batch.y])
+    assert found[0] == found[1] == [0, 1, 2, 3, 4]
+
+
+def test_limited_grey_is_full_in_pictures(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=1, pix_fmt="gray", codec="ffv1")
+    with VideoReader(source) as reader:
+        (batch,) = reader.batches(1)
+    enhance(source, tmp_path / "%d.png", **SCALE_1)
+    full = np.round((batch.y[0, 0].numpy().astype(float) - 16) * 255 / 219)
+    assert np.abs(read(tmp_path / "1.png") - full).max() <= 0.5
+
+
+def test_the_default_rate_is_said(tmp_path: Path) -> None:
+    with VideoReader(pictures(tmp_path, 2)) as reader:
+        assert reader.info.fps == 25
+        assert reader.notes == ["taken as 25 pictures a second: --fps-in says another"]
+
+
+def test_numbers_go_on_as_in_the_source(tmp_path: Path) -> None:
+    pictures(tmp_path / "in", 2)
+    for number in (2, 1):
+        (tmp_path / "in" / f"{number:05d}.png").rename(tmp_path / "in" / f"{number + 1000:05d}.png")
+    enhance(tmp_path / "in" / "%05d.png", tmp_path / "out" / "%04d.png", **SCALE_1)
+    assert [name for name in names(tmp_path / "out") if "%" not in name] == ["1001.png", "1002.png"]
+
+
+def test_odd_folder_and_file_names(tmp_path: Path) -> None:
+    folder = tmp_path / "100%d ö 'x' \"y\"\n字"
+    pictures(folder, 2)
+    for number in (1, 2):
+        (folder / f"{number:05d}.png").rename(folder / f"pipe:a b*[{number:03d}]?.png")
+    enhance(folder / "pipe:a b*[%03d]?.png", folder / "out" / "c:%d d.png", **SCALE_1)
+    assert Sequence(folder / "out" / "c:%d d.png").numbers == [1, 2]
+
+
+def test_a_gap_in_the_numbers_is_one_clear_line(tmp_path: Path) -> None:
+    source = pictures(tmp_path, 5)
+    (tmp_path / "00003.png").unlink()
+    with pytest.raises(InputError, match=r"lacks 00003\.png \(4 of the 5 from 00001\.png to 00005\.png"):
+        enhance(source, tmp_path / "b.mkv", scale=2)
+    with pytest.raises(InputError, match="lacks 00003"):
+        list_jobs([source], None, parse_options(scale=2))
+    with pytest.raises(InputError, match=r"names no picture that is there: such as x00001\.png"):
+        enhance(tmp_path / "x%05d.png", tmp_path / "b.mkv", scale=2)
+
+
+def test_a_picture_of_another_size_is_one_clear_line_with_its_number(tmp_path: Path) -> None:
+    source = pictures(tmp_path, 4)
+    cv2.imwrite(str(tmp_path / "00003.png"), np.zeros((20, 40, 3), np.uint8))
+    with pytest.raises(InputError, match=r"changes from 34x22 to 40x20 at frame 2, 0\.080 s"):
+        enhance(source, tmp_path / "out" / "%05d.png", **SCALE_1)
+    assert names(tmp_path / "out") == []
+
+
+def test_grey_pictures_before_coloured_ones_lose_no_colour(tmp_path: Path) -> None:
+    source = pictures(tmp_path, 3)
+    cv2.imwrite(str(tmp_path / "00001.png"), np.zeros((22, 34), np.uint8))
+    with pytest.raises(InputError, match="changes from gray to rgb24 at frame 1"):
+        enhance(source, tmp_path / "b.mkv", scale=2)
+
+
+def test_pictures_are_not_written_over_unless_told_and_then_replaced_whole(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in", 2)
+    target = pictures(tmp_path / "out", 4)
+    before = read(tmp_path / "out" / "00001.png")
+    with pytest.raises(OutputError, match=r"4 pictures such as 00001\.png exist"):
+        enhance(source, target, **SCALE_1)
+    assert np.array_equal(before, read(tmp_path / "out" / "00001.png"))
+    enhance(source, target, overwrite=True, **SCALE_1)
+    assert Sequence(target).numbers == [1, 2], "none of the old ones is left among the new"
+    assert np.array_equal(read(tmp_path / "in" / "00001.png"), read(tmp_path / "out" / "00001.png"))
+
+
+def test_a_damaged_picture_is_left_out_and_counted(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in", 5)
+    whole = (tmp_path / "in" / "00003.png").read_bytes()
+    (tmp_path / "in" / "00003.png").write_bytes(whole[:40])
+    report = enhance(source, tmp_path / "b.mkv", scale=2, model="nearest", log=False)
+    assert report.frames == 4
+    assert report.counts["packets that do not decode, skipped"] == 1
+    with VideoReader(tmp_path / "b.mkv") as reader:
+        assert [time * 25 for batch in reader.batches(9) for time in batch.times] == [0, 1, 3, 4]
+
+
+def test_a_part_of_a_sequence(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=20, codec="ffv1")
+    enhance(source, tmp_path / "in" / "%03d.png", **SCALE_1)
+    enhance(tmp_path / "in" / "%03d.png", tmp_path / "b.mkv", start="0.4", frames=3, codec="ffv1", **SCALE_1)
+    with VideoReader(tmp_path / "b.mkv") as reader:
+        assert [read_number(y[0].numpy()) for batch in reader.batches(9) for y in batch.y] == [10, 11, 12]
+
+
+def test_the_truth_may_be_pictures_too(tmp_path: Path) -> None:
+    truth = make_clip(tmp_path / "a.mkv", frames=4, size=(128, 96), fps=24, codec="ffv1")
+    enhance(truth, tmp_path / "high" / "%d.png", **SCALE_1)
+    enhance(truth, tmp_path / "low" / "%d.png", scale="1/2", model="bicubic", log=False)
+    report = enhance(
+        tmp_path / "low" / "%d.png", tmp_path / "b.mkv", scale=2, model="bicubic", fps_in=24,
+        reference=tmp_path / "high" / "%d.png", codec="ffv1",
+    )  # fmt: skip
+    assert report.means["psnr_y"] == pytest.approx(report.means["bicubic_psnr_y"], abs=0.1)
+
+
+def test_a_clip_that_exists_is_replaced_only_if_told(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in", 2)
+    (tmp_path / "b.mkv").write_text("precious")
+    with pytest.raises(OutputError, match=r"b\.mkv exists"):
+        enhance(source, tmp_path / "b.mkv", **SCALE_1)
+    assert enhance(source, tmp_path / "b.mkv", overwrite=True, **SCALE_1).frames == 2
+
+
+@pytest.mark.parametrize("engine", ["flow", "blend"])
+def test_pictures_at_twice_the_rate(tmp_path: Path, engine: str) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=4, codec="ffv1", pix_fmt="yuv444p")
+    enhance(source, tmp_path / "in" / "%d.png", **SCALE_1)
+    report = enhance(tmp_path / "in" / "%d.png", tmp_path / "out" / "%d.png", fps="2x", interpolation=engine, log=False)
+    assert report.frames == 8
+    for number in range(4):
+        before, after = read(tmp_path / "in" / f"{number + 1}.png"), read(tmp_path / "out" / f"{2 * number + 1}.png")
+        assert np.array_equal(before, after), "real frames pass untouched"
+
+
+def test_the_input_is_never_the_output(tmp_path: Path) -> None:
+    source = pictures(tmp_path, 2)
+    with pytest.raises(OutputError, match="is the input itself"):
+        enhance(source, source, overwrite=True, **SCALE_1)
+
+
+def test_a_failure_on_the_way_leaves_no_picture_and_the_old_ones(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=3, codec="ffv1")
+    target = pictures(tmp_path / "out", 2)
+    (tmp_path / "out" / "%05d.part").mkdir()  # of a run that was killed
+    (tmp_path / "out" / "%05d.part" / "00001.png").touch()
+    with VideoReader(source) as reader:
+        batches = list(reader.batches(1))
+        with (
+            pytest.raises(RuntimeError, match="on the way"),
+            SequenceWriter(target, reader.info, parse_options(scale=1).encoding) as writer,
+        ):
+            writer.write(batches[0])
+            assert names(tmp_path / "out") == ["%05d.part", "00001.png", "00002.png"]
+            raise RuntimeError("on the way")
+    assert names(tmp_path / "out") == ["00001.png", "00002.png"]
+
+
+def test_what_pictures_cannot_hold_is_said(tmp_path: Path) -> None:
+    times = [Fraction(i * i, 100) for i in range(6)]
+    source = make_clip(tmp_path / "a.mkv", frames=6, times=times, audio=1, chapters=True, metadata={"title": "x"})
+    said: list[str] = []
+    enhance_file(Job(source, tmp_path / "%d.png"), parse_options(**SCALE_1), on_note=said.append)
+    assert any("#1 audio" in note and ".mkv would keep it" in note for note in said)
+    assert any("2 chapters" in note for note in said)
+    assert any("frames are not shown at their own times" in note for note in said)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, -90, 180])
+def test_a_portrait_clip_of_a_phone_stands_upright(tmp_path: Path, degrees: int) -> None:
+    """As the ffmpeg program turns it."""
+    source = make_clip(tmp_path / "a.mp4", frames=1, pix_fmt="yuv444p", rotation=degrees, crf=0)
+    report = enhance(source, tmp_path / "%d.png", **SCALE_1)
+    assert report.verification is not None and report.verification.ok
+    if shutil.which("ffmpeg"):
+        subprocess.run(["ffmpeg", "-v", "error", "-i", source, tmp_path / "truth.png"], check=True)
+        difference = read(tmp_path / "1.png").astype(int) - read(tmp_path / "truth.png")
+        assert np.abs(difference).mean() < 1, "libswscale rounds otherwise"
+
+
+def test_mirrors_of_a_display_matrix() -> None:
+    picture = np.arange(6, dtype=np.uint8).reshape(1, 2, 3)
+    one = 1 << 16
+    for (a, b, c, d), shown in {
+        (one, 0, 0, one): [[0, 1, 2], [3, 4, 5]],
+        (-one, 0, 0, one): [[2, 1, 0], [5, 4, 3]],
+        (one, 0, 0, -one): [[3, 4, 5], [0, 1, 2]],
+        (0, one, one, 0): [[0, 3], [1, 4], [2, 5]],
+        (0, one, -one, 0): [[3, 0], [4, 1], [5, 2]],
+        (0, -one, one, 0): [[2, 5], [1, 4], [0, 3]],
+    }.items():
+        assert upright(picture, (a, b, 0, c, d, 0, 0, 0, 1 << 30))[0].tolist() == shown
+
+
+def test_pictures_become_a_clip_that_every_player_shows_if_told(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in", 2)
+    notes: list[str] = []
+    enhance(source, tmp_path / "b.mp4", on_note=notes.append, **SCALE_1)
+    assert "4:4:4, as the source is, is not shown by every player: --chroma 420 is" in notes
+    notes.clear()
+    report = enhance(source, tmp_path / "c.mp4", on_note=notes.append, chroma="420", **SCALE_1)
+    assert (report.output.chroma, report.output.depth) == ("420", 8)
+    assert report.verification is not None and report.verification.ok
+    assert not [note for note in notes if "4:4:4" in note]
+    enhance(source, tmp_path / "d.y4m", chroma="422", **SCALE_1)
+    with VideoReader(tmp_path / "d.y4m") as reader:
+        assert reader.info.chroma == "422"
+    with pytest.raises(OptionError, match="--chroma 420: pictures are RGB or grey"):
+        enhance(source, tmp_path / "%d.png", chroma="420", **SCALE_1)
+
+
+def test_compare_takes_pictures(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=2, codec="ffv1")
+    enhance(source, tmp_path / "%d.png", **SCALE_1)
+    compare_all([tmp_path / "%d.png"], 2, ("bicubic",), None, parse_options(scale=2, device="cpu"), True)
+
+
+def test_an_encoder_asked_for_pictures_is_one_clear_line(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in", 1)
+    with pytest.raises(OptionError, match=r"a sequence of \.png takes no --codec"):
+        enhance(source, tmp_path / "%d.png", scale=1, codec="libx265")
+
+
+def test_without_an_output_the_clip_is_called_after_the_folder(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "frames", 2)
+    assert enhance(source, scale=2, model="nearest").target == tmp_path / "frames.x2.mkv"
+
+
+def test_verify_names_a_picture_too_few_or_damaged(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=4, codec="ffv1")
+    target = tmp_path / "out" / "%d.png"
+    enhance(source, target, **SCALE_1)
+    assert verify_files(source, target).ok
+    whole = (tmp_path / "out" / "2.png").read_bytes()
+    (tmp_path / "out" / "2.png").write_bytes(whole[: len(whole) // 2])
+    assert [check.name for check in verify_files(source, target).failures]
+    (tmp_path / "out" / "2.png").write_bytes(whole)
+    (tmp_path / "out" / "4.png").unlink()
+    with pytest.raises(VerifyError, match="frames: expected 4 or more, found 3"):
+        verify_files(source, target).demand()
+
+
+def test_verify_takes_the_rate_of_the_pictures(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in", 4)
+    enhance(source, tmp_path / "b.mkv", scale=2, model="nearest", fps_in=24)
+    assert verify_files(source, tmp_path / "b.mkv", parse_reading("24")).ok
+    assert not verify_files(source, tmp_path / "b.mkv").ok
+
+
+@pytest.mark.skipif(shutil.which("ffprobe") is None, reason="no ffprobe program")
+def test_ffprobe_says_the_same_of_pictures_and_their_clip(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in", 4)
+    enhance(source, tmp_path / "b.mkv", scale=1, fps_in="30000/1001", codec="ffv1")
+    enhance(tmp_path / "b.mkv", tmp_path / "out" / "%d.png", **SCALE_1)
+    keys = ("codec_type", "width", "height", "r_frame_rate", "nb_read_frames")
+    rate = ("-framerate", "30000/1001")
+    tables = []
+    for path in ((*rate, source), (tmp_path / "b.mkv",), (*rate, tmp_path / "out" / "%d.png")):
+        command = ["ffprobe", "-v", "error", "-count_frames", "-of", "json", "-show_streams", *map(str, path)]
+        (stream,) = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["streams"]
+        tables.append({key: stream[key] for key in keys})
+    assert tables[0] == tables[1] == tables[2]

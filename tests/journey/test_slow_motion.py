@@ -1,0 +1,156 @@
+"""Slow motion: time stretched exactly, nothing beside the picture out of step."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.clips import make_clip
+from vidsr import enhance
+from vidsr.errors import OptionError, OutputError
+from vidsr.options.enhance import parse_options
+from vidsr.video import Slow
+from vidsr.video import slow_audio as tempo
+from vidsr.video.slow_audio import speeds
+
+
+def slowed(source: Path, target: Path, **options: object) -> list[str]:
+    """The notes of a run."""
+    notes: list[str] = []
+    enhance(source, target, on_note=notes.append, interpolation="blend", log=False, **options)
+    return notes
+
+
+def picture_times(path: Path) -> list[Fraction]:
+    with av.open(path) as file:
+        stamps = [(frame.pts, frame.time_base) for frame in file.decode(video=0)]
+    return [Fraction(stamp or 0) * Fraction(base or 0) for stamp, base in stamps]
+
+
+def sound(path: Path) -> tuple[float, float]:
+    """When the sound begins to be heard, and when it ends, seconds."""
+    heard: list[tuple[float, float]] = []
+    with av.open(path) as file:
+        for frame in file.decode(audio=0):
+            loud = np.flatnonzero(np.abs(frame.to_ndarray().astype(np.float64)).max(0) > 0.02)
+            if len(loud):
+                heard += [(float(frame.time or 0) + n / frame.sample_rate) for n in (loud[0], loud[-1])]  # type: ignore[misc]
+    return min(heard), max(heard)  # type: ignore[return-value]
+
+
+def test_eight_times_slower_is_eight_times_as_many_frames_at_exact_times(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=5, fps=Fraction(25), audio=2, subtitles="ass", chapters=True)
+    notes = slowed(source, tmp_path / "b.mp4", slow_motion="8x")
+    assert picture_times(tmp_path / "b.mp4") == [Fraction(n, 25) for n in range(40)]
+    with av.open(tmp_path / "b.mp4") as file:
+        assert [stream.type for stream in file.streams] == ["video"]
+    assert sum("left out of slow motion" in note for note in notes) == 4  # two sounds, subtitles, chapters
+
+
+def test_the_rate_asked_for_is_that_of_the_slow_clip(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", frames=5, fps=Fraction(24))
+    slowed(source, tmp_path / "b.mp4", slow_motion="2", fps="60")
+    times = picture_times(tmp_path / "b.mp4")
+    assert times == [Fraction(n, 60) for n in range(len(times))]
+    assert len(times) == 25
+
+
+@pytest.mark.parametrize(("factor", "suffix"), [(3, ".mp4"), (8, ".mkv"), (2, ".webm")])
+def test_slowed_sound_keeps_in_step(tmp_path: Path, factor: int, suffix: str) -> None:
+    late = Fraction(1, 2)
+    source = make_clip(tmp_path / "a.mp4", frames=30, fps=Fraction(25), audio=1, audio_start=late)
+    notes = slowed(
+        source, tmp_path / f"b{suffix}", slow_motion=f"{factor}x", slow_audio=True,
+        codec="libvpx-vp9" if suffix == ".webm" else "libx264",
+    )  # fmt: skip
+    assert any("slowed, and encoded anew" in note for note in notes)
+    began, ended = sound(source)
+    after = sound(tmp_path / f"b{suffix}")
+    assert after[0] == pytest.approx(began * factor, abs=0.04 * factor)
+    assert after[1] == pytest.approx(ended * factor, abs=0.06 * factor)
+
+
+def bursts(path: Path, layout: str = "mono", rate: int = 48000) -> Path:
+    """A clip of three seconds, with 1000 Hz from 0.9 to 1.1 s and from 1.9 to 2.1 s as plain samples."""
+    times = np.arange(3 * rate) / rate
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * times) * (np.abs(times - np.clip(np.round(times), 1, 2)) < 0.1)
+    with av.open(path, "w") as file:
+        picture, sound = file.add_stream("libx264", rate=25), file.add_stream("pcm_s16le", rate=rate, layout=layout)
+        picture.width, picture.height = 64, 48
+        samples = np.repeat((tone * 32767).astype(np.int16), sound.layout.nb_channels)[None]
+        heard = av.AudioFrame.from_ndarray(samples, format="s16", layout=layout)
+        heard.sample_rate, heard.pts, heard.time_base = rate, 0, Fraction(1, rate)
+        file.mux(sound.encode(heard) + sound.encode(None))
+        for number in range(75):
+            frame = av.VideoFrame(64, 48, "yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            file.mux(picture.encode(frame))
+        file.mux(picture.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("factor", [Fraction(3, 2), Fraction(2), Fraction(8)])
+def test_slowed_sound_keeps_its_pitch_and_its_place_to_a_hundredth_of_a_source_second(
+    tmp_path: Path, factor: Fraction
+) -> None:
+    slowed(bursts(tmp_path / "a.mkv"), tmp_path / "b.mp4", slow_motion=str(factor), slow_audio=True)
+    with av.open(tmp_path / "b.mp4") as file:
+        frames = [(float(frame.time or 0), frame.to_ndarray()[0]) for frame in file.decode(audio=0)]
+    (start, _), rate = frames[0], 48000
+    samples = np.concatenate([values for _, values in frames])
+    power = samples.astype(np.float64) ** 2
+    times = start + np.arange(len(power)) / rate
+    for second in (1, 2):
+        near = np.abs(times - second * factor) < factor / 2
+        assert np.average(times[near], weights=power[near]) == pytest.approx(second * factor, abs=0.01 * factor)
+    assert np.argmax(np.abs(np.fft.rfft(samples))) * rate / len(samples) == pytest.approx(1000, abs=10)
+    assert times[-1] == pytest.approx(3 * factor, abs=0.04 * factor)
+
+
+def test_sound_that_the_encoder_does_not_take_is_one_clear_line_and_leaves_no_file(tmp_path: Path) -> None:
+    source = bursts(tmp_path / "a.mkv", rate=192_000)
+    with pytest.raises(OutputError, match=r"sound of mono at 192000 Hz cannot be slowed.*leave out --slow-audio"):
+        slowed(source, tmp_path / "b.mp4", slow_motion="2x", slow_audio=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
+
+
+def test_what_is_said_of_the_sound_is_what_becomes_of_it(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=3, audio=1, font=b"letters")
+    slow = Slow(Fraction(2), sound=True)
+
+    def beside(source: Path, target: Path) -> list[list[str]]:
+        return [say(source, target, slow=slow) for say in (tempo.kept, tempo.lost)]
+
+    kept, lost = beside(source, tmp_path / "b.mkv")
+    assert ["attachment" in line for line in kept] == [True]
+    assert ["slowed, and encoded anew" in line for line in lost] == [True]
+    kept, lost = beside(source, tmp_path / "b.mp4")
+    assert not kept and any("cannot hold it" in line and "attachment" in line for line in lost)
+    kept, lost = beside(source, tmp_path / "%05d.png")
+    assert not kept and not any("slowed" in line for line in lost)
+    assert any("cannot hold it" in line and "audio" in line for line in lost)
+
+
+def test_one_filter_at_most_halves_the_speed() -> None:
+    for factor in (Fraction(3, 2), Fraction(2), Fraction(5), Fraction(8), Fraction(100)):
+        steps = speeds(1 / factor)
+        assert np.prod([float(step) for step in steps]) == pytest.approx(1 / float(factor))
+        assert min(steps) >= Fraction(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"slow_motion": "0.5x"}, "is faster"),
+        ({"slow_motion": "slow"}, "not a number"),
+        ({"fps": "2x", "slow_audio": True}, "--slow-audio goes with --slow-motion"),
+        ({"fps": "2x", "duplicates": "drop"}, "choose keep, smooth"),
+        ({"fps": "2x", "interpolation": "rife"}, "choose auto, flow, net"),
+        ({"scale": 2, "interpolation": "flow"}, "makes frames in between, and none are asked for: add --fps"),
+    ],
+)
+def test_what_makes_no_sense_is_said(options: dict[str, object], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        parse_options(**options)  # type: ignore[arg-type]

@@ -1,0 +1,65 @@
+"""Estimates of blur and noise: right on what was made so, and calm on what was not."""
+
+import numpy as np
+import pytest
+
+from vidsr.degrade.blur import MotionBlur, convolve
+from vidsr.kernels.deconvolution import blurred
+from vidsr.kernels.noise_estimate import blur_sigma, noise_sigma, smear_sigma
+
+
+def shapes(side: int = 256) -> np.ndarray:
+    """Disks with hard edges on a grey ground, drawn fine and reduced, so that each edge is a pixel wide."""
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[: 2 * side, : 2 * side]
+    plane = np.full((2 * side, 2 * side), 110.0)
+    for _ in range(30):
+        centre, radius = rng.uniform(0, 2 * side, 2), rng.uniform(20, 90)
+        plane[np.hypot(x - centre[0], y - centre[1]) < radius] = rng.uniform(30, 220)
+    return plane.reshape(side, 2, side, 2).mean((1, 3)).astype(np.float32)
+
+
+def noisy(plane: np.ndarray, sigma: float) -> np.ndarray:
+    noise = np.random.default_rng(4).standard_normal(plane.shape)
+    return np.clip(np.rint(plane + sigma * noise), 0, 255).astype(np.float32)
+
+
+@pytest.mark.parametrize("sigma", [1.2, 1.6, 2.5])
+@pytest.mark.parametrize("noise", [0, 3])
+def test_blur_of_a_known_width_is_found(sigma: float, noise: float) -> None:
+    assert blur_sigma(noisy(blurred(shapes(), sigma), noise)) == pytest.approx(sigma, rel=0.2)
+
+
+def test_a_sharp_picture_is_not_called_blurred() -> None:
+    assert blur_sigma(shapes()) < 0.8
+    assert blur_sigma(np.full((64, 64), 90, np.float32)) == 0
+
+
+@pytest.mark.parametrize("angle", [0, 30, 90, 135])
+def test_motion_shows_in_its_direction_alone(angle: float) -> None:
+    kernel = MotionBlur((11, 11), (angle, angle)).kernel(np.random.default_rng(0))
+    moved = noisy(convolve(shapes()[None], kernel)[0], 1)
+    assert smear_sigma(moved) > 2.5 > 1.2 > blur_sigma(moved)
+
+
+def test_even_blur_is_the_same_in_all_directions_and_sharp_edges_are_in_none() -> None:
+    assert smear_sigma(blurred(shapes(), 1.6)) == pytest.approx(1.6, rel=0.2)
+    assert smear_sigma(shapes()) < 0.9
+    assert smear_sigma(np.full((64, 64), 90, np.float32)) == 0
+
+
+@pytest.mark.parametrize("sigma", [2, 5, 10, 20])
+def test_noise_of_a_known_strength_is_found(sigma: float) -> None:
+    assert noise_sigma(noisy(shapes(), sigma)) == pytest.approx(sigma, rel=0.12)
+
+
+def test_where_there_is_no_noise_none_is_found() -> None:
+    assert noise_sigma(np.full((64, 64), 90, np.float32)) == 0
+    assert noise_sigma(blurred(shapes(), 1.0)) < 0.5
+    assert noise_sigma(np.full((2, 2), 90, np.float32)) == 0
+
+
+def test_bars_above_and_below_a_film_do_not_hide_its_noise() -> None:
+    plane = np.full((256, 128), 16, np.float32)
+    plane[48:208] = noisy(np.full((160, 128), 100, np.float32), 6)
+    assert noise_sigma(plane) == pytest.approx(6, rel=0.12)

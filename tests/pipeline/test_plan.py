@@ -1,0 +1,112 @@
+"""Plans: which weights a clip gets, and the order of the stages."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+
+from vidsr.device import Compute
+from vidsr.errors import ModelError
+from vidsr.frames import FrameBatch, Origin, VideoInfo
+from vidsr.models.weights import frames_path
+from vidsr.options.enhance import parse_options
+from vidsr.pipeline.choice import choose_domain, choose_engine, default_model
+from vidsr.pipeline.plan import Plan
+from vidsr.stages.frame_log import FrameLog
+
+PIXELS_A_SECOND = 480 * 270 * 25
+
+
+def clip(codec: str = "h264", bits_per_pixel: float = 0.05) -> VideoInfo:
+    return VideoInfo(480, 270, Fraction(25), codec=codec, bit_rate=round(bits_per_pixel * PIXELS_A_SECOND))
+
+
+@pytest.mark.parametrize(
+    ("source", "info", "scales", "domain"),
+    [
+        ("auto", clip(), (4,), "video"),
+        ("auto", clip(bits_per_pixel=0.5), (4,), "clean"),
+        ("auto", clip("ffv1"), (4,), "clean"),
+        ("auto", clip(), (2,), "video"),
+        ("auto", clip(), (5,), "clean"),  # there are no such weights
+        ("clean", clip(), (4,), "clean"),
+        ("video", clip(bits_per_pixel=0.5), (4,), "video"),
+        ("auto", VideoInfo(480, 270, None, codec="png"), (4,), "clean"),
+    ],
+)
+def test_weights_follow_the_source(source: str, info: VideoInfo, scales: tuple[int, ...], domain: str) -> None:
+    assert choose_domain(parse_options(scale=4, source=source), info, "balanced", scales) == domain
+
+
+def test_the_plan_says_what_it_chose() -> None:
+    (words,) = Plan(parse_options(scale=4), clip()).words
+    assert words.startswith("balanced (video) x4")
+
+
+def test_a_gpu_takes_best_where_its_weights_exist_and_balanced_elsewhere(tmp_path: Path) -> None:
+    for name, scales in {"balanced": (2, 3, 4), "best": (2, 4)}.items():
+        for scale in scales:
+            (tmp_path / f"{name}-clean-x{scale}.safetensors").touch()
+    options, sharp = parse_options(scale=4), clip(bits_per_pixel=0.5)
+    chosen = {n: default_model("cuda", options, sharp, Fraction(n), tmp_path) for n in (1, 2, 3, 4, 8, 12)}
+    assert chosen == {1: "best", 2: "best", 3: "balanced", 4: "best", 8: "best", 12: "balanced"}
+    assert default_model("cpu", options, sharp, Fraction(4), tmp_path) == "balanced"
+    (tmp_path / "balanced-video-x4.safetensors").touch()
+    assert default_model("cuda", options, clip(), Fraction(4), tmp_path) == "balanced"
+    assert default_model("cuda", options, sharp, Fraction(4), tmp_path) == "best"
+
+
+def test_video_weights_asked_for_where_there_are_none_are_one_clear_line() -> None:
+    with pytest.raises(ModelError, match="has no weights for x2 video"):
+        Plan(parse_options(scale=2, source="video", model="espcn"), clip())
+
+
+def test_stages_stand_in_their_order() -> None:
+    plan = Plan(parse_options(scale=2, fps="2x"), clip())
+    assert [stage.name for stage in plan.stages(None, None)] == ["interpolate", "upscale", "finish"]
+    assert (plan.output.width, plan.output.fps) == (960, 50)
+
+
+def test_frames_are_made_at_the_smaller_size() -> None:
+    plan = Plan(parse_options(scale="1/2", fps="2x"), clip())
+    assert [stage.name for stage in plan.stages(None, None)] == ["upscale", "interpolate", "finish"]
+    logged = plan.stages(FrameLog(Path("log.csv"), plan.log_columns), None)
+    assert [stage.name for stage in logged] == ["upscale", "interpolate", "tap", "finish", "measure"]
+    assert plan.upscale is not None and not plan.upscale.rounds  # but once, behind the frames that are made
+    assert (plan.output.width, plan.output.fps) == (240, 50)
+    assert [words.split()[0] for words in plan.words] == ["lanczos", "interpolate:"]
+    without = Plan(parse_options(scale="1/2"), clip()).stages(FrameLog(Path("log.csv"), plan.log_columns), None)
+    assert [stage.name for stage in without] == ["tap", "upscale", "finish", "measure"]
+
+
+def test_a_size_that_is_there_already_needs_no_network() -> None:
+    assert Plan(parse_options(size="480x270"), clip()).upscale is None
+
+
+@pytest.mark.parametrize("model", ["auto", "fast"])
+def test_a_clip_that_becomes_smaller_needs_no_network(model: str) -> None:
+    plan = Plan(parse_options(scale="1/2", model=model, device="cpu"), VideoInfo(64, 48, Fraction(25), "gray"))
+    assert plan.upscale is not None and plan.upscale.runners == () and plan.weights == {}
+    batch = FrameBatch(torch.full((2, 1, 48, 64), 100, dtype=torch.uint8), None, (Fraction(0),) * 2, (Origin(0),) * 2)
+    (small,) = plan.upscale(iter([batch]))
+    assert small.y.shape == (2, 1, 24, 32)
+
+
+@pytest.mark.parametrize(("device", "name"), [("cpu", "flow"), ("cuda", "net")])
+def test_auto_interpolates_by_flow_without_a_gpu_and_it_is_said_why(device: str, name: str) -> None:
+    compute = Compute(torch.device(device), torch.float32)
+    chosen, why = choose_engine(parse_options(fps="2x"), compute)
+    assert chosen == name and why[0].startswith(f"interpolation by {name}: ")
+    assert choose_engine(parse_options(fps="2x", interpolation="blend"), compute) == ("blend", [])
+
+
+def test_a_weights_file_that_is_not_there_is_said() -> None:
+    with pytest.raises(ModelError, match=r"no interpolation network is called 'slow'; there are .*net"):
+        frames_path("slow")
+
+
+@pytest.mark.parametrize(("model", "said"), [("fast", "cpu bf16"), ("espcn", "cpu fp32")])
+def test_the_summary_says_the_precision_that_is_used(model: str, said: str) -> None:
+    (words,) = Plan(parse_options(scale=2, model=model, precision="bf16", device="cpu"), clip()).words
+    assert said in words

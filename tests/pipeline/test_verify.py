@@ -1,0 +1,180 @@
+"""A finished file against its plan: what is right passes, and each thing that goes wrong is named."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import av
+import pytest
+
+from tests.clips import make_clip
+from vidsr.errors import VerifyError
+from vidsr.options.codecs import Encoding
+from vidsr.pipeline.verify import verify, verify_files
+from vidsr.video import VideoReader, VideoWriter, Written
+from vidsr.video import inspect as facts
+
+FAST = Encoding(preset="ultrafast")
+
+
+def copied(source: Path, target: Path, start: Fraction | None = None, end: Fraction | None = None) -> Written:
+    with (
+        VideoReader(source, start, end) as reader,
+        VideoWriter(target, reader.info, FAST, source, start, end) as writer,
+    ):
+        for batch in reader.batches(8):
+            writer.write(batch)
+    return writer.written
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "late_audio_two_tracks_chapters_cover": {
+        "audio": 2,
+        "audio_start": Fraction(1, 3),
+        "chapters": True,
+        "cover": True,
+    },
+    "rotated_anamorphic": {"rotation": 90, "sar": Fraction(16, 11)},
+    "variable_rate": {"times": [Fraction(i * i, 100) for i in range(60)]},
+    "non_zero_start": {"times": [Fraction(7, 5) + Fraction(i, 25) for i in range(60)], "audio": 1},
+    "ntsc": {"fps": Fraction(30000, 1001), "audio": 1},
+    "444": {"pix_fmt": "yuv444p"},
+    "10_bit_hlg": {"pix_fmt": "yuv420p10le", "tags": {"colorspace": 9, "color_primaries": 9, "color_trc": 18}},
+    "gray": {"pix_fmt": "gray"},
+    "full_range": {"pix_fmt": "yuvj420p"},
+    "text": {"subtitles": "mov_text"},
+}
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+@pytest.mark.parametrize("oddity", ODD)
+def test_odd_clips_pass(tmp_path: Path, oddity: str, suffix: str) -> None:
+    source = make_clip(tmp_path / "a.mp4", **{"frames": 60, **ODD[oddity]})
+    written = copied(source, tmp_path / f"b{suffix}")
+    verify(written).demand()
+    verify_files(source, written.path).demand()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_matroska_with_ass_and_font_and_transport_stream_pass(tmp_path: Path, suffix: str) -> None:
+    rich = make_clip(tmp_path / "a.mkv", frames=60, audio=2, subtitles="ass", font=b"font" * 99, chapters=True)
+    verify(copied(rich, tmp_path / f"b{suffix}")).demand()
+    stream = make_clip(tmp_path / "a.ts", frames=60, audio=1)
+    verify(copied(stream, tmp_path / f"c{suffix}")).demand()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_time_range_passes(tmp_path: Path, suffix: str) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=100, audio=1, subtitles="subrip", gop=10)
+    verify(copied(source, tmp_path / f"b{suffix}", Fraction(1), Fraction("2.51"))).demand()
+
+
+def test_a_real_phone_clip_passes(data: Path, tmp_path: Path) -> None:
+    source = data / "clips" / "phone_dog_vfr.mp4"
+    verification = verify(copied(source, tmp_path / "b.mp4"))
+    verification.demand()
+    assert len(verification.checks) >= 10
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    return copied(make_clip(tmp_path / "a.mp4", frames=40, audio=1, gop=10), tmp_path / "b.mp4")
+
+
+def names_of_failures(written: Written) -> list[str]:
+    verification = verify(written)
+    assert not verification.ok
+    with pytest.raises(VerifyError) as error:
+        verification.demand()
+    assert "\n" not in str(error.value)
+    assert verification.failures[0].name in str(error.value)
+    return [check.name for check in verification.failures]
+
+
+def test_a_missing_frame_is_named(written: Written) -> None:
+    more = replace(written, times=(*written.times, Fraction(9)))
+    assert names_of_failures(more) == ["frames"]
+
+
+def test_a_wrong_time_is_named(written: Written) -> None:
+    moved = replace(written, times=(*written.times[:-1], written.times[-1] + Fraction(1, 1000)))
+    assert names_of_failures(moved) == ["frame times"]
+
+
+def test_a_wrong_tag_and_size_are_named(written: Written) -> None:
+    info = replace(written.info, width=66, color=replace(written.info.color, matrix="bt2020nc"))
+    assert names_of_failures(replace(written, info=info)) == ["size", "matrix"]
+
+
+def test_a_frame_that_does_not_decode_is_named(written: Written) -> None:
+    with av.open(str(written.path)) as container:
+        packets = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
+    at, size = packets[15]
+    data = bytearray(written.path.read_bytes())
+    data[at + 5 : at + size] = bytes(size - 5)
+    written.path.write_bytes(data)
+    assert "every frame decodes" in names_of_failures(written)
+
+
+def test_a_changed_sound_is_named(written: Written, tmp_path: Path) -> None:
+    other = make_clip(tmp_path / "other.mp4", frames=40, audio=2)
+    assert names_of_failures(replace(written, source=other))[0] == "copied streams"
+    shifted = make_clip(tmp_path / "shifted.mp4", frames=40, audio=1, audio_start=Fraction(1, 10))
+    assert "copied stream 1 (audio aac eng): drift" in names_of_failures(replace(written, source=shifted))
+
+
+def test_files_of_other_rates_are_compared_without_their_times(tmp_path: Path) -> None:
+    slow = make_clip(tmp_path / "a.mp4", frames=20, fps=25)
+    fast = make_clip(tmp_path / "b.mp4", frames=40, fps=50)
+    verify_files(slow, fast).demand()
+    silent = make_clip(tmp_path / "c.mp4", frames=20, audio=1)
+    assert [check.name for check in verify_files(silent, fast).failures] == ["copied streams"]
+
+
+def test_as_json(written: Written) -> None:
+    report = verify(written).to_json()
+    assert report["ok"] is True
+    assert {"name": "frames", "expected": "40", "found": "40", "ok": True} in report["checks"]
+
+
+def test_nothing_is_written_to_the_terminal(tmp_path: Path) -> None:
+    """Neither FFmpeg nor an encoder may write between the lines of the progress bar."""
+    code = """
+import sys
+from fractions import Fraction
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tests.clips import make_clip
+from vidsr.options.codecs import Encoding
+from vidsr.pipeline.verify import verify
+from vidsr.video import VideoReader, VideoWriter
+folder = Path({folder!r})
+source = make_clip(folder / "a.mkv", frames=3, size=(64, 64), audio=1)
+for codec in ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks"):
+    with VideoReader(source) as reader, VideoWriter(folder / "b.mkv", reader.info, Encoding(codec), source) as writer:
+        for batch in reader.batches(3):
+            writer.write(batch)
+    verify(writer.written).demand()
+"""
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code.format(root=str(root), folder=str(tmp_path))],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_finished_file_is_decoded_on_few_threads_where_its_pictures_are_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(facts, "processors", lambda: 2)
+    sizes = ((1920, 1080, 5), (3840, 2160, 0))
+    for width, height, threads in sizes:
+        assert facts._threads(SimpleNamespace(width=width, height=height)) == threads  # type: ignore[arg-type]

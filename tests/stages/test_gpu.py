@@ -1,0 +1,108 @@
+"""CUDA graphs: when they are recorded, and that a run goes on as it was where they can not be."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from vidsr.stages.gpu import MOST, SEEN, Graphs, Network
+
+
+class Network2x:
+    """Doubles, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return 2 * x
+
+
+class Pretended:
+    """Records what a network makes of the first input's shape; replays give that of each input, plus ``wrong``."""
+
+    made = 0
+
+    def __init__(self, network: Network, x: Tensor, wrong: float = 0.0) -> None:
+        self._network, self._shape, self._wrong = network, x.shape, wrong
+        type(self).made += 1
+
+    def __call__(self, x: Tensor) -> Tensor:
+        assert x.shape == self._shape
+        return 2 * x + self._wrong
+
+
+def picture(side: int) -> Tensor:
+    return torch.rand(1, 1, side, side, generator=torch.Generator().manual_seed(side))
+
+
+def test_a_shape_is_recorded_once_when_it_has_come_twice() -> None:
+    network = Network2x()
+    graphs = Graphs(network, Pretended)
+    for calls in (1, 2, 2, 2):  # the third and later ones are replayed
+        x = picture(8)
+        assert torch.equal(graphs(x), 2 * x)
+        assert network.calls == calls
+    x = picture(9)  # a last, short batch
+    assert torch.equal(graphs(x), 2 * x)
+    assert network.calls == 3 and not graphs.failed
+
+
+def test_no_more_shapes_are_recorded_than_memory_is_worth() -> None:
+    Pretended.made = 0
+    graphs = Graphs(Network2x(), Pretended)
+    for side in range(1, MOST + 5):
+        for _ in range(SEEN + 1):
+            assert torch.equal(graphs(picture(side)), 2 * picture(side))
+    assert Pretended.made == MOST
+
+
+def test_what_was_forgotten_is_recorded_again() -> None:
+    Pretended.made = 0
+    graphs = Graphs(Network2x(), Pretended)
+    for _ in range(SEEN):
+        graphs(picture(8))
+    graphs.forget()
+    for _ in range(SEEN + 1):
+        assert torch.equal(graphs(picture(8)), 2 * picture(8))
+    assert Pretended.made == 2
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("operation not permitted when stream is capturing"), torch.OutOfMemoryError()]
+)
+def test_where_recording_fails_it_is_tried_once_and_the_network_goes_on(error: Exception) -> None:
+    tried = 0
+
+    def fails(network: Network, x: Tensor) -> Network:
+        nonlocal tried
+        tried += 1
+        raise error
+
+    network = Network2x()
+    graphs = Graphs(network, fails)
+    for _ in range(6):
+        assert torch.equal(graphs(picture(8)), 2 * picture(8))
+    assert (tried, graphs.failed, network.calls) == (1, True, 6)
+
+
+def test_a_replay_that_is_not_what_the_network_gives_is_not_used() -> None:
+    network = Network2x()
+    graphs = Graphs(network, lambda network, x: Pretended(network, x, wrong=0.01))
+    for _ in range(6):
+        assert torch.equal(graphs(picture(8)), 2 * picture(8))
+    assert graphs.failed and network.calls == 6
+
+
+@pytest.mark.gpu
+def test_a_graph_gives_what_the_network_gives_and_leaves_earlier_results_alone() -> None:
+    from vidsr.models import load_model
+
+    model = load_model("fast", 2, "cuda", torch.float16)
+    graphs = Graphs(model)
+    with torch.inference_mode():
+        inputs = [picture(32).cuda() * level for level in (1.0, 0.5, 0.25, 0.125, 0.0)]
+        results = [graphs(x) for x in inputs]
+        assert not graphs.failed
+        for x, result in zip(inputs, results, strict=True):
+            assert torch.allclose(result, model(x), rtol=0, atol=1e-3)

@@ -1,0 +1,84 @@
+"""--memory: what is written as an amount, and what a run makes of it."""
+
+from fractions import Fraction
+
+import pytest
+
+from vidsr.errors import OptionError
+from vidsr.frames import VideoInfo
+from vidsr.options.codecs import Encoding
+from vidsr.options.enhance import parse_options
+from vidsr.options.parse import parse_bytes
+from vidsr.pipeline.plan import Plan
+from vidsr.stages.memory_budget import HELD, HELD_BYTES, frame_bytes, share, within
+
+LARGE = VideoInfo(7680, 4320, Fraction(24))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("4G", 4 << 30), ("800M", 800 << 20), ("1.5g", 3 << 29), ("2GiB", 2 << 30), ("1000", 1000)]
+)
+def test_amounts(text: str, expected: int) -> None:
+    assert parse_bytes(text, "--memory") == expected
+
+
+@pytest.mark.parametrize("text", ["", "much", "4X", "-1G", "0"])
+def test_no_amount_is_one_clear_line(text: str) -> None:
+    with pytest.raises(OptionError, match="is not an amount of memory: write 4G or 800M"):
+        parse_bytes(text, "--memory")
+
+
+def test_less_than_any_run_takes_is_said_with_what_is_enough() -> None:
+    with pytest.raises(OptionError, match="100M is less than such a run takes: give 562M or more"):
+        share(100 << 20)
+
+
+def test_what_steadying_holds_is_taken_off_first() -> None:
+    info = VideoInfo(3840, 2160, Fraction(24))
+    plain, steady = (
+        Plan(parse_options(restore=1.0, steady=wanted, memory="4G", device="cpu"), info).share
+        for wanted in (False, True)
+    )
+    assert plain.network and steady.network and plain.network - steady.network == 24 * 3840 * 2160 // 4
+    with pytest.raises(OptionError, match="600M is less than such a run takes: give 752M or more"):
+        Plan(parse_options(restore=1.0, memory="600M", device="cpu"), info)
+
+
+@pytest.mark.parametrize("memory", [1 << 30, 4 << 30, 16 << 30])
+def test_the_parts_fit_into_the_whole(memory: int) -> None:
+    parts = share(memory)
+    assert parts.network and parts.planes and parts.encoder
+    assert parts.network + parts.planes + parts.encoder < memory
+    small = VideoInfo(3840, 2160, Fraction(24))
+    frames = parts.frames(small, LARGE)
+    assert frames == 1 or 6 * frames * (frame_bytes(small) + frame_bytes(LARGE)) <= parts.planes
+
+
+def test_the_encoder_looks_less_far_ahead_only_where_it_must() -> None:
+    usual = Encoding()
+    assert within(usual, VideoInfo(1920, 1080, Fraction(24)), share(4 << 30).encoder) == (usual, [])
+    assert within(usual, LARGE, None) == (usual, [])
+    shorter, notes = within(usual, LARGE, share(4 << 30).encoder)
+    assert 1 <= int(shorter.arguments["rc-lookahead"]) < 40
+    assert "instead of 40" in notes[0]
+    assert shorter.slices
+    sliced, notes = within(usual, VideoInfo(1920, 1080, Fraction(24)), (HELD + 40) * int(1920 * 1080 * HELD_BYTES))
+    assert sliced == Encoding(slices=True)
+    assert notes == ["libx264 works on slices of a picture, to stay within --memory"]
+    chosen = Encoding(options=(("rc-lookahead", "30"),))
+    assert within(chosen, LARGE, share(1 << 30).encoder) == (chosen, [])
+
+
+def test_a_network_call_is_cut_into_tiles_that_fit() -> None:
+    info = VideoInfo(3840, 2160, Fraction(24))
+    plan = Plan(parse_options(scale=2, model="balanced", memory="1G"), info)
+    assert plan.upscale is not None
+    (runner,) = plan.upscale.runners
+    tiles = [read for read, _, _ in runner._tiles(2160, 3840)]
+    assert len(tiles) > 1 and plan.frames_per_batch == 1
+    widest = max((rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in tiles)
+    assert widest * 32 * 2 * 2 < (1 << 30) / 4, "32 channels of 2 bytes in and out"
+
+
+def test_it_reaches_the_command_line() -> None:
+    assert parse_options(scale=2, memory="2G").memory == 2 << 30

@@ -1,0 +1,82 @@
+"""NetEngine: half precision is measured against float32 before it is trusted, and a GPU makes what a CPU makes."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vidsr.device import Compute
+from vidsr.flow.midpoint import FlowEngine
+from vidsr.flow.two_search import Prospect
+from vidsr.frames import FrameBatch, Origin, VideoInfo
+from vidsr.models.frame_network import Field, FrameNetwork
+from vidsr.options.enhance import parse_options
+from vidsr.pipeline.plan import Plan
+from vidsr.stages.network_engine import NetEngine, NetPair
+
+CPU = torch.device("cpu")
+HALF = [Fraction(1, 2)]
+
+
+def frames() -> tuple[FrameBatch, FrameBatch]:
+    """Two pictures of a moving texture."""
+    rng = np.random.default_rng(0)
+    wide = torch.from_numpy(np.kron(rng.integers(40, 200, (12, 18)), np.ones((8, 8))).astype(np.uint8))
+    luma = torch.stack([wide[:, :128], wide[:, 6:134]])[:, None]
+    both = FrameBatch(luma, None, (Fraction(0), Fraction(1)), (Origin(0), Origin(1)))
+    return both[0:1], both[1:2]
+
+
+def pair_of(engine: NetEngine) -> NetPair:
+    a, b = frames()
+    return NetPair(Prospect(FlowEngine(8).prepare(a, b)), engine._network, 255)
+
+
+@pytest.mark.parametrize(
+    ("loss", "widened"), [(0.0, False), (0.004, False), (0.03, True), (float("inf"), True), (float("nan"), True)]
+)
+def test_a_network_that_half_precision_does_not_carry_goes_on_in_float32(
+    monkeypatch: pytest.MonkeyPatch, loss: float, widened: bool
+) -> None:
+    engine = NetEngine("net", 8, Compute(CPU, torch.bfloat16))
+    network = type(engine._network)
+    finish = network.finish
+
+    def lossy(self: FrameNetwork, *given: object) -> tuple[Tensor, Field]:
+        luma, field = finish(self, *given)  # type: ignore[arg-type]
+        return luma + (0 if next(self.parameters()).dtype == torch.float32 else loss), field
+
+    monkeypatch.setattr(network, "finish", lossy)
+    engine.check_precision(pair_of(engine))
+    assert engine.widened == widened
+    assert next(engine._network.parameters()).dtype == (torch.float32 if widened else torch.bfloat16)
+
+
+def test_only_the_first_pair_is_checked_and_only_where_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[NetPair] = []
+    monkeypatch.setattr(NetEngine, "check_precision", lambda engine, pair: checked.append(pair))
+    for dtype in (torch.float32, torch.bfloat16):
+        NetEngine("net", 8, Compute(CPU, dtype)).prepare(*frames())
+    assert checked == []
+
+
+def test_that_a_network_went_on_in_float32_is_counted() -> None:
+    plan = Plan(parse_options(fps="2x", interpolation="net", device="cpu"), VideoInfo(128, 96, Fraction(25), "gray"))
+    assert plan.interpolate is not None and isinstance(plan.interpolate.engine, NetEngine)
+    said = "networks in float32, as half precision lost too much"
+    assert plan.counts[said] == 0
+    plan.interpolate.engine.widened = True
+    assert plan.counts[said] == 1
+
+
+@pytest.mark.gpu
+def test_a_gpu_makes_the_frames_that_a_cpu_makes() -> None:
+    made = {}
+    for device, dtype in ((CPU, torch.float32), (torch.device("cuda"), torch.float16)):
+        engine = NetEngine("net", 8, Compute(device, dtype))
+        made[device.type], _ = engine.prepare(*frames()).at(HALF)
+        assert not engine.widened
+    assert made["cuda"].device == CPU
+    assert (made["cuda"] - made["cpu"]).abs().mean() < 0.5

@@ -1,0 +1,105 @@
+"""Equivariance: a turned picture enlarged is the enlarged picture turned, in all eight poses."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tests.models.test_model import write_weights
+from vidsr.errors import OptionError
+from vidsr.models import weights as store
+from vidsr.models.architectures.plain import Config, Plain
+from vidsr.models.self_ensemble import POSES, turned
+from vidsr.train import loop
+from vidsr.train.methods.equivariance import begin, mean_kernel, tie, tie_gradients
+from vidsr.train.recipe import Recipe
+
+
+def network(scale: int, channels: int = 16) -> Plain:
+    torch.manual_seed(0)
+    result = Plain(Config(scale, channels, 2))
+    result.for_training(keep=False, branches=False)
+    for conv in result.body:
+        if isinstance(conv, nn.Conv2d) and conv.bias is not None:
+            nn.init.normal_(conv.bias, std=0.1)
+    return result
+
+
+def is_equivariant(network: Plain) -> bool:
+    picture = torch.rand(1, 1, 14, 17)
+    with torch.no_grad():
+        answer = network(picture)
+        return all(torch.allclose(network(turned(picture, p)), turned(answer, p), atol=1e-6) for p in range(POSES))
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+def test_a_turned_picture_gives_the_turned_answer(scale: int) -> None:
+    plain = network(scale)
+    assert not is_equivariant(plain)
+    begin(plain, keep=False)
+    assert is_equivariant(plain)
+
+
+def test_a_fresh_kernel_keeps_its_size() -> None:
+    plain = network(2, channels=64)
+    sizes = [conv.weight.std().item() for conv in plain.body if isinstance(conv, nn.Conv2d)]
+    begin(plain, keep=False)
+    for conv, size in zip((c for c in plain.body if isinstance(c, nn.Conv2d)), sizes, strict=True):
+        assert conv.weight.std().item() == pytest.approx(size, rel=0.3)
+
+
+def test_what_is_tied_already_stays() -> None:
+    plain = network(4)
+    tie(plain)
+    tied = copy.deepcopy(plain.state_dict())
+    begin(plain, keep=True)
+    for name, tensor in plain.state_dict().items():
+        torch.testing.assert_close(tensor, tied[name], rtol=1e-5, atol=1e-7)
+
+
+def test_only_weights_that_are_tied_are_a_start(tmp_path: Path) -> None:
+    recipe = Recipe("wide", "plain", scale=2, config={"channels": 16, "layers": 1}, equivariant=True)
+    path = write_weights(tmp_path)
+    recipe = replace(recipe, warm_start=str(path))
+    with pytest.raises(OptionError, match=r"tiny-clean-x2\.safetensors'.* not tied in all poses"):
+        loop.start(recipe, torch.device("cpu"))
+    small, metadata = store.read(path)
+    tie(small)
+    store.write(path, small, metadata)
+    grown = loop.start(recipe, torch.device("cpu")).network
+    picture = torch.rand(1, 1, 12, 12)
+    torch.testing.assert_close(grown(picture), small(picture), rtol=0, atol=1e-5)
+
+
+def test_the_tied_kernel_is_the_nearest() -> None:
+    """What is taken off stands at right angles to every tied kernel."""
+    torch.manual_seed(1)
+    kernel, other = torch.randn(2, 16, 8, 3, 3, dtype=torch.float64)
+    off = kernel - mean_kernel(kernel, True, True)
+    assert (off * mean_kernel(other, True, True)).sum().abs() < 1e-10
+    assert off.norm() > 1
+
+
+def test_gradients_are_those_of_the_batch_in_all_poses() -> None:
+    plain = network(3)
+    begin(plain, keep=False)
+    slow = network(3)  # of usual convolutions
+    slow.load_state_dict(plain.state_dict())
+    picture, truth = torch.rand(2, 1, 16, 16), torch.rand(2, 1, 48, 48)
+    (plain(picture) - truth).square().mean().backward()
+    tie_gradients(plain)
+    for pose in range(POSES):
+        loss = (slow(turned(picture, pose)) - turned(truth, pose)).square().mean() / POSES
+        loss.backward()
+    for one, other in zip(plain.parameters(), slow.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_channels_that_are_no_whole_fields_are_an_error() -> None:
+    with pytest.raises(OptionError, match="channels = 12 must be a multiple of 8"):
+        begin(network(2, channels=12), keep=False)

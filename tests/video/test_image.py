@@ -1,0 +1,167 @@
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from tests.clips import make_frame
+from vidsr import enhance
+from vidsr.errors import InputError, OutputError
+from vidsr.stages import rounding as finish
+from vidsr.video.image import read_image, write_image
+
+RANDOM = np.random.default_rng(0)
+
+
+def save(path: Path, picture: np.ndarray) -> Path:
+    assert cv2.imwrite(str(path), picture)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tiff"])
+@pytest.mark.parametrize("shape", [(1, 1, 3), (31, 17, 3), (16, 24)])
+def test_8_bit_picture_is_exact_at_scale_1(tmp_path: Path, suffix: str, shape: tuple[int, ...]) -> None:
+    picture = RANDOM.integers(0, 256, shape, dtype=np.uint8)
+    frame, info = read_image(save(tmp_path / f"a{suffix}", picture))
+    assert (info.width, info.height, info.depth) == (shape[1], shape[0], 8)
+    write_image(tmp_path / f"b{suffix}", frame, info)
+    assert np.array_equal(cv2.imread(str(tmp_path / f"b{suffix}"), cv2.IMREAD_UNCHANGED), picture)
+
+
+@pytest.mark.parametrize("shape", [(9, 7, 3), (9, 7)])
+def test_16_bit_picture_is_exact_at_scale_1(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    picture = RANDOM.integers(0, 1 << 16, shape, dtype=np.uint16)
+    frame, info = read_image(save(tmp_path / "a.png", picture))
+    assert info.depth == 16
+    write_image(tmp_path / "b.png", frame, info)
+    again = cv2.imread(str(tmp_path / "b.png"), cv2.IMREAD_UNCHANGED)
+    assert again.dtype == np.uint16
+    assert np.abs(again.astype(int) - picture).max() <= 0
+
+
+def test_luma_is_that_of_the_papers(tmp_path: Path) -> None:
+    """MATLAB's rgb2ycbcr: 16 + (65.481 R + 128.553 G + 24.966 B) / 255."""
+    picture = RANDOM.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    frame, _ = read_image(save(tmp_path / "a.png", picture))
+    blue, green, red = (picture[..., i] / 255 for i in range(3))
+    expected = 16 + 65.481 * red + 128.553 * green + 24.966 * blue
+    assert np.abs(frame.y[0, 0].numpy() - expected).max() < 1e-3
+
+
+def test_grey_file_is_luma_as_it_is(tmp_path: Path) -> None:
+    picture = RANDOM.integers(0, 256, (8, 8), dtype=np.uint8)
+    frame, info = read_image(save(tmp_path / "a.png", picture))
+    assert (info.chroma, frame.uv) == ("gray", None)
+    assert np.array_equal(frame.y[0, 0].numpy(), picture)
+
+
+def test_opaque_alpha_is_dropped_and_transparent_is_refused(tmp_path: Path) -> None:
+    picture = RANDOM.integers(0, 256, (8, 8, 4), dtype=np.uint8)
+    picture[..., 3] = 255
+    assert read_image(save(tmp_path / "a.png", picture))[1].chroma == "444"
+    picture[0, 0, 3] = 254
+    with pytest.raises(InputError, match=r"a\.png has transparent parts.*--alpha drop"):
+        read_image(save(tmp_path / "a.png", picture))
+    assert read_image(tmp_path / "a.png", "drop")[1].chroma == "444"
+
+
+def test_jpeg_is_turned_upright(tmp_path: Path) -> None:
+    picture = np.zeros((16, 32, 3), np.uint8)
+    _, data = cv2.imencode(".jpg", picture)
+    # APP1 segment: Exif, little-endian TIFF, one entry: orientation (0x112) = 6, a quarter turn clockwise
+    tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+    exif = b"Exif\0\0" + tiff
+    app1 = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    (tmp_path / "a.jpg").write_bytes(data.tobytes()[:2] + app1 + data.tobytes()[2:])
+    _, info = read_image(tmp_path / "a.jpg")
+    assert (info.width, info.height) == (16, 32)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n" + bytes(100), b"\xff\xd8\xff" + bytes(50)])
+def test_what_is_no_picture_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.png is no picture"):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_picture_and_a_rate_are_said_not_to_go_together(tmp_path: Path) -> None:
+    notes: list[str] = []
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((8, 8), 100, np.uint8))
+    enhance(tmp_path / "a.png", tmp_path / "b.png", fps="2x", scale=2, model="bicubic", on_note=notes.append)
+    assert any("is one picture: no frames are made between" in note for note in notes)
+
+
+def test_missing_file_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        read_image(tmp_path / "none.png")
+
+
+def test_unknown_suffix_or_folder_leaves_nothing(tmp_path: Path) -> None:
+    frame, info = read_image(save(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8)))
+    with pytest.raises(OutputError, match=r"b\.xyz"):
+        write_image(tmp_path / "b.xyz", frame, info)
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_image(tmp_path / "a.png" / "b.png", frame, info)
+    (tmp_path / "c.png").mkdir()
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_image(tmp_path / "c.png", frame, info)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "c.png"]
+
+
+def test_16_bits_become_8_in_a_jpeg_and_values_are_clipped(tmp_path: Path) -> None:
+    frame, info = read_image(save(tmp_path / "a.png", np.full((16, 16, 3), 65535, np.uint16)))
+    write_image(tmp_path / "b.jpg", frame.planes(frame.y + 999, frame.uv), info)
+    assert cv2.imread(str(tmp_path / "b.jpg")).min() >= 254
+
+
+def test_a_name_of_other_letters_and_a_newline(tmp_path: Path) -> None:
+    (tmp_path / "plain.png").write_bytes(b"")
+    picture = save(tmp_path / "plain.png", np.zeros((4, 4, 3), np.uint8))
+    odd = picture.rename(tmp_path / "ö 'x'\n字.png")
+    frame, info = read_image(odd)
+    assert isinstance(frame.y, torch.Tensor)
+    write_image(odd, frame, info)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("apng", ".png"), ("libwebp_anim", ".webp")])
+def test_an_animated_picture_says_that_the_first_one_is_taken(tmp_path: Path, codec: str, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    with av.open(str(path), "w", format={".png": "apng", ".webp": "webp"}[suffix]) as output:
+        stream = output.add_stream(codec, rate=5)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "rgb24" if suffix == ".png" else "yuv420p"
+        for number in range(3):
+            output.mux(stream.encode(make_frame(number, (32, 24), stream.pix_fmt)))
+        output.mux(stream.encode(None))
+    said: list[str] = []
+    enhance(path, tmp_path / f"b{suffix}", scale=2, model="bicubic", on_note=said.append)
+    assert said == [f"{path} is animated, of which the first picture is taken"]
+    said.clear()
+    enhance(tmp_path / f"b{suffix}", tmp_path / f"c{suffix}", scale=1, model="bicubic", on_note=said.append)
+    assert said == []
+
+
+def coloured(path: Path) -> Path:
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8))
+    return path
+
+
+def test_all_planes_are_brought_from_the_device_before_they_become_rgb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network leaves luma on a GPU, and chroma never was there: as RGB they must be in one place."""
+    brought: list[torch.Size] = []
+    monkeypatch.setattr(finish, "to_cpu", lambda plane: (brought.append(plane.shape), lambda: plane)[1])
+    enhance(coloured(tmp_path / "a.png"), tmp_path / "b.png", scale=2, model="fast", device="cpu")
+    assert brought == [(1, 1, 48, 64), (1, 2, 48, 64)]
+
+
+@pytest.mark.gpu
+def test_a_picture_is_enlarged_on_a_gpu_as_on_a_cpu(tmp_path: Path) -> None:
+    source, pictures = coloured(tmp_path / "a.png"), []
+    for device in ("cpu", "cuda"):
+        target = tmp_path / f"{device}.png"
+        enhance(source, target, scale=2, model="fast", device=device)
+        pictures.append(cv2.imread(str(target)).astype(int))
+    assert np.abs(pictures[0] - pictures[1]).max() <= 3

@@ -1,0 +1,185 @@
+"""Decoding and encoding by a GPU: the same planes where it can, and a line that says why where it can not."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from av.video.frame import VideoFrame
+
+from tests.clips import make_clip
+from vidsr.errors import OutputError
+from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.options.codecs import Encoding
+from vidsr.options.enhance import parse_options
+from vidsr.options.paths import Job
+from vidsr.options.source import Reading
+from vidsr.pipeline.run import enhance_file
+from vidsr.video import VideoReader, open_writer
+from vidsr.video import nvidia as hardware
+from vidsr.video.convert import planes_of
+
+NVDEC = Reading(hwaccel="cuda")
+
+
+def frames(path: Path, reading: Reading | None = None) -> tuple[list[FrameBatch], VideoInfo, list[str]]:
+    with VideoReader(path, reading=reading) as reader:
+        return list(reader.batches(4)), reader.info, reader.notes
+
+
+def assert_same(a: list[FrameBatch], b: list[FrameBatch]) -> None:
+    for left, right in zip(a, b, strict=True):
+        assert left.times == right.times and left.y.dtype == right.y.dtype
+        assert torch.equal(left.y, right.y)
+        assert left.uv is not None and right.uv is not None and torch.equal(left.uv, right.uv)
+
+
+def test_without_a_gpu_the_cpu_decodes_and_it_is_said(tmp_path: Path) -> None:
+    if hardware.cuda_problem() is None:
+        pytest.skip("there is a GPU")
+    clip = make_clip(tmp_path / "a.mp4")
+    made, info, notes = frames(clip, NVDEC)
+    plain, plain_info, no_notes = frames(clip)
+    assert_same(made, plain)
+    assert info == plain_info and no_notes == []
+    assert len(notes) == 1 and notes[0].startswith("decoded on the CPU: ")
+
+
+class PretendedGpu:
+    """Decodes by FFmpeg and hands over in the layout of a GPU."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, layout: str, taken: bool = True) -> None:
+        decode = VideoReader._decode
+
+        def on_gpu(reader: VideoReader) -> Iterator[VideoFrame]:
+            for frame in decode(reader):
+                if not reader._gpu._used or not taken:
+                    yield frame
+                    continue
+                laid = frame.reformat(format=layout)
+                laid.pts, laid.time_base = frame.pts, frame.time_base
+                yield laid
+
+        monkeypatch.setattr(hardware, "cuda_problem", lambda: None)
+        monkeypatch.setattr(hardware, "asked", lambda: None)
+        monkeypatch.setattr(hardware, "is_taken", lambda stream: taken)
+        monkeypatch.setattr(VideoReader, "_decode", on_gpu)
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "layout"),
+    [
+        ("yuv420p", "nv12"),
+        ("yuv420p10le", "p010le"),
+        ("yuv422p", "nv16"),
+        ("yuv422p10le", "p210le"),
+        ("yuv444p", "yuv444p"),
+    ],
+)
+@pytest.mark.parametrize("size", [(64, 48), (66, 50)])
+def test_the_layouts_of_a_gpu_hold_the_same_planes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pix_fmt: str, layout: str, size: tuple[int, int]
+) -> None:
+    clip = make_clip(tmp_path / "a.mkv", pix_fmt=pix_fmt, codec="ffv1", size=size)
+    plain, plain_info, _ = frames(clip)
+    PretendedGpu(monkeypatch, layout)
+    made, info, notes = frames(clip, NVDEC)
+    assert_same(made, plain)
+    assert info == plain_info and notes == []
+
+
+def test_rows_of_p010_that_end_within_a_vector_are_the_same_every_time(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mkv", pix_fmt="yuv420p10le", codec="ffv1", size=(66, 50))
+    with VideoReader(clip) as reader:
+        kept, frame = reader._kept, next(reader._decode())
+    laid = frame.reformat(format="p010le", threads=1)
+    for _ in range(200):
+        for made, plane in zip(planes_of(laid, kept), planes_of(frame, kept), strict=True):
+            assert np.array_equal(made, plane)
+
+
+def test_what_a_gpu_gives_with_other_values_is_decoded_again_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = make_clip(tmp_path / "a.mkv", pix_fmt="yuv420p12le", codec="ffv1")
+    plain, plain_info, _ = frames(clip)
+    PretendedGpu(monkeypatch, "p016le")
+    made, info, notes = frames(clip, NVDEC)
+    assert_same(made, plain)
+    assert info == plain_info
+    assert notes == ["decoded on the CPU: NVDEC does not give the values of p016le as they are"]
+
+
+def test_a_codec_that_the_gpu_does_not_take_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = make_clip(tmp_path / "a.mkv", pix_fmt="yuv420p10le", codec="ffv1")
+    plain, _, _ = frames(clip)
+    PretendedGpu(monkeypatch, "p010le", taken=False)
+    made, _, notes = frames(clip, NVDEC)
+    assert_same(made, plain)
+    assert notes == ["decoded on the CPU: NVDEC does not take ffv1 of yuv420p10le"]
+
+
+@pytest.mark.parametrize("codec", ["h264_nvenc", "hevc_nvenc", "av1_nvenc"])
+def test_an_encoder_of_a_gpu_that_is_not_there_is_one_clear_line(tmp_path: Path, codec: str) -> None:
+    if hardware.cuda_problem() is None:
+        pytest.skip("there is a GPU")
+    with pytest.raises(OutputError, match=f"{codec} does not start.*it needs an NVIDIA GPU that encodes.*choose"):
+        open_writer(tmp_path / "a.mp4", VideoInfo(640, 480, Fraction(25)), Encoding(codec))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def no_nvenc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "nvenc_problem", lambda codec: f"{codec} does not start (pretended)")
+
+
+@pytest.mark.parametrize(
+    ("codec", "instead"), [("h264_nvenc", "libx264"), ("hevc_nvenc", "libx265"), ("av1_nvenc", "libsvtav1")]
+)
+def test_where_a_gpu_does_not_encode_the_cpu_does_and_it_is_said(no_nvenc: None, codec: str, instead: str) -> None:
+    encoding, notes = hardware.encodable(Encoding(codec, crf=21, preset="p6"))
+    assert encoding == Encoding(instead, crf=21)
+    said = f"encoded by {instead} on the CPU: {codec} does not start (pretended)"
+    assert notes == [f"{said}, not in preset p6, which it does not have"]
+    assert hardware.encodable(Encoding(codec))[1] == [said]
+
+
+def test_options_in_the_words_of_a_gpus_encoder_keep_it_so_that_it_says_why_it_fails(no_nvenc: None) -> None:
+    encoding = Encoding("h264_nvenc", options=(("rc-lookahead", "8"),))
+    assert hardware.encodable(encoding) == (encoding, [])
+
+
+def test_encoders_of_the_cpu_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "nvenc_problem", lambda codec: pytest.fail("tried"))
+    assert hardware.encodable(Encoding("libx264")) == (Encoding("libx264"), [])
+
+
+def test_a_run_that_asks_for_a_gpus_encoder_is_whole_without_one(tmp_path: Path) -> None:
+    if hardware.nvenc_problem("h264_nvenc") is None:
+        pytest.skip("there is a GPU that encodes")
+    notes: list[str] = []
+    options = parse_options(scale=2, model="bicubic", codec="h264_nvenc", device="cpu")
+    report = enhance_file(Job(make_clip(tmp_path / "a.mp4"), tmp_path / "b.mp4"), options, on_note=notes.append)
+    assert report.verification is not None and report.verification.ok
+    assert [note.partition(" (")[0] for note in notes if "nvenc" in note] == [
+        "encoded by libx264 on the CPU: h264_nvenc does not start"
+    ]
+
+
+def test_a_build_of_ffmpeg_without_the_encoder_is_said() -> None:
+    assert hardware.nvenc_problem("h265_nvenc") == "this build of FFmpeg has no h265_nvenc"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("codec", "pix_fmt"), [("libx264", "yuv420p"), ("libx265", "yuv420p10le")])
+def test_nvdec_gives_what_the_cpu_gives(tmp_path: Path, codec: str, pix_fmt: str) -> None:
+    options: dict[str, Any] = {"codec": codec, "pix_fmt": pix_fmt, "size": (320, 240), "frames": 30}
+    clip = make_clip(tmp_path / "a.mp4", **options)
+    made, info, notes = frames(clip, NVDEC)
+    plain, plain_info, _ = frames(clip)
+    assert notes == []
+    assert_same(made, plain)
+    assert info == plain_info

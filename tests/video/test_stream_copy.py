@@ -1,0 +1,241 @@
+"""Sound, subtitles, chapters, fonts, covers and tags beside the picture: copied, or said to be lost."""
+
+import hashlib
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.clips import make_clip, make_frame
+from vidsr.errors import InputError, OutputError
+from vidsr.options.codecs import Encoding
+from vidsr.video import VideoReader, VideoWriter, preflight, streams
+
+FAST = Encoding(preset="ultrafast")
+SECOND = Fraction(1)
+
+
+def copy(source: Path, target: Path, start: Fraction | None = None, end: Fraction | None = None) -> Path:
+    """The clip through reader and writer, nothing changed."""
+    with (
+        VideoReader(source, start, end) as reader,
+        VideoWriter(target, reader.info, FAST, source, start, end) as writer,
+    ):
+        for batch in reader.batches(8):
+            writer.write(batch)
+    return target
+
+
+def packets(path: Path, index: int) -> list[tuple[Fraction, str]]:
+    """(time, hash) of every packet of a stream."""
+    with av.open(str(path)) as container:
+        stream = container.streams[index]
+        return [
+            ((packet.pts or 0) * packet.time_base, hashlib.sha256(bytes(packet)).hexdigest())
+            for packet in container.demux(stream)
+            if packet.size
+        ]
+
+
+def kinds(path: Path) -> list[tuple[str, str | None, str | None]]:
+    return [(s.type, s.codec, s.language) for s in streams(path)]
+
+
+RICH = {"frames": 60, "audio": 2, "chapters": True, "metadata": {"title": "A title", "unusual": "kept"}}
+
+
+def test_matroska_with_two_sounds_ass_subtitles_a_font_and_chapters(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", **RICH, subtitles="ass", font=b"not really a font" * 9)
+    assert preflight(source, tmp_path / "b.mkv") == []
+    target = copy(source, tmp_path / "b.mkv")
+    assert kinds(target) == kinds(source)
+    assert [kind for kind, _, _ in kinds(target)] == ["video", "audio", "audio", "subtitle", "attachment"]
+    for index in (1, 2, 3):
+        assert packets(target, index) == packets(source, index)
+    with av.open(str(source)) as before, av.open(str(target)) as after:
+        assert after.chapters() == before.chapters()
+        assert after.streams[4].data == before.streams[4].data
+        assert after.metadata["title"] == "A title"
+        assert after.metadata["UNUSUAL"] == "kept"
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_mp4_with_late_sound_text_chapters_cover_and_free_tags(tmp_path: Path, suffix: str) -> None:
+    source = make_clip(tmp_path / "a.mp4", **RICH, subtitles="mov_text", cover=True, audio_start=SECOND / 2)
+    target = copy(source, tmp_path / f"b{suffix}")
+    kept = 6 if suffix == ".mp4" else 5  # QuickTime has no place for a cover
+    assert [kind[:2] for kind in kinds(target)] == [kind[:2] for kind in kinds(source)][:kept]
+    assert ("mjpeg" in " ".join(preflight(source, target))) == (suffix == ".mov")
+    for index in {1, 2, 3, kept - 1} - {4}:
+        assert packets(target, index) == packets(source, index)
+    with av.open(str(target)) as after:
+        assert [chapter["metadata"] for chapter in after.chapters()] == [{"title": "First"}, {"title": "Second"}]
+        assert after.metadata["title"] == "A title"
+    late = [packets(path, 1)[0][0] - packets(path, 0)[0][0] for path in (source, target)]
+    assert late[0] == late[1] > 0.4
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_free_tags_of_a_phone_are_kept(tmp_path: Path, suffix: str) -> None:
+    tags = {"title": "A title", "com.android.version": "9", "location": "-15.8355-048.0153/"}
+    source = make_clip(tmp_path / "a.mp4", frames=2, metadata=tags)
+    assert preflight(source, tmp_path / f"b{suffix}") == []
+    with av.open(str(copy(source, tmp_path / f"b{suffix}"))) as after:
+        found = {key.lower(): value for key, value in after.metadata.items()}
+        assert found.items() >= tags.items()
+
+
+def test_free_tags_that_a_cover_displaces_in_mp4_are_said(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=2, metadata={"unusual": "kept"}, cover=True)
+    (line,) = preflight(source, tmp_path / "b.mp4")
+    assert "beside a cover: UNUSUAL" in line
+    target = copy(source, tmp_path / "b.mp4")
+    assert packets(target, 1)[0][1] == packets(source, 1)[0][1]
+    assert preflight(source, tmp_path / "b.mkv") == []
+
+
+def test_cover_becomes_an_attached_file_in_matroska(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", cover=True)
+    target = copy(source, tmp_path / "b.mkv")
+    assert [s.disposition for s in streams(target)][1] == ("attached_pic",)
+    assert packets(target, 1)[0][1] == packets(source, 1)[0][1]
+
+
+def test_cover_beside_a_title_in_no_known_letters(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", cover=True, metadata={"title": "A title"})
+    source.write_bytes(source.read_bytes().replace(b"A title", b"\xc1 title"))
+    assert [s.disposition for s in streams(copy(source, tmp_path / "b.mkv"))][1] == ("attached_pic",)
+
+
+def test_what_mp4_cannot_hold_is_said_before_the_work(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", frames=30, subtitles="ass", font=b"font")
+    lines = preflight(source, tmp_path / "b.mp4")
+    assert len(lines) == 2
+    assert all(".mkv would keep it" in line for line in lines)
+    assert "ass" in lines[0]
+    assert "test.ttf" in lines[1]
+    assert [s.type for s in streams(copy(source, tmp_path / "b.mp4"))] == ["video"]
+
+
+def test_text_that_only_mp4_holds_names_mp4(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", frames=30, subtitles="mov_text")
+    (line,) = preflight(source, tmp_path / "b.mkv")
+    assert ".mp4 would keep it" in line
+
+
+def test_titles_that_mov_cannot_hold_are_said(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", audio=True)
+    assert preflight(source, tmp_path / "b.mov") == ["left out, .mov holds no such tags of #1: title"]
+    assert preflight(source, tmp_path / "b.mp4") == []
+
+
+def test_webm_keeps_opus(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.webm", codec="libvpx-vp9", audio=True)
+    assert preflight(source, tmp_path / "b.webm") == []
+    assert preflight(source, tmp_path / "b.mkv") == []
+    assert packets(copy(source, tmp_path / "b.mkv"), 1) == packets(source, 1)
+
+
+def test_an_unknown_container_is_one_clear_line(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", frames=1)
+    with pytest.raises(OutputError, match=r"b\.xyz has no container"):
+        preflight(source, tmp_path / "b.xyz")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("begin", [Fraction(4, 5), Fraction(12)])
+def test_time_range_keeps_sound_and_picture_together_to_a_millisecond(
+    tmp_path: Path, suffix: str, begin: Fraction
+) -> None:
+    """Content at time t of the source's clock is at t - start of the output's."""
+    times = [Fraction(i, 25) for i in range(50)] + [begin + 2 + Fraction(i, 25) for i in range(50)]
+    source = make_clip(tmp_path / "a.mkv", frames=100, times=times, audio=1, subtitles="subrip", gop=10, chapters=True)
+    start, end = begin + 1, begin + 3
+    target = copy(source, tmp_path / f"b{suffix}", start, end)
+    before = {digest: time for time, digest in packets(source, 1)}
+    after = packets(target, 1)
+    assert after
+    assert all(abs(before[digest] - start - time) <= Fraction(1, 1000) for time, digest in after)
+    assert after[0][0] < Fraction(1, 40), "sound begins within a packet of the start"
+    assert end - start - Fraction(1, 20) < after[-1][0] < end - start
+    with av.open(str(target)) as container:
+        last = max(chapter["end"] * chapter["time_base"] for chapter in container.chapters())
+        assert last <= end - start
+
+
+def test_time_range_of_a_clock_that_begins_late(tmp_path: Path) -> None:
+    times = [Fraction(100) + Fraction(i, 25) for i in range(75)]
+    source = make_clip(tmp_path / "a.ts", frames=75, times=times, audio=1, audio_start=Fraction(100), gop=10)
+    target = copy(source, tmp_path / "b.mp4", SECOND, 2 * SECOND)
+    assert packets(target, 0)[0][0] < Fraction(1, 25)
+    assert len(packets(target, 0)) == 25
+    assert packets(target, 1)[0][0] < Fraction(1, 40)
+    assert packets(target, 1)[-1][0] < 1
+
+
+def test_time_code_is_kept_by_mp4_and_matroska(tmp_path: Path) -> None:
+    source = tmp_path / "a.mov"
+    with av.open(str(source), "w") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.metadata["timecode"] = 64, 48, "01:02:03:04"
+        output.mux(stream.encode(make_frame(0, (64, 48))))
+        output.mux(stream.encode(None))
+    assert [s.type for s in streams(source)] == ["video", "data"]
+    for suffix in (".mov", ".mp4", ".mkv"):
+        assert preflight(source, tmp_path / f"b{suffix}") == []
+        with av.open(str(copy(source, tmp_path / f"b{suffix}"))) as after:
+            tags = {key.lower(): value for key, value in after.streams.video[0].metadata.items()}
+            assert tags["timecode"] == "01:02:03:04"
+
+
+def test_a_clip_without_sound_and_one_of_sound_alone(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", frames=3)
+    assert [s.type for s in streams(copy(source, tmp_path / "b.mp4"))] == ["video"]
+    with av.open(str(tmp_path / "c.wav"), "w") as output:
+        stream = output.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame(format="s16", layout="stereo", samples=100)
+        frame.sample_rate = 8000
+        output.mux(stream.encode(frame))
+    with pytest.raises(InputError, match="holds no moving picture"):
+        VideoReader(tmp_path / "c.wav")
+
+
+def test_table_of_streams_as_json(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", frames=25, fps=Fraction(30000, 1001), audio=True, sar=Fraction(4, 3))
+    video, audio = (row.to_json() for row in streams(source))
+    assert {key: video[key] for key in ("index", "type", "codec", "size", "fps", "sar", "pix_fmt")} == {
+        "index": 0, "type": "video", "codec": "h264", "size": "64x48", "fps": "30000/1001", "sar": "4/3",
+        "pix_fmt": "yuv420p",
+    }  # fmt: skip
+    assert (audio["codec"], audio["sample_rate"], audio["channels"], audio["language"]) == (
+        "aac",
+        48000,
+        "stereo",
+        "eng",
+    )
+    assert str(streams(source)[1]).startswith("#1 audio: aac, LC, 48000 Hz, stereo, eng, Track 0")
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_second_picture_stream_of_matroska_with_b_frames_keeps_its_times(tmp_path: Path, suffix: str) -> None:
+    """Of its first packets the decoding times are unknown."""
+    with av.open(str(tmp_path / "two.mkv"), "w") as output:
+        sources = [av.open(str(make_clip(tmp_path / f"{n}.mp4", 12, options={"bf": "2"}))) for n in (1, 2)]
+        added = [output.add_stream_from_template(source.streams[0]) for source in sources]
+        for source, stream in zip(sources, added, strict=True):
+            for packet in source.demux():
+                if packet.dts is not None:
+                    packet.stream = stream
+                    output.mux(packet)
+            source.close()
+    before, after = (
+        shown(path, 1) for path in (tmp_path / "two.mkv", copy(tmp_path / "two.mkv", tmp_path / f"b{suffix}"))
+    )
+    assert [abs(a - b) < 0.0011 for a, b in zip(before, after, strict=True)] == [True] * 12
+
+
+def shown(path: Path, index: int) -> list[Fraction]:
+    """When the packets of a stream are presented, in their order in the file."""
+    with av.open(str(path)) as container:
+        return [p.pts * p.time_base for p in container.demux(container.streams[index]) if p.size]

@@ -1,0 +1,107 @@
+"""Clips that lack their end: what could be read is written, one line says so, and the exit code is 4."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.clips import make_clip
+from tests.journey.test_odd_inputs import QUICK, tiny
+from vidsr import enhance
+from vidsr.cli.enhance import enhance_all
+from vidsr.cli.progress import Reporter, Verbosity
+from vidsr.errors import ExitCode
+from vidsr.options.enhance import parse_options
+
+HEADER, FRAME = len(b"YUV4MPEG2 W64 H48 F25:1 C420\n"), len(b"FRAME\n") + 64 * 48 * 3 // 2
+
+
+def three_frames(path: Path) -> bytearray:
+    return bytearray(tiny(path, 64, 48).read_bytes())
+
+
+def cut_within_a_picture(clip: bytearray) -> None:
+    del clip[HEADER + 2 * FRAME + 100 :]
+
+
+def cut_within_a_frame_header(clip: bytearray) -> None:
+    del clip[HEADER + 2 * FRAME + 3 :]
+
+
+def garbage_between_frames(clip: bytearray) -> None:
+    clip[HEADER + 2 * FRAME : HEADER + 2 * FRAME] = bytes(range(256)) * 3
+
+
+def a_frame_header_damaged(clip: bytearray) -> None:
+    clip[HEADER + 2 * FRAME + 1] = 0
+
+
+@pytest.mark.parametrize(
+    "damage", [cut_within_a_picture, cut_within_a_frame_header, garbage_between_frames, a_frame_header_damaged]
+)
+def test_y4m(tmp_path: Path, damage: Callable[[bytearray], None]) -> None:
+    clip = three_frames(tmp_path / "a.y4m")
+    damage(clip)
+    (tmp_path / "a.y4m").write_bytes(clip)
+    report = enhance(tmp_path / "a.y4m", tmp_path / "b.mkv", scale=2, model="nearest", **QUICK)
+    assert report.frames == 2
+    assert (
+        report.breaks_off is not None and "the last picture that could be read is that of 0.040 s" in report.breaks_off
+    )
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_download_that_stopped(tmp_path: Path, suffix: str) -> None:
+    whole, short = make_clip(tmp_path / f"whole{suffix}", 50, gop=5, audio=1), tmp_path / f"short{suffix}"
+    if suffix == ".mp4":
+        whole = table_first(whole, tmp_path / "first.mp4")
+    short.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    whole_run, run = (
+        enhance(a, tmp_path / f"{a.stem}.x2.mkv", scale=2, model="nearest", **QUICK) for a in (whole, short)
+    )
+    assert whole_run.breaks_off is None and whole_run.frames == 50
+    assert run.breaks_off is not None and 0 < run.frames < 45
+
+
+def table_first(clip: Path, copy: Path) -> Path:
+    """A copy of the MP4 ``clip`` with its table of contents at the front, so that a part of it can be played."""
+    with av.open(str(clip)) as source, av.open(str(copy), "w", options={"movflags": "faststart"}) as target:
+        streams = {stream: target.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream]
+                target.mux(packet)
+    return copy
+
+
+def test_an_empty_file_among_numbered_pictures(tmp_path: Path) -> None:
+    enhance(tiny(tmp_path / "a.y4m", 64, 48), tmp_path / "%d.png", scale=1, log=False)
+    whole = enhance(tmp_path / "%d.png", tmp_path / "whole.mkv", scale=2, model="nearest", **QUICK)
+    (tmp_path / "2.png").write_bytes(b"")
+    short = enhance(tmp_path / "%d.png", tmp_path / "short.mkv", scale=2, model="nearest", **QUICK)
+    assert (whole.frames, whole.breaks_off) == (3, None)
+    assert short.frames == 1 and short.breaks_off is not None
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_sound_that_is_longer_and_a_late_start_are_no_break(tmp_path: Path, suffix: str) -> None:
+    times = [Fraction(3) + Fraction(n, 25) for n in range(10)]
+    clip = make_clip(tmp_path / f"a{suffix}", 10, times=times, audio=1)
+    report = enhance(clip, tmp_path / f"b{suffix}", scale=2, model="nearest", **QUICK)
+    assert report.breaks_off is None
+
+
+def test_the_exit_code_and_the_line_of_a_folder_with_one_such_clip(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    tiny(tmp_path / "in" / "whole.y4m", 64, 48)
+    clip = three_frames(tmp_path / "in" / "short.y4m")
+    (tmp_path / "in" / "short.y4m").write_bytes(clip[:-1])
+    options = parse_options(scale=2, model="nearest", log="none", preset="ultrafast")
+    with Reporter(Verbosity.QUIET) as reporter:
+        assert enhance_all([tmp_path / "in"], tmp_path / "out", options, reporter) is ExitCode.BREAKS_OFF
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and "short.y4m breaks off" in said[0]

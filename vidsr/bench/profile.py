@@ -1,0 +1,107 @@
+"""What a run costs: processor time of every step by itself, the whole in a warm process, and what the networks ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter, process_time
+
+from vidsr.bench.roofline import clock_of
+from vidsr.device import Compute
+from vidsr.frames import FrameBatch
+from vidsr.models import Model, from_file
+from vidsr.models.equivariant.orbit_convolution import spared
+from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.paths import Job
+from vidsr.pipeline.plan import Plan
+from vidsr.pipeline.run import enhance_file
+from vidsr.pipeline.verify import verify
+from vidsr.runtime import idle_seconds, processors
+from vidsr.stages.frame_log import FrameLog
+from vidsr.stages.memory_budget import frame_bytes
+from vidsr.stages.stopwatch import Stopwatch
+from vidsr.video import VideoReader, open_writer
+
+CHECK = "verify"  # the step after the last frame is encoded
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an output frame asks of the networks' device at least."""
+
+    operations: float = 0.0  # floating-point, of the upscaling networks
+    traffic: float = 0.0  # bytes that their layers read and write
+    transfer: int = 0  # bytes of its planes, before and after
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one pass over the clip took: core-seconds of every step, all frames together."""
+
+    seconds: dict[str, float]
+    frames: int  # of the result
+    plan: Plan
+
+
+def stage_costs(clip: Path, target: Path, options: EnhanceOptions, compute: Compute) -> Costs:
+    """Seconds of processors of every step.
+
+    The steps take turns on one thread, as each batch passes, so that what works in the background is charged rightly;
+    the encoder comes after them, as its threads run ahead, and then the check of what it wrote.
+    """
+    seconds, batches, plan = _staged(clip, target, options, compute)
+    watch = Stopwatch(process_time)
+    with watch.step("encode"), open_writer(target, plan.output, plan.encoding, clip) as writer:
+        for batch in batches:
+            writer.write(batch)
+    if writer.written is not None:
+        with watch.step(CHECK):
+            verify(writer.written)
+    return Costs(seconds | watch.seconds, sum(map(len, batches)), plan)
+
+
+def _staged(
+    clip: Path, target: Path, options: EnhanceOptions, compute: Compute
+) -> tuple[dict[str, float], list[FrameBatch], Plan]:
+    """Seconds of every step before the encoder, what they made, and the plan."""
+    watch = Stopwatch(clock_of(compute.device))
+    with VideoReader(clip, options.start, options.end, options.frames, deinterlace=options.deinterlace) as reader:
+        plan = Plan(options, reader.info)
+        if plan.interpolate is not None:
+            plan.interpolate = replace(plan.interpolate, lanes=1, watch=watch)
+        stream = watch.timed("decode", reader.batches(plan.frames_per_batch))
+        with FrameLog(target.with_suffix(".csv"), plan.log_columns) as log:
+            for stage in plan.stages(log if options.log is not False else None, None, watch):
+                stream = watch.timed(stage.name, stage(stream))
+            batches = list(stream)
+    return watch.seconds, batches, plan
+
+
+def timed_run(job: Job, options: EnhanceOptions) -> tuple[float, float]:
+    """Seconds of a run, its verification included, and which part of the machine other processes left to it.
+
+    That part is 1 where the system does not say.
+    """
+    begun, idle, own = perf_counter(), idle_seconds(), process_time()
+    enhance_file(job, options)
+    seconds, now = perf_counter() - begun, idle_seconds()
+    if idle is None or now is None:
+        return seconds, 1.0
+    return seconds, min(1.0, (now - idle + process_time() - own) / (seconds * processors()))
+
+
+def work_of(plan: Plan) -> Work:
+    """What the upscaling networks have to do for an output frame."""
+    if plan.upscale is None or plan.upscale.runners == ():
+        return Work()
+    width, height = plan.upscale.source
+    operations = traffic = 0.0
+    for runner in plan.upscale.runners:
+        if isinstance(runner.network, Model):
+            usual = 1000 * from_file(runner.network.path).kmac_per_pixel
+            operations += 2 * (usual - spared(runner.network.network)) * width * height
+            kernels = [p for p in runner.network.network.parameters() if p.ndim == 4]
+            traffic += sum(sum(k.shape[:2]) * k.element_size() for k in kernels) * width * height
+        width, height = width * runner.network.scale, height * runner.network.scale
+    before = replace(plan.output, width=plan.upscale.source[0], height=plan.upscale.source[1])
+    return Work(operations, traffic, frame_bytes(before) + frame_bytes(plan.output))

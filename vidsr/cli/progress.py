@@ -1,0 +1,156 @@
+"""What a run says while it works and when it is done: progress, notes, the closing table."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from enum import IntEnum
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from vidsr.errors import VidsrError
+from vidsr.frames import VideoInfo
+from vidsr.options.image_sequence import file_bytes
+from vidsr.options.parse import decimal
+from vidsr.pipeline.run import OnFrames, RunReport, ignore
+
+LINE_SECONDS = 10.0  # between two progress lines where there is no terminal
+
+
+class Verbosity(IntEnum):
+    """How much is said."""
+
+    QUIET = 0
+    NORMAL = 1
+    VERBOSE = 2
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f} fps" if task.speed else "- fps")
+
+
+class Reporter(AbstractContextManager["Reporter"]):
+    """Speaks to the user on stderr: a bar on a terminal, plain lines elsewhere, errors only when quiet."""
+
+    def __init__(self, verbosity: Verbosity = Verbosity.NORMAL, console: Console | None = None) -> None:
+        self.verbosity = verbosity
+        self.console = console if console is not None else Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=verbosity is Verbosity.QUIET or not self.console.is_terminal,
+        )
+
+    def __enter__(self) -> Reporter:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def note(self, text: str) -> None:
+        """One line that the user should know."""
+        self._say(text)
+
+    def warn(self, text: str) -> None:
+        """One line that the user must know, quiet or not."""
+        self.console.print(text, style="yellow", markup=False, soft_wrap=True)
+
+    def start(self, source: Path, number: int, total: int) -> OnFrames:
+        """Announces file ``number`` of ``total``; returns what listens to its frames."""
+        place = f"[{number}/{total}] " if total > 1 else ""
+        if self.verbosity is Verbosity.QUIET:
+            return ignore
+        if not self.console.is_terminal:
+            self._say(f"{place}{source}")
+            return _Lines(self)
+        for task in self._bar.task_ids:
+            self._bar.remove_task(task)
+        if total > 1:
+            self._bar.add_task("all files", total=total, completed=number - 1)
+        task = self._bar.add_task(f"{place}{source.name}", total=None)
+        return lambda done, frames: self._bar.update(task, completed=done, total=frames)
+
+    def fail(self, source: Path, error: VidsrError) -> None:
+        """One file of several could not be enhanced."""
+        self.console.print(f"failed: {source}: {error}", style="red", markup=False, soft_wrap=True)
+
+    def finish(self, report: RunReport) -> None:
+        """One file is done."""
+        if self.verbosity is not Verbosity.QUIET:
+            self.console.print(summary(report, self.verbosity))
+
+    def total(self, files: int, failed: int, skipped: int) -> None:
+        """The closing line of a run over several files."""
+        if files > 1:
+            self._say(f"{files - failed} of {files} files enhanced, {failed} failed, {skipped} skipped")
+
+    def _say(self, text: str) -> None:
+        if self.verbosity is not Verbosity.QUIET:
+            self.console.print(text, markup=False, soft_wrap=True)
+
+
+class _Lines:
+    """Progress as plain lines, one every ten seconds."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._started = self._said = perf_counter()
+
+    def __call__(self, done: int, frames: int | None) -> None:
+        now = perf_counter()
+        if now - self._said < LINE_SECONDS:
+            return
+        self._said = now
+        rate = done / (now - self._started)
+        left = f", {(frames - done) / rate:.0f} s left" if frames and frames > done else ""
+        self._reporter.note(f"  {done}{f'/{frames}' if frames else ''} frames, {rate:.1f} fps{left}")
+
+
+def summary(report: RunReport, verbosity: Verbosity = Verbosity.NORMAL) -> Table:
+    """The table that closes a run."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in _summary_rows(report, verbosity):
+        table.add_row(Text(name, style="bold"), Text(value))
+    return table
+
+
+def _summary_rows(report: RunReport, verbosity: Verbosity) -> list[tuple[str, str]]:
+    rows = [
+        ("output", f"{report.target} ({file_bytes(report.target) / 1e6:.2f} MB)"),
+        ("picture", f"{picture(report.input)} -> {picture(report.output)}"),
+        ("stages", ", ".join(report.plan)),
+        ("frames", f"{report.frames} in {report.seconds:.1f} s, {report.fps:.1f} fps"),
+    ]
+    rows += [(name.replace("_", " "), str(count)) for name, count in report.counts.items() if count]
+    rows += [(name, f"{mean:.4f}" if "ssim" in name else f"{mean:.2f} dB") for name, mean in report.means.items()]
+    if report.threads:
+        busy = ", ".join(f"{name} {report.busy(name):.1f} s" for name in report.threads)
+        rows.append(("busy", f"{busy}; bottleneck: {report.bottleneck}"))
+        if verbosity is Verbosity.VERBOSE:
+            rows += [
+                (f"  {name}", ", ".join(f"{step} {seconds:.2f} s" for step, seconds in steps.items()))
+                for name, steps in report.threads.items()
+            ]
+    if report.log is not None:
+        rows.append(("per-frame log", str(report.log)))
+    return rows
+
+
+def picture(info: VideoInfo) -> str:
+    """Size and rate in words."""
+    rate = f" {decimal(info.fps)} fps" if info.fps else ""
+    return f"{info.width}x{info.height}{rate}"

@@ -1,0 +1,1 @@
+"""Blur, noise and codecs that make images and clips worse in a known way."""

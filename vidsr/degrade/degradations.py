@@ -1,0 +1,154 @@
+"""Degradations: what stands between the world and a clip. Small, seeded, composable.
+
+Each maps a grey clip to a grey clip and draws its parameters once per clip, as a lens, a sensor and an encoder keep
+theirs; only noise is new in every frame. The same seed gives the same result.
+
+Preparation of data, not training: this file needs OpenCV, Numba and PyAV, and the training loop never imports it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vidsr.degrade.blur import Clip, Range
+from vidsr.kernels.resample import resize
+from vidsr.video.roundtrip import Encoder, roundtrip
+
+Values = npt.NDArray[np.float32]
+
+
+class Degradation(Protocol):
+    """One thing that makes a clip worse."""
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """The clip (T x H x W) after it; the input is not changed."""
+        ...
+
+
+# --- composition
+
+
+@dataclass(frozen=True)
+class Chain:
+    """All ``steps``, in order."""
+
+    steps: tuple[Degradation, ...]
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        for step in self.steps:
+            clip = step(clip, rng)
+        return clip
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of ``steps``, each as likely as its weight says; None stands for leaving the clip as it is."""
+
+    steps: tuple[Degradation | None, ...]
+    weights: tuple[float, ...]
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        weights = np.array(self.weights)
+        step = self.steps[rng.choice(len(self.steps), p=weights / weights.sum())]
+        return clip if step is None else step(clip, rng)
+
+
+def maybe(probability: float, step: Degradation) -> OneOf:
+    """``step`` with the given probability, else nothing."""
+    return OneOf((step, None), (probability, 1 - probability))
+
+
+# --- size
+
+
+@dataclass(frozen=True)
+class Resize:
+    """The clip at ``factor`` of its size (1/4 is four times smaller), by an antialiased kernel."""
+
+    factor: Fraction
+    kernel: str = "bicubic"
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        height, width = (max(1, round(size * self.factor)) for size in clip.shape[1:])
+        small = np.empty((len(clip), height, width), np.uint8)
+        resize(clip, width, height, self.kernel, out=small)
+        return small
+
+
+# --- noise
+
+
+class Noise(ABC):
+    """Noise, new in every frame."""
+
+    @abstractmethod
+    def add(self, values: Values, rng: np.random.Generator) -> Values:
+        """``values`` (T x H x W, code values of 8 bits, fractions allowed) with noise; neither rounded nor clipped."""
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """The noisy clip."""
+        return np.clip(np.rint(self.add(clip.astype(np.float32), rng)), 0, 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class GaussianNoise(Noise):
+    """Independent noise of standard deviation ``sigma`` code values."""
+
+    sigma: Range
+
+    def add(self, values: Values, rng: np.random.Generator) -> Values:
+        sigma = np.float32(rng.uniform(*self.sigma))
+        return values + sigma * rng.standard_normal(values.shape, np.float32)
+
+
+@dataclass(frozen=True)
+class PoissonNoise(Noise):
+    """Shot noise: ``gain`` code values per photon, so a pixel of value v has the variance gain x v."""
+
+    gain: Range
+
+    def add(self, values: Values, rng: np.random.Generator) -> Values:
+        gain = rng.uniform(*self.gain)
+        return (gain * rng.poisson(np.maximum(values, 0) / gain)).astype(np.float32)
+
+
+# --- compression
+
+
+@dataclass(frozen=True)
+class Jpeg:
+    """Every frame through JPEG at one ``quality`` (1 to 100, both ends drawn)."""
+
+    quality: tuple[int, int]
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        quality = int(rng.integers(self.quality[0], self.quality[1], endpoint=True))
+        coded = [cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for frame in clip]
+        return np.stack([_decoded(data) for data in coded])
+
+
+def _decoded(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    assert picture is not None  # OpenCV has just encoded it
+    return picture.astype(np.uint8, copy=False)
+
+
+@dataclass(frozen=True)
+class VideoCodec:
+    """The clip through a real encoder at one ``quality`` (see ``vidsr.video.roundtrip``) and one of ``presets``."""
+
+    encoder: Encoder
+    quality: tuple[int, int]
+    presets: tuple[str | None, ...] = (None,)
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        quality = int(rng.integers(self.quality[0], self.quality[1], endpoint=True))
+        preset = self.presets[rng.integers(len(self.presets))]
+        return roundtrip(clip, self.encoder, quality, preset)

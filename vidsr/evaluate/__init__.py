@@ -1,0 +1,1 @@
+"""Quality: the papers' protocol and `vidsr compare`."""

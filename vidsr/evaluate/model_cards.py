@@ -1,0 +1,133 @@
+"""The model cards, weights/README.md, written from what the weights files say of themselves."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vidsr.evaluate.restored_images import PROBES, kind_of
+from vidsr.models import Model, load_model
+from vidsr.models import weights as store
+from vidsr.models.frame_network import Field, Scene
+
+HEAD = """# Model cards
+
+Written by `python -m vidsr.evaluate.model_cards` from the metadata of the files beside it; do not edit by hand.
+
+Every network reads and writes luma alone. Scores are PSNR-Y / SSIM by the papers' protocol (`vidsr evaluate`): LR by
+MATLAB's bicubic, 8-bit output, BT.601 limited luma, as many pixels cut off at each side as the scale says. `video`
+weights are trained on what encoders leave, so that clean pictures are not what they are for: train/LOG.md has their
+gain on compressed clips.
+
+**Data.** `photos2`, `photos3`, `photos4`: 192 photographs under CC0, CC-BY, CC-BY-SA, GPL and the Unsplash licence,
+reduced once more by as much.
+`bsds_t91`: the train and test parts of BSDS500 (its val part is the BSD100 benchmark and was left out; research and
+education) and the 91 images of Yang et al. (academic). `video_x4`: panning windows over photos2 and pieces of 20 camera
+clips (CC0, Pexels licence, demo clips of SAM 2), reduced by 4 and encoded by x264, x265, VP9, MPEG-4 and MPEG-2
+(train/video_pairs.py). `blur`, `codec`, `noise`:
+4,000 squares of 160 pixels of the same pictures and camera clips, 15 % of them untouched (train/restoration_set.py).
+`codec-h264`: 3,000 more, of x264 alone, 60 % of them of clips, sign language and a street among them.
+`noise-drawings`: noise on these pictures, their halves and drawings made of them (train/drawings.py); `noise-texture`:
+2,000 squares of halves and drawings alone, half of them untouched.
+`deblur` and `deblur-fast` blur the sharp side of the sets named while they train, 15 % not at all (train/blurred.py).
+`windows`: triples of 24 clips, reduced to 480 columns, and of 800 layered scenes made of photos2
+(train/windows.py, train/layers.py); `scenes`: 2,000 more such scenes. 4 % of each set of pictures was kept for
+validation, every eighth clip and scene of the triples. Set5 and Set14 were measured on, never trained on.
+
+**Licence.** MIT, as the code. The terms of the pictures above are those of their owners; no picture is contained here.
+
+**Training.** On two CPU cores, with the recipe shown; `scripts/train_all` makes all of them again. Adam or `whitened`
+(train/whitened.py), cosine schedule after a warm-up, moving average of the weights; the 3x3 kernels of `plain` trained
+as a sum of branches and collapsed, but by `whitened`. Recipes that start from weights of the same name continued those
+of before.
+
+"""
+
+
+EXAMPLE = (
+    Scene(torch.zeros(1, 1, 256, 256), torch.zeros(1, 1, 256, 256), torch.full((1, 1, 1, 1), 0.5)),
+    Field.stacked(torch.zeros(1, 6, 128, 128)),
+)
+
+
+def card(model: Model) -> str:
+    """The section of one weights file."""
+    meta = model.metadata
+    recipe = tomllib.loads(meta["recipe"])
+    warm = recipe.get("warm_start", "")
+    lines = [
+        f"## {model.path.name}",
+        "",
+        f"{meta['architecture']} {_settings(meta['config'])}: {model.parameters_count:,} parameters, "
+        f"{model.kmac_per_pixel:.1f} kMAC per input pixel, {model.path.stat().st_size / 1024:.0f} KiB, "
+        f"sha256 `{model.sha256[:16]}…`",
+        "",
+        *([f"**{meta['note'][0].upper()}{meta['note'][1:]}.**", ""] if meta.get("note") else []),
+        f"Trained {meta['steps']} steps ({meta['minutes']} minutes of a shared machine) on {meta['data']}"
+        + (f", starting from {Path(warm).name}." if warm else "."),
+        "",
+        *_score_table(json.loads(meta["scores"]), meta),
+        "",
+        "```toml",
+        meta["recipe"].strip(),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def frames_card(path: Path) -> str:
+    """The section of one weights file that makes frames between frames."""
+    network, meta = store.read_frames(path)
+    with FlopCounterMode(display=False) as counter:
+        network(*EXAMPLE)
+    pixels = EXAMPLE[0].size[0] * EXAMPLE[0].size[1]
+    cost = counter.get_total_flops() / 2 / pixels / 1000
+    return "\n".join(
+        [
+            f"## {path.name}",
+            "",
+            f"{meta['architecture']} {_settings(meta['config'])}: frames between frames, from luma; "
+            f"{store.count_parameters(network):,} parameters, {cost:.1f} kMAC per pixel, "
+            f"{path.stat().st_size / 1024:.0f} KiB.",
+            "",
+            *([f"**{meta['note'][0].upper()}{meta['note'][1:]}.**", ""] if meta.get("note") else []),
+            f"Trained {meta['steps']} steps ({meta['minutes']} minutes of a shared machine) on {meta['data']}. "
+            "What it reaches beside optical flow and blending: benchmarks/results/interpolation.json.",
+            "",
+            "```toml",
+            meta["recipe"].strip(),
+            "```",
+            "",
+        ]
+    )
+
+
+def _score_table(scores: dict[str, dict[str, float]], metadata: dict[str, str]) -> list[str]:
+    """What the network reaches beside bicubic, or beside the degraded picture it restores."""
+    beside = "bicubic_psnr_y" if all("bicubic_psnr_y" in s for s in scores.values()) else "input_psnr_y"
+    title = "bicubic" if beside == "bicubic_psnr_y" else f"degraded: {PROBES[kind_of(metadata)][0]}"
+    rows = (f"| {name} | {s['psnr_y']:.2f} / {s['ssim']:.4f} | {s[beside]:.2f} |" for name, s in scores.items())
+    return [f"| set | PSNR-Y / SSIM | {title} |", "|---|---|---|", *rows]
+
+
+def _settings(config: str) -> str:
+    return ", ".join(f"{key} {value}" for key, value in json.loads(config).items())
+
+
+def write(folder: Path = store.WEIGHTS) -> Path:
+    """Write the cards of every weights file in ``folder``; the path of the README."""
+    models = [load_model(e.name, e.scale, domain=e.domain, folder=folder) for e in store.table(folder)]
+    cards = [card(model) for model in models]
+    cards += [frames_card(path) for path in sorted(folder.glob(f"*{store.FRAMES}"))]
+    path = folder / "README.md"
+    path.write_text(HEAD + "\n".join(cards))
+    return path
+
+
+if __name__ == "__main__":
+    write()

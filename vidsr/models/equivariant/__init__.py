@@ -1,0 +1,1 @@
+"""Convolutions whose weights are tied under the eight flips and rotations."""

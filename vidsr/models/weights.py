@@ -1,0 +1,161 @@
+"""Weights on disk: safetensors files that say what they are."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vidsr.errors import ModelError
+from vidsr.models.equivariant.orbit_convolution import in_all_poses, is_tied, read_part
+from vidsr.models.equivariant.symmetries import POSES
+from vidsr.models.frame_network import FrameNetwork
+from vidsr.models.layers import LumaNetwork
+
+Network = LumaNetwork | FrameNetwork
+
+FRAMES = "-frames.safetensors"  # how names of the weights of interpolation networks end
+WEIGHTS = Path(__file__).parent.parent / "weights"
+LARGE = 60_000  # parameters
+FILE_NAME = re.compile(r"(?P<name>[a-z0-9_-]+)-(?P<domain>clean|video|any)-x(?P<scale>\d)\.safetensors")
+
+# architecture -> (module, class); each module has the network and its frozen Config
+ARCHITECTURES: dict[str, tuple[str, str]] = {
+    "plain": ("vidsr.models.architectures.plain", "Plain"),
+    "espcn": ("vidsr.models.architectures.espcn", "Espcn"),
+    "refine": ("vidsr.models.architectures.refine", "Refine"),
+    "ifnet": ("vidsr.models.architectures.ifnet", "IfNet"),
+    "superslomo": ("vidsr.models.architectures.superslomo", "SuperSloMo"),
+    "srcnn": ("vidsr.models.architectures.srcnn", "Srcnn"),
+    "residual": ("vidsr.models.architectures.residual", "Residual"),
+    "srresnet": ("vidsr.models.architectures.srresnet", "Srresnet"),
+    "deconvolved": ("vidsr.models.architectures.deconvolved", "Deconvolved"),
+    "unshuffled": ("vidsr.models.architectures.unshuffled", "Unshuffled"),
+    "gated_unet": ("vidsr.models.architectures.gated_unet", "GatedUnet"),
+    "autoencoder": ("vidsr.models.architectures.autoencoder", "Autoencoder"),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A weights file in the table."""
+
+    name: str
+    domain: str
+    scale: int
+    path: Path
+
+
+def table(folder: Path = WEIGHTS) -> list[Entry]:
+    """Every weights file in ``folder``, sorted by name, domain, scale."""
+    matches = ((FILE_NAME.fullmatch(p.name), p) for p in folder.glob("*.safetensors"))
+    entries = [Entry(m["name"], m["domain"], int(m["scale"]), p) for m, p in matches if m]
+    return sorted(entries, key=lambda e: (e.name, e.domain, e.scale))
+
+
+def frames_path(name: str, folder: Path = WEIGHTS) -> Path:
+    """The weights of the interpolation network ``name``."""
+    path = folder / f"{name}{FRAMES}"
+    if not path.exists():
+        there = sorted(p.name.removesuffix(FRAMES) for p in folder.glob(f"*{FRAMES}"))
+        raise ModelError(f"no interpolation network is called {name!r}; there are {', '.join(there) or 'none'}")
+    return path
+
+
+def has_frames(name: str, folder: Path = WEIGHTS) -> bool:
+    """Whether the interpolation network ``name`` has weights."""
+    return (folder / f"{name}{FRAMES}").exists()
+
+
+def build_network(architecture: str, config: dict[str, Any]) -> Network:
+    """A fresh network of ``architecture``; ``config`` holds what differs from its defaults, and an upscaler's scale."""
+    if architecture not in ARCHITECTURES:
+        raise ModelError(f"unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}")
+    module_name, class_name = ARCHITECTURES[architecture]
+    module = importlib.import_module(module_name)
+    known = {f.name for f in fields(module.Config)}
+    unknown = [key for key in config if key not in known]
+    if unknown:
+        raise ModelError(f"{architecture} has no setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    network: Network = getattr(module, class_name)(module.Config(**settings))
+    return network
+
+
+def write(path: Path, network: Network, metadata: dict[str, str]) -> None:
+    """Write collapsed weights, whole or not at all. ``metadata`` holds at least architecture and config (JSON).
+
+    A large network's go into fp16, in which it runs as well, and of a kernel that is tied in all poses one pose in
+    eight: all that ships together stays below 16 MB.
+    """
+    dtype = torch.float16 if network.anchored and count_parameters(network) > LARGE else torch.float32
+    tensors = ((key, tensor.detach().cpu()) for key, tensor in network.state_dict().items())
+    once = {key: read_part(tensor) if is_tied(tensor) else tensor for key, tensor in tensors}
+    state = {key: tensor.to(dtype).contiguous() for key, tensor in once.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    save_file(state, part, metadata)
+    part.replace(path)
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a weights file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: not a readable weights file: {error}") from None
+
+
+def read(path: Path) -> tuple[LumaNetwork, dict[str, str]]:
+    """The upscaling network in a weights file, on the CPU in float32, ready to run, and the file's metadata."""
+    network, metadata = load(path)
+    if not isinstance(network, LumaNetwork):
+        raise ModelError(f"{path}: {metadata['architecture']} enlarges no pictures")
+    return network, metadata
+
+
+def read_frames(path: Path) -> tuple[FrameNetwork, dict[str, str]]:
+    """The interpolation network in a weights file, likewise."""
+    network, metadata = load(path)
+    if not isinstance(network, FrameNetwork):
+        raise ModelError(f"{path}: {metadata['architecture']} makes no frames between frames")
+    return network, metadata
+
+
+def load(path: Path) -> tuple[Network, dict[str, str]]:
+    """The network in a weights file, of either kind, likewise."""
+    state, metadata = read_state(path)
+    try:
+        network = build_network(metadata["architecture"], json.loads(metadata["config"]))
+        whole = network.state_dict()
+        network.load_state_dict({k: _in_all_poses(v, whole[k]) if k in whole else v for k, v in state.items()})
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        first_line = str(error).splitlines()[0]
+        raise ModelError(f"{path}: weights that do not fit the architecture they name: {first_line}") from None
+    network.eval().requires_grad_(False)
+    return network, metadata
+
+
+def _in_all_poses(stored: Tensor, whole: Tensor) -> Tensor:
+    """``stored`` as ``whole`` is: a kernel of which one pose was written in all eight."""
+    is_part = stored.ndim == 4 and len(stored) * POSES == len(whole)
+    return in_all_poses(stored) if is_part else stored
+
+
+def describe(architecture: str, config: Any) -> dict[str, str]:
+    """The metadata that lets ``read`` rebuild a network of ``config`` (a frozen Config)."""
+    return {"architecture": architecture, "config": json.dumps(asdict(config))}
+
+
+def count_parameters(network: torch.nn.Module) -> int:
+    """Number of parameters."""
+    return sum(p.numel() for p in network.parameters())

@@ -1,0 +1,1 @@
+"""What the user asked for, parsed into frozen values."""

@@ -1,0 +1,1 @@
+"""Training patches from shards."""

@@ -1,0 +1,1 @@
+"""Training methods: optimizer, equivariance, distillation, Net2Net."""

@@ -1,0 +1,4 @@
+"""Shards of training data, made from images and clips.
+
+The only part of `train` that may import PyAV, OpenCV or Numba.
+"""

@@ -1,0 +1,110 @@
+"""Shards of (sharp, degraded) pairs of one size: the data of the restoration networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from vidsr.degrade.blur import Clip, DefocusBlur, GaussianBlur, MotionBlur, ShakeBlur
+from vidsr.degrade.degradations import Chain, Degradation, GaussianNoise, OneOf, PoissonNoise, VideoCodec, maybe
+from vidsr.train.data.patches import Pair
+from vidsr.train.prepare.dataset import Summary
+from vidsr.train.prepare.drawings import drawing
+from vidsr.train.prepare.video_pairs import Plane, video_pairs
+from vidsr.train.prepare.video_shard import read_sources, write
+
+UNTOUCHED = 0.15  # of the pairs: a network must learn to leave a good picture alone
+WITH_DRAWINGS = ("noise-drawings",)  # kinds that must tell fine texture from what they undo, ...
+DRAWINGS_ALONE = ("noise-texture",)  # ... and those that show nothing else
+
+ENCODERS = OneOf(
+    (
+        VideoCodec("libx264", (14, 34), ("veryfast", "medium")),
+        VideoCodec("libx265", (16, 34)),
+        VideoCodec("libvpx-vp9", (18, 48)),
+        VideoCodec("mpeg4", (2, 10)),
+        VideoCodec("mpeg2video", (2, 10)),
+    ),
+    (0.66, 0.12, 0.06, 0.10, 0.06),
+)
+BLURS = OneOf(
+    (
+        GaussianBlur((0.3, 3.5)),
+        GaussianBlur((0.5, 3.5), aspect=(0.3, 1.0)),
+        MotionBlur((3, 25)),
+        ShakeBlur((3, 25)),
+        DefocusBlur((0.7, 4.0)),
+    ),
+    (0.5, 0.05, 0.2, 0.15, 0.1),
+)
+
+
+NOISES = OneOf((GaussianNoise((1.0, 20.0)), PoissonNoise((0.1, 3.0))), (0.8, 0.2))
+# H.264 as it is met most: the middle preset and what shows; finer quantizers less often
+H264 = OneOf(
+    (
+        VideoCodec("libx264", (20, 36), ("veryfast", "medium", "medium")),
+        VideoCodec("libx264", (14, 24), ("veryfast", "medium")),
+    ),
+    (0.85, 0.15),
+)
+
+
+def _or_untouched(step: Degradation, untouched: float = UNTOUCHED) -> Degradation:
+    return OneOf((step, None), (1 - untouched, untouched))
+
+
+# what is made worse, for each kind of network; the first word of a kind is what its networks undo
+KINDS: dict[str, Degradation] = {
+    "blur": _or_untouched(
+        Chain((BLURS, GaussianNoise((0.0, 4.0)), maybe(0.1, VideoCodec("libx264", (13, 28), ("veryfast",)))))
+    ),
+    "noise": _or_untouched(NOISES),
+    "noise-drawings": _or_untouched(NOISES),
+    # half of it untouched: how noisy fine texture is, only the whole picture tells
+    "noise-texture": _or_untouched(GaussianNoise((1.0, 20.0)), 0.5),
+    "codec": _or_untouched(
+        # no blur: a network that has seen it sharpens what was soft before it was encoded, and loses by it
+        Chain((maybe(0.2, GaussianNoise((0.5, 3.0))), ENCODERS))
+    ),
+    "codec-h264": _or_untouched(Chain((maybe(0.1, GaussianNoise((0.5, 2.0))), H264)), 0.1),
+}
+
+
+def build(
+    kind: str,
+    photos: Sequence[Path],
+    clips: Sequence[Path],
+    out: Path,
+    count: int = 4000,
+    size: int = 160,
+    seed: int = 0,
+    *,
+    frames: int = 9,
+    clip_share: float = 0.3,
+) -> Summary:
+    """Write ``count`` pairs of squares ``size`` pixels wide, degraded as KINDS[``kind``] says, as the shard ``out``.
+
+    ``photos``: shards made by `vidsr dataset`, of which the training split is taken. ``clips``: files or folders;
+    ``clip_share`` of the pairs are theirs. An encoder sees ``frames`` frames of each pair.
+    """
+    sources = read_sources(photos, clips)
+    if kind in WITH_DRAWINGS + DRAWINGS_ALONE:
+        added = finer(sources, np.random.default_rng(seed))
+        sources = added if kind in DRAWINGS_ALONE else [*sources, *added]
+    made = video_pairs(
+        sources, count, 1, seed, size=size, frames=frames, clip_share=clip_share, degradation=KINDS[kind]
+    )
+    pairs = [Pair(torch.from_numpy(p.lr), torch.from_numpy(p.hr)) for p in made]
+    return write(pairs, out, 1)
+
+
+def finer(sources: Sequence[Plane | Clip], rng: np.random.Generator) -> list[Plane]:
+    """Each photo (H x W) of ``sources`` at half its size, and as a drawing."""
+    photos = [source for source in sources if source.ndim == 2]
+    halves = [cv2.resize(p, (p.shape[1] // 2, p.shape[0] // 2), interpolation=cv2.INTER_AREA) for p in photos]
+    return [np.asarray(half, np.uint8) for half in halves] + [drawing(photo, rng) for photo in photos]

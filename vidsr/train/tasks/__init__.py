@@ -1,0 +1,1 @@
+"""What a network is trained for, one file per task."""

@@ -1,0 +1,115 @@
+"""Numbered pictures written from planes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from vidsr.errors import OutputError
+from vidsr.frames import Chroma, ColorInfo, FrameBatch, VideoInfo
+from vidsr.options.codecs import Encoding
+from vidsr.options.image_sequence import FIRST, Sequence
+from vidsr.video.grid import Grid, refuse_codec, untold
+from vidsr.video.image import EIGHT_BIT_ONLY, write_image
+from vidsr.video.written import Written
+
+SUBSAMPLED = (".jpg", ".jpeg", ".webp")  # 4:2:0 as they are written here
+
+
+class SequenceWriter:
+    """Writes frames of ``info`` as pictures named after ``pattern``, RGB or grey, numbered from ``first``.
+
+    Until the block is left without an exception they lie in the folder ``<pattern without suffix>.part`` beside
+    theirs; an exception removes it. Pictures of the same pattern that were there before give way at the end. Quarter
+    turns and mirrors of the display matrix are carried out. Planes may be float32: they are rounded once, in RGB.
+
+    Raises:
+        OptionError: an encoder is asked for.
+        OutputError: the pictures cannot be written.
+    """
+
+    def __init__(self, pattern: Path, info: VideoInfo, encoding: Encoding, first: int = FIRST) -> None:
+        refuse_codec(encoding, f"a sequence of {pattern.suffix}")
+        self._info = info
+        self._target = Sequence(pattern)
+        self._part = Sequence(pattern.with_name(f"{pattern.stem}.part") / pattern.name)
+        self._grid = Grid(info)
+        self._first = first
+        self.notes = untold(info, pattern.suffix, is_rgb=True)
+        if info.depth > 8 and pattern.suffix.lower() in EIGHT_BIT_ONLY:
+            self.notes.append(f"{pattern.suffix} holds 8 bits of the {info.depth}: .png and .tif hold 16")
+        self._clear()  # what a run that was killed has left
+        try:
+            self._part.pattern.parent.mkdir(parents=True)
+        except OSError as error:
+            raise OutputError(f"{pattern} cannot be written ({error.strerror}): choose another --output") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._clear()
+
+    def write(self, batch: FrameBatch) -> None:
+        """Writes the next frames.
+
+        Raises:
+            OutputError: a picture cannot be written.
+        """
+        for i, time in enumerate(batch.times):
+            write_image(self._part.path(self._first + self._grid.count), batch[i : i + 1], self._info)
+            self._grid.add(time)
+
+    @property
+    def written(self) -> Written:
+        """What the pictures should hold, for checking them."""
+        suffix = self._target.pattern.suffix.lower()
+        chroma: Chroma = "gray" if self._info.chroma == "gray" and suffix != ".webp" else "444"
+        if chroma == "444" and suffix in SUBSAMPLED:
+            chroma = "420"
+        width, height = self._info.width, self._info.height
+        if self._info.is_on_its_side:
+            width, height = height, width
+        info = replace(
+            self._info,
+            chroma=chroma,
+            depth=8 if self._info.depth == 8 or suffix in EIGHT_BIT_ONLY else 16,
+            color=ColorInfo(),
+            width=width,
+            height=height,
+            sar=Fraction(1),
+            display_matrix=None,
+            hdr=None,
+        )
+        return Written(self._target.pattern, info, self._grid.times, None)
+
+    def _finish(self) -> None:
+        if not self._grid.count:
+            raise OutputError(f"{self._target.pattern} would hold no frame: choose another --start or --end")
+        made = range(self._first, self._first + self._grid.count)
+        try:
+            for number in Sequence(self._target.pattern).numbers:
+                if number not in made:
+                    self._target.path(number).unlink()
+            for number in made:
+                self._part.path(number).replace(self._target.path(number))
+        except OSError as error:
+            raise OutputError(f"{self._target.pattern} cannot be written ({error.strerror}): check the disk") from None
+        self.notes += self._grid.notes(self._target.pattern.suffix)
+
+    def _clear(self) -> None:
+        """Removes what is not finished, and nothing that is not ours."""
+        for number in Sequence(self._part.pattern).numbers:
+            self._part.path(number).unlink(missing_ok=True)
+        with suppress(OSError):
+            self._part.pattern.parent.rmdir()
