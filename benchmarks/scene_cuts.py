@@ -115,8 +115,8 @@ def judge(a: Luma, b: Luma, engine: FlowEngine | None) -> bool:
         FrameBatch(torch.from_numpy(np.ascontiguousarray(p))[None, None], None, (Fraction(i),), (Origin(i),))
         for i, p in enumerate((a, b))
     )
-    followed = None if engine is None else engine.prepare(first, second).followed
-    return scenes.is_cut(scenes.reduce(first.y, 8), scenes.reduce(second.y, 8), followed)
+    flow_confidence = None if engine is None else engine.prepare(first, second).flow_confidence
+    return scenes.is_cut(scenes.reduce(first.y, 8), scenes.reduce(second.y, 8), flow_confidence)
 
 
 def score(pairs: list[Pair], engine: FlowEngine | None) -> dict[str, object]:

@@ -24,7 +24,9 @@ class Origin:
     index: int
     phase: Fraction = Fraction(0)
     scene_cut: bool = False  # the next source frame lies across a cut, so this one was held instead of blended
-    followed: float | None = None  # share of the picture whose motion was found, there and back, where it was sought
+    flow_confidence: float | None = (
+        None  # share of the picture whose motion was found, there and back, where it was sought
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,20 +42,20 @@ ONE_SCENE = {
 
 def test_another_picture_is_a_cut() -> None:
     assert scenes.is_cut(small(A), small(B))
-    assert scenes.is_cut(small(A), small(B), followed=0.01)
+    assert scenes.is_cut(small(A), small(B), flow_confidence=0.01)
 
 
 @pytest.mark.parametrize("name", ONE_SCENE)
-@pytest.mark.parametrize("followed", [None, 0.01])
-def test_one_scene_is_no_cut(name: str, followed: float | None) -> None:
-    assert not scenes.is_cut(small(A), small(ONE_SCENE[name]), followed)
+@pytest.mark.parametrize("flow_confidence", [None, 0.01])
+def test_one_scene_is_no_cut(name: str, flow_confidence: float | None) -> None:
+    assert not scenes.is_cut(small(A), small(ONE_SCENE[name]), flow_confidence)
 
 
 def test_motion_that_was_followed_decides_a_doubtful_pair() -> None:
     doubtful = small(0.5 * A + 0.5 * B)
     assert 0.55 < scenes.likeness(small(A), doubtful) < 0.8
-    assert scenes.is_cut(small(A), doubtful, followed=0.01)
-    assert not scenes.is_cut(small(A), doubtful, followed=0.5)
+    assert scenes.is_cut(small(A), doubtful, flow_confidence=0.01)
+    assert not scenes.is_cut(small(A), doubtful, flow_confidence=0.5)
 
 
 def test_ten_bits_are_judged_as_eight() -> None:

@@ -62,7 +62,7 @@ def test_what_is_offered_is_the_same_backward_in_time() -> None:
 
 def test_it_is_followed_as_far_as_the_thorough_search_goes() -> None:
     pair = Prospect(FlowEngine().prepare(frame(0), frame(1)))
-    assert pair.followed == pair.motion.fine.followed == pytest.approx(1, abs=0.05)
+    assert pair.flow_confidence == pair.motion.fine.flow_confidence == pytest.approx(1, abs=0.05)
     assert pair.motion.quick is pair.quick.motion
 
 

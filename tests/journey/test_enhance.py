@@ -220,7 +220,7 @@ def test_a_written_clip_has_every_time_exactly_and_its_log_says_where_each_frame
     assert len(rows) == len(after)
     for row, (moment, _, luma) in zip(rows, after, strict=True):
         index, phase = int(row["source_frame"]), Fraction(row["phase"])
-        assert row["scene_cut"] in ("0", "1") and row["followed"] == ""  # blending follows nothing
+        assert row["scene_cut"] in ("0", "1") and row["flow_confidence"] == ""  # blending follows nothing
         if moment in before:
             assert np.array_equal(luma, before[moment])
             assert (times[index], phase) == (moment, 0)

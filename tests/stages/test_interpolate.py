@@ -69,7 +69,7 @@ class _CountingPair:
     engine: CountingEngine
     a: FrameBatch
     b: FrameBatch
-    followed: None = None
+    flow_confidence: None = None
 
     @property
     def index(self) -> int:

@@ -101,7 +101,7 @@ class Motion:
     backward: Array
     trust_a: Array
     trust_b: Array
-    followed: float  # share of the picture that was followed there and back
+    flow_confidence: float  # share of the frame where forward and backward flow agree
 
     @classmethod
     def between(cls, a: Side, b: Side, thorough: bool = False) -> Motion:
@@ -111,8 +111,8 @@ class Motion:
         forward, backward = (_half(flow) / 2 for flow in flows)
         trust_a, astray = trust(forward, backward, first.small, second.small)
         trust_b, _ = trust(backward, forward, second.small, first.small)
-        duration, followed = b.frame.times[0] - a.frame.times[0], float((astray < FOLLOWED).mean())
-        return cls(duration, first, second, forward, backward, trust_a, trust_b, followed)
+        duration, flow_confidence = b.frame.times[0] - a.frame.times[0], float((astray < FOLLOWED).mean())
+        return cls(duration, first, second, forward, backward, trust_a, trust_b, flow_confidence)
 
     def sides(self, before: object, after: object) -> tuple[Motion, Motion] | None:
         """The motion before and after, where both are known and over intervals not too unlike this one."""
@@ -168,9 +168,9 @@ class FlowPair:
         return self._a.look.luma, self._b.look.luma
 
     @property
-    def followed(self) -> float:
-        """Share of the picture that was followed there and back."""
-        return self.motion.followed
+    def flow_confidence(self) -> float:
+        """Share of the frame where forward and backward flow agree."""
+        return self.motion.flow_confidence
 
     def at(
         self, phases: Sequence[Fraction], before: object = None, after: object = None

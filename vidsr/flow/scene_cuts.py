@@ -25,7 +25,7 @@ CUT_CHANGE = 8.0  # mean change in code values below which nothing is a cut
 # Limits of best F1 on pairs of the training clips; benchmarks/scene_cuts.py measures them on other clips.
 CUT_LIKENESS = 0.70  # when no flow was looked for
 CUT_LIKENESS_LOST, CUT_LIKENESS_FOLLOWED = 0.80, 0.55  # when flow lost the picture, and when it did not
-LOST = 0.05  # share of the picture followed there and back below which flow lost it
+LOST = 0.05  # flow confidence below which the flow search has failed
 SAME_CHANGE = 1.0  # largest change of a reduced pixel, rounded as the planes are, that coding noise makes
 
 
@@ -35,17 +35,16 @@ def reduce(y: Tensor, depth: int) -> Small:
     return np.asarray(small, np.float32) * np.float32(255 / ((1 << depth) - 1))
 
 
-def is_cut(a: Small, b: Small, followed: float | None = None) -> bool:
+def is_cut(a: Small, b: Small, flow_confidence: float | None = None) -> bool:
     """Whether a new scene begins at ``b``, the frame after ``a``.
 
-    ``followed`` is the share of the picture whose motion optical flow could follow there and back; None if nobody
-    looked.
+    ``flow_confidence``: share of the frame where forward and backward optical flow agree; None without a flow search.
     """
     if float(np.abs(a - b).mean()) <= CUT_CHANGE:
         return False
     limit = CUT_LIKENESS
-    if followed is not None:
-        limit = CUT_LIKENESS_LOST if followed < LOST else CUT_LIKENESS_FOLLOWED
+    if flow_confidence is not None:
+        limit = CUT_LIKENESS_LOST if flow_confidence < LOST else CUT_LIKENESS_FOLLOWED
     return likeness(a, b) < limit
 
 

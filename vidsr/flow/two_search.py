@@ -40,9 +40,9 @@ class Prospect:
         return Motions(self.quick.motion, self._fine.motion)
 
     @property
-    def followed(self) -> float:
+    def flow_confidence(self) -> float:
         """Share of the picture that the thorough search followed there and back."""
-        return self.motion.fine.followed
+        return self.motion.fine.flow_confidence
 
     def pins(self, before: object = None, after: object = None) -> list[Array]:
         """How far each pixel of each plane is to be held in place."""

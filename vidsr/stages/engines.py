@@ -23,7 +23,7 @@ class Pair(Protocol):
     """Two neighbouring frames, ready to make what lies between them."""
 
     @property
-    def followed(self) -> float | None:
+    def flow_confidence(self) -> float | None:
         """Share of the picture whose motion was found, there and back; None if the engine does not look."""
         ...
 
@@ -73,7 +73,7 @@ class BlendEngine:
 class _BlendPair:
     a: FrameBatch
     b: FrameBatch
-    followed: None = None
+    flow_confidence: None = None
     motion: None = None
 
     def at(self, phases: Sequence[Fraction], before: object = None, after: object = None) -> Planes:

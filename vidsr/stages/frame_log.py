@@ -23,7 +23,16 @@ from vidsr.metrics import psnr_from_mse
 from vidsr.stages.changes import Changes
 from vidsr.stages.convert import Convert
 
-COLUMNS = ("frame", "time", "source_frame", "phase", "scene_cut", "followed", "psnr_y_consistency", "psnr_y_vs_bicubic")
+COLUMNS = (
+    "frame",
+    "time",
+    "source_frame",
+    "phase",
+    "scene_cut",
+    "flow_confidence",
+    "psnr_y_consistency",
+    "psnr_y_vs_bicubic",
+)
 REFERENCE_COLUMNS = ("psnr_y", "ssim_y", "mse_y", "bicubic_psnr_y", "bicubic_ssim_y", "bicubic_mse_y")
 
 
@@ -144,7 +153,7 @@ class Measure:
             "source_frame": origin.index,
             "phase": str(origin.phase),
             "scene_cut": int(origin.scene_cut),
-            "followed": "" if origin.followed is None else f"{origin.followed:.4f}",
+            "flow_confidence": "" if origin.flow_confidence is None else f"{origin.flow_confidence:.4f}",
             "psnr_y_consistency": psnr_from_mse(sse_resized(output, low, peak=self.peak) / low.size, self.peak),
             "psnr_y_vs_bicubic": psnr_from_mse(sse_resized(low, output, peak=self.peak) / output.size, self.peak),
         }

@@ -166,8 +166,8 @@ class Interpolate:
         if pair is None or b is None:
             return interval
         with nullcontext() if self.watch is None else self.watch.step("flow"):
-            followed = pair.followed
-        return replace(interval, pair=None) if scenes.is_cut(a.small, b.small, followed) else interval
+            flow_confidence = pair.flow_confidence
+        return replace(interval, pair=None) if scenes.is_cut(a.small, b.small, flow_confidence) else interval
 
     def _filled(self, interval: Interval, before: object, after: object) -> Iterator[FrameBatch]:
         """The output frames from a source up to the next."""
@@ -185,8 +185,8 @@ class Interpolate:
         assert interval.pair is not None
         a, times = interval.a, interval.between
         self.counts["synthesised"] += len(times)
-        index, followed = a.frame.origins[0].index, interval.pair.followed
-        origins = [Origin(index, phase, followed=followed) for phase in interval.phases]
+        index, flow_confidence = a.frame.origins[0].index, interval.pair.flow_confidence
+        origins = [Origin(index, phase, flow_confidence=flow_confidence) for phase in interval.phases]
         for some in _slices(len(times), a.frame):
             y, uv = interval.pair.at(interval.phases[some], before, after)
             yield FrameBatch(y, uv, tuple(times[some]), tuple(origins[some]))

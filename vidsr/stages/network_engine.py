@@ -71,9 +71,9 @@ class NetPair:
     peak: int
 
     @property
-    def followed(self) -> float | None:
-        """Share of the picture that optical flow followed there and back."""
-        return self.prospect.followed if self.network.needs_prior else None
+    def flow_confidence(self) -> float | None:
+        """Share of the frame where forward and backward flow agree; None if the network does not use optical flow."""
+        return self.prospect.flow_confidence if self.network.needs_prior else None
 
     @property
     def motion(self) -> object:

@@ -112,7 +112,7 @@ def prepared(engine: FlowEngine, a: FrameBatch, b: FrameBatch) -> FlowPair | Non
         return None
     pair = engine.prepare(a, b)
     small_a, small_b = scenes.reduce(a.y, 8), scenes.reduce(b.y, 8)
-    return None if scenes.is_cut(small_a, small_b, pair.followed) else pair
+    return None if scenes.is_cut(small_a, small_b, pair.flow_confidence) else pair
 
 
 def as_frame(luma: Luma, time: int | Fraction) -> FrameBatch:
