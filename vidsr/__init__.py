@@ -7,7 +7,7 @@ hr = vidsr.load_model("fast", scale=4)(rgb)  # uint8 H x W x 3 -> 4H x 4W x 3
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from vidsr.api import enhance
