@@ -20,7 +20,7 @@ from pathlib import Path
 
 from _timer import interleaved, machine, ratio
 
-from vidsr import runtime as process
+from vidsr import runtime
 
 Pair = tuple[Callable[[], object], Callable[[], object]]  # usual, by orbits
 
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        process.prepare()  # what is measured runs as it does in the command
+        runtime.configure_process()  # what is measured runs as it does in the command
         print(json.dumps(measure(arguments.repeats)))
         return
     table = []

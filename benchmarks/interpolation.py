@@ -31,7 +31,7 @@ from _timer import machine
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidsr import runtime as process
+from vidsr import runtime
 from vidsr.evaluate.minterpolate import minterpolate
 from vidsr.frames import FrameBatch, VideoInfo, concat
 from vidsr.kernels.metrics import ssim
@@ -151,7 +151,7 @@ def main() -> None:
     with_ffmpeg = shutil.which("ffmpeg") is not None
     if not with_ffmpeg:
         print("the ffmpeg program is not installed: its column is left out")
-    process.prepare()  # as the command does: it keeps the memory that it frees
+    runtime.configure_process()  # as the command does: it keeps the memory that it frees
     table: dict[str, dict[str, dict[str, float]]] = {}
     measure(paths[0], 5, False)  # compiles the kernels
     for path in paths:

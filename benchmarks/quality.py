@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from _timer import interleaved, machine
 
-from vidsr import runtime as process
+from vidsr import runtime
 from vidsr.device import choose
 from vidsr.evaluate.images import evaluate
 from vidsr.models import list_models, load_model
@@ -111,7 +111,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if not DATA.is_dir():
         raise SystemExit(f"no data folder at {DATA}: name one with VIDSR_DATA")
-    process.prepare()  # networks run here as they do in the command
+    runtime.configure_process()  # networks run here as they do in the command
     table = []
     print("| model | scale | set | PSNR-Y | SSIM | bicubic | published | parameters | kMAC/px | fps |")
     print("|---|---|---|---|---|---|---|---|---|---|")

@@ -39,7 +39,7 @@ from _commands import desktop_clip, ffmpeg, held_clip, make_clip, vidsr
 from _throughput_bars import bars
 from _timer import machine
 
-from vidsr import runtime as process
+from vidsr import runtime
 from vidsr.bench.process_usage import Usage, run
 from vidsr.options.codecs import Encoding
 
@@ -55,7 +55,7 @@ def runs(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """For each model its runs and ffmpeg's in turn, after those of ``before``, and what they say."""
     clip, target = make_clip(folder, FRAMES), folder / "out.mp4"
     table = dict(before)
-    threads = Encoding().pictures_at_a_time(1080, process.processors())
+    threads = Encoding().pictures_at_a_time(1080, runtime.processors())
     for model in arguments.models:
         commands = {f"ffmpeg {kernel}": ffmpeg(clip, target, kernel) for kernel in ("bicubic", "lanczos")}
         if threads:
@@ -270,7 +270,7 @@ def main() -> None:
         raise SystemExit("the ffmpeg program is not installed: the comparison needs it")
     result: Table = json.loads(arguments.json.read_text()) if arguments.add and arguments.json.exists() else {}
     result |= {"machine": machine()}
-    process.prepare()  # what is measured in this process runs as it does in the command
+    runtime.configure_process()  # what is measured in this process runs as it does in the command
     print(f"{FRAMES} frames 480x270 -> 1920x1080, libx264 crf 18 medium, {machine()}")
     with tempfile.TemporaryDirectory() as scratch:
         for part in arguments.parts:

@@ -1,4 +1,4 @@
-"""The command line's own process: memory that is used again, and what programs keep to themselves."""
+"""The process settings of the command line, and that importing vidsr does not touch those of a program."""
 
 import os
 import subprocess
@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-FAULTS = """
+FAULTS_SCRIPT = """
 import resource
-from vidsr import runtime as process
+from vidsr import runtime
 kept = {prepare}
 import numpy as np
 def faults():
@@ -21,31 +21,31 @@ print(-1 if kept is False else faults() - before)
 
 
 def page_faults(prepare: str) -> int:
-    code = FAULTS.format(prepare=prepare)
+    code = FAULTS_SCRIPT.format(prepare=prepare)
     return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="it is glibc that is told")
-def test_large_planes_are_not_given_back_and_asked_for_again_at_every_frame() -> None:
-    kept = page_faults("process.keep_freed_memory()")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
+def test_large_planes_reuse_the_memory_of_the_previous_frame() -> None:
+    kept = page_faults("runtime.keep_freed_memory()")
     if kept < 0:
         pytest.skip("not glibc")
     assert kept < page_faults("None") / 5
 
 
-def test_importing_vidsr_changes_nothing_of_the_program() -> None:
+def test_importing_vidsr_leaves_process_settings_alone() -> None:
     code = (
         "import gc, os; before = gc.get_threshold(); import vidsr, vidsr.api; "
         "assert gc.get_threshold() == before and 'OMP_WAIT_POLICY' not in os.environ"
     )
-    alone = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    subprocess.run([sys.executable, "-c", code], check=True, env=alone)
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
-SPINNING = """
+CPU_TIME_SCRIPT = """
 import threading, time
 import torch
-from vidsr import runtime as process
+from vidsr import runtime
 {prepare}
 
 def work():
@@ -54,34 +54,35 @@ def work():
         time.sleep(0.003)
 
 thread = threading.Thread(target=work)
-begun = time.process_time()
+started = time.process_time()
 thread.start()
 thread.join()
-print(time.process_time() - begun)
+print(time.process_time() - started)
 """
 
 
-def spent(prepare: str) -> float:
-    alone = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
-    alone["OMP_NUM_THREADS"] = str(os.cpu_count())
-    command = [sys.executable, "-c", SPINNING.format(prepare=prepare)]
+def cpu_seconds(prepare: str) -> float:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
+    environment["OMP_NUM_THREADS"] = str(os.cpu_count())
+    command = [sys.executable, "-c", CPU_TIME_SCRIPT.format(prepare=prepare)]
     return min(
-        float(subprocess.run(command, capture_output=True, text=True, check=True, env=alone).stdout) for _ in range(2)
+        float(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
+        for _ in range(2)
     )
 
 
 @pytest.mark.skipif(sys.platform != "linux" or (os.cpu_count() or 1) < 2, reason="GNU's OpenMP on several processors")
-def test_workers_of_a_program_that_loaded_pytorch_before_do_not_spin_while_nothing_is_to_do() -> None:
-    spinning = spent("pass")
+def test_idle_workers_do_not_spin_in_a_program_that_loaded_pytorch_first() -> None:
+    spinning = cpu_seconds("pass")
     if spinning < 0.1:
         pytest.skip("this OpenMP does not spin")
-    assert spent("process.wait_briefly()") < spinning / 2
+    assert cpu_seconds("runtime.stop_openmp_spinning()") < spinning / 2
 
 
-WITHOUT_COMPILER = """
+DEFERRED_SCRIPT = """
 import sys
-from vidsr import runtime as process
-process.without_compiler()
+from vidsr import runtime
+runtime.defer_torch_compiler()
 import torch
 from vidsr.models import load_model
 assert "torch._prims" not in sys.modules
@@ -97,19 +98,19 @@ assert (torch.empty(2, 3, device="meta") @ torch.empty(3, 2, device="meta")).sha
 @pytest.mark.parametrize(
     "then",
     [
-        "process.with_compiler()",
-        "torch._meta_registrations.register_meta",  # somebody asks for something in it
-        "assert load_model('fast', 2).kmac_per_pixel > 0",  # PyTorch's counter asks
+        "runtime.load_torch_compiler()",
+        "torch._meta_registrations.register_meta",  # attribute access
+        "assert load_model('fast', 2).kmac_per_pixel > 0",  # PyTorch's FLOP counter imports it
         "load_model('fast', 2).compiled()",
     ],
 )
-def test_what_only_the_compiler_of_pytorch_needs_is_loaded_when_it_is_asked_for(then: str) -> None:
-    subprocess.run([sys.executable, "-c", WITHOUT_COMPILER.format(then=then)], check=True)
+def test_deferred_compiler_modules_load_at_first_use(then: str) -> None:
+    subprocess.run([sys.executable, "-c", DEFERRED_SCRIPT.format(then=then)], check=True)
 
 
-def test_where_pytorch_is_loaded_already_nothing_is_kept_out_of_it() -> None:
+def test_deferring_the_compiler_does_nothing_once_pytorch_is_loaded() -> None:
     code = (
-        "import torch, sys; from vidsr import runtime as process; process.without_compiler(); process.with_compiler(); "
+        "import torch, sys; from vidsr import runtime; runtime.defer_torch_compiler(); runtime.load_torch_compiler(); "
         "assert type(sys.modules['torch._meta_registrations']) is type(sys)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

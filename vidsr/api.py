@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vidsr import runtime as process
+from vidsr import runtime
 from vidsr.options.enhance import parse_options
 from vidsr.options.paths import Job
 from vidsr.pipeline.run import OnFrames, OnNote, RunReport, enhance_file, ignore
@@ -28,6 +28,6 @@ def enhance(
     Raises:
         VidsrError: one line that names the thing, the value and the way out; nothing is left half-written.
     """
-    process.wait_briefly()
+    runtime.stop_openmp_spinning()
     job = Job(Path(source), None if target is None else Path(target))
     return enhance_file(job, parse_options(**options), on_frames, on_note)

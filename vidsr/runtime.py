@@ -1,7 +1,7 @@
-"""What the command line sets for its own process, before anything heavy is loaded.
+"""Process settings of the command line: OpenMP waiting, C memory, garbage collection, deferred imports.
 
-Programs that import vidsr keep their own settings, but for `wait_briefly` where they call `vidsr.enhance`. Measured
-with `enhance --scale 4` beside x264: ARCHITECTURE.md.
+A program that imports vidsr keeps its own settings. Only `stop_openmp_spinning` runs there, from `vidsr.enhance`.
+ARCHITECTURE.md has the measurements (`enhance --scale 4` with x264).
 """
 
 from __future__ import annotations
@@ -19,93 +19,102 @@ from typing import Any, NoReturn
 
 # Parameters of glibc's mallopt, from malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
-KEPT_FREE = 1 << 30  # bytes at the top of the heap that are not given back to the system
-# Shapes of results without data, which PyTorch's compiler alone asks for: a quarter of a second of each start.
-UNCOMPILED = "torch._meta_registrations"
-PARALLEL = 1 << 18  # numbers that PyTorch surely adds with all threads
-OBJECTS = 50_000  # new objects between two searches for cycles; Python's 700 make many while PyTorch is imported
+TRIM_BYTES = 1 << 30  # free bytes at the top of the heap that stay with the process
+# Result shapes without data, used by PyTorch's compiler only. Importing it costs a quarter of a second at each start.
+COMPILER_MODULE = "torch._meta_registrations"
+PARALLEL_ELEMENTS = 1 << 18  # a tensor of this size is added by all of PyTorch's threads
+GC_OBJECTS = 50_000  # new objects between two collections; with Python's 700, importing PyTorch triggers many
 
 
-def prepare() -> None:
-    """Sets up waiting, memory and garbage collection for a process that only runs vidsr."""
-    # PyTorch's workers otherwise spin while they wait, on the cores that the encoder needs
+def configure_process() -> None:
+    """Set OpenMP waiting, garbage collection and C memory for a process that only runs vidsr.
+
+    Call it before anything heavy is imported.
+    """
+    # otherwise idle PyTorch workers spin on the cores that the encoder needs
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    gc.set_threshold(OBJECTS, 20, 100)
+    gc.set_threshold(GC_OBJECTS, 20, 100)
     keep_freed_memory()
 
 
-def leave(code: int) -> NoReturn:
-    """Ends the process: Python would take all of PyTorch apart first, for half a second."""
+def exit_quickly(code: int) -> NoReturn:
+    """Run exit handlers, flush the standard streams and end the process without Python's teardown.
+
+    The teardown of PyTorch takes half a second.
+    """
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # who read it may be gone
+        with suppress(OSError):  # the reader may have closed the pipe
             stream.flush()
     os._exit(code)
 
 
-def wait_briefly() -> None:
-    """Keeps PyTorch's workers from spinning, in a program that loaded it without OMP_WAIT_POLICY=PASSIVE.
+def stop_openmp_spinning() -> None:
+    """Keep idle PyTorch workers from spinning where the program did not set OMP_WAIT_POLICY=PASSIVE.
 
-    GNU's OpenMP reads that variable when it is loaded, and has no call for it. But where it has more threads than
-    processors it spins briefly too, and it has workers for each thread that computes: those of the caller, who only
-    writes here and whose workers sleep, make them more. Nothing changes with other OpenMP libraries, or where the
-    variable is set.
+    GNU OpenMP reads that variable when it loads and has no call for it. But it also spins only briefly when it has more
+    threads than processors, and it starts workers for each thread that computes. One parallel operation on the calling
+    thread adds such workers. They sleep afterwards, because the calling thread only writes the output. Other OpenMP
+    libraries, and programs that set the variable, are not affected.
     """
     import torch
 
     if "OMP_WAIT_POLICY" not in os.environ and torch.get_num_threads() > 1:
-        torch.ones(PARALLEL).add_(1)
+        torch.ones(PARALLEL_ELEMENTS).add_(1)
 
 
-class Later(ModuleType):
-    """Stands in for a module until something in it is asked for."""
+class DeferredModule(ModuleType):
+    """A placeholder that imports the real module at the first attribute access."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # the import machinery looks at these
+        if name.startswith("__"):  # read by the import machinery
             raise AttributeError(name)
-        return getattr(load(self.__name__), name)
+        return getattr(_import_deferred(self.__name__), name)
 
 
-def without_compiler() -> None:
-    """Keeps PyTorch from loading what only its compiler needs, if it is not loaded; `with_compiler` takes it back."""
+def defer_torch_compiler() -> None:
+    """Keep ``import torch`` from importing what only its compiler needs; `load_torch_compiler` undoes this.
+
+    Does nothing if PyTorch is already imported.
+    """
     if "torch" not in sys.modules:
-        sys.modules[UNCOMPILED] = Later(UNCOMPILED)
+        sys.modules[COMPILER_MODULE] = DeferredModule(COMPILER_MODULE)
 
 
-def with_compiler() -> None:
-    """Loads what was kept out."""
-    if isinstance(sys.modules.get(UNCOMPILED), Later):
-        load(UNCOMPILED)
+def load_torch_compiler() -> None:
+    """Import the modules that `defer_torch_compiler` kept out."""
+    if isinstance(sys.modules.get(COMPILER_MODULE), DeferredModule):
+        _import_deferred(COMPILER_MODULE)
 
 
-def load(name: str) -> ModuleType:
-    """The module itself, for its stand-in."""
+def _import_deferred(name: str) -> ModuleType:
+    """Replace the placeholder of ``name`` by the module itself."""
     del sys.modules[name]
     return import_module(name)
 
 
 def keep_freed_memory() -> bool:
-    """Lets the next frame use the memory of the last one; whether the C library is one that can be told.
+    """Let each frame reuse the memory of the previous one; return whether the C library supports it (glibc).
 
-    glibc returns large planes to the system and asks for them again at every frame, and the system clears each page
-    first: that costs the network up to half of its time. One heap that only grows serves all threads.
+    By default glibc returns large planes to the system and requests them again for every frame, and the system clears
+    each page first. That costs the network up to half of its time. Here one heap that only grows serves all threads.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is None:
         return False
-    settings = ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, KEPT_FREE))
+    settings = ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, TRIM_BYTES))
     return all(mallopt(parameter, value) == 1 for parameter, value in settings)
 
 
 def processors() -> int:
-    """How many processors this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def idle_seconds() -> float | None:
-    """Seconds in which the machine's processors had nothing to do, all together; None where the system does not say."""
-    facts = Path("/proc/stat")
-    if not facts.exists():
+    """Return the idle time of all processors since boot, summed, in seconds; None without /proc/stat."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
         return None
-    _, _, _, _, idle, waiting, *_ = facts.read_text().split(maxsplit=6)
+    _, _, _, _, idle, waiting, *_ = stat.read_text().split(maxsplit=6)
     return (int(idle) + int(waiting)) / os.sysconf("SC_CLK_TCK")

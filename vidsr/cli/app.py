@@ -10,8 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from vidsr import __version__
-from vidsr import runtime as process
+from vidsr import __version__, runtime
 from vidsr.cli.options import EXAMPLES, OUTPUT, Device, Inputs, Json, Request, asks, request, with_strengths
 from vidsr.errors import ExitCode, PipeClosed, VerifyError, VidsrError
 from vidsr.options.enhance import parse_options, parse_reading
@@ -49,7 +48,7 @@ def enhance(
     verbose: Annotated[bool, typer.Option("--verbose", help="Say what is decided.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
     """Enlarge clips, images or folders, and raise their frame rate."""
-    process.without_compiler()
+    runtime.defer_torch_compiler()
     from vidsr.cli.enhance import enhance_all
     from vidsr.cli.progress import Reporter, Verbosity
 
@@ -62,7 +61,7 @@ def enhance(
 @asks(request)
 def plan(asked: Request, json: Json = False) -> None:
     """Say what `enhance` with the same options would do, and how long it would take, without doing it."""
-    process.without_compiler()
+    runtime.defer_torch_compiler()
     from vidsr.cli.tables import print_estimates
     from vidsr.pipeline.estimate import estimate_all
 
@@ -258,7 +257,7 @@ def run() -> NoReturn:
     try:
         main()
     except SystemExit as done:
-        process.leave(int(done.code or ExitCode.DONE))
+        runtime.exit_quickly(int(done.code or ExitCode.DONE))
     raise AssertionError("Typer always exits")
 
 
@@ -266,7 +265,7 @@ def main() -> None:
     """Run the command line and exit with a documented code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    process.prepare()
+    runtime.configure_process()
     try:
         app(with_strengths(sys.argv[1:]))
     except VerifyError as error:

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from vidsr import runtime as process
+from vidsr import runtime
 from vidsr.device import DTYPES
 from vidsr.errors import DeviceError, ModelError
 from vidsr.models import weights as store
@@ -86,7 +86,7 @@ class Model:
 
     @torch.inference_mode()
     def _flops(self, side: int) -> int:
-        process.with_compiler()  # the counter is a part of it
+        runtime.load_torch_compiler()  # the counter is a part of it
         with FlopCounterMode(display=False) as counter:
             self._luma(torch.zeros(1, 1, side, side))
         return int(counter.get_total_flops())
@@ -121,7 +121,7 @@ class Model:
             raise DeviceError(
                 f"--compile needs a C++ compiler, and there is no {compiler}: install one, or leave it out"
             )
-        process.with_compiler()
+        runtime.load_torch_compiler()
         network = copy.deepcopy(self.network)
         on_gpu = next(network.parameters()).device.type == "cuda"
         # the compiler's own CUDA graphs overwrite a result with the next one; `vidsr.stages.gpu` does not

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vidsr import runtime as process
+from vidsr import runtime
 from vidsr.concurrency import one_at_a_time
 
 SEEN = 2  # calls of a shape before it is recorded: the first chooses kernels, and a last, short batch does not return
@@ -53,7 +53,7 @@ class Graphs:
     """
 
     def __init__(self, network: Network, record: Callable[[Network, Tensor], Network] = Recorded) -> None:
-        process.with_compiler()
+        runtime.load_torch_compiler()
         self.failed = False
         self._network = network
         self._record = record
