@@ -1,4 +1,4 @@
-"""What restoration is held to, and whether it holds, from the tables of benchmarks/restoration.py."""
+"""Bars of restoration, checked on the tables of benchmarks/restoration.py."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-STEADY = ", steadied"  # behind the name of a network whose results were averaged along the motion, as `enhance` does
+TEMPORAL = ", temporal"  # follows the name of a network in rows measured after temporal denoising
 Row = dict[str, float]
 Tables = dict[str, dict[str, Row]]
 
 
 def bars(tables: Tables) -> list[str]:
-    """One line for every bar whose figures are there: whether it holds, what it asks, what was measured."""
+    """Return one line per bar whose figures exist: whether it holds, the measured value and the limit."""
     return [
         f"{'holds' if value >= limit else 'FAILS'}: {what} {value:+.2f} (at least {limit:g})"
         for what, value, limit in _bars(tables)
@@ -55,11 +55,11 @@ def _compressed(rows: dict[str, Row]) -> Iterator[tuple[str, float, float]]:
     for name in ("restore", "restore-fast"):
         for crf in sorted({label.split()[0] for label in rows}):
             gains = [
-                row[name + STEADY] for label, row in rows.items() if label.startswith(crf) and name + STEADY in row
+                row[name + TEMPORAL] for label, row in rows.items() if label.startswith(crf) and name + TEMPORAL in row
             ]
             if gains:
-                yield f"CRF {crf}: {name}{STEADY}, mean gain, dB", float(np.mean(gains)), 0.3
-                yield f"CRF {crf}: {name}{STEADY}, gain on its worst clip, dB", min(gains), -0.05
+                yield f"CRF {crf}: {name}{TEMPORAL}, mean gain, dB", float(np.mean(gains)), 0.3
+                yield f"CRF {crf}: {name}{TEMPORAL}, gain on the worst clip, dB", min(gains), -0.05
 
 
 def _noise(rows: dict[str, Row]) -> Iterator[tuple[str, float, float]]:
@@ -69,17 +69,17 @@ def _noise(rows: dict[str, Row]) -> Iterator[tuple[str, float, float]]:
             yield f"noise {sigma}: denoise over non-local means, dB", row["denoise"] - row["nlm"], 0.0
     seconds = rows.get("seconds", {})
     if "denoise" in seconds:
-        yield "non-local means' time over denoise's", seconds["nlm"] / seconds["denoise"], 10.0
+        yield "time of non-local means relative to denoise", seconds["nlm"] / seconds["denoise"], 10.0
 
 
 def _sharp(rows: dict[str, Row]) -> Iterator[tuple[str, float, float]]:
     for name in next(iter(rows.values()), {}):
         worst = min(rows, key=lambda clip: rows[clip][name])
-        yield f"untouched sharp clips through {name}, worst ({worst}), dB", rows[worst][name], 40.0
+        yield f"sharp clips through {name}, worst clip ({worst}), dB", rows[worst][name], 40.0
 
 
 def _auto(rows: dict[str, Row]) -> Iterator[tuple[str, float, float]]:
     sharp = [row for label, row in rows.items() if label.startswith("sharp ")]
     if sharp:
-        calm = [not any(row[task] for task in ("restore", "denoise", "deblur")) for row in sharp]
-        yield "sharp clips that auto leaves untouched, share", float(np.mean(calm)), 1.0
+        untouched = [not any(row[task] for task in ("restore", "denoise", "deblur")) for row in sharp]
+        yield "share of sharp clips that auto leaves unchanged", float(np.mean(untouched)), 1.0

@@ -1,4 +1,4 @@
-"""Consecutive frames through a restoration as `enhance` runs it."""
+"""Restore consecutive frames as `enhance` does."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Method = Callable[[Luma], NDArray[Any]]
 BATCH = 4
 
 
-def restored(method: Method, frames: Luma, steady: bool) -> Luma:
-    """T x H x W codes restored by ``method``, and averaged along the motion if ``steady``."""
+def restored(method: Method, frames: Luma, temporal: bool) -> Luma:
+    """Return T x H x W codes restored by ``method``, with temporal denoising if ``temporal``."""
 
     def each(planes: Tensor, peak: int) -> Tensor:
         return torch.from_numpy(np.stack([method(plane) for plane in planes[:, 0].numpy()]))[:, None].float()
 
     batches = _batches(frames)
-    for stage in (Restore("restore", each, "", 1.0, 255), *([Steady(8)] if steady else []), Finish(8)):
+    for stage in (Restore("restore", each, "", 1.0, 255), *([Steady(8)] if temporal else []), Finish(8)):
         batches = stage(batches)
     return np.asarray(concat(list(batches)).y[:, 0].numpy())
 

@@ -1,4 +1,4 @@
-"""Time functions side by side, so that what else the machine does falls on all of them alike."""
+"""Time functions in turn, so that the load of other processes affects all of them alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vidsr.runtime import processors
 def interleaved(
     functions: dict[str, Callable[[], object]], repeats: int = 40, warm_up: int = 3
 ) -> dict[str, list[float]]:
-    """Seconds of every call of every function, called in turn A B A B; the first ``warm_up`` rounds are not counted."""
+    """Return the seconds of every call, functions in turn (A B A B), without the first ``warm_up`` rounds."""
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(warm_up + repeats):
         for name, function in functions.items():
@@ -26,12 +26,12 @@ def interleaved(
 
 
 def ratio(seconds: list[float], base: list[float]) -> float:
-    """Median of ``seconds`` over ``base``, round by round."""
+    """Return the median ratio of ``seconds`` to ``base``, round by round."""
     return statistics.median(a / b for a, b in zip(seconds, base, strict=True))
 
 
 def machine() -> str:
-    """Name of the processor and how many this process may use."""
+    """Return the processor, how many of its cores this process may use, and the operating system."""
     return f"{_processor()}, {processors()} processors, {platform.system()}"
 
 

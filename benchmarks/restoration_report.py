@@ -1,4 +1,4 @@
-"""The published tables of restoration, from the figures that benchmarks/restoration.py wrote.
+"""Write docs/restoration.md from the figures that benchmarks/restoration.py measured.
 
 python benchmarks/restoration_report.py benchmarks/results/restoration.json > docs/restoration.md
 """
@@ -15,43 +15,53 @@ import numpy as np
 Row = dict[str, float]
 Rows = dict[str, Row]
 
-HEAD = """# Restoration: what each method gains, and where it loses
+HEAD = """# Restoration: gains and losses of each method
 
 Written by `benchmarks/restoration_report.py` from `benchmarks/results/restoration.json`, which `python
-benchmarks/restoration.py --json benchmarks/results/restoration.json` measures. On {machine}; networks in {compute}.
+benchmarks/restoration.py --json benchmarks/results/restoration.json` measures.
 
-Pictures are the luma of Set14 and of a frame of each clip in the shared data folder, clips reduced by area to at most
-480 columns, damaged by `vidsr/degrade/` and stored as 8-bit codes. PSNR-Y in dB over all pixels, mean over
-pictures. Unsharp mask, Wiener filter and Richardson-Lucy are told the true sigma, and their strength, regularisation or
-number of steps is the best of several for each row, which no user could know; the networks are told nothing. They were
-trained on made damage alone: no clip here was blurred by a real lens or hand.
+Machine: {machine}. Networks in {compute}.
+
+The test images are the luma of Set14 and one frame of each test clip. Clips are downscaled by area to at most 480
+columns, damaged by `vidsr/degrade/` and stored as 8-bit codes. PSNR-Y is in dB over all pixels, as the mean over the
+images. The best value of a row is bold.
+
+Unsharp mask, Wiener filter and Richardson-Lucy get the true sigma. Their strength, regularisation or number of steps
+is the best of several for each row, which no user could know. The networks get no such information. They were trained
+on synthetic damage only: no test clip was blurred by a real lens or a moving hand.
 """
 
-AUTO = """`auto` looks at five frames before the run: blur as the width of the sharper edges (Zhuo and Sim 2011), all
-together and in each direction by itself, as motion leaves the edges along it sharp; noise in the smoothest blocks
-(Immerkaer 1996); compression by the quantizer that the decoder tells, else by bits per pixel.
+AUTO = """`auto` examines five frames before the run:
+
+- **Blur** is the width of the sharper edges (Zhuo and Sim 2011), of all edges and of each direction, because motion
+  blur leaves the edges along it sharp.
+- **Noise** is measured in the smoothest blocks (Immerkaer 1996).
+- **Compression** is the quantizer that the decoder reports, otherwise the bits per pixel.
 """
 
-COMPRESSED = """*Steadied*: every picture averaged with the one before and the one after, along the motion, which is
-what `enhance` does to whatever was restored, unless `--no-steady` is given.
+COMPRESSED = """*temporal*: with temporal denoising, which averages every frame with the previous and the next one
+along the motion. `enhance` applies it to every restored clip unless `--no-temporal-denoise` is
+given.
 """
 
-STABILITY = """Blur of sigma 1.6 and noise of 2/255, new in every frame. *tOF*: how far the motion found in the result
-is from that of the true clip, pixels. *Flicker*: what changes along the true motion, code values, root mean square; the
-true clip has some of its own, and whatever sharpens raises it. "Still" is one frame repeated.
+STABILITY = """Blur of sigma 1.6 and noise of 2/255 that differs in every frame. "still" is one frame repeated.
+
+- *tOF*: distance in pixels between the motion found in the output and the motion of the true clip.
+- *flicker*: change along the true motion in code values, root mean square. The true clip has some of its own, and
+  sharpening raises it.
 """
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     rows = list(rows)
     if not rows:
-        return "No network had weights to measure.\n"
+        return "No network has weights to measure.\n"
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def figures(rows: Rows, first: str, digits: int = 2) -> str:
-    """One line per row, one column per method, the best of each line bold."""
+    """Return a table with a row per damage and a column per method, the best of each row bold."""
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     lines = []
     for label, row in rows.items():
@@ -62,7 +72,7 @@ def figures(rows: Rows, first: str, digits: int = 2) -> str:
 
 
 def by_crf(rows: Rows) -> str:
-    """Mean and worst gain of every network at each CRF, and where the worst is."""
+    """Return the mean and the worst gain of every network at each CRF, with the name of the worst clip."""
     lines = []
     for crf in sorted({label.split()[0] for label in rows}):
         chosen = {label.split(maxsplit=1)[1]: row for label, row in rows.items() if label.startswith(crf)}
@@ -75,8 +85,8 @@ def by_crf(rows: Rows) -> str:
     return table(["CRF", "network", "mean gain, dB", "worst clip"], lines)
 
 
-def kept(rows: Rows) -> str:
-    """The least and the mean of what a network leaves of a sharp clip."""
+def unharmed(rows: Rows) -> str:
+    """Return the mean and the worst PSNR-Y of sharp clips after each network."""
     names = next(iter(rows.values()), {})
     lines = []
     for name in names:
@@ -86,15 +96,15 @@ def kept(rows: Rows) -> str:
     return table(["network", "mean, dB", "worst clip"], lines)
 
 
-def noticed(rows: Rows) -> str:
+def detected(rows: Rows) -> str:
     sharp = [row for label, row in rows.items() if label.startswith("sharp ")]
-    calm = sum(not (row["restore"] or row["denoise"] or row["deblur"]) for row in sharp)
-    lines = [["sharp clips left alone", f"{calm} of {len(sharp)}"]]
+    untouched = sum(not (row["restore"] or row["denoise"] or row["deblur"]) for row in sharp)
+    lines = [["sharp clips left unchanged", f"{untouched} of {len(sharp)}"]]
     for label, row in rows.items():
-        if label.startswith("noticed "):
+        if label.startswith("detected "):
             ((task, share),) = row.items()
-            lines.append([f"{label.removeprefix('noticed ')}: {task}", f"{share:.0%} of pictures"])
-    return table(["damage", "noticed"], lines)
+            lines.append([f"{label.removeprefix('noticed ')}: {task}", f"{share:.0%} of images"])
+    return table(["damage", "detected"], lines)
 
 
 def speeds(noise: Row, rates: Rows) -> str:
@@ -102,14 +112,14 @@ def speeds(noise: Row, rates: Rows) -> str:
     lines = [
         [
             name,
-            *(f"{rates[label][name]:.0f}" if name in rates[label] else "" for label in ("fps", "fps steady")),
+            *(f"{rates[label][name]:.0f}" if name in rates[label] else "" for label in ("fps", "fps temporal")),
             f"{seconds:.2f}",
             f"{slowest / seconds:.1f}",
         ]
         for name, seconds in noise.items()
     ]
-    alone, steadied = "fps at 480x270", "with steadying"
-    return table(["method", alone, steadied, "seconds for all pictures", "times as fast as non-local means"], lines)
+    head = ["fps at 480x270", "with temporal denoising", "seconds for all images", "speed relative to non-local means"]
+    return table(["method", *head], lines)
 
 
 def document(result: dict) -> str:
@@ -118,7 +128,7 @@ def document(result: dict) -> str:
     parts = [
         HEAD.format(machine=result["machine"], compute=result["compute"]),
         _networks(result["networks"]),
-        "## What it is held to\n",
+        "## Bars\n",
         "".join(f"- {line}\n" for line in result["bars"]),
         "## Gaussian blur and noise of 2/255\n",
         figures(tables["gaussian"], "sigma, pixels"),
@@ -129,26 +139,26 @@ def document(result: dict) -> str:
         "## Compression by libx264, gain over the decoded clip\n",
         COMPRESSED,
         by_crf(tables["compressed"]),
-        "## Sharp clips through each network, PSNR-Y against themselves\n",
-        kept(tables["sharp"]),
-        "## What `auto` decides\n",
+        "## Sharp clips: PSNR-Y of the output against the input\n",
+        unharmed(tables["sharp"]),
+        "## Decisions of `auto`\n",
         AUTO,
-        noticed(tables["auto"]),
+        detected(tables["auto"]),
         "## Speed\n",
         speeds(tables["noise"]["seconds"], tables["speed"]),
-        "## Steadiness in time\n",
+        "## Stability over time\n",
         STABILITY,
-        steadiness(tables["stability"]),
+        stability(tables["stability"]),
     ]
     return "\n".join(parts)
 
 
 def _networks(networks: dict[str, dict]) -> str:
     lines = [[n, f"{f['parameters']:,}", f"{f['kmac_per_pixel']:.1f}", f["sha256"][:12]] for n, f in networks.items()]
-    return table(["network", "parameters", "kMAC per pixel", "sha256 of its weights"], lines)
+    return table(["network", "parameters", "kMAC per pixel", "SHA-256 of the weights"], lines)
 
 
-def steadiness(rows: Rows) -> str:
+def stability(rows: Rows) -> str:
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     lines = [[name, *(f"{row[name]:.2f}" for row in rows.values())] for name in names]
     return table(["method", *(label.replace("warped", "flicker") for label in rows)], lines)
