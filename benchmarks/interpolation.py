@@ -37,7 +37,7 @@ from vidsr.frames import FrameBatch, VideoInfo, concat
 from vidsr.kernels.metrics import ssim
 from vidsr.metrics import psnr
 from vidsr.models import weights as store
-from vidsr.options.enhance import Interpolation
+from vidsr.options.choices import Interpolation
 from vidsr.options.frame_rate import Times
 from vidsr.stages.interpolate import Interpolate, make_engine
 from vidsr.stages.rounding import Finish

@@ -55,7 +55,7 @@ def runs(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """For each model its runs and ffmpeg's in turn, after those of ``before``, and what they say."""
     clip, target = make_clip(folder, FRAMES), folder / "out.mp4"
     table = dict(before)
-    threads = Encoding().pictures_at_a_time(1080, runtime.processors())
+    threads = Encoding().frame_threads(1080, runtime.processors())
     for model in arguments.models:
         commands = {f"ffmpeg {kernel}": ffmpeg(clip, target, kernel) for kernel in ("bicubic", "lanczos")}
         if threads:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from vidsr.errors import DeviceError
-from vidsr.options.enhance import Precision
+from vidsr.options.choices import Precision
 
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -101,7 +101,7 @@ def test_ffmpeg_and_opencv_stand_beside_a_run(clip: Path) -> None:
 
 def test_alone_nothing_stands_beside_it_and_nothing_is_verified_that_is_not_written(clip: Path) -> None:
     asked = {"scale": "2", "model": "bicubic", "codec": "null", "frames": 2}
-    measured = bench(clip, asked, rounds=1, beside=False)
+    measured = bench(clip, asked, rounds=1, baselines=False)
     assert list(measured.programs) == ["vidsr"] and measured.resizes == {}
     assert "verify" not in measured.costs
 

@@ -154,7 +154,7 @@ def test_compare_prints_every_method(clip: Path) -> None:
 
 
 def test_bench_names_the_bottleneck(clip: Path) -> None:
-    options = ("--scale", "2", "--model", "bicubic", "--rounds", "1", "--no-beside", "--json")
+    options = ("--scale", "2", "--model", "bicubic", "--rounds", "1", "--no-baselines", "--json")
     measured = json.loads(vidsr("bench", clip, *options).stdout)
     assert measured["bottleneck"] in measured["costs"] and measured["memory"] > 0
     assert measured["bound"] > 0 and measured["peaks"]["gflops"]["fp32"] > 0

@@ -67,7 +67,7 @@ def test_a_clip_is_compared_frame_by_frame_through_a_real_encoder(tmp_path: Path
 def test_a_clip_is_measured_as_a_run_makes_it_along_the_motion_or_not(
     tmp_path: Path, samples: Path, steady: bool
 ) -> None:
-    clip, asked = samples / "city_cut.mp4", {"denoise": 1, "steady": steady}
+    clip, asked = samples / "city_cut.mp4", {"denoise": 1, "temporal_denoise": steady}
     comparison = compared(clip, ("bilateral:5",), {"noise": "5"}, frames=4, **asked)
     damage = parse_degrade(noise="5", codec="ffv1")
     degrade_clip(clip, tmp_path / "damaged.mkv", damage, part=(None, None, 4))

@@ -15,9 +15,10 @@ from tests.clips import make_clip, read_number
 from vidsr import enhance
 from vidsr.errors import InputError, OptionError, OutputError, VerifyError
 from vidsr.evaluate.compare import compare_all
-from vidsr.options.enhance import parse_options, parse_reading
-from vidsr.options.image_sequence import Sequence, is_sequence
+from vidsr.options.enhance import parse_options
+from vidsr.options.image_sequence import ImageSequence, is_sequence
 from vidsr.options.paths import Job, list_jobs
+from vidsr.options.source import parse_reading
 from vidsr.pipeline.run import enhance_file
 from vidsr.pipeline.verify import verify_files
 from vidsr.video import VideoReader
@@ -64,9 +65,9 @@ def test_a_file_that_is_called_like_a_pattern_is_a_file(tmp_path: Path) -> None:
 def test_numbers_of_a_pattern(tmp_path: Path) -> None:
     for name in ("7.png", "08.png", "10.png", "123456.png", "a7.png", "7.png.csv"):
         (tmp_path / name).touch()
-    assert Sequence(tmp_path / "%d.png").numbers == [7, 10, 123456]
-    assert Sequence(tmp_path / "%02d.png").numbers == [8, 10, 123456]
-    assert Sequence(tmp_path / "none" / "%d.png").numbers == []
+    assert ImageSequence(tmp_path / "%d.png").numbers == [7, 10, 123456]
+    assert ImageSequence(tmp_path / "%02d.png").numbers == [8, 10, 123456]
+    assert ImageSequence(tmp_path / "none" / "%d.png").numbers == []
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
@@ -99,11 +100,13 @@ def test_compressed_pictures_stay_near(tmp_path: Path, suffix: str) -> None:
 def test_a_clip_becomes_pictures_and_the_pictures_a_clip(tmp_path: Path, pix_fmt: str) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=5, pix_fmt=pix_fmt, fps=Fraction(24000, 1001), codec="ffv1")
     enhance(source, tmp_path / "%04d.png", scale=2, model="bicubic")
-    assert Sequence(tmp_path / "%04d.png").numbers == [1, 2, 3, 4, 5]
+    assert ImageSequence(tmp_path / "%04d.png").numbers == [1, 2, 3, 4, 5]
     picture = read(tmp_path / "0001.png")
     assert picture.dtype == (np.uint16 if "10" in pix_fmt else np.uint8)
     assert picture.shape == ((96, 128) if pix_fmt == "gray" else (96, 128, 3))
-    enhance(tmp_path / "%04d.png", tmp_path / "b.mkv", scale="1/2", model="bicubic", fps_in="24000/1001", codec="ffv1")
+    enhance(
+        tmp_path / "%04d.png", tmp_path / "b.mkv", scale="1/2", model="bicubic", input_fps="24000/1001", codec="ffv1"
+    )
     found = []
     for path in (source, tmp_path / "b.mkv"):
         with VideoReader(path) as reader:
@@ -124,7 +127,7 @@ def test_limited_grey_is_full_in_pictures(tmp_path: Path) -> None:
 def test_the_default_rate_is_said(tmp_path: Path) -> None:
     with VideoReader(pictures(tmp_path, 2)) as reader:
         assert reader.info.fps == 25
-        assert reader.notes == ["taken as 25 pictures a second: --fps-in says another"]
+        assert reader.notes == ["taken as 25 pictures a second: --input-fps says another"]
 
 
 def test_numbers_go_on_as_in_the_source(tmp_path: Path) -> None:
@@ -141,7 +144,7 @@ def test_odd_folder_and_file_names(tmp_path: Path) -> None:
     for number in (1, 2):
         (folder / f"{number:05d}.png").rename(folder / f"pipe:a b*[{number:03d}]?.png")
     enhance(folder / "pipe:a b*[%03d]?.png", folder / "out" / "c:%d d.png", **SCALE_1)
-    assert Sequence(folder / "out" / "c:%d d.png").numbers == [1, 2]
+    assert ImageSequence(folder / "out" / "c:%d d.png").numbers == [1, 2]
 
 
 def test_a_gap_in_the_numbers_is_one_clear_line(tmp_path: Path) -> None:
@@ -178,7 +181,7 @@ def test_pictures_are_not_written_over_unless_told_and_then_replaced_whole(tmp_p
         enhance(source, target, **SCALE_1)
     assert np.array_equal(before, read(tmp_path / "out" / "00001.png"))
     enhance(source, target, overwrite=True, **SCALE_1)
-    assert Sequence(target).numbers == [1, 2], "none of the old ones is left among the new"
+    assert ImageSequence(target).numbers == [1, 2], "none of the old ones is left among the new"
     assert np.array_equal(read(tmp_path / "in" / "00001.png"), read(tmp_path / "out" / "00001.png"))
 
 
@@ -206,7 +209,7 @@ def test_the_truth_may_be_pictures_too(tmp_path: Path) -> None:
     enhance(truth, tmp_path / "high" / "%d.png", **SCALE_1)
     enhance(truth, tmp_path / "low" / "%d.png", scale="1/2", model="bicubic", log=False)
     report = enhance(
-        tmp_path / "low" / "%d.png", tmp_path / "b.mkv", scale=2, model="bicubic", fps_in=24,
+        tmp_path / "low" / "%d.png", tmp_path / "b.mkv", scale=2, model="bicubic", input_fps=24,
         reference=tmp_path / "high" / "%d.png", codec="ffv1",
     )  # fmt: skip
     assert report.means["psnr_y"] == pytest.approx(report.means["bicubic_psnr_y"], abs=0.1)
@@ -340,7 +343,7 @@ def test_verify_names_a_picture_too_few_or_damaged(tmp_path: Path) -> None:
 
 def test_verify_takes_the_rate_of_the_pictures(tmp_path: Path) -> None:
     source = pictures(tmp_path / "in", 4)
-    enhance(source, tmp_path / "b.mkv", scale=2, model="nearest", fps_in=24)
+    enhance(source, tmp_path / "b.mkv", scale=2, model="nearest", input_fps=24)
     assert verify_files(source, tmp_path / "b.mkv", parse_reading("24")).ok
     assert not verify_files(source, tmp_path / "b.mkv").ok
 
@@ -348,7 +351,7 @@ def test_verify_takes_the_rate_of_the_pictures(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="no ffprobe program")
 def test_ffprobe_says_the_same_of_pictures_and_their_clip(tmp_path: Path) -> None:
     source = pictures(tmp_path / "in", 4)
-    enhance(source, tmp_path / "b.mkv", scale=1, fps_in="30000/1001", codec="ffv1")
+    enhance(source, tmp_path / "b.mkv", scale=1, input_fps="30000/1001", codec="ffv1")
     enhance(tmp_path / "b.mkv", tmp_path / "out" / "%d.png", **SCALE_1)
     keys = ("codec_type", "width", "height", "r_frame_rate", "nb_read_frames")
     rate = ("-framerate", "30000/1001")

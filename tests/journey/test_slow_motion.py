@@ -146,7 +146,7 @@ def test_one_filter_at_most_halves_the_speed() -> None:
         ({"slow_motion": "0.5x"}, "is faster"),
         ({"slow_motion": "slow"}, "not a number"),
         ({"fps": "2x", "slow_audio": True}, "--slow-audio goes with --slow-motion"),
-        ({"fps": "2x", "duplicates": "drop"}, "choose keep, smooth"),
+        ({"fps": "2x", "repeats": "drop"}, "choose keep, interpolate"),
         ({"fps": "2x", "interpolation": "rife"}, "choose auto, flow, net"),
         ({"scale": 2, "interpolation": "flow"}, "makes frames in between, and none are asked for: add --fps"),
     ],

@@ -63,6 +63,6 @@ def test_an_option_that_sets_the_rate_replaces_the_default_quality() -> None:
 def test_x264_works_on_more_pictures_only_where_processors_are_few_and_rows_many(
     height: int, processors: int, threads: int
 ) -> None:
-    assert Encoding().pictures_at_a_time(height, processors) == threads
-    assert Encoding(threads=7).pictures_at_a_time(height, processors) == 7
-    assert Encoding("libx265").pictures_at_a_time(height, processors) == 0
+    assert Encoding().frame_threads(height, processors) == threads
+    assert Encoding(threads=7).frame_threads(height, processors) == 7
+    assert Encoding("libx265").frame_threads(height, processors) == 0

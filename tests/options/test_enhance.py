@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidsr.errors import OptionError
-from vidsr.options.enhance import Factor, Height, Size, parse_options, parse_target
+from vidsr.options.enhance import parse_options
+from vidsr.options.output_size import Factor, Height, Size, parse_output_size
 from vidsr.options.parse import parse_time
 
 
@@ -27,11 +28,11 @@ def test_what_is_no_time_is_one_clear_line(text: str) -> None:
 
 
 def test_sizes() -> None:
-    assert parse_target("4", None, None) == Factor(Fraction(4))
-    assert parse_target("3/2", None, None).size(480, 270) == (720, 405)
-    assert parse_target(None, 1080, None) == Height(1080)
+    assert parse_output_size("4", None, None) == Factor(Fraction(4))
+    assert parse_output_size("3/2", None, None).size(480, 270) == (720, 405)
+    assert parse_output_size(None, 1080, None) == Height(1080)
     assert Height(1080).size(640, 272) == (2542, 1080)
-    assert parse_target(None, None, "1920x1080") == Size(1920, 1080)
+    assert parse_output_size(None, None, "1920x1080") == Size(1920, 1080)
 
 
 @given(st.integers(1, 8000), st.integers(1, 8000), st.integers(1, 4000))

@@ -7,7 +7,7 @@ import pytest
 
 from vidsr.errors import InputError, OptionError, OutputError
 from vidsr.options.enhance import EnhanceOptions, parse_options
-from vidsr.options.paths import Job, list_jobs, log_of, target_of
+from vidsr.options.paths import Job, frame_log_path, list_jobs, output_path
 
 X4: EnhanceOptions = parse_options(scale=4)
 X4_2X: EnhanceOptions = parse_options(scale=4, fps="2x")
@@ -33,14 +33,14 @@ def files(folder: Path, *names: str) -> None:
         ("a.mp4", parse_options(fps="60000/1001"), Fraction(60000, 1001), "a.59.94fps.mp4"),
         ("a.mp4", parse_options(height=1080), None, "a.1080p.mp4"),
         ("a.mp4", parse_options(slow_motion="2.5x"), Fraction(25), "a.slow2.5x.mp4"),
-        ("a.mp4", parse_options(duplicates="smooth"), Fraction(25), "a.smooth.mp4"),
+        ("a.mp4", parse_options(repeats="interpolate"), Fraction(25), "a.smooth.mp4"),
         ("a.JPG", X4, None, "a.x4.JPG"),
     ],
 )
 def test_default_name_beside_the_input(
     tmp_path: Path, source: str, options: EnhanceOptions, fps: Fraction | None, name: str
 ) -> None:
-    assert target_of(Job(tmp_path / source, None), options, fps) == tmp_path / name
+    assert output_path(Job(tmp_path / source, None), options, fps) == tmp_path / name
 
 
 def test_a_folder_is_walked_and_its_tree_kept(tmp_path: Path) -> None:
@@ -50,13 +50,13 @@ def test_a_folder_is_walked_and_its_tree_kept(tmp_path: Path) -> None:
     listed = list_jobs([folder], tmp_path / "out", X4)
     assert [job.source.name for job in listed.jobs] == ["a.mkv", "b.mp4", "c.MOV"]
     assert {path.name for path in listed.skipped} == {"notes.txt", "cover.jpg"}
-    assert target_of(listed.jobs[2], X4, None) == tmp_path / "out" / "deep" / "er" / "c.x4.mov"
+    assert output_path(listed.jobs[2], X4, None) == tmp_path / "out" / "deep" / "er" / "c.x4.mov"
 
 
 def test_a_folder_without_output_goes_beside_itself_and_not_into_itself(tmp_path: Path) -> None:
     files(tmp_path / "in", "a.mp4")
     (job,) = list_jobs([tmp_path / "in"], None, X4).jobs
-    assert target_of(job, X4, None) == tmp_path / "in.x4" / "a.x4.mp4"
+    assert output_path(job, X4, None) == tmp_path / "in.x4" / "a.x4.mp4"
     for fps, name in (("2x", "in.2x"), ("60", "in.60fps")):
         (job,) = list_jobs([tmp_path / "in"], None, parse_options(fps=fps)).jobs
         assert job.root == tmp_path / name
@@ -70,13 +70,13 @@ def test_a_folder_of_pictures_gives_its_pictures(tmp_path: Path) -> None:
 def test_one_clip_goes_to_exactly_the_output_named(tmp_path: Path) -> None:
     files(tmp_path, "a.mp4")
     (job,) = list_jobs([tmp_path / "a.mp4"], tmp_path / "b.mkv", X4).jobs
-    assert target_of(job, X4, None) == tmp_path / "b.mkv"
+    assert output_path(job, X4, None) == tmp_path / "b.mkv"
 
 
 def test_one_clip_into_a_folder(tmp_path: Path) -> None:
     files(tmp_path, "a.mp4")
     (job,) = list_jobs([tmp_path / "a.mp4"], tmp_path / "out", X4).jobs
-    assert target_of(job, X4, None) == tmp_path / "out" / "a.x4.mp4"
+    assert output_path(job, X4, None) == tmp_path / "out" / "a.x4.mp4"
 
 
 def test_several_clips_do_not_go_into_one_file(tmp_path: Path) -> None:
@@ -97,15 +97,15 @@ def test_nothing_is_overwritten_without_being_told(tmp_path: Path) -> None:
     files(tmp_path, "a.mp4", "a.x4.mp4")
     job = Job(tmp_path / "a.mp4", None)
     with pytest.raises(OutputError, match=r"a\.x4\.mp4 exists: choose another --output, or give --overwrite"):
-        target_of(job, X4, None)
-    assert target_of(job, parse_options(scale=4, overwrite=True), None) == tmp_path / "a.x4.mp4"
+        output_path(job, X4, None)
+    assert output_path(job, parse_options(scale=4, overwrite=True), None) == tmp_path / "a.x4.mp4"
 
 
 def test_the_input_itself_is_never_the_output_whatever_it_is_called(tmp_path: Path) -> None:
     files(tmp_path, "a.mp4")
     (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
     with pytest.raises(OutputError, match="is the input itself"):
-        target_of(Job(tmp_path / "a.mp4", tmp_path / "link.mp4"), parse_options(scale=4, overwrite=True), None)
+        output_path(Job(tmp_path / "a.mp4", tmp_path / "link.mp4"), parse_options(scale=4, overwrite=True), None)
 
 
 def test_a_log_replaces_neither_input_output_nor_reference_nor_what_is_there(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_log_replaces_neither_input_output_nor_reference_nor_what_is_there(tmp
 
     def logged(name: str, overwrite: bool = True) -> Path | None:
         log, reference = tmp_path / name, tmp_path / "true.mp4"
-        return log_of(source, target, parse_options(scale=2, log=log, reference=reference, overwrite=overwrite))
+        return frame_log_path(source, target, parse_options(scale=2, log=log, reference=reference, overwrite=overwrite))
 
     for name in ("a.mp4", "link.mp4", "b.mp4", "true.mp4", "x/../a.mp4"):
         with pytest.raises(OutputError, match="is a clip of this run"):
@@ -131,4 +131,4 @@ def test_a_log_replaces_neither_input_output_nor_reference_nor_what_is_there(tmp
 def test_an_input_called_as_the_output_is_until_it_is_whole(tmp_path: Path) -> None:
     files(tmp_path, "a.part.mp4")
     with pytest.raises(OutputError, match=r"a\.mp4 is called a\.part\.mp4 until it is whole, as the input is"):
-        target_of(Job(tmp_path / "a.part.mp4", tmp_path / "a.mp4"), X4, None)
+        output_path(Job(tmp_path / "a.part.mp4", tmp_path / "a.mp4"), X4, None)

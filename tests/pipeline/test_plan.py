@@ -23,7 +23,7 @@ def clip(codec: str = "h264", bits_per_pixel: float = 0.05) -> VideoInfo:
 
 
 @pytest.mark.parametrize(
-    ("source", "info", "scales", "domain"),
+    ("asked", "info", "scales", "domain"),
     [
         ("auto", clip(), (4,), "video"),
         ("auto", clip(bits_per_pixel=0.5), (4,), "clean"),
@@ -31,12 +31,12 @@ def clip(codec: str = "h264", bits_per_pixel: float = 0.05) -> VideoInfo:
         ("auto", clip(), (2,), "video"),
         ("auto", clip(), (5,), "clean"),  # there are no such weights
         ("clean", clip(), (4,), "clean"),
-        ("video", clip(bits_per_pixel=0.5), (4,), "video"),
+        ("compressed", clip(bits_per_pixel=0.5), (4,), "video"),
         ("auto", VideoInfo(480, 270, None, codec="png"), (4,), "clean"),
     ],
 )
-def test_weights_follow_the_source(source: str, info: VideoInfo, scales: tuple[int, ...], domain: str) -> None:
-    assert choose_domain(parse_options(scale=4, source=source), info, "balanced", scales) == domain
+def test_weights_follow_the_source(asked: str, info: VideoInfo, scales: tuple[int, ...], domain: str) -> None:
+    assert choose_domain(parse_options(scale=4, domain=asked), info, "balanced", scales) == domain
 
 
 def test_the_plan_says_what_it_chose() -> None:
@@ -59,7 +59,7 @@ def test_a_gpu_takes_best_where_its_weights_exist_and_balanced_elsewhere(tmp_pat
 
 def test_video_weights_asked_for_where_there_are_none_are_one_clear_line() -> None:
     with pytest.raises(ModelError, match="has no weights for x2 video"):
-        Plan(parse_options(scale=2, source="video", model="espcn"), clip())
+        Plan(parse_options(scale=2, domain="compressed", model="espcn"), clip())
 
 
 def test_stages_stand_in_their_order() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidsr.frames import Chroma, FrameBatch, Origin, VideoInfo, concat
-from vidsr.options.enhance import Duplicates, Interpolation
+from vidsr.options.choices import Interpolation, Repeats
 from vidsr.options.frame_rate import Clock, Rate, Times, parse_fps
 from vidsr.stages import batching as batches
 from vidsr.stages.engines import BlendEngine, Engine, Pair, Planes, make_engine
@@ -171,9 +171,9 @@ def test_times_counted_in_long_ticks_are_not_taken_to_be_rounded() -> None:
     assert [len(phases) for _, phases in engine.asked] == [2, 2, 3, 2, 2]
 
 
-@pytest.mark.parametrize("duplicates", ["keep", "smooth"])
+@pytest.mark.parametrize("repeats", ["keep", "interpolate"])
 def test_a_picture_before_a_long_gap_of_variable_rate_stands_and_then_moves_as_fast_as_usual(
-    duplicates: Duplicates,
+    repeats: Repeats,
 ) -> None:
     shown = [
         0,
@@ -185,7 +185,7 @@ def test_a_picture_before_a_long_gap_of_variable_rate_stands_and_then_moves_as_f
     ]  # of thirtieths of a second: two seconds without a frame, as screen recorders leave them
     batch, info = clip(drifting(6, 4), [Fraction(n, 30) for n in shown], fps=Fraction(30))
     engine = CountingEngine()
-    stage = Interpolate(Rate(Fraction(60)), engine, info, duplicates=duplicates)
+    stage = Interpolate(Rate(Fraction(60)), engine, info, repeats=repeats)
     result = run(stage, batch)
     assert result.times == tuple(Fraction(n, 60) for n in range(128))
     assert torch.equal(result.y[6:123], batch.y[[3] * 117].float())
@@ -291,7 +291,7 @@ def test_smooth_moves_from_one_distinct_frame_to_the_next() -> None:
     drawings = drifting(4)
     batch, info = clip([drawings[i // 2] for i in range(8)])
     engine = CountingEngine()
-    stage = Interpolate(Times(Fraction(1)), engine, info, duplicates="smooth")
+    stage = Interpolate(Times(Fraction(1)), engine, info, repeats="interpolate")
     result = run(stage, batch)
     assert result.times == batch.times
     assert engine.asked == [(0, (HALF,)), (2, (HALF,)), (4, (HALF,))]
@@ -304,7 +304,7 @@ def test_smooth_film_in_60_moves_evenly_at_every_output_frame() -> None:
     pattern = [i for i in range(8) for _ in range(3 - i % 2)]
     batch, info = clip([film[i] for i in pattern], fps=Fraction(60))
     engine = CountingEngine()
-    result = run(Interpolate(Rate(Fraction(60)), engine, info, duplicates="smooth"), batch)
+    result = run(Interpolate(Rate(Fraction(60)), engine, info, repeats="interpolate"), batch)
     fifth = Fraction(1, 5)
     even, odd = (2 * fifth, 4 * fifth), (fifth, 3 * fifth)
     assert [phases for _, phases in engine.asked[:6]] == [even, odd] * 3
@@ -315,7 +315,7 @@ def test_smooth_film_in_60_moves_evenly_at_every_output_frame() -> None:
 def test_smooth_leaves_a_variable_rate_without_repeats_alone() -> None:
     times = [Fraction(n, 60) for n in (0, 3, 5, 8, 10, 13)]
     batch, info = clip(drifting(6, step=4), times, fps=Fraction(24))
-    result = run(Interpolate(Times(Fraction(1)), BlendEngine(), info, duplicates="smooth"), batch)
+    result = run(Interpolate(Times(Fraction(1)), BlendEngine(), info, repeats="interpolate"), batch)
     assert result.times == batch.times
     assert torch.equal(result.y, batch.y)
 
@@ -323,7 +323,7 @@ def test_smooth_leaves_a_variable_rate_without_repeats_alone() -> None:
 def test_smooth_lets_a_standing_picture_stand() -> None:
     still, moved = drifting(2)
     batch, info = clip([still] * 12 + [moved])
-    result = run(Interpolate(Times(Fraction(1)), BlendEngine(), info, duplicates="smooth"), batch)
+    result = run(Interpolate(Times(Fraction(1)), BlendEngine(), info, repeats="interpolate"), batch)
     assert torch.equal(result.y[:12], batch.y[:12].to(result.y.dtype))
 
 

@@ -36,7 +36,7 @@ def test_less_than_any_run_takes_is_said_with_what_is_enough() -> None:
 def test_what_steadying_holds_is_taken_off_first() -> None:
     info = VideoInfo(3840, 2160, Fraction(24))
     plain, steady = (
-        Plan(parse_options(restore=1.0, steady=wanted, memory="4G", device="cpu"), info).share
+        Plan(parse_options(restore=1.0, temporal_denoise=wanted, memory="4G", device="cpu"), info).share
         for wanted in (False, True)
     )
     assert plain.network and steady.network and plain.network - steady.network == 24 * 3840 * 2160 // 4

@@ -212,7 +212,7 @@ def test_it_follows_what_was_restored_and_nothing_else() -> None:
         return [type(stage).__name__ for stage in Plan(options, info).stages(None, None)]
 
     assert names(info, restore=1.0, denoise=0.5)[:3] == ["Restore", "Restore", "Steady"]
-    assert "Steady" not in names(info, restore=1.0, steady=False)
+    assert "Steady" not in names(info, restore=1.0, temporal_denoise=False)
     assert "Steady" not in names(info, scale=2, model="bicubic")
     assert "Steady" not in names(VideoInfo(64, 48, None), restore=1.0), "a still picture has no neighbours"
     plan = Plan(parse_options(device="cpu", restore=0.3, denoise=0.6), info)

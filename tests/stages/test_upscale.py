@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from vidsr.errors import OptionError
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, Origin, VideoInfo
-from vidsr.options.enhance import Factor, Size, parse_options
+from vidsr.options.enhance import parse_options
+from vidsr.options.output_size import Factor, Size
 from vidsr.pipeline.plan import Plan
 from vidsr.stages.upscale import Upscale, network_factors, siting_shift
 

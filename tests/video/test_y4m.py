@@ -20,8 +20,9 @@ from vidsr import enhance
 from vidsr.errors import ExitCode, InputError, OptionError, OutputError
 from vidsr.frames import ColorInfo, FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
-from vidsr.options.enhance import parse_options, parse_reading
+from vidsr.options.enhance import parse_options
 from vidsr.options.paths import Job, list_jobs
+from vidsr.options.source import parse_reading
 from vidsr.pipeline.estimate import estimate_all
 from vidsr.pipeline.run import enhance_file
 from vidsr.pipeline.verify import verify_files
@@ -240,7 +241,7 @@ def test_a_result_that_exists_is_replaced_only_if_told(tmp_path: Path, standard:
 
 def test_raw_in_and_raw_out(tmp_path: Path, standard: Run) -> None:
     (tmp_path / "a.yuv").write_bytes(bytes(range(96)) * 10)
-    standard(tmp_path / "a.yuv", raw="8x8:yuv420p:25", scale=1, pipe="raw")
+    standard(tmp_path / "a.yuv", raw="8x8:yuv420p:25", scale=1, stdout_format="raw")
     assert (tmp_path / "out").read_bytes() == bytes(range(96)) * 10
 
 

@@ -142,11 +142,11 @@ class Bench:
         return {**asdict(self), **{name: getattr(self, name) for name in names}}
 
 
-def bench(clip: Path, asked: dict[str, Any], rounds: int = 3, beside: bool = True) -> Bench:
+def bench(clip: Path, asked: dict[str, Any], rounds: int = 3, baselines: bool = True) -> Bench:
     """Measures this machine, and a run on the first frames of ``clip`` with options by the names of `parse_options`.
 
     After a warm-up of each, in turn in every round: the steps, the run, the whole program and, where they are
-    installed and ``beside`` says so, others at the same work. Figures are medians.
+    installed and ``baselines`` says so, others at the same work. Figures are medians.
 
     Raises:
         VidsrError: the clip can not be read, or the options can not be met on it.
@@ -159,9 +159,9 @@ def bench(clip: Path, asked: dict[str, Any], rounds: int = 3, beside: bool = Tru
         target = Path(folder) / "bench.mkv"
         warm = stage_costs(clip, target, options, compute)  # kernels are compiled, memory is at hand
         plan, frames = warm.plan, warm.frames
-        others = ffmpeg_commands(clip, target, plan, frames) if beside else {}
+        others = ffmpeg_commands(clip, target, plan, frames) if baselines else {}
         programs = _working({OURS: enhance_command(clip, target, asked), **others})
-        planes = resizes_of(clip, plan) if beside else {}
+        planes = resizes_of(clip, plan) if baselines else {}
         measured = _in_turn(
             rounds,
             {

@@ -13,7 +13,8 @@ import typer
 from vidsr import __version__, runtime
 from vidsr.cli.options import EXAMPLES, OUTPUT, Device, Inputs, Json, Request, asks, request, with_strengths
 from vidsr.errors import ExitCode, PipeClosed, VerifyError, VidsrError
-from vidsr.options.enhance import parse_options, parse_reading
+from vidsr.options.enhance import parse_options
+from vidsr.options.source import parse_reading
 
 app = typer.Typer(
     name="vidsr",
@@ -81,7 +82,9 @@ def compare(
     blur: Annotated[str | None, typer.Option(help="To restore from: gaussian:SIGMA, disk:R, motion:LENGTH.")] = None,
     noise: Annotated[str | None, typer.Option(help="To restore from: sigma in code values.")] = None,
     crf: Annotated[float | None, typer.Option(help="To restore from: libx264 at this quality.")] = None,
-    steady: Annotated[bool, typer.Option("--steady/--no-steady", help="Average the restored along the motion.")] = True,
+    temporal_denoise: Annotated[
+        bool, typer.Option("--temporal-denoise/--no-temporal-denoise", help="Average the restored along the motion.")
+    ] = True,
     models: Annotated[str | None, typer.Option(metavar="A,B,...", help="Methods; default: all of them.")] = None,
     crops: Annotated[int, typer.Option(min=1, help="Places of a frame that the picture shows.")] = 1,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the CSV and the picture.")] = None,
@@ -103,7 +106,7 @@ def compare(
         deblur=deblur,
         denoise=denoise,
         restore=restore,
-        steady=steady,
+        temporal_denoise=temporal_denoise,
         device=device,
         precision=precision,
         start=start,
@@ -196,14 +199,14 @@ def degrade(
 def verify(
     source: Annotated[Path, typer.Argument(metavar="IN", help="The clip that was enhanced.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="What was made of it.")],
-    fps_in: Annotated[str | None, typer.Option(metavar="25", help="Rate of numbered pictures of IN.")] = None,
+    input_fps: Annotated[str | None, typer.Option(metavar="25", help="Rate of numbered pictures of IN.")] = None,
     json: Json = False,
 ) -> None:
     """Check that a result has its source's times, tags and streams, and that every frame decodes."""
     from vidsr.cli.tables import print_verification
     from vidsr.pipeline.verify import verify_files
 
-    verification = verify_files(source, target, parse_reading(fps_in))
+    verification = verify_files(source, target, parse_reading(input_fps))
     print_verification(verification, json)
     verification.demand()
 
@@ -219,8 +222,8 @@ def bench(
     codec: Annotated[str, typer.Option(help="FFmpeg video encoder, or null for none.")] = "libx264",
     frames: Annotated[int, typer.Option(help="Input frames; they are held in memory.")] = 48,
     rounds: Annotated[int, typer.Option(min=1, help="Times that all is measured, in turn.")] = 3,
-    beside: Annotated[
-        bool, typer.Option("--beside/--no-beside", help="Measure the ffmpeg program and OpenCV too.")
+    baselines: Annotated[
+        bool, typer.Option("--baselines/--no-baselines", help="Measure the ffmpeg program and OpenCV too.")
     ] = True,
     json: Json = False,
 ) -> None:
@@ -229,7 +232,7 @@ def bench(
     from vidsr.cli.tables import print_bench
 
     asked = {"scale": scale, "fps": fps, "model": model, "device": device, "precision": precision, "codec": codec}
-    print_bench(bench(clip, {**asked, "frames": frames}, rounds, beside), json)
+    print_bench(bench(clip, {**asked, "frames": frames}, rounds, baselines), json)
 
 
 @app.command()

@@ -24,7 +24,7 @@ EXAMPLES = """Examples:
 
     vidsr enhance clip.mkv --size 1920x1080 --model bicubic --start 1:02.5 --frames 100
 
-    vidsr enhance frames/%05d.png --fps-in 24 --scale 2 -o larger/%05d.png
+    vidsr enhance frames/%05d.png --input-fps 24 --scale 2 -o larger/%05d.png
 
     ffmpeg -i clip.mp4 -f yuv4mpegpipe - | vidsr enhance - --scale 2 -o - | ffmpeg -i - larger.mkv
 """
@@ -102,8 +102,9 @@ def request(
             metavar="auto|flow|net|superslomo|blend|none", help="How frames in between are made.", rich_help_panel=RATE
         ),
     ] = "auto",
-    duplicates: Annotated[
-        str, typer.Option(metavar="keep|smooth", help="Repeated frames: as they are, or moving.", rich_help_panel=RATE)
+    repeats: Annotated[
+        str,
+        typer.Option(metavar="keep|interpolate", help="Repeated frames: as they are, or moving.", rich_help_panel=RATE),
     ] = "keep",
     slow_motion: Annotated[
         str | None, typer.Option(metavar="8x", help="Times slower; sound is left out.", rich_help_panel=RATE)
@@ -132,9 +133,13 @@ def request(
         str, typer.Option(help="A network, bilateral[:SIGMA], nlm.", rich_help_panel=REPAIR)
     ] = "auto",
     restore_model: Annotated[str, typer.Option(help="A network.", rich_help_panel=REPAIR)] = "auto",
-    steady: Annotated[
+    temporal_denoise: Annotated[
         bool,
-        typer.Option("--steady/--no-steady", help="Average the restored along the motion.", rich_help_panel=REPAIR),
+        typer.Option(
+            "--temporal-denoise/--no-temporal-denoise",
+            help="Average the restored along the motion.",
+            rich_help_panel=REPAIR,
+        ),
     ] = True,
     model: Annotated[
         str,
@@ -143,9 +148,11 @@ def request(
             rich_help_panel=ENGINE,
         ),
     ] = "auto",
-    source: Annotated[
+    domain: Annotated[
         str,
-        typer.Option(metavar="auto|clean|video", help="Weights for clean or compressed clips.", rich_help_panel=ENGINE),
+        typer.Option(
+            metavar="auto|clean|compressed", help="Weights for clean or compressed clips.", rich_help_panel=ENGINE
+        ),
     ] = "auto",
     device: Device = "auto",
     precision: Annotated[
@@ -193,7 +200,7 @@ def request(
         str | None,
         typer.Option(metavar="PATH|none", help="Per-frame CSV.  [default: OUTPUT.frames.csv]", rich_help_panel=OUTPUT),
     ] = None,
-    fps_in: Annotated[
+    input_fps: Annotated[
         str | None,
         typer.Option(metavar="25|24000/1001", help="Rate of numbered pictures.  [default: 25]", rich_help_panel=RANGE),
     ] = None,
@@ -209,7 +216,7 @@ def request(
     hwaccel: Annotated[
         str, typer.Option(metavar="none|cuda", help="What decodes: cuda is NVIDIA's NVDEC.", rich_help_panel=RANGE)
     ] = "none",
-    pipe: Annotated[
+    stdout_format: Annotated[
         str, typer.Option(metavar="y4m|raw", help="What -o - writes to the standard output.", rich_help_panel=OUTPUT)
     ] = "y4m",
     deinterlace: Annotated[

@@ -17,7 +17,8 @@ from vidsr.evaluate.minterpolate import minterpolate, takes
 from vidsr.evaluate.upscaling import Comparison, OnRow, Score, measure
 from vidsr.frames import FrameBatch, VideoInfo, concat
 from vidsr.models import weights as store
-from vidsr.options.enhance import INTERPOLATIONS, EnhanceOptions, Interpolation
+from vidsr.options.choices import INTERPOLATIONS, Interpolation
+from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.frame_rate import Clock, Times
 from vidsr.stages.interpolate import Interpolate, make_engine
 from vidsr.stages.rounding import Finish

@@ -89,7 +89,7 @@ def compare_restoration(
             steady = make_steady(options, damaged_info, (restore,))
             stages[name] = (restore,) if steady is None else (restore, steady)
         scores, pictures = contest(source, pairs, stages, info, 0, on_row)
-    steadied = "" if info.fps is None else ", steadied" if options.steady else ", frame by frame"
+    steadied = "" if info.fps is None else ", steadied" if options.temporal_denoise else ", frame by frame"
     change = f"{damage.words}, then {wanted.task}{steadied}"
     return Comparison(source, 1, info, scores, pictures, change, wanted.task)
 

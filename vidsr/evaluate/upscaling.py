@@ -16,7 +16,8 @@ from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.kernels.metrics import sse, ssim
 from vidsr.metrics import psnr_from_mse
 from vidsr.models.weights import WEIGHTS, table
-from vidsr.options.enhance import EnhanceOptions, Factor
+from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.output_size import Factor
 from vidsr.options.paths import is_image
 from vidsr.pipeline.plan import make_upscale
 from vidsr.stages import Stage
@@ -165,7 +166,7 @@ def measure(result: FrameBatch, truth: FrameBatch, border: int, info: VideoInfo)
 
 
 def _method(name: str, scale: int, info: VideoInfo, options: EnhanceOptions) -> Upscale:
-    wanted = replace(options, model=name, source="clean", target=Factor(Fraction(scale)))
+    wanted = replace(options, model=name, domain="clean", output_size=Factor(Fraction(scale)))
     upscale = make_upscale(wanted, info, (choose(options.device, options.precision),))
     if upscale is None:
         raise OptionError(f"--scale {scale} leaves nothing to compare: give 2, 3 or 4")

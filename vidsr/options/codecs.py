@@ -44,10 +44,10 @@ class Codec:
     quiet: dict[str, str] = field(default_factory=dict)  # own options that keep it from writing to the terminal
     threads: str | None = None  # own option for the number of threads, where FFmpeg's has no effect
     even: bool = False  # subsampled pictures need an even number of samples
-    narrowest: int = 0  # width in samples that it takes
-    needs: str = ""  # to start at all, in words
-    instead: str = ""  # encoder of the same format on the CPU, for where that is not there
-    says_sar: bool = False  # the stream itself says the sample aspect ratio, whatever the container
+    min_width: int = 0  # width in samples that it takes
+    requires: str = ""  # to start at all, in words
+    fallback: str = ""  # encoder of the same format on the CPU, for where that is not there
+    writes_sar: bool = False  # the stream itself says the sample aspect ratio, whatever the container
 
 
 _X26X = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
@@ -65,13 +65,15 @@ def _nvenc(instead: str) -> Codec:
         Speed("preset", "p5", _NVENC),
         {"rc": "vbr", **_RATELESS},
         even=True,
-        needs="an NVIDIA GPU that encodes, which those made for computing (A100, H100) do not",
-        instead=instead,
-        says_sar=True,
+        requires="an NVIDIA GPU that encodes, which those made for computing (A100, H100) do not",
+        fallback=instead,
+        writes_sar=True,
     )
 
 
-_X264 = Codec(Quality("crf", 18, 51), Speed("preset", "medium", _X26X), params="x264-params", even=True, says_sar=True)
+_X264 = Codec(
+    Quality("crf", 18, 51), Speed("preset", "medium", _X26X), params="x264-params", even=True, writes_sar=True
+)
 # Default qualities of the other encoders are meant to look like libx264's 18; they were not tuned by measurement.
 CODECS: dict[str, Codec] = {
     "libx264": _X264,
@@ -81,7 +83,7 @@ CODECS: dict[str, Codec] = {
         params="x265-params",
         quiet={"log-level": "none"},
         threads="pools",
-        narrowest=64,  # up to 48 it writes past its memory (PyAV 18.1)
+        min_width=64,  # up to 48 it writes past its memory (PyAV 18.1)
     ),
     "libsvtav1": Codec(
         Quality("crf", 25, 63), Speed("preset", "8", _digits(13)), params="svtav1-params", threads="lp", even=True
@@ -139,7 +141,7 @@ class Encoding:
         """
         return cls(codec, crf, preset, tuple(_pair(text) for text in options), threads)
 
-    def pictures_at_a_time(self, height: int, processors: int) -> int:
+    def frame_threads(self, height: int, processors: int) -> int:
         """Pictures of ``height`` rows that libx264 is to work on side by side, a thread for each; 0: its own choice.
 
         Its threads wait for rows that others have still to code. With one and a half for each processor, its own
@@ -150,15 +152,15 @@ class Encoding:
         more = min(5 * processors // 2, height // ROWS)
         return more if more > 3 * processors // 2 else 0
 
-    def demand_width(self, width: int) -> None:
+    def check_width(self, width: int) -> None:
         """Nothing, if the encoder takes pictures that narrow.
 
         Raises:
             OptionError: it does not.
         """
-        if width < self.table_entry.narrowest:
+        if width < self.table_entry.min_width:
             raise OptionError(
-                f"--codec {self.codec} takes no picture less than {self.table_entry.narrowest} wide, and this one is "
+                f"--codec {self.codec} takes no picture less than {self.table_entry.min_width} wide, and this one is "
                 f"{width}: choose libx264"
             )
 

@@ -11,7 +11,7 @@ from vidsr.errors import InputError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})  # read and written
 PATTERN = re.compile(r"%(?:0(\d+))?d")
-FIRST = 1  # the number of the first picture that is written
+FIRST_NUMBER = 1  # the number of the first picture that is written
 
 
 def is_sequence(path: Path) -> bool:
@@ -20,7 +20,7 @@ def is_sequence(path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class Sequence:
+class ImageSequence:
     """The pictures whose names are ``pattern`` with a number in place of ``%05d`` (five digits or more) or ``%d``."""
 
     pattern: Path
@@ -42,14 +42,14 @@ class Sequence:
         numbers = (int(one[1]) for one in found if one is not None and self.path(int(one[1])).name == one[0])
         return sorted(numbers)
 
-    def whole(self) -> range:
+    def contiguous_numbers(self) -> range:
         """The numbers that are there, without a gap.
 
         Raises:
             InputError: there is none, or one between the first and the last is missing.
         """
         if not self.numbers:
-            raise InputError(f"{self.pattern} names no picture that is there: such as {self.path(FIRST).name}")
+            raise InputError(f"{self.pattern} names no picture that is there: such as {self.path(FIRST_NUMBER).name}")
         first, last = self.numbers[0], self.numbers[-1]
         missing = next((number for number, found in enumerate(self.numbers, first) if number != found), None)
         if missing is not None:
@@ -62,12 +62,12 @@ class Sequence:
 
 def first_number(source: Path) -> int:
     """The number that the pictures made of ``source`` begin with: its own, if it is numbered."""
-    return Sequence(source).numbers[0] if is_sequence(source) else FIRST
+    return ImageSequence(source).numbers[0] if is_sequence(source) else FIRST_NUMBER
 
 
 def file_bytes(path: Path) -> int:
     """Size of the file, or of all numbered pictures; 0 of what is neither."""
     files = [path]
     if is_sequence(path):
-        files = [Sequence(path).path(number) for number in Sequence(path).numbers]
+        files = [ImageSequence(path).path(number) for number in ImageSequence(path).numbers]
     return sum(file.stat().st_size for file in files if file.is_file())

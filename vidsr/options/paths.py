@@ -11,12 +11,12 @@ from typing import Literal
 
 from vidsr.errors import InputError, OptionError, OutputError
 from vidsr.options.enhance import EnhanceOptions
-from vidsr.options.image_sequence import Sequence, is_sequence
+from vidsr.options.image_sequence import ImageSequence, is_sequence
 from vidsr.options.parse import decimal
 
 PIPE = Path("-")  # the standard input or output
 
-Into = Literal["clip", "planes", "pictures"]  # what is written: an encoder's work, y4m or raw, numbered pictures
+OutputKind = Literal["clip", "planes", "images"]  # what is written: an encoder's work, y4m or raw, numbered pictures
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 CLIP_SUFFIXES = frozenset(
@@ -37,21 +37,21 @@ NOT_IN_WEBM = (frozenset({".mp4", ".m4v", ".mov", ".mkv"}), ".mkv")
 
 @dataclass(frozen=True)
 class Job:
-    """One file to enhance. ``target`` None: beside the source, named after what was done."""
+    """One file to enhance. ``output`` None: beside the source, named after what was done."""
 
     source: Path
-    target: Path | None
+    output: Path | None
     root: Path | None = None  # the output folder in which a folder's tree is kept
     below: Path = Path()  # the source's place in that tree
 
     @property
-    def into(self) -> Into:
+    def output_kind(self) -> OutputKind:
         """What is made of the source, if it is no still picture."""
-        if self.target is None:
+        if self.output is None:
             return "clip"
-        if is_sequence(self.target):
-            return "pictures"
-        return "planes" if self.target == PIPE or self.target.suffix.lower() == ".y4m" else "clip"
+        if is_sequence(self.output):
+            return "images"
+        return "planes" if self.output == PIPE or self.output.suffix.lower() == ".y4m" else "clip"
 
     @property
     def is_image(self) -> bool:
@@ -85,7 +85,7 @@ def list_jobs(inputs: Iterable[Path], output: Path | None, options: EnhanceOptio
     inputs = list(inputs)
     for path in inputs:
         if is_sequence(path):
-            Sequence(path).whole()
+            ImageSequence(path).contiguous_numbers()
         elif path != PIPE and not path.exists():
             raise InputError(f"{path} does not exist: check the path")
     one_file = len(inputs) == 1 and not inputs[0].is_dir()
@@ -112,12 +112,12 @@ def list_jobs(inputs: Iterable[Path], output: Path | None, options: EnhanceOptio
     return JobList(tuple(jobs), tuple(skipped))
 
 
-def part_of(target: Path) -> Path:
+def partial_path(target: Path) -> Path:
     """Where a result is written until it is whole."""
     return target.with_name(f"{target.stem}.part{target.suffix}")
 
 
-def log_of(source: Path, target: Path, options: EnhanceOptions) -> Path | None:
+def frame_log_path(source: Path, target: Path, options: EnhanceOptions) -> Path | None:
     """Where the per-frame log of a run goes; None if none is written, as beside a pipe.
 
     Raises:
@@ -136,13 +136,13 @@ def log_of(source: Path, target: Path, options: EnhanceOptions) -> Path | None:
     return log
 
 
-def target_of(job: Job, options: EnhanceOptions, fps: Fraction | None) -> Path:
+def output_path(job: Job, options: EnhanceOptions, fps: Fraction | None) -> Path:
     """Where the result of ``job`` goes, once the output rate is known: ``clip.x4.48fps.mp4``.
 
     Raises:
         OutputError: the result would replace its own source, or an existing file without ``overwrite``.
     """
-    target = job.target
+    target = job.output
     if target is None:
         # a sequence is called after its folder, and its clip lies beside that
         source = job.source.parent.resolve() if is_sequence(job.source) else job.source
@@ -153,10 +153,10 @@ def target_of(job: Job, options: EnhanceOptions, fps: Fraction | None) -> Path:
     if target == PIPE:
         return target
     if is_sequence(target):
-        return _free_sequence(Sequence(target), job.source, options)
+        return _free_sequence(ImageSequence(target), job.source, options)
     if target.exists() and job.source.exists() and target.samefile(job.source):
         raise OutputError(f"{target} is the input itself: choose another --output")
-    part = part_of(target)
+    part = partial_path(target)
     if part.exists() and job.source.exists() and part.samefile(job.source):
         raise OutputError(f"{target} is called {part.name} until it is whole, as the input is: choose another --output")
     if target.is_dir():
@@ -166,10 +166,10 @@ def target_of(job: Job, options: EnhanceOptions, fps: Fraction | None) -> Path:
     return target
 
 
-def _free_sequence(target: Sequence, source: Path, options: EnhanceOptions) -> Path:
+def _free_sequence(target: ImageSequence, source: Path, options: EnhanceOptions) -> Path:
     """The pattern of ``target``, if its pictures may be written."""
     if is_sequence(source) and source.parent.resolve() == target.pattern.parent.resolve():
-        mine, theirs = Sequence(source), target
+        mine, theirs = ImageSequence(source), target
         if {theirs.path(n) for n in theirs.numbers} & {mine.path(n) for n in mine.numbers}:
             raise OutputError(f"{target.pattern} is the input itself: choose another --output")
     if target.numbers and not options.overwrite:
@@ -196,9 +196,9 @@ def _folder_tag(options: EnhanceOptions) -> str:
 
 def _joined(options: EnhanceOptions, rate: str) -> str:
     """What is done, for a file name."""
-    slow = "" if options.slow == 1 else f"slow{decimal(options.slow)}x"
-    smooth = "smooth" if options.duplicates == "smooth" else ""
-    tags = (*(wanted.task for wanted in options.restorations), options.target.tag, slow, smooth, rate)
+    slow = "" if options.slow_motion == 1 else f"slow{decimal(options.slow_motion)}x"
+    smooth = "smooth" if options.repeats == "interpolate" else ""
+    tags = (*(wanted.task for wanted in options.restorations), options.output_size.tag, slow, smooth, rate)
     return ".".join(tag for tag in tags if tag) or "vidsr"
 
 

@@ -5,17 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, get_args
 
 from vidsr.errors import OptionError
-from vidsr.options.parse import positive_fraction
+from vidsr.options.choices import ALPHAS, HWACCELS, Alpha, Hwaccel
+from vidsr.options.parse import parse_choice, positive_fraction
 
-Alpha = Literal["refuse", "drop"]  # what becomes of transparency that is in use
-ALPHAS: tuple[Alpha, ...] = get_args(Alpha)
-Hwaccel = Literal["none", "cuda"]  # what decodes
-HWACCELS: tuple[Hwaccel, ...] = get_args(Hwaccel)
-
-SEQUENCE_RATE = Fraction(25)  # frames a second of numbered pictures, as FFmpeg takes them
+DEFAULT_SEQUENCE_RATE = Fraction(25)  # frames a second of numbered pictures, as FFmpeg takes them
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ class RawFormat:
 class Reading:
     """How a source is to be read."""
 
-    rate: Fraction | None = None  # frames a second of numbered pictures; None is `SEQUENCE_RATE`
+    rate: Fraction | None = None  # frames a second of numbered pictures; None is `DEFAULT_SEQUENCE_RATE`
     raw: RawFormat | None = None  # None: the source says what it is
     alpha: Alpha = "refuse"
     hwaccel: Hwaccel = "none"  # of the frames that are enhanced; whatever else is read needs no device
@@ -58,7 +53,7 @@ class Reading:
     @property
     def sequence_rate(self) -> Fraction:
         """Frames a second of numbered pictures."""
-        return self.rate or SEQUENCE_RATE
+        return self.rate or DEFAULT_SEQUENCE_RATE
 
 
 def parse_rate(text: str, option: str) -> Fraction:
@@ -71,3 +66,19 @@ def parse_rate(text: str, option: str) -> Fraction:
         return positive_fraction(text, option)
     except OptionError:
         raise OptionError(f"{option} {text!r} is no rate: write 25 or 30000/1001") from None
+
+
+def parse_reading(
+    input_fps: str | int | Fraction | None = None, raw: str | None = None, alpha: str = "refuse", hwaccel: str = "none"
+) -> Reading:
+    """How to read a source, from what a person writes.
+
+    Raises:
+        OptionError: a value is none of those that are known.
+    """
+    return Reading(
+        rate=None if input_fps is None else parse_rate(str(input_fps), "--input-fps"),
+        raw=None if raw is None else RawFormat.parse(raw),
+        alpha=parse_choice(alpha, ALPHAS, "--alpha"),
+        hwaccel=parse_choice(hwaccel, HWACCELS, "--hwaccel"),
+    )

@@ -10,7 +10,8 @@ from vidsr.frames import VideoInfo
 from vidsr.models import available_scales
 from vidsr.models.self_ensemble import MARK
 from vidsr.models.weights import WEIGHTS, table
-from vidsr.options.enhance import EnhanceOptions, Interpolation
+from vidsr.options.choices import Interpolation
+from vidsr.options.enhance import EnhanceOptions
 from vidsr.stages.diagnosis import is_compressed
 from vidsr.stages.upscale import network_factors
 
@@ -46,7 +47,7 @@ def choose_domain(
     options: EnhanceOptions, info: VideoInfo, model: str, scales: tuple[int, ...], folder: Path = WEIGHTS
 ) -> str:
     """Which weights suit the clip: ``video`` where an encoder has left few bits per pixel and such weights exist."""
-    if options.source != "auto":
-        return options.source
+    if options.domain != "auto":
+        return "video" if options.domain == "compressed" else options.domain  # the word of weights files
     trained = {e.scale for e in table(folder) if (e.name, e.domain) == (model.removesuffix(MARK), "video")}
     return "video" if is_compressed(info) and trained.issuperset(scales) else "clean"

@@ -14,7 +14,7 @@ from vidsr.errors import ExitCode, OptionError, VidsrError
 from vidsr.frames import VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import file_bytes
-from vidsr.options.paths import PIPE, Job, list_jobs, target_of
+from vidsr.options.paths import PIPE, Job, list_jobs, output_path
 from vidsr.pipeline.plan import Plan
 from vidsr.pipeline.run import open_reader, slowing
 from vidsr.pipeline.survey import survey
@@ -128,13 +128,13 @@ def _look(job: Job, options: EnhanceOptions) -> Outlook:
     else:
         with open_reader(job.source, options) as reader:
             info, notes = reader.info, reader.notes
-        plan = Plan(options, info, survey(job.source, options, info), job.into)
+        plan = Plan(options, info, survey(job.source, options, info), job.output_kind)
         notes = [*notes, *plan.notes]
     problem = ""
     try:
-        target = target_of(job, options, plan.output.fps)
+        target = output_path(job, options, plan.output.fps)
     except VidsrError as error:
-        problem, target = str(error), target_of(job, replace(options, overwrite=True), plan.output.fps)
+        problem, target = str(error), output_path(job, replace(options, overwrite=True), plan.output.fps)
     copied: list[str] = []
     if not job.is_image:
         beside = (job.source, target, options.reading, slowing(options))

@@ -14,9 +14,10 @@ from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import Model, available_scales, load_model
 from vidsr.models.weights import WEIGHTS
-from vidsr.options.enhance import EnhanceOptions, Size, Target
+from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.frame_rate import Clock, Times
-from vidsr.options.paths import Into
+from vidsr.options.output_size import OutputSize, Size
+from vidsr.options.paths import OutputKind
 from vidsr.options.restoration import CLASSICAL, DENOISERS, NETWORKS, Restoration
 from vidsr.pipeline.choice import choose_domain, choose_engine, default_model
 from vidsr.stages import Stage
@@ -44,20 +45,20 @@ class Plan:
     """The stages that ``options`` ask for on a stream ``info``, made once and known before the first frame.
 
     Restoration looks at a ``survey`` of the stream; without restoration none is needed. Planes and pictures take any
-    format; ``into`` pictures, values are left as they are, to be rounded in RGB.
+    format; ``output_kind`` pictures, values are left as they are, to be rounded in RGB.
 
     Raises:
         OptionError, ModelError, DeviceError: the options can not be met.
     """
 
     def __init__(
-        self, options: EnhanceOptions, info: VideoInfo, survey: Survey | None = None, into: Into = "clip"
+        self, options: EnhanceOptions, info: VideoInfo, survey: Survey | None = None, output_kind: OutputKind = "clip"
     ) -> None:
-        encoding, instead = encodable(options.encoding) if into == "clip" else (options.encoding, [])
+        encoding, instead = encodable(options.encoding) if output_kind == "clip" else (options.encoding, [])
         options = replace(options, encoding=encoding)
         self._source = source = info
         self._pixels = info.width * info.height
-        steadied = options.steady and options.restorations and info.fps is not None
+        steadied = options.temporal_denoise and options.restorations and info.fps is not None
         self.share = share(options.memory, HELD_BYTES * self._pixels if steadied else 0)
         computes = tuple(
             replace(compute, memory=self.share.network if compute.device.type == "cpu" else None)
@@ -70,9 +71,9 @@ class Plan:
         self.steady = make_steady(options, info, self.restores)
         self.interpolate, why = make_interpolate(options, info, compute)
         self.upscale = make_upscale(options, info, computes)
-        self.convert, notes = make_convert(options, info, into)
+        self.convert, notes = make_convert(options, info, output_kind)
         self.notes = [*self.findings, *why, *instead, *notes]
-        self.finish = Finish(info.depth if self.convert is None else self.convert.depth, rounds=into != "pictures")
+        self.finish = Finish(info.depth if self.convert is None else self.convert.depth, rounds=output_kind != "images")
         for stage in self._in_order():
             info = stage.output(info)
         self.output, notes = tagged(source, info)
@@ -170,7 +171,9 @@ class Plan:
         return self.finish(convert(reference.batches(1)))
 
 
-def make_convert(options: EnhanceOptions, info: VideoInfo, into: Into = "clip") -> tuple[Convert | None, list[str]]:
+def make_convert(
+    options: EnhanceOptions, info: VideoInfo, output_kind: OutputKind = "clip"
+) -> tuple[Convert | None, list[str]]:
     """The stage that reaches the format asked for or taken by the encoder, and what is to be said; None if it is there.
 
     Raises:
@@ -178,10 +181,10 @@ def make_convert(options: EnhanceOptions, info: VideoInfo, into: Into = "clip") 
     """
     if info.fps is None:  # a still picture
         return None, []
-    if options.chroma and into == "pictures":
+    if options.chroma and output_kind == "images":
         raise OptionError(f"--chroma {options.chroma}: pictures are RGB or grey, so leave it out")
     asked = info if options.chroma is None else replace(info, chroma=options.chroma)
-    coded, notes = coded_format(asked, options.encoding) if into == "clip" else (asked, [])
+    coded, notes = coded_format(asked, options.encoding) if output_kind == "clip" else (asked, [])
     if coded.chroma == "444" and options.chroma is None and options.encoding.codec in NOT_SHOWN:
         notes = [*notes, "4:4:4, as the source is, is not shown by every player: --chroma 420 is"]
     same = (coded.chroma, coded.depth) == (info.chroma, info.depth)
@@ -237,7 +240,7 @@ def make_restore(
 
 def make_steady(options: EnhanceOptions, info: VideoInfo, restores: Sequence[Restore]) -> Steady | None:
     """What averages over time what was restored, as strongly as that; None where nothing was, and for a still."""
-    if not options.steady or not restores or info.fps is None:
+    if not options.temporal_denoise or not restores or info.fps is None:
         return None
     return Steady(info.depth, max(restore.strength for restore in restores))
 
@@ -246,20 +249,20 @@ def make_interpolate(
     options: EnhanceOptions, info: VideoInfo, compute: Compute
 ) -> tuple[Interpolate | None, list[str]]:
     """The stage that reaches the rate asked for, and why its engine was chosen; None when there is nothing to do."""
-    if info.fps is None or not options.makes_frames:
+    if info.fps is None or not options.interpolates:
         return None, []
     if options.clock is None:
-        clock: Clock = Times(options.slow)
+        clock: Clock = Times(options.slow_motion)
     else:
-        clock = options.clock if options.slow == 1 else options.clock.slowed(options.slow)
+        clock = options.clock if options.slow_motion == 1 else options.clock.slowed(options.slow_motion)
     name, why = choose_engine(options, compute)
     engine = make_engine(name, info.depth, compute)
-    return Interpolate(clock, engine, info, options.duplicates, options.slow), why
+    return Interpolate(clock, engine, info, options.repeats, options.slow_motion), why
 
 
 def make_upscale(options: EnhanceOptions, info: VideoInfo, computes: tuple[Compute, ...]) -> Upscale | None:
     """The stage that reaches the size asked for; None when the picture has it already."""
-    target: Target = options.target
+    target: OutputSize = options.output_size
     width, height = target.size(*(info.square_size if options.square_pixels else (info.width, info.height)))
     target = Size(width, height)
     if (width, height) == (info.width, info.height):

@@ -16,7 +16,7 @@ from vidsr.errors import OptionError, OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import first_number
-from vidsr.options.paths import Job, log_of, target_of
+from vidsr.options.paths import Job, frame_log_path, output_path
 from vidsr.pipeline.plan import Plan
 from vidsr.pipeline.survey import survey
 from vidsr.pipeline.verify import Verification, verify
@@ -89,9 +89,9 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
     decoding, staging, encoding = Stopwatch(), Stopwatch(), Stopwatch()
     frames = 0
     with open_reader(job.source, options) as reader:
-        plan = Plan(options, reader.info, survey(job.source, options, reader.info), job.into)
-        target = _prepare(target_of(job, options, plan.output.fps))
-        log_path = log_of(job.source, target, options)
+        plan = Plan(options, reader.info, survey(job.source, options, reader.info), job.output_kind)
+        target = _prepare(output_path(job, options, plan.output.fps))
+        log_path = frame_log_path(job.source, target, options)
         slow = slowing(options)
         for note in (*reader.notes, *plan.notes, *lost(job.source, target, options.reading, slow)):
             on_note(note)
@@ -106,7 +106,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
                 options.start,
                 _end(options, reader.info),
                 first_number(job.source),
-                options.pipe == "raw",
+                options.stdout_format == "raw",
                 slow,
             ) as writer,
             prefetch(
@@ -154,7 +154,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
 
 def slowing(options: EnhanceOptions) -> Slow | None:
     """How slow motion treats what goes beside the picture; None where time is not stretched."""
-    return None if options.slow == 1 else Slow(options.slow, options.slow_audio)
+    return None if options.slow_motion == 1 else Slow(options.slow_motion, options.slow_audio)
 
 
 def chain(batches: Iterator[FrameBatch], stages: Sequence[Stage], watch: Stopwatch) -> Iterator[FrameBatch]:
@@ -176,9 +176,9 @@ def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_no
     started = perf_counter()
     picture, info = read_image(job.source, options.reading.alpha)
     plan = Plan(options, info, Survey((picture.y,)))
-    target = _prepare(target_of(job, options, None))
+    target = _prepare(output_path(job, options, None))
     animated = [f"{job.source} is animated, of which the first picture is taken"] if is_animated(job.source) else []
-    still = [f"{job.source} is one picture: no frames are made between"] if options.makes_frames else []
+    still = [f"{job.source} is one picture: no frames are made between"] if options.interpolates else []
     for note in (*animated, *still, *plan.findings):
         on_note(note)
     (result,) = chain(iter([picture]), plan.picture_stages, Stopwatch())

@@ -70,7 +70,7 @@ def try_out(source: Path, name: str, info: VideoInfo, options: EnhanceOptions, s
     walls: list[tuple[int, float]] = []  # (frames, seconds) of each run
     with tempfile.TemporaryDirectory() as folder:
         job = Job(source, Path(folder) / name)
-        assert job.target is not None
+        assert job.output is not None
         middle: VideoInfo | None = info
         while frames := _next_length(walls, info.frames or 1, deadline - perf_counter()):
             notes: list[str] = []
@@ -83,10 +83,10 @@ def try_out(source: Path, name: str, info: VideoInfo, options: EnhanceOptions, s
                 middle = None  # headers that promise more than there is
                 continue
             walls.append((frames, perf_counter() - begun))
-        is_clip = job.target.exists() and not job.is_image
+        is_clip = job.output.exists() and not job.is_image
         begun = perf_counter()
         if is_clip and options.verify:
-            read_facts(job.target)
+            read_facts(job.output)
         checking = (perf_counter() - begun) / walls[-1][0]
         setup, per_frame = _line(walls)
         output = report.output
@@ -98,8 +98,8 @@ def try_out(source: Path, name: str, info: VideoInfo, options: EnhanceOptions, s
             checking=checking,
             made=report.frames,
             span=Fraction(walls[-1][0]) / (info.fps or 1),
-            sizes=packet_sizes(job.target) if is_clip else None,
-            file=file_bytes(job.target),
+            sizes=packet_sizes(job.output) if is_clip else None,
+            file=file_bytes(job.output),
             pending=max(0, LOOKAHEAD - report.frames) * samples if is_clip else 0,
             notes=tuple(notes),
         )

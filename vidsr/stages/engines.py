@@ -13,7 +13,7 @@ from torch import Tensor
 from vidsr.device import Compute, choose
 from vidsr.flow.midpoint import FlowEngine
 from vidsr.frames import FrameBatch
-from vidsr.options.enhance import Interpolation
+from vidsr.options.choices import Interpolation
 from vidsr.stages.network_engine import NetEngine
 
 Planes = tuple[Tensor, Tensor | None]  # N x 1 x H x W and N x 2 x h x w code values

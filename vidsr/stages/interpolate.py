@@ -18,7 +18,7 @@ from vidsr.concurrency import ordered_map
 from vidsr.flow import scene_cuts as scenes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.kernels.workers import numba_is_shared
-from vidsr.options.enhance import Duplicates
+from vidsr.options.choices import Repeats
 from vidsr.options.frame_rate import Clock, Times
 from vidsr.options.parse import decimal
 from vidsr.stages.batching import fitting, gathered, singly
@@ -59,15 +59,15 @@ class Interval:
 class Interpolate:
     """The stream as ``clock`` asks for it, new frames made by ``engine`` (None holds the nearer frame).
 
-    ``duplicates`` keeps repeated frames as they are, or smooths: motion then runs from one distinct frame to the next
-    (film at 24 in 60, drawings on twos). ``slow`` stretches time when all is done, 8 for eight times slower. ``counts``
-    tells what was done so far.
+    ``repeats`` keeps repeated frames as they are, or interpolates over them: motion then runs from one distinct frame
+    to the next (film at 24 in 60, drawings on twos). ``slow`` stretches time when all is done, 8 for eight times
+    slower. ``counts`` tells what was done so far.
     """
 
     clock: Clock
     engine: Engine | None
     info: VideoInfo  # of the stream that comes in
-    duplicates: Duplicates = "keep"
+    repeats: Repeats = "keep"
     slow: Fraction = Fraction(1)
     lanes: int = field(default_factory=lambda: 2 if numba_is_shared() else 1)  # threads that find motion
     watch: Stopwatch | None = None  # for finding it, on one thread
@@ -122,7 +122,7 @@ class Interpolate:
     def _sources(self, batches: Iterator[FrameBatch]) -> Iterator[Source]:
         """The frames that motion runs between."""
         sources = timed(singly(batches), self.clock, self.info)
-        if self.duplicates == "keep" or self.info.fps is None:
+        if self.repeats == "keep" or self.info.fps is None:
             yield from sources
             return
         for source in evened(distinct(sources), 1 / self.info.fps):

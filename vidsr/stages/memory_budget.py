@@ -74,7 +74,7 @@ def within(encoding: Encoding, info: VideoInfo, limit: int | None) -> tuple[Enco
         return encoding, []
     usual = LOOKAHEAD.get(encoding.arguments["preset"], LONGEST)
     held = int(limit / (HELD_BYTES * info.width * info.height))
-    at_a_time = encoding.pictures_at_a_time(info.height, processors()) or 3 * processors() // 2
+    at_a_time = encoding.frame_threads(info.height, processors()) or 3 * processors() // 2
     if held >= HELD + AROUND + at_a_time + usual:
         return encoding, []
     encoding, fits = replace(encoding, slices=True), max(1, held - HELD)

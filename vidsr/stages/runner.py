@@ -15,7 +15,7 @@ from vidsr.errors import DeviceError
 from vidsr.kernels.subpixel import shuffled_codes
 from vidsr.metrics import psnr_from_mse
 from vidsr.models import Model
-from vidsr.options.enhance import LEAST_TILE
+from vidsr.options.enhance import MIN_TILE
 from vidsr.stages.gpu import Graphs
 from vidsr.stages.transfer import Uploads
 
@@ -165,7 +165,7 @@ class Runner:
         if self.tile is not None or self.compute.memory is None:
             return self.tile
         most = self._fitting(self.compute.memory)
-        return None if h * w <= most else max(LEAST_TILE, isqrt(most) - 2 * self.network.halo)
+        return None if h * w <= most else max(MIN_TILE, isqrt(most) - 2 * self.network.halo)
 
     def _fitting(self, memory: int) -> int:
         """Input pixels of a call that takes so many bytes."""
@@ -203,7 +203,7 @@ class Runner:
             self.batch = frames // 2
             return True
         side = min(self._side(h, w) or max(h, w), max(h, w)) // 2
-        if side < LEAST_TILE:
+        if side < MIN_TILE:
             return False
         self.tile = side
         return True

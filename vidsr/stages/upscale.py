@@ -19,7 +19,7 @@ from vidsr.concurrency import ordered_map
 from vidsr.errors import OptionError
 from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo, concat
 from vidsr.kernels.resample import resize
-from vidsr.options.enhance import Target
+from vidsr.options.output_size import OutputSize
 from vidsr.stages.runner import Runner
 from vidsr.stages.stopwatch import Stopwatch
 from vidsr.stages.tile_reuse import Reuse
@@ -40,7 +40,7 @@ class Upscale:
 
     def __init__(
         self,
-        target: Target,
+        target: OutputSize,
         info: VideoInfo,
         runners: tuple[Runner, ...],
         method: str,

@@ -42,7 +42,7 @@ def add_picture(output: OutputContainer, info: VideoInfo, encoding: Encoding, ti
         OptionError: the encoder does not take pictures that narrow.
         OutputError: the container does not take the codec.
     """
-    encoding.demand_width(info.width)
+    encoding.check_width(info.width)
     try:
         stream = output.add_stream(encoding.codec, rate=info.fps or Fraction(25))
     except ValueError:
@@ -60,7 +60,7 @@ def add_picture(output: OutputContainer, info: VideoInfo, encoding: Encoding, ti
     # several pictures at a time, as the ffmpeg program has it, unless memory is short; PyAV's own choice is slices
     sliced = encoding.slices or _lookahead(info) is not None
     context.thread_type = "SLICE" if sliced else "AUTO"
-    context.thread_count = encoding.threads if sliced else encoding.pictures_at_a_time(info.height, processors())
+    context.thread_count = encoding.threads if sliced else encoding.frame_threads(info.height, processors())
     context.options = _options(encoding, info)
     set_color(context, info)
     if info.display_matrix is not None:
@@ -83,7 +83,7 @@ def open_encoder(stream: VideoStream, encoding: Encoding) -> None:
     try:
         context.open()
     except (av.FFmpegError, ValueError) as error:
-        needs = f"; it needs {encoding.table_entry.needs}" if encoding.table_entry.needs else ""
+        needs = f"; it needs {encoding.table_entry.requires}" if encoding.table_entry.requires else ""
         raise OutputError(
             f"{encoding.codec} does not start with pictures of {size} ({reason(error)}){needs}: "
             "choose another --codec, another size or other options"
@@ -110,7 +110,7 @@ def untold(info: VideoInfo, encoding: Encoding, container: str) -> list[str]:
     """What neither the encoder nor the container can say of the picture, in words."""
     words = []
     codec = encoding.codec
-    if container in ("matroska", "webm") and info.sar != 1 and not encoding.table_entry.says_sar:
+    if container in ("matroska", "webm") and info.sar != 1 and not encoding.table_entry.writes_sar:
         words.append(f"the sample aspect ratio {info.sar} of {codec} cannot be written there: end the name in .mp4")
     if container == "mov" and info.color.range == "full" and codec == "prores_ks":
         words.append("full range of prores_ks cannot be written there: end the name in .mkv")

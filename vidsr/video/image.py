@@ -15,8 +15,8 @@ import torch
 from vidsr.color import rgb_to_ycbcr, to_rgb
 from vidsr.errors import InputError, OutputError
 from vidsr.frames import ColorInfo, FrameBatch, Origin, VideoInfo
-from vidsr.options.paths import part_of
-from vidsr.options.source import Alpha
+from vidsr.options.choices import Alpha
+from vidsr.options.paths import partial_path
 
 # The papers' protocol: BT.601 luma, limited. RGB files are sRGB.
 RGB_COLOR = ColorInfo(matrix="smpte170m", primaries="bt709", transfer="iec61966-2-1", range="limited")
@@ -136,7 +136,7 @@ def _encoded(path: Path, picture: Picture, parameters: list[int]) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    part = part_of(path)
+    part = partial_path(path)
     try:
         part.write_bytes(data)
         part.replace(path)

@@ -12,7 +12,7 @@ from typing import Self
 from vidsr.errors import OutputError
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
-from vidsr.options.image_sequence import FIRST, Sequence
+from vidsr.options.image_sequence import FIRST_NUMBER, ImageSequence
 from vidsr.video.grid import Grid, refuse_codec, untold
 from vidsr.video.image import EIGHT_BIT_ONLY, write_image
 from vidsr.video.written import Written
@@ -32,11 +32,11 @@ class SequenceWriter:
         OutputError: the pictures cannot be written.
     """
 
-    def __init__(self, pattern: Path, info: VideoInfo, encoding: Encoding, first: int = FIRST) -> None:
+    def __init__(self, pattern: Path, info: VideoInfo, encoding: Encoding, first: int = FIRST_NUMBER) -> None:
         refuse_codec(encoding, f"a sequence of {pattern.suffix}")
         self._info = info
-        self._target = Sequence(pattern)
-        self._part = Sequence(pattern.with_name(f"{pattern.stem}.part") / pattern.name)
+        self._target = ImageSequence(pattern)
+        self._part = ImageSequence(pattern.with_name(f"{pattern.stem}.part") / pattern.name)
         self._grid = Grid(info)
         self._first = first
         self.notes = untold(info, pattern.suffix, is_rgb=True)
@@ -98,7 +98,7 @@ class SequenceWriter:
             raise OutputError(f"{self._target.pattern} would hold no frame: choose another --start or --end")
         made = range(self._first, self._first + self._grid.count)
         try:
-            for number in Sequence(self._target.pattern).numbers:
+            for number in ImageSequence(self._target.pattern).numbers:
                 if number not in made:
                     self._target.path(number).unlink()
             for number in made:
@@ -109,7 +109,7 @@ class SequenceWriter:
 
     def _clear(self) -> None:
         """Removes what is not finished, and nothing that is not ours."""
-        for number in Sequence(self._part.pattern).numbers:
+        for number in ImageSequence(self._part.pattern).numbers:
             self._part.path(number).unlink(missing_ok=True)
         with suppress(OSError):
             self._part.pattern.parent.rmdir()

@@ -80,7 +80,7 @@ def encodable(encoding: Encoding) -> tuple[Encoding, list[str]]:
 
     Options in the encoder's own words mean nothing to another one: with them it stays, and will say why it fails.
     """
-    instead = encoding.table_entry.instead
+    instead = encoding.table_entry.fallback
     problem = nvenc_problem(encoding.codec) if instead and not encoding.options else None
     if problem is None:
         return encoding, []

@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import InputError
 from vidsr.frames import FrameBatch, Origin, VideoInfo
-from vidsr.options.enhance import Deinterlace
+from vidsr.options.choices import Deinterlace
 from vidsr.options.image_sequence import is_sequence
 from vidsr.options.source import Reading
 from vidsr.video.convert import hides_alpha, is_opaque, set_planes
@@ -108,7 +108,7 @@ class VideoReader:
             self.info = replace(info, frames=self._expected(info))
             self._note_alpha(first)
             if is_sequence(self.path) and self._reading.rate is None:
-                self.notes.append(f"taken as {self._reading.sequence_rate} pictures a second: --fps-in says another")
+                self.notes.append(f"taken as {self._reading.sequence_rate} pictures a second: --input-fps says another")
             if is_pipe(self.path):
                 beside = map(stream_info, others(self._container, self._stream))
                 self.notes += [f"left out, a pipe is read only once: {stream}" for stream in beside]

@@ -56,7 +56,7 @@ def roundtrip(
     Raises:
         OptionError: the encoder does not take pictures that narrow.
     """
-    Encoding(encoder).demand_width(luma.shape[2])
+    Encoding(encoder).check_width(luma.shape[2])
     height, width = luma.shape[1:]
     even = np.pad(luma, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")  # 4:2:0 has no odd sizes
     codec = _CODECS[encoder]

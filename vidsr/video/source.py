@@ -11,7 +11,7 @@ from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from vidsr.errors import InputError
-from vidsr.options.image_sequence import Sequence, is_sequence
+from vidsr.options.image_sequence import ImageSequence, is_sequence
 from vidsr.options.source import Reading
 
 STANDARD_INPUT = 0
@@ -43,7 +43,7 @@ def open_source(path: Path, reading: Reading | None = None, hwaccel: HWAccel | N
     if str(path) == "-":
         return _opened(path, StandardInput(), kind, options | {"protocol_whitelist": "pipe"}, hwaccel)
     if is_sequence(path):
-        kind, options = "image2", _sequence_options(Sequence(path), reading)
+        kind, options = "image2", _sequence_options(ImageSequence(path), reading)
         # the pattern is FFmpeg's own, but for a percent sign in a folder's name
         pattern = f"file:{str(path.parent).replace('%', '%%')}/{path.name}"
         return _opened(path, pattern, kind, options | FILES_ONLY, hwaccel)
@@ -87,8 +87,8 @@ def _opened(
     return container
 
 
-def _sequence_options(sequence: Sequence, reading: Reading) -> dict[str, str]:
-    numbers = sequence.whole()
+def _sequence_options(sequence: ImageSequence, reading: Reading) -> dict[str, str]:
+    numbers = sequence.contiguous_numbers()
     return {
         "pattern_type": "sequence",
         "start_number": str(numbers[0]),

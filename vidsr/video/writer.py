@@ -21,8 +21,8 @@ from av.video.stream import VideoStream
 from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
-from vidsr.options.image_sequence import FIRST
-from vidsr.options.paths import part_of
+from vidsr.options.image_sequence import FIRST_NUMBER
+from vidsr.options.paths import partial_path
 from vidsr.video.clock import JUMPS
 from vidsr.video.containers import PICTURES, PLANES, container_format
 from vidsr.video.encoder import MOST_TICKS, add_picture, open_encoder, set_color, tick, untold
@@ -62,7 +62,7 @@ def open_writer(
     streams_from: Path | None = None,
     start: Fraction | None = None,
     end: Fraction | None = None,
-    first: int = FIRST,
+    first: int = FIRST_NUMBER,
     raw: bool = False,
     slow: Slow | None = None,
 ) -> Writer:
@@ -136,7 +136,7 @@ class VideoWriter:
         self._first: int | None = None  # ticks of the first and last frame given to the encoder
         self._last: int | None = None
         self._decoded: int | None = None  # decoding time in ticks of the last packet from the encoder
-        self._part = part_of(path)
+        self._part = partial_path(path)
         container = container_format(path)
         self._copier = _make_copier(streams_from, start, end, slow)
         if slow is not None:

@@ -14,7 +14,7 @@ import torch
 from vidsr.errors import OutputError, PipeClosed
 from vidsr.frames import ColorInfo, FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
-from vidsr.options.paths import part_of
+from vidsr.options.paths import partial_path
 from vidsr.video.grid import FALLBACK_FPS, Grid, refuse_codec, untold
 from vidsr.video.written import Written
 
@@ -61,7 +61,7 @@ class PlanesWriter:
         refuse_codec(encoding, kind)
         self.path, self._info, self._raw, self._kind = path, info, raw, kind
         self._is_pipe = str(path) == "-"
-        self._part = None if self._is_pipe else part_of(path)
+        self._part = None if self._is_pipe else partial_path(path)
         self._grid = Grid(info)
         self.notes = untold(info, kind, is_rgb=False)
         self._file = self._opened()
