@@ -42,7 +42,7 @@ from vidsr.options.restoration import NETWORKS, TASKS, Task
 from vidsr.stages.diagnosis import Diagnosis, Survey, diagnose
 from vidsr.stages.runner import Runner
 from vidsr.video import VideoReader
-from vidsr.video.roundtrip import roundtrip
+from vidsr.video.encode_decode import encode_and_decode
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
@@ -179,7 +179,7 @@ def compressed(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
     """Gain in PSNR-Y over a clip from libx264 at each CRF, without and with temporal denoising."""
     for crf in CRFS:
         for name, truth in clips().items():
-            decoded = roundtrip(truth, "libx264", crf)
+            decoded = encode_and_decode(truth, "libx264", crf)
             before = psnr(decoded, truth)
             after = _in_sequence(trained, decoded)
             yield f"{crf} {name}", {"input": before} | {key: psnr(y, truth) - before for key, y in after.items()}

@@ -18,7 +18,7 @@ from vidsr.degrade.degradations import (
     VideoCodec,
     maybe,
 )
-from vidsr.video.roundtrip import Encoder, roundtrip
+from vidsr.video.encode_decode import Encoder, encode_and_decode
 
 ENCODERS: tuple[tuple[Encoder, int, int], ...] = (  # encoder, a high quality, a low one
     ("libx264", 17, 35),
@@ -172,7 +172,7 @@ def test_jpeg_quality_orders_the_error() -> None:
 @pytest.mark.parametrize(("encoder", "high", "low"), ENCODERS, ids=lambda value: str(value))
 def test_codec_keeps_frames_in_place_and_quality_orders_the_error(encoder: Encoder, high: int, low: int) -> None:
     clip = panning()
-    good, bad = roundtrip(clip, encoder, high), roundtrip(clip, encoder, low)
+    good, bad = encode_and_decode(clip, encoder, high), encode_and_decode(clip, encoder, low)
     assert good.shape == bad.shape == clip.shape
     assert 0 < error(clip, good) < error(clip, bad)
     for t, frame in enumerate(good):
@@ -181,7 +181,7 @@ def test_codec_keeps_frames_in_place_and_quality_orders_the_error(encoder: Encod
 
 def test_codec_keeps_odd_sizes() -> None:
     clip = panning(3, 71, 85)
-    assert error(clip, roundtrip(clip, "libx264", 15)) < 20
+    assert error(clip, encode_and_decode(clip, "libx264", 15)) < 20
 
 
 def test_one_of_follows_its_weights() -> None:

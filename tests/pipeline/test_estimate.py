@@ -163,7 +163,7 @@ def test_packet_sizes_add_up(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=30, gop=10, audio=1)
     sizes = packet_sizes(source)
     assert (len(sizes.keys), len(sizes.others)) == (3, 27)
-    total = sum(sizes.keys) + sum(sizes.others) + sizes.beside
+    total = sum(sizes.keys) + sum(sizes.others) + sizes.other_streams
     assert 0.5 < total / source.stat().st_size < 1
 
 

@@ -10,7 +10,7 @@ from tests.clips import make_clip, make_frame
 from vidsr.errors import InputError
 from vidsr.options.source import Reading
 from vidsr.video import VideoReader
-from vidsr.video.convert import is_opaque
+from vidsr.video.planes import is_opaque
 
 DROP = Reading(alpha="drop")
 PACKED = ("rgba", "argb", "bgra", "abgr", "rgba64le", "rgba64be", "ya8", "ya16le", "ya16be")

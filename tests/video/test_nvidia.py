@@ -20,7 +20,7 @@ from vidsr.options.source import Reading
 from vidsr.pipeline.run import enhance_file
 from vidsr.video import VideoReader, open_writer
 from vidsr.video import nvidia as hardware
-from vidsr.video.convert import planes_of
+from vidsr.video.planes import planes_of
 
 NVDEC = Reading(hwaccel="cuda")
 

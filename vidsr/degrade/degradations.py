@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from vidsr.degrade.blur import Clip, Range
 from vidsr.kernels.resample import resize
-from vidsr.video.roundtrip import Encoder, roundtrip
+from vidsr.video.encode_decode import Encoder, encode_and_decode
 
 Values = npt.NDArray[np.float32]
 
@@ -142,7 +142,7 @@ def _decoded(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class VideoCodec:
-    """The clip through a real encoder at one ``quality`` (see ``vidsr.video.roundtrip``) and one of ``presets``."""
+    """The clip through a real encoder at one ``quality`` (see ``vidsr.video.encode_decode``) and one of ``presets``."""
 
     encoder: Encoder
     quality: tuple[int, int]
@@ -151,4 +151,4 @@ class VideoCodec:
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
         quality = int(rng.integers(self.quality[0], self.quality[1], endpoint=True))
         preset = self.presets[rng.integers(len(self.presets))]
-        return roundtrip(clip, self.encoder, quality, preset)
+        return encode_and_decode(clip, self.encoder, quality, preset)

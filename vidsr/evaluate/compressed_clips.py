@@ -22,7 +22,7 @@ from vidsr.metrics import psnr
 from vidsr.models import Model, load_model
 from vidsr.models import weights as store
 from vidsr.train.prepare.dataset import clip_luma
-from vidsr.video.roundtrip import roundtrip
+from vidsr.video.encode_decode import encode_and_decode
 
 CRFS = (23, 28, 32)
 ENCODED = 30  # frames, from the first on
@@ -38,7 +38,7 @@ def measure_clip(path: Path, models: dict[str, Model], scale: int) -> dict[str, 
     small = np.stack([imresize(frame, height // scale, width // scale) for frame in truth])
     scores: dict[str, dict[int, float]] = {name: {} for name in ("bicubic", *models)}
     for crf in CRFS:
-        decoded = roundtrip(small, "libx264", crf)
+        decoded = encode_and_decode(small, "libx264", crf)
         frames = [index for index in FRAMES if index < len(decoded)]
         for name in scores:
             values = [_psnr_y(enlarge(decoded[i], models.get(name), scale), truth[i], scale) for i in frames]

@@ -53,9 +53,11 @@ class Trial:
             frames * (len(keys) - 1) / self.made
         )  # a keyframe for each, as often as in the part that was run
         count = max(cuts, -(-frames // KEYFRAME_DISTANCE)) if others else frames
-        overhead = self.file - sum(keys) - sum(others) - self.sizes.beside
-        beside = self.sizes.beside * float(duration / self.span) if self.span else self.sizes.beside
-        return round(overhead + key * count + other * (frames - count) + beside)
+        other_streams: float = self.sizes.other_streams
+        overhead = self.file - sum(keys) - sum(others) - other_streams
+        if self.span:
+            other_streams *= float(duration / self.span)
+        return round(overhead + key * count + other * (frames - count) + other_streams)
 
 
 def try_out(source: Path, name: str, info: VideoInfo, options: EnhanceOptions, seconds: float) -> Trial:

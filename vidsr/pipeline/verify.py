@@ -12,7 +12,7 @@ from typing import Any
 from vidsr.errors import VerifyError
 from vidsr.frames import VideoInfo
 from vidsr.options.source import Reading
-from vidsr.video import PICTURE_ONLY, Facts, Track, Written, container_format, read_facts
+from vidsr.video import FRAMES_ONLY, Facts, Track, Written, container_format, read_facts
 
 UNSAID = {"range": "limited"}  # what players take for granted
 MILLISECOND = Fraction(1, 1000)
@@ -117,7 +117,7 @@ def verify_files(source: Path, target: Path, reading: Reading | None = None) -> 
     """
     before = read_facts(source, target, decode=False, reading=reading)
     after = read_facts(target, reading=Reading(rate=before.info.fps))
-    if container_format(target) in PICTURE_ONLY:  # of the picture's facts these tell little, of its times nothing
+    if container_format(target) in FRAMES_ONLY:  # of the picture's facts these tell little, of its times nothing
         wanted, found = len(before.times), len(after.times)  # more were made if the rate was raised
         return Verification(
             target, (Check("frames", f"{wanted} or more", str(found), found >= wanted), _decodes(after))

@@ -1,8 +1,9 @@
-"""The containers that are written, and whether they can carry a given stream."""
+"""Output containers: their names, and the streams and metadata tags that each can hold."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,31 +14,50 @@ from av.video.stream import VideoStream
 from vidsr.errors import OutputError
 from vidsr.options.image_sequence import is_sequence
 
-# The one that keeps most first: it is named to the user where another loses something.
+# Ordered by how much each keeps: a note about a lost stream names the first container that keeps it.
 CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".webm": "webm"}
-PLANES, PICTURES = "yuv4mpegpipe", "image2"
-PICTURE_ONLY = (PLANES, PICTURES)  # no sound, no texts, no times
+Y4M, IMAGES = "yuv4mpegpipe", "image2"
+FRAMES_ONLY = (Y4M, IMAGES)  # no audio, subtitles, chapters, tags or times
+
+# Tags that every muxer writes itself, or that describe the source file only
+FILE_SPECIFIC_TAGS = frozenset(
+    {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "alpha_mode"}
+)
+STATISTICS_TAGS = ("bps", "number_of_frames", "number_of_bytes", "_statistics_")  # of Matroska streams
+# Tags with a field of their own in MP4. Others go into a list of free keys, which fewer players read.
+MP4_TAGS = frozenset(
+    {"title", "artist", "author", "album_artist", "album", "composer", "date", "comment", "genre", "copyright"}
+    | {"grouping", "lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords", "location"}
+    | {"creation_time", "compilation", "disc", "track", "hd_video", "media_type", "season_number", "episode_sort"}
+)
+MOV_STREAM_TAGS = frozenset({"language", "handler_name", "creation_time", "vendor_id", "timecode"}) | {
+    "filename",
+    "mimetype",  # of a cover that was an attached file; its codec says the same
+}
+STREAM_TAGS = {"mov": MOV_STREAM_TAGS, "mp4": MOV_STREAM_TAGS | {"title", "name"}}
+# QuickTime's own list of languages uses the older codes of these.
+MOV_LANGUAGES = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi"}
 
 
 def container_format(path: Path) -> str:
-    """FFmpeg's name of the container that the file's suffix asks for; of ``-`` and ``.y4m``, that of plain planes.
+    """Return FFmpeg's name of the container that the suffix of ``path`` selects; ``-`` selects y4m.
 
     Raises:
-        OutputError: it is not one that is written.
+        OutputError: the suffix names no output container.
     """
     if str(path) == "-" or path.suffix.lower() == ".y4m":
-        return PLANES
+        return Y4M
     if is_sequence(path):
-        return PICTURES
+        return IMAGES
     name = CONTAINERS.get(path.suffix.lower())
     if name is None:
-        raise OutputError(f"{path} has no container that is written: end the name in {', '.join(CONTAINERS)}")
+        raise OutputError(f"{path} names no output container: end the name in {', '.join(CONTAINERS)}")
     return name
 
 
 def can_carry(stream: Stream, container: str) -> bool:
-    """Whether packets of ``stream`` can be copied into ``container``: found by writing the header of an empty file."""
-    if container in PICTURE_ONLY:
+    """Whether packets of ``stream`` can be copied into ``container``, tested by writing the header of an empty file."""
+    if container in FRAMES_ONLY:
         return False
     if stream.type == "attachment":
         return container == "matroska"
@@ -58,5 +78,42 @@ def can_carry(stream: Stream, container: str) -> bool:
 
 
 def is_cover(stream: Stream) -> bool:
-    """Whether the stream is a still picture that stands for the file."""
+    """Whether the stream is a cover image."""
     return isinstance(stream, VideoStream) and bool(stream.disposition & Disposition.attached_pic)
+
+
+def file_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a file that also hold for a file made from it."""
+    return {key: value for key, value in tags.items() if key.lower() not in FILE_SPECIFIC_TAGS}
+
+
+def stream_tags(container: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a stream for ``container``. MP4's ``name`` becomes ``title``."""
+    kept = {key: value for key, value in file_tags(tags).items() if not key.lower().startswith(STATISTICS_TAGS)}
+    if "name" in kept:
+        kept.setdefault("title", kept.pop("name"))
+    if container == "mov" and "language" in kept:
+        kept["language"] = MOV_LANGUAGES.get(kept["language"], kept["language"])
+    return kept
+
+
+def free_tags(container: str, tags: Mapping[str, str]) -> list[str]:
+    """Return the tags of a file for which the container has no field of its own."""
+    if container not in STREAM_TAGS:
+        return []
+    return sorted(key for key in file_tags(tags) if key.lower().partition("-")[0] not in MP4_TAGS)
+
+
+def muxer_options(container: str, tags: Mapping[str, str], has_cover: bool) -> dict[str, str]:
+    """Return the muxer options that let the container hold all ``tags`` of the file.
+
+    FFmpeg's MP4 muxer writes either a cover or free tags.
+    """
+    return {"movflags": "use_metadata_tags"} if free_tags(container, tags) and not has_cover else {}
+
+
+def lost_tags(container: str, tags: Mapping[str, str]) -> list[str]:
+    """Return the tags of a stream that the container cannot hold."""
+    if container not in STREAM_TAGS:
+        return []
+    return sorted(key for key in stream_tags(container, tags) if key.lower() not in STREAM_TAGS[container])

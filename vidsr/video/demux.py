@@ -1,43 +1,89 @@
-"""Packets of a file in its order, past the places that cannot be read."""
+"""Packets of a file in file order, past unreadable places and past jumps of a recording's clock."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from vidsr.video.clock import DISCONTINUOUS, Clock
-
-FAILED_READS = 100  # in a row; then the rest of the file is taken to be lost
-REST_LOST = "place from which on nothing can be read"
+FAILED_READS = 100  # consecutive failures after which the rest of the file is given up
+REST_LOST = "unreadable rest of the file"
+CLOCK_JUMPS = "timestamp jumps removed"
+RECORDING_FORMATS = ("mpegts", "mpeg")  # containers whose clock may be reset in the middle
+MAX_GAP = 10  # seconds without audio and video; a longer gap means that the clock was reset
+MAX_STEP_BACK = Fraction(1, 10)  # seconds by which a stream may run back; smaller steps are repaired by the reader
 
 
 def packets(
     container: InputContainer, streams: Sequence[Stream], problems: Counter[str] | None = None
 ) -> Iterator[Packet[Stream]]:
-    """Packets of ``streams``, an empty one for each at the end; reads that fail are tried again, and counted.
+    """Packets of ``streams``, with an empty one for each at the end.
 
-    Jumps of a recording's clock are taken out, for which all of its streams are looked at.
+    A failed read is retried and counted in ``problems``. Jumps of a recording's clock are removed, which needs the
+    packets of all streams of the file.
     """
     problems = Counter() if problems is None else problems
-    clock = Clock(problems) if container.format.name in DISCONTINUOUS else None
+    clock = ContinuousClock(problems) if container.format.name in RECORDING_FORMATS else None
     wanted, read = {stream.index for stream in streams}, list(streams if clock is None else container.streams)
     failed = 0
     while failed < FAILED_READS:
         try:
             for packet in container.demux(read):
                 if failed:
-                    problems["places that cannot be read, skipped"] += 1
+                    problems["unreadable places skipped"] += 1
                 failed = 0
                 if clock is not None:
-                    clock.set(packet)
+                    clock.correct(packet)
                 if packet.stream.index in wanted:
                     yield packet
             return
         except av.FFmpegError:
             failed += 1
     problems[REST_LOST] += 1
+
+
+class ContinuousClock:
+    """Maps the times of a recording's packets, given in file order, to a clock without jumps, as ffmpeg does.
+
+    ``problems`` counts the jumps.
+    """
+
+    def __init__(self, problems: Counter[str]) -> None:
+        self._problems = problems
+        self._shifts = [Fraction(0)]  # all shifts of the clock, seconds; the last one is the current one
+        self._ends: dict[int, Fraction] = {}  # end of the last packet of each audio and video stream
+
+    def correct(self, packet: Packet[Stream]) -> None:
+        """Shift the packet's times. A packet that lags behind a jump keeps the shift from before it."""
+        if packet.dts is None:
+            return
+        time, tick = packet.dts * packet.time_base, packet.time_base
+        if packet.stream.type in ("video", "audio"):
+            if not self._is_continuous(time + self._shifts[-1], packet.stream.index):
+                self._jump(time, packet.stream.index)
+            duration = (packet.duration or 0) * tick
+            self._ends[packet.stream.index] = time + self._shifts[-1] + duration
+        ticks = round(self._shifts[-1] / tick)
+        packet.dts += ticks
+        if packet.pts is not None:
+            packet.pts += ticks
+
+    def _is_continuous(self, time: Fraction, stream: int) -> bool:
+        """Whether ``time`` continues the packet's own stream and lies near the end of all streams."""
+        latest = max(self._ends.values(), default=time)
+        return self._ends.get(stream, time) - MAX_STEP_BACK <= time <= latest + MAX_GAP
+
+    def _jump(self, time: Fraction, stream: int) -> None:
+        """Make the shift current that fits a packet at ``time`` of the file's clock: an earlier one, or a new one."""
+        known = next((shift for shift in reversed(self._shifts) if self._is_continuous(time + shift, stream)), None)
+        if known is None:
+            known = self._ends.get(stream, max(self._ends.values())) - time
+            self._problems[CLOCK_JUMPS] += 1
+        else:
+            self._shifts.remove(known)
+        self._shifts.append(known)

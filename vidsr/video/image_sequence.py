@@ -15,7 +15,7 @@ from vidsr.options.codecs import Encoding
 from vidsr.options.image_sequence import FIRST_NUMBER, ImageSequence
 from vidsr.video.grid import Grid, refuse_codec, untold
 from vidsr.video.image import EIGHT_BIT_ONLY, write_image
-from vidsr.video.written import Written
+from vidsr.video.inspect import Written
 
 SUBSAMPLED = (".jpg", ".jpeg", ".webp")  # 4:2:0 as they are written here
 

@@ -1,4 +1,4 @@
-"""What a finished file really holds: every frame decoded, every other packet's time and content."""
+"""Contents of a finished file: every frame decoded, the time and digest of every other packet, and packet sizes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Stream
 from av.video.stream import VideoStream
@@ -17,24 +18,23 @@ from vidsr.errors import InputError
 from vidsr.frames import VideoInfo
 from vidsr.options.source import Reading
 from vidsr.runtime import processors
-from vidsr.video.containers import can_carry, container_format, is_cover
+from vidsr.video.containers import can_carry, container_format, file_tags, is_cover, stream_tags
 from vidsr.video.demux import packets
 from vidsr.video.probe import MICROSECONDS, first_frame, picture_stream, video_info
 from vidsr.video.source import is_pipe, open_source
 from vidsr.video.stream_copy import is_left_out, others
 from vidsr.video.streams import stream_info
-from vidsr.video.tags import file_tags, stream_tags
 
-LARGE = 1920 * 1088  # samples of a picture; of larger ones fewer are held
-MOST_THREADS = 16  # as FFmpeg has it
-DIGEST = 8  # bytes; equal packets are counted in order, so that chance has little to do
-MPEG_AUDIO = ("mp1", "mp2", "mp3")  # one format in three layers, which MP4 does not tell apart
+LARGE_FRAME = 1920 * 1088  # samples; the decoder holds fewer frames that are larger
+MOST_THREADS = 16  # FFmpeg's own limit
+DIGEST_BYTES = 8  # enough, because packets are compared in order
+MPEG_AUDIO = ("mp1", "mp2", "mp3")  # three layers of one format, which MP4 does not distinguish
 ADTS_START, ADTS_MASK = b"\xff\xf0", b"\xff\xf6"
 
 
 @dataclass
 class Track:
-    """One stream beside the picture: what it is, and its packets as (time in seconds, digest)."""
+    """A stream other than the enhanced video stream, with its packets as (time in seconds, digest)."""
 
     type: str
     codec: str | None
@@ -42,7 +42,7 @@ class Track:
     title: str | None
     disposition: tuple[str, ...]
     packets: list[tuple[Fraction, bytes]] = field(default_factory=list)
-    timed: bool = True  # False for covers and attached files, whose packets mean nothing in time
+    timed: bool = True  # False for covers and attached files, whose packet times have no meaning
 
     def __str__(self) -> str:
         return " ".join(word for word in (self.type, self.codec, self.language) if word)
@@ -50,76 +50,117 @@ class Track:
 
 @dataclass
 class Facts:
-    """All of a file that a run must get right."""
+    """The contents of a file that verification compares."""
 
     path: Path
     info: VideoInfo
-    tick: Fraction  # of the picture's stamps
-    times: list[Fraction]  # of its frames, in seconds
+    tick: Fraction  # time base of the video stream, seconds
+    times: list[Fraction]  # of its frames, seconds
     tracks: list[Track]
     chapters: list[tuple[Fraction, Fraction, str]]  # start, end, title
     tags: dict[str, str]
     problems: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True)
+class Written:
+    """The expected contents of a finished file, as its writer states them."""
+
+    path: Path
+    info: VideoInfo  # as encoded
+    times: tuple[Fraction, ...]  # of every frame, seconds on the file's own clock
+    source: Path | None  # the clip whose other streams were copied, from ``start`` to ``end`` of its clock
+    start: Fraction | None = None
+    end: Fraction | None = None
+
+
+@dataclass
+class PacketSizes:
+    """Sizes of the packets of a clip in bytes."""
+
+    keys: list[int] = field(default_factory=list)  # of each keyframe
+    others: list[int] = field(default_factory=list)  # of each other frame
+    other_streams: int = 0  # all other streams together
+
+
+def packet_sizes(path: Path) -> PacketSizes:
+    """Return the sizes of all packets of the file.
+
+    Raises:
+        InputError: the file is not a clip.
+    """
+    sizes = PacketSizes()
+    with open_source(path) as container:
+        video = picture_stream(container, path)
+        for packet in packets(container, list(container.streams)):
+            if packet.stream is not video:
+                sizes.other_streams += packet.size
+            elif packet.size:
+                (sizes.keys if packet.is_keyframe else sizes.others).append(packet.size)
+    return sizes
+
+
 def read_facts(
     path: Path, carried_to: Path | None = None, decode: bool = True, reading: Reading | None = None
 ) -> Facts:
-    """Reads the whole file once. With ``carried_to``, only tracks that a file of that suffix can hold.
+    """Read the whole file once. With ``carried_to``, return only the tracks that a file of that suffix can hold.
 
-    Without ``decode`` the times are those that the container says of the picture's packets.
+    Without ``decode``, the frame times are those of the video packets.
 
     Raises:
-        InputError: the file cannot be opened, or no frame of it decodes.
+        InputError: the file cannot be opened, or none of its frames can be decoded.
     """
     if is_pipe(path):
         raise InputError(f"{path} is a pipe, which can be read only once: name a file")
     with open_source(path, reading) as opened:
-        picture = picture_stream(opened, path)
-        info = video_info(opened, picture, first_frame(opened, picture, path))
+        video = picture_stream(opened, path)
+        info = video_info(opened, video, first_frame(opened, video, path))
         container = None if carried_to is None else container_format(carried_to)
-        kept = [s for s in others(opened, picture) if container is None or can_carry(s, container)]
+        kept = [s for s in others(opened, video) if container is None or can_carry(s, container)]
         tracks = {stream.index: _track(stream, container) for stream in kept}
-        chapters = [
-            (c["start"] * base, c["end"] * base, c["metadata"].get("title", ""))
-            for c in opened.chapters()
-            for base in [c["time_base"] or Fraction(1, MICROSECONDS)]
-        ]
-        tags = file_tags(opened.metadata)
+        chapters, tags = _chapters(opened), file_tags(opened.metadata)
     facts = Facts(path, info, info.time_base or Fraction(1), [], list(tracks.values()), chapters, tags)
     _read_packets(facts, tracks, decode, container or "", reading)
     facts.times.sort()
     return facts
 
 
+def _chapters(opened: InputContainer) -> list[tuple[Fraction, Fraction, str]]:
+    found = []
+    for chapter in opened.chapters():
+        base = chapter["time_base"] or Fraction(1, MICROSECONDS)
+        found.append((chapter["start"] * base, chapter["end"] * base, chapter["metadata"].get("title", "")))
+    return found
+
+
 def _read_packets(
     facts: Facts, tracks: dict[int, Track], decode: bool, container: str, reading: Reading | None
 ) -> None:
     with open_source(facts.path, reading) as opened:
-        picture = picture_stream(opened, facts.path)
-        picture.codec_context.thread_type = "AUTO"
-        picture.codec_context.thread_count = _threads(picture)
-        # nobody sees these pictures, and smoothing their blocks cannot fail: a tenth of the decoding
-        picture.codec_context.options = {"skip_loop_filter": "all"}
+        video = picture_stream(opened, facts.path)
+        video.codec_context.thread_type = "AUTO"
+        video.codec_context.thread_count = _threads(video)
+        # the loop filter cannot fail and the frames are not used: saves a tenth of the decoding time
+        video.codec_context.options = {"skip_loop_filter": "all"}
         for packet in packets(opened, list(opened.streams)):
             if packet.stream.index in tracks:
                 _add(tracks[packet.stream.index], packet, container)
-            elif packet.stream is not picture:
+            elif packet.stream is not video:
                 continue
             elif not decode:
                 if packet.pts is not None and not packet.is_discard:
                     facts.times.append(packet.pts * packet.time_base)
             else:
-                _decode(facts, picture.codec_context, packet)
+                _decode(facts, video.codec_context, packet)
 
 
-def _threads(picture: VideoStream) -> int:
-    """Pictures to decode side by side; 0 leaves it to the decoder, as for pictures so large that memory counts.
+def _threads(video: VideoStream) -> int:
+    """Return how many frames to decode at a time; 0 leaves it to the decoder, for frames so large that memory counts.
 
-    Its threads wait for rows of the pictures before: with its own choice, one more than there are processors, a third
-    of two processors stays idle.
+    The decoder's threads wait for rows of the previous frames. Its own choice, one thread more than there are
+    processors, leaves a third of two processors idle.
     """
-    return min(5 * processors() // 2, MOST_THREADS) if picture.width * picture.height <= LARGE else 0
+    return min(5 * processors() // 2, MOST_THREADS) if video.width * video.height <= LARGE_FRAME else 0
 
 
 def _decode(facts: Facts, context: av.VideoCodecContext, packet: Packet[Stream]) -> None:
@@ -161,7 +202,7 @@ def _add(track: Track, packet: Packet[Stream], container: str) -> None:
 
 
 def _digest(data: bytes) -> bytes:
-    """A short hash; the header that AAC has in transport streams only is left out."""
+    """Return a short hash without the ADTS header, which AAC has in transport streams only."""
     if len(data) > 7 and bytes(a & b for a, b in zip(data, ADTS_MASK, strict=False)) == ADTS_START:
         data = data[7 if data[1] & 1 else 9 :]
-    return blake2b(data, digest_size=DIGEST).digest()
+    return blake2b(data, digest_size=DIGEST_BYTES).digest()

@@ -1,24 +1,34 @@
-"""Planes of one frame of FFmpeg's as arrays, with one copy each way."""
+"""Planes of FFmpeg frames as arrays: decoded frames to planes, planes to frames to encode, and transparency."""
 
 from __future__ import annotations
 
 import av
 import numpy as np
 import numpy.typing as npt
+import torch
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from torch import Tensor
 
-from vidsr.frames import VideoInfo
-from vidsr.video.formats import pix_fmt
+from vidsr.color import rgb_to_ycbcr
+from vidsr.frames import ColorInfo, VideoInfo
+from vidsr.video.formats import ENDIAN, Kept, pix_fmt
 
 Array = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
+# libswscale's threads split a frame into strips. It writes rows of p010le 66 pixels wide 8 samples too far, into the
+# first row of the next strip. With several threads that row then holds whichever value came last.
+ONE_THREAD = 1
+
 
 def numpy_dtype(depth: int) -> type[np.uint8] | type[np.uint16]:
-    """Type of code values of that depth."""
+    """Return the integer type of code values of ``depth`` bits."""
     return np.uint8 if depth == 8 else np.uint16
 
 
 def view(frame: av.VideoFrame, index: int, depth: int) -> Array:
-    """Plane ``index`` as H x W code values, a view of FFmpeg's memory without the padding of its lines."""
+    """Return plane ``index`` as H x W code values: a view of FFmpeg's memory without the padding of its rows."""
     plane = frame.planes[index]
     dtype = np.dtype(numpy_dtype(depth))
     rows: Array = np.frombuffer(memoryview(plane), dtype)
@@ -27,12 +37,12 @@ def view(frame: av.VideoFrame, index: int, depth: int) -> Array:
 
 
 def empty_frame(info: VideoInfo) -> av.VideoFrame:
-    """A frame of FFmpeg's own memory in the format and size of ``info``, its planes not yet set."""
+    """Return a frame in FFmpeg's own memory in the format and size of ``info``; its planes are not initialised."""
     return av.VideoFrame(info.width, info.height, pix_fmt(info.chroma, info.depth))
 
 
 def fill(frame: av.VideoFrame, index: int, depth: int, plane: Array) -> None:
-    """Sets plane ``index``; where the frame is larger than ``plane``, the last column and row are repeated."""
+    """Copy ``plane`` to plane ``index``; a larger frame repeats its last column and row."""
     target = view(frame, index, depth)
     if plane.dtype != target.dtype:
         raise TypeError(f"planes of {depth} bits are written as {target.dtype}, not {plane.dtype}")
@@ -40,3 +50,63 @@ def fill(frame: av.VideoFrame, index: int, depth: int, plane: Array) -> None:
     target[:height, :width] = plane
     target[:height, width:] = plane[:, -1:]
     target[height:] = target[height - 1]
+
+
+def set_planes(y: Tensor, uv: Tensor | None, frame: VideoFrame, kept: Kept) -> None:
+    """Copy ``frame`` in the format ``kept`` to luma ``y`` (H x W) and chroma ``uv`` (2 x h x w, None for grey).
+
+    Y'CbCr computed from RGB is rounded where ``y`` and ``uv`` hold integers.
+    """
+    if kept.is_rgb and uv is not None:
+        luma, chroma = ycbcr_of(frame, kept)
+        for target, values in ((y, luma[0, 0]), (uv, chroma[0])):
+            target.copy_(values if target.is_floating_point() else values.round().clamp(0, (1 << kept.depth) - 1))
+        return
+    for target, plane in zip((y, *(uv if uv is not None else ())), planes_of(frame, kept), strict=True):
+        target.numpy()[:] = plane
+
+
+def planes_of(frame: VideoFrame, kept: Kept) -> list[Array]:
+    """Return the integer planes of a Y'CbCr or grey ``frame`` in the format ``kept``, as views of FFmpeg's memory."""
+    if frame.format.name.replace("yuvj", "yuv").replace("yuva", "yuv") != kept.pix_fmt:
+        frame = frame.reformat(format=kept.pix_fmt, threads=ONE_THREAD)
+    return [view(frame, index, kept.depth) for index in range(1 if kept.chroma == "gray" else 3)]
+
+
+def ycbcr_of(frame: VideoFrame, kept: Kept) -> tuple[Tensor, Tensor]:
+    """Convert an RGB frame to luma (1 x 1 x H x W) and chroma (1 x 2 x H x W): float32 code values, not rounded."""
+    deep = kept.depth > 8
+    # exact: libswscale only reorders samples, repeats the high bits to widen them, and looks up palettes
+    packed = frame.reformat(format=f"rgb48{ENDIAN}" if deep else "rgb24", threads=ONE_THREAD).to_ndarray()
+    rgb = torch.from_numpy(packed.astype(np.float32)).permute(2, 0, 1)[None] / (65535 if deep else 255)
+    return rgb_to_ycbcr(rgb, ColorInfo(matrix=kept.matrix, range=kept.range), kept.depth)
+
+
+def has_alpha(format: VideoFormat) -> bool:
+    """Whether frames of the format can be transparent."""
+    return format.has_palette or any(component.is_alpha for component in format.components)
+
+
+def hides_alpha(stream: VideoStream) -> bool:
+    """Whether the stream has transparency that its decoder does not output: VP8 and VP9 store it separately."""
+    return {key.lower(): value for key, value in stream.metadata.items()}.get("alpha_mode") == "1"
+
+
+def is_opaque(frame: VideoFrame) -> bool:
+    """Whether no sample of the frame is transparent. Frames with float alpha count as transparent."""
+    if not has_alpha(frame.format):
+        return True
+    if frame.format.has_palette:
+        frame = frame.reformat(format="rgba", threads=ONE_THREAD)
+    components = frame.format.components
+    depth = max(component.bits for component in components)
+    if depth > 16:  # floats
+        return False
+    plane = next(component.plane for component in components if component.is_alpha)
+    packed = sum(component.plane == plane for component in components)
+    # read in place, because libswscale does not convert alpha exactly
+    dtype = np.dtype(f"u{1 if depth == 8 else 2}").newbyteorder(">" if frame.format.name.endswith("be") else "<")
+    rows = np.frombuffer(memoryview(frame.planes[plane]), dtype).reshape(frame.height, -1)
+    samples = rows[:, : frame.width * packed].reshape(frame.height, frame.width, packed)
+    alpha = samples[..., 0 if frame.format.name.startswith("a") else -1]
+    return bool(alpha.min() >= (1 << depth) - 1)

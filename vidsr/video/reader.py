@@ -23,11 +23,11 @@ from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.options.choices import Deinterlace
 from vidsr.options.image_sequence import is_sequence
 from vidsr.options.source import Reading
-from vidsr.video.convert import hides_alpha, is_opaque, set_planes
 from vidsr.video.deinterlace import deinterlaced, field_order
 from vidsr.video.demux import REST_LOST, packets
 from vidsr.video.formats import kept_format
 from vidsr.video.nvidia import Nvdec
+from vidsr.video.planes import hides_alpha, is_opaque, set_planes
 from vidsr.video.probe import on_clock, picture_stream, video_info
 from vidsr.video.source import UNSEEKABLE, is_pipe, open_source, standard_input
 from vidsr.video.stream_copy import others

@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import OutputError
 from vidsr.options.source import Reading
-from vidsr.video.containers import PICTURE_ONLY, container_format, is_cover
+from vidsr.video.containers import FRAMES_ONLY, container_format, is_cover
 from vidsr.video.demux import packets
 from vidsr.video.probe import MICROSECONDS, picture_stream
 from vidsr.video.source import has_streams, open_source, reason
@@ -61,7 +61,7 @@ def lost(source: Path, target: Path, reading: Reading | None = None, slow: Slow 
 
 def _copied_whole(source: Path, target: Path, reading: Reading | None, slow: Slow | None) -> bool:
     """Whether slow motion takes nothing away: there is none, or no streams are read or written."""
-    return slow is None or not has_streams(source, reading) or container_format(target) in PICTURE_ONLY
+    return slow is None or not has_streams(source, reading) or container_format(target) in FRAMES_ONLY
 
 
 def left_out(source: Path, slow: Slow) -> list[str]:

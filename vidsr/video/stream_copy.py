@@ -18,13 +18,24 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
 from vidsr.options.source import Reading
-from vidsr.video.containers import CONTAINERS, PICTURE_ONLY, PLANES, can_carry, container_format, is_cover
+from vidsr.video.containers import (
+    CONTAINERS,
+    FRAMES_ONLY,
+    Y4M,
+    can_carry,
+    container_format,
+    file_tags,
+    free_tags,
+    is_cover,
+    lost_tags,
+    muxer_options,
+    stream_tags,
+)
 from vidsr.video.demux import packets
 from vidsr.video.probe import MICROSECONDS, first_frame, on_clock, picture_stream
 from vidsr.video.sidedata import side_data
 from vidsr.video.source import has_streams, open_source
 from vidsr.video.streams import stream_info
-from vidsr.video.tags import file_tags, free_tags, lost_tags, muxer_options, stream_tags
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # exists for the type checker only
@@ -69,7 +80,7 @@ def preflight(source: Path, target: Path, reading: Reading | None = None, which:
                 losses.append(_lost_stream(stream, target))
             elif keys := lost_tags(container, stream.metadata):
                 losses.append(f"left out, {target.suffix} holds no such tags of #{stream.index}: {', '.join(keys)}")
-        if container in PICTURE_ONLY:
+        if container in FRAMES_ONLY:
             losses += _lost_beside_pictures(opened, target)
         if _has_cover(opened, container) and (keys := free_tags(container, opened.metadata)):
             losses.append(f"left out, {target.suffix} holds no such tags beside a cover: {', '.join(keys)}")
@@ -101,7 +112,7 @@ def _lost_stream(stream: Stream, target: Path) -> str:
 
 def _kind(target: Path) -> str:
     """What is written, for a message."""
-    return "y4m or raw video" if container_format(target) == PLANES else target.suffix
+    return "y4m or raw video" if container_format(target) == Y4M else target.suffix
 
 
 def _lost_beside_pictures(opened: InputContainer, target: Path) -> list[str]:

@@ -8,11 +8,11 @@ from fractions import Fraction
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from vidsr.video.containers import PICTURES, PLANES
+from vidsr.video.containers import IMAGES, Y4M
 from vidsr.video.probe import MICROSECONDS
 
 # Of other containers FFmpeg guesses it, by the file's size or its last packet.
-TELL_THEIR_LENGTH = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", PICTURES)
+TELL_THEIR_LENGTH = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", IMAGES)
 SLACK_FRAMES, SLACK_SHARE = 4, Fraction(1, 50)  # by which headers are wrong of clips that are whole
 
 
@@ -22,12 +22,12 @@ def is_cut_short(container: InputContainer, stream: VideoStream, end: Fraction, 
     ``step``: of a frame, seconds. ``read_to``: bytes of the file up to the end of the last packet; y4m holds whole
     pictures only, so what is left is a part of one.
     """
-    if container.format.name == PLANES:
+    if container.format.name == Y4M:
         return 0 < read_to < container.size
     told = _told_end(container, stream)
     if told is None:
         return False
-    slack = Fraction(0) if container.format.name == PICTURES else max(SLACK_FRAMES * step, SLACK_SHARE * told)
+    slack = Fraction(0) if container.format.name == IMAGES else max(SLACK_FRAMES * step, SLACK_SHARE * told)
     return end < told - slack
 
 

@@ -23,16 +23,16 @@ from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.image_sequence import FIRST_NUMBER
 from vidsr.options.paths import partial_path
-from vidsr.video.clock import JUMPS
-from vidsr.video.containers import PICTURES, PLANES, container_format
+from vidsr.video.containers import IMAGES, Y4M, container_format
+from vidsr.video.demux import CLOCK_JUMPS
 from vidsr.video.encoder import MOST_TICKS, add_picture, open_encoder, set_color, tick, untold
 from vidsr.video.formats import nearest_format
 from vidsr.video.image_sequence import SequenceWriter
+from vidsr.video.inspect import Written
 from vidsr.video.planes import empty_frame, fill, view
 from vidsr.video.slow_audio import Slow, SlowCopier
 from vidsr.video.source import reason
 from vidsr.video.stream_copy import StreamCopier
-from vidsr.video.written import Written
 from vidsr.video.y4m import PlanesWriter
 
 
@@ -76,9 +76,9 @@ def open_writer(
     if encoding.is_null:
         return NullWriter()
     container = container_format(path)
-    if container == PLANES:
+    if container == Y4M:
         return PlanesWriter(path, info, encoding, raw and str(path) == "-")
-    if container == PICTURES:
+    if container == IMAGES:
         return SequenceWriter(path, info, encoding, first)
     return VideoWriter(path, info, encoding, streams_from, start, end, slow)
 
@@ -255,7 +255,7 @@ class VideoWriter:
                 self.notes += [
                     f"copied streams of the source: {n} {name}"
                     for name, n in self._copier.problems.items()
-                    if name != JUMPS
+                    if name != CLOCK_JUMPS
                 ]
             self._output.close()
             self._part.replace(self.path)

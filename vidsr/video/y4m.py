@@ -16,7 +16,7 @@ from vidsr.frames import ColorInfo, FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.paths import partial_path
 from vidsr.video.grid import FALLBACK_FPS, Grid, refuse_codec, untold
-from vidsr.video.written import Written
+from vidsr.video.inspect import Written
 
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 SITING = {"left": "mpeg2", None: "mpeg2", "center": "jpeg", "topleft": "paldv"}  # of 4:2:0 in 8 bits

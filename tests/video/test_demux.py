@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vidsr.video.clock import JUMPS, Clock
+from vidsr.video.demux import CLOCK_JUMPS, ContinuousClock
 
 TICK = Fraction(1, 1000)
 
@@ -21,11 +21,11 @@ def packet(kind: str, ticks: int | None) -> Any:
 
 def run(*given: tuple[str, int | None]) -> tuple[list[int | None], int]:
     problems: Counter[str] = Counter()
-    clock, packets = Clock(problems), [packet(*one) for one in given]
+    clock, packets = ContinuousClock(problems), [packet(*one) for one in given]
     for one in packets:
-        clock.set(one)
+        clock.correct(one)
         assert one.dts is None or one.pts - one.dts == 80
-    return [one.dts for one in packets], problems[JUMPS]
+    return [one.dts for one in packets], problems[CLOCK_JUMPS]
 
 
 @pytest.mark.parametrize("jump", [100_000, -5_000, 95_000_000])

@@ -1,4 +1,4 @@
-"""Encodes frames and decodes them again in memory: what a lossy codec makes of a picture."""
+"""Encode frames and decode them again in memory, to degrade them by a lossy codec."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vidsr.options.codecs import Encoding
 
 Encoder = Literal["libx264", "libx265", "libvpx-vp9", "mpeg4", "mpeg2video"]
 
-NEUTRAL = 128  # chroma of a grey picture
+NEUTRAL = 128  # chroma of a grey frame
 
 
 def _crf(quality: int) -> dict[str, str]:
@@ -30,8 +30,8 @@ def _quantizer(quality: int) -> dict[str, str]:
 @dataclass(frozen=True)
 class _Codec:
     decoder: str
-    rate: Callable[[int], dict[str, str]]  # the options that ask for a quality
-    speed: dict[str, str]  # the options that keep a small encode quick and quiet
+    rate_control: Callable[[int], dict[str, str]]  # encoder options for a quality
+    speed: dict[str, str]  # encoder options that keep a small encode quick and silent
 
 
 _CODECS: dict[Encoder, _Codec] = {
@@ -45,23 +45,23 @@ _CODECS: dict[Encoder, _Codec] = {
 }
 
 
-def roundtrip(
+def encode_and_decode(
     luma: npt.NDArray[np.uint8], encoder: Encoder, quality: int, preset: str | None = None
 ) -> npt.NDArray[np.uint8]:
-    """The grey clip ``luma`` (T x H x W) after encoding at 25 fps as 4:2:0 and decoding.
+    """Return the grey clip ``luma`` (T x H x W) after encoding it as 4:2:0 at 25 fps and decoding it.
 
     ``quality`` is the CRF of libx264, libx265 and libvpx-vp9, and the quantizer (1 to 31) of mpeg4 and mpeg2video.
-    ``preset`` is libx264's or libx265's. One thread, so that the result depends on nothing else.
+    ``preset`` is that of libx264 or libx265. One thread makes the result reproducible.
 
     Raises:
-        OptionError: the encoder does not take pictures that narrow.
+        OptionError: the frames are too narrow for the encoder.
     """
     Encoding(encoder).check_width(luma.shape[2])
     height, width = luma.shape[1:]
-    even = np.pad(luma, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")  # 4:2:0 has no odd sizes
+    even = np.pad(luma, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")  # 4:2:0 needs even sizes
     codec = _CODECS[encoder]
     speed = codec.speed if preset is None else {**codec.speed, "preset": preset}
-    packets = _encode(even, encoder, {**speed, **codec.rate(quality)})
+    packets = _encode(even, encoder, {**speed, **codec.rate_control(quality)})
     return np.stack([frame.to_ndarray()[:height, :width] for frame in _decode(packets, codec.decoder)])
 
 
@@ -72,8 +72,8 @@ def _encode(luma: npt.NDArray[np.uint8], encoder: Encoder, options: dict[str, st
     context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
     context.options = options
     planes = np.full((height * 3 // 2, width), NEUTRAL, np.uint8)
-    for index, picture in enumerate(luma):
-        planes[:height] = picture
+    for index, plane in enumerate(luma):
+        planes[:height] = plane
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts = index
         yield from context.encode(frame)
