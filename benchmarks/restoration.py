@@ -30,7 +30,8 @@ from _stability import flow_difference, flows, warped_difference
 from _timer import machine
 from numpy.typing import NDArray
 
-from vidsr.degrade.blur import Blur, GaussianBlur, MotionBlur, convolve
+from vidsr.degrade.blur import Blur, GaussianBlur, MotionBlur
+from vidsr.degrade.degradations import convolve
 from vidsr.device import choose
 from vidsr.frames import VideoInfo
 from vidsr.kernels.deconvolution import richardson_lucy, unsharp, wiener

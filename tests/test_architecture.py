@@ -62,12 +62,20 @@ def test_every_import_is_declared() -> None:
     assert not third_party - declared
 
 
-def test_networks_and_the_training_loop_import_without_av_cv2_numba() -> None:
-    # A machine that only trains has shards of pictures and torch; what reads clips and pictures is used elsewhere.
-    modules = [name for name in modules_of("models") if not name.endswith(".orbit_kernels")] + ["vidsr.train.loop"]
+def test_networks_and_training_import_without_av_cv2_numba() -> None:
+    # A machine that only trains has shards and torch; train.prepare, which reads clips and images, runs elsewhere.
+    names = modules_of("models", "train")
+    modules = [n for n in names if not n.endswith(".orbit_kernels") and not n.startswith("vidsr.train.prepare")]
     blocked = "import sys; sys.modules.update(dict.fromkeys(('av', 'cv2', 'numba')))"
     done = run(f"{blocked}\nimport importlib\nfor name in {modules}: importlib.import_module(name)")
     assert done.returncode == 0, done.stderr
+
+
+def test_the_import_contract_of_training_names_every_module_but_prepare() -> None:
+    contracts = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (contract,) = [c for c in contracts if c["type"] == "forbidden" and "vidsr.models" in c["source_modules"]]
+    top_level = {".".join(name.split(".")[:3]) for name in modules_of("train")} - {"vidsr.train", "vidsr.train.prepare"}
+    assert top_level <= set(contract["source_modules"])
 
 
 def test_help_imports_nothing_heavy() -> None:

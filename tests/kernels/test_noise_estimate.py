@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from vidsr.degrade.blur import MotionBlur, convolve
+from vidsr.degrade.blur import MotionBlur
+from vidsr.degrade.degradations import convolve
 from vidsr.kernels.deconvolution import blurred
 from vidsr.kernels.noise_estimate import blur_sigma, noise_sigma, smear_sigma
 

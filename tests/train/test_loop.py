@@ -57,7 +57,7 @@ def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cv2.imwrite(str(folder / f"{index}.png"), cv2.resize(coarse, (128, 112), interpolation=cv2.INTER_NEAREST))
     path = folder / "set.safetensors"
     summary = dataset.build([folder], path)
-    assert summary.pictures == {"train": 8, "validation": 1, "test": 1}
+    assert summary.images == {"train": 8, "validation": 1, "test": 1}
     return path
 
 

@@ -166,7 +166,7 @@ def dataset(
 
     summary = build(paths, output, parse_split(split), reduce, every, seed, parse_kinds(kinds), compact)
     size = output.stat().st_size / 1e6
-    typer.echo(f"{output}: {summary.pictures}, {summary.megapixels:.1f} megapixels, {size:.1f} MB")
+    typer.echo(f"{output}: {summary.images}, {summary.megapixels:.1f} megapixels, {size:.1f} MB")
     typer.echo(f"{len(summary.skipped)} skipped")
     for path in summary.skipped:
         typer.echo(f"skipped: {path}")

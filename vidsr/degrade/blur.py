@@ -1,13 +1,12 @@
-"""Kinds of blur: what a lens out of focus, a moving camera or a shaking hand does to every point.
+"""Blur kernels of a lens out of focus, a moving camera and a shaking hand.
 
-Kernels are drawn with NumPy alone, so that training can blur as it goes; only `convolve` needs OpenCV.
+NumPy draws them alone, so that training on a machine without OpenCV can blur its patches.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,30 +14,17 @@ import numpy.typing as npt
 Clip = npt.NDArray[np.uint8]  # T x H x W code values
 Kernel = npt.NDArray[np.float32]  # odd x odd, sums to 1
 Range = tuple[float, float]  # drawn from uniformly
-T = TypeVar("T", bound=np.generic)
 
 GAUSSIAN_REACH = 3.0  # standard deviations kept on each side
 SUBSTEPS = 16  # points per pixel when a path is drawn into a kernel
 
 
 class Blur(ABC):
-    """Convolution with one kernel for the whole clip; the border is mirrored."""
+    """A kind of blur, from which one kernel is drawn for a whole clip."""
 
     @abstractmethod
     def kernel(self, rng: np.random.Generator) -> Kernel:
-        """The point spread function drawn for a clip."""
-
-    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
-        """The blurred clip."""
-        return convolve(clip, self.kernel(rng))
-
-
-def convolve(clip: npt.NDArray[T], kernel: Kernel) -> npt.NDArray[T]:
-    """Each frame (T x H x W, any type) convolved with ``kernel``, mirrored at the border; integers are rounded."""
-    import cv2  # lazily: training draws kernels and has no OpenCV
-
-    flipped = kernel[::-1, ::-1].copy()  # OpenCV correlates
-    return np.stack([cv2.filter2D(frame, -1, flipped, borderType=cv2.BORDER_REFLECT_101) for frame in clip])
+        """Draw a point spread function."""
 
 
 @dataclass(frozen=True)

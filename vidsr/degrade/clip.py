@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vidsr.degrade.blur import Blur, DefocusBlur, GaussianBlur, Kernel, MotionBlur, ShakeBlur, convolve
-from vidsr.degrade.degradations import GaussianNoise, Noise, PoissonNoise, Values
+from vidsr.degrade.blur import Blur, DefocusBlur, GaussianBlur, Kernel, MotionBlur, ShakeBlur
+from vidsr.degrade.degradations import GaussianNoise, Noise, PoissonNoise, Values, convolve
 from vidsr.errors import OptionError, OutputError
 from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo
 from vidsr.kernels.resample import KERNELS, resize

@@ -3,7 +3,7 @@
 Each maps a grey clip to a grey clip and draws its parameters once per clip, as a lens, a sensor and an encoder keep
 theirs; only noise is new in every frame. The same seed gives the same result.
 
-Preparation of data, not training: this file needs OpenCV, Numba and PyAV, and the training loop never imports it.
+This file needs OpenCV, Numba and PyAV: data sets are prepared with it, and the training loop never imports it.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidsr.degrade.blur import Clip, Range
+from vidsr.degrade.blur import Blur, Clip, Kernel, Range
 from vidsr.kernels.resample import resize
 from vidsr.video.encode_decode import Encoder, encode_and_decode
 
 Values = npt.NDArray[np.float32]
+T = TypeVar("T", bound=np.generic)
 
 
 class Degradation(Protocol):
@@ -63,6 +64,25 @@ class OneOf:
 def maybe(probability: float, step: Degradation) -> OneOf:
     """``step`` with the given probability, else nothing."""
     return OneOf((step, None), (probability, 1 - probability))
+
+
+# --- blur
+
+
+def convolve(clip: npt.NDArray[T], kernel: Kernel) -> npt.NDArray[T]:
+    """Convolve each frame (T x H x W, any type) with ``kernel``, mirrored at the border; integers are rounded."""
+    flipped = kernel[::-1, ::-1].copy()  # OpenCV correlates
+    return np.stack([cv2.filter2D(frame, -1, flipped, borderType=cv2.BORDER_REFLECT_101) for frame in clip])
+
+
+@dataclass(frozen=True)
+class Blurred:
+    """The clip convolved with one kernel of ``blur``."""
+
+    blur: Blur
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        return convolve(clip, self.blur.kernel(rng))
 
 
 # --- size
@@ -120,24 +140,6 @@ class PoissonNoise(Noise):
 
 
 # --- compression
-
-
-@dataclass(frozen=True)
-class Jpeg:
-    """Every frame through JPEG at one ``quality`` (1 to 100, both ends drawn)."""
-
-    quality: tuple[int, int]
-
-    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
-        quality = int(rng.integers(self.quality[0], self.quality[1], endpoint=True))
-        coded = [cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for frame in clip]
-        return np.stack([_decoded(data) for data in coded])
-
-
-def _decoded(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
-    assert picture is not None  # OpenCV has just encoded it
-    return picture.astype(np.uint8, copy=False)
 
 
 @dataclass(frozen=True)

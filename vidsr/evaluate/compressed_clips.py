@@ -21,8 +21,8 @@ from vidsr.evaluate.protocol import imresize, modcrop, shave
 from vidsr.metrics import psnr
 from vidsr.models import Model, load_model
 from vidsr.models import weights as store
-from vidsr.train.prepare.dataset import clip_luma
 from vidsr.video.encode_decode import encode_and_decode
+from vidsr.video.luma import read_luma
 
 CRFS = (23, 28, 32)
 ENCODED = 30  # frames, from the first on
@@ -33,7 +33,7 @@ Plane = npt.NDArray[np.uint8]
 
 def measure_clip(path: Path, models: dict[str, Model], scale: int) -> dict[str, dict[int, float]]:
     """Name of a model (and ``bicubic``) -> CRF -> mean PSNR-Y."""
-    truth = [modcrop(y.numpy(), scale) for y in islice(clip_luma(path), ENCODED)]
+    truth = [modcrop(y.numpy(), scale) for y in islice(read_luma(path), ENCODED)]
     height, width = truth[0].shape
     small = np.stack([imresize(frame, height // scale, width // scale) for frame in truth])
     scores: dict[str, dict[int, float]] = {name: {} for name in ("bicubic", *models)}

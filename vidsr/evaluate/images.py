@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import fmean
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -14,7 +15,7 @@ from vidsr.errors import InputError
 from vidsr.evaluate.protocol import imresize, modcrop, shave
 from vidsr.metrics import mse, psnr, rgb_to_y, ssim
 from vidsr.models import Model
-from vidsr.train.prepare.dataset import IMAGES
+from vidsr.options.paths import IMAGE_SUFFIXES
 
 Picture = npt.NDArray[np.uint8]
 
@@ -52,9 +53,9 @@ def evaluate(
 
 def pictures(folder: Path) -> list[Path]:
     """The image files of a folder (or the one file), sorted."""
-    found = [folder] if folder.is_file() else sorted(p for p in folder.glob("*") if p.suffix.lower() in IMAGES)
+    found = [folder] if folder.is_file() else sorted(p for p in folder.glob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     if not found:
-        raise InputError(f"{folder}: no pictures ({', '.join(sorted(IMAGES))}) there")
+        raise InputError(f"{folder}: no pictures ({', '.join(sorted(IMAGE_SUFFIXES))}) there")
     return found
 
 
@@ -88,8 +89,6 @@ def read_picture(path: Path) -> Picture:
     Raises:
         InputError: it cannot be read as a picture.
     """
-    import cv2  # lazily: training on another machine needs no codec
-
     picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
     if picture is None:
         raise InputError(f"{path}: cannot be read as a picture")

@@ -8,19 +8,24 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+import numpy.typing as npt
 
 from vidsr.degrade.blur import Clip, GaussianBlur
-from vidsr.degrade.degradations import Chain, Degradation, GaussianNoise, VideoCodec
+from vidsr.degrade.degradations import Blurred, Chain, Degradation, GaussianNoise, VideoCodec
 from vidsr.evaluate.images import pictures, read_picture
 from vidsr.metrics import psnr, rgb_to_y, ssim
 from vidsr.models import Model
-from vidsr.train.prepare.video_pairs import Plane
+
+Plane = npt.NDArray[np.uint8]  # H x W luma
 
 FRAMES = 3  # of a still picture, so that an encoder predicts the last one
 
 # kind of restoration_set.KINDS -> what is undone, in words, and the same in code
 PROBES: dict[str, tuple[str, Degradation]] = {
-    "blur": ("Gaussian blur of 1.6 pixels, noise of 2 codes", Chain((GaussianBlur((1.6, 1.6)), GaussianNoise((2, 2))))),
+    "blur": (
+        "Gaussian blur of 1.6 pixels, noise of 2 codes",
+        Chain((Blurred(GaussianBlur((1.6, 1.6))), GaussianNoise((2, 2)))),
+    ),
     "noise": ("noise of 10 codes", GaussianNoise((10, 10))),
     "codec": ("libx264 at CRF 28", VideoCodec("libx264", (28, 28))),
 }

@@ -12,9 +12,9 @@ from vidsr.models import weights as store
 from vidsr.models.architectures.plain import Plain
 from vidsr.models.self_ensemble import InPoses, mean_of_poses
 from vidsr.train.data.patches import make_pair
+from vidsr.train.data.shards import read_pairs, write_pairs
 from vidsr.train.methods.distillation import load_teachers, taught, with_lessons
 from vidsr.train.methods.equivariance import tie
-from vidsr.train.prepare.dataset import read_pairs, write_pairs
 from vidsr.train.recipe import Recipe
 
 RECIPE = Recipe("pupil", "plain", scale=2)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from vidsr.train.prepare import dataset
+from vidsr.train.data.shards import read_pairs
 from vidsr.train.prepare import restoration_pairs as restoration_set
 from vidsr.train.prepare.drawings import drawing
 
@@ -25,8 +25,8 @@ def photos(tmp_path: Path) -> Path:
 def test_pairs_have_one_size_and_some_are_untouched(kind: str, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "pairs.safetensors"
     summary = restoration_set.build(kind, [photos], [], out, count=30, size=96)
-    assert summary.pictures == {"train": 28, "validation": 2, "test": 0}
-    pairs = dataset.read_pairs(out, "train", 1) + dataset.read_pairs(out, "validation", 1)
+    assert summary.images == {"train": 28, "validation": 2, "test": 0}
+    pairs = read_pairs(out, "train", 1) + read_pairs(out, "validation", 1)
     assert all(p.lr.shape == p.hr.shape == (96, 96) for p in pairs)
     untouched = sum(torch.equal(p.lr, p.hr) for p in pairs)
     assert 0 < untouched < len(pairs) / 2, "a network that never saw a good picture would not leave one alone"
@@ -57,5 +57,5 @@ def test_half_of_the_fine_texture_is_left_as_it_is(tmp_path: Path) -> None:
     restoration_set.build(
         "noise-texture", [tmp_path / "p.safetensors"], [], tmp_path / "t.safetensors", count=40, size=80
     )
-    pairs = dataset.read_pairs(tmp_path / "t.safetensors", "train", 1)
+    pairs = read_pairs(tmp_path / "t.safetensors", "train", 1)
     assert 0.3 < np.mean([torch.equal(p.lr, p.hr) for p in pairs]) < 0.7

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from tests.train.test_loop import one_thread
-from vidsr.degrade.blur import GaussianBlur, MotionBlur, ShakeBlur, convolve
+from vidsr.degrade.blur import GaussianBlur, MotionBlur, ShakeBlur
+from vidsr.degrade.degradations import convolve
 from vidsr.errors import OptionError
 from vidsr.models import point_spreads
 from vidsr.models import weights as store

@@ -24,7 +24,7 @@ from vidsr.models.layers import LumaNetwork
 from vidsr.models.model import codes
 from vidsr.models.self_ensemble import InPoses, minds_the_pose
 from vidsr.train.data.patches import Pair
-from vidsr.train.prepare.dataset import read_note, write_pairs
+from vidsr.train.data.shards import read_metadata, write_pairs
 from vidsr.train.recipe import Recipe
 from vidsr.train.tasks.upscale import load_pairs
 
@@ -37,7 +37,7 @@ def with_lessons(recipe: Recipe, path: Path, device: torch.device, done: Callabl
     if not recipe.teachers:
         return recipe
     teachers, sources = load_teachers(recipe, device), fingerprint(recipe)
-    if not (path.exists() and read_note(path).get("lessons") == sources):
+    if not (path.exists() and read_metadata(path).get("lessons") == sources):
         pairs, validation = load_pairs(recipe, torch.device("cpu"))
         lessons = []
         for pair in pairs:

@@ -10,7 +10,16 @@ import numpy as np
 import torch
 
 from vidsr.degrade.blur import Clip, DefocusBlur, GaussianBlur, MotionBlur, ShakeBlur
-from vidsr.degrade.degradations import Chain, Degradation, GaussianNoise, OneOf, PoissonNoise, VideoCodec, maybe
+from vidsr.degrade.degradations import (
+    Blurred,
+    Chain,
+    Degradation,
+    GaussianNoise,
+    OneOf,
+    PoissonNoise,
+    VideoCodec,
+    maybe,
+)
 from vidsr.train.data.patches import Pair
 from vidsr.train.prepare.dataset import Summary
 from vidsr.train.prepare.drawings import drawing
@@ -33,11 +42,11 @@ ENCODERS = OneOf(
 )
 BLURS = OneOf(
     (
-        GaussianBlur((0.3, 3.5)),
-        GaussianBlur((0.5, 3.5), aspect=(0.3, 1.0)),
-        MotionBlur((3, 25)),
-        ShakeBlur((3, 25)),
-        DefocusBlur((0.7, 4.0)),
+        Blurred(GaussianBlur((0.3, 3.5))),
+        Blurred(GaussianBlur((0.5, 3.5), aspect=(0.3, 1.0))),
+        Blurred(MotionBlur((3, 25))),
+        Blurred(ShakeBlur((3, 25))),
+        Blurred(DefocusBlur((0.7, 4.0))),
     ),
     (0.5, 0.05, 0.2, 0.15, 0.1),
 )

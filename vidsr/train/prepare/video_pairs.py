@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.degrade.blur import Clip, GaussianBlur
-from vidsr.degrade.degradations import Chain, Degradation, GaussianNoise, OneOf, Resize, VideoCodec, maybe
+from vidsr.degrade.degradations import Blurred, Chain, Degradation, GaussianNoise, OneOf, Resize, VideoCodec, maybe
 from vidsr.errors import InputError
 
 Plane = npt.NDArray[np.uint8]  # H x W luma
@@ -43,7 +43,7 @@ def compressed_video(scale: int) -> Chain:
     smaller = Fraction(1, scale)
     return Chain(
         (
-            maybe(0.15, GaussianBlur((0.2, 0.3 * scale))),
+            maybe(0.15, Blurred(GaussianBlur((0.2, 0.3 * scale)))),
             OneOf(tuple(Resize(smaller, kernel) for kernel in ("bicubic", "lanczos", "bilinear")), (0.8, 0.1, 0.1)),
             maybe(0.2, GaussianNoise((0.3, 2.0))),
             CODECS,

@@ -10,9 +10,12 @@ import numpy as np
 import torch
 
 from vidsr.degrade.blur import Clip
+from vidsr.options.paths import CLIP_SUFFIXES
 from vidsr.train.data.patches import Pair
-from vidsr.train.prepare.dataset import CLIPS, Summary, clip_luma, find_files, read_shard, reduce_picture, write_pairs
+from vidsr.train.data.shards import read_shard, write_pairs
+from vidsr.train.prepare.dataset import Summary, downscale, find_files
 from vidsr.train.prepare.video_pairs import Plane, video_pairs
+from vidsr.video.luma import read_luma
 
 FRAMES = 24  # kept of each clip, from its middle part: memory
 SKIPPED = 12  # frames before them
@@ -41,13 +44,13 @@ def build(
 def read_sources(photos: Sequence[Path], clips: Sequence[Path]) -> list[Plane | Clip]:
     """The training pictures (H x W) of shards, and some frames (T x H x W) of every clip at or under ``clips``."""
     pictures: list[Plane | Clip] = [plane.numpy() for shard in photos for plane in read_shard(shard, "train")]
-    return pictures + [read_clip(file) for file in find_files(clips) if file.suffix.lower() in CLIPS]
+    return pictures + [read_clip(file) for file in find_files(clips) if file.suffix.lower() in CLIP_SUFFIXES]
 
 
 def read_clip(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """T x H x W luma of ``FRAMES`` frames, reduced by 2."""
-    frames = islice(clip_luma(path), SKIPPED, SKIPPED + FRAMES)
-    small = [reduce_picture(y[:, :, None], 2)[:, :, 0].round().to(torch.uint8) for y in frames]
+    frames = islice(read_luma(path), SKIPPED, SKIPPED + FRAMES)
+    small = [downscale(y[:, :, None], 2)[:, :, 0].round().to(torch.uint8) for y in frames]
     return torch.stack(small).numpy() if small else np.zeros((0, 0, 0), np.uint8)
 
 

@@ -28,8 +28,10 @@ from safetensors.torch import save_file
 from vidsr.flow import scene_cuts as scenes
 from vidsr.flow.midpoint import FlowEngine, FlowPair
 from vidsr.frames import FrameBatch, Origin
+from vidsr.options.paths import CLIP_SUFFIXES
 from vidsr.train.prepare import moving_layers as layers
-from vidsr.train.prepare.dataset import CLIPS, clip_luma, find_files, luma_planes
+from vidsr.train.prepare.dataset import find_files, luma_planes
+from vidsr.video.luma import read_luma
 
 Luma = NDArray[np.uint8]  # h x w
 Array = NDArray[Any]
@@ -122,7 +124,7 @@ def as_frame(luma: Luma, time: int | Fraction) -> FrameBatch:
 
 def of_clip(path: Path) -> Iterator[tuple[list[Luma], list[Triple]]]:
     """The frames and triples of a clip."""
-    frames = [reduced(y.numpy()) for y in islice(clip_luma(path), MOST_FRAMES)]
+    frames = [reduced(y.numpy()) for y in islice(read_luma(path), MOST_FRAMES)]
     small = [scenes.reduce(torch.from_numpy(luma)[None, None], 8) for luma in frames]
     repeats = sum(scenes.is_duplicate(a, b) for a, b in pairwise(small))
     if repeats > REPEATS * len(frames):
@@ -196,7 +198,7 @@ def build(clips: Sequence[Path], photos: Sequence[Path], scenes: int, seed: int,
 
     def sources() -> Iterator[tuple[list[Luma], list[Triple]]]:
         for path in find_files(clips):
-            if path.suffix.lower() in CLIPS:
+            if path.suffix.lower() in CLIP_SUFFIXES:
                 yield from of_clip(path)
         pictures = [plane.numpy() for path in find_files(photos) for plane in luma_planes(path, 2, 1)]
         if pictures:

@@ -14,8 +14,8 @@ from torch import Tensor
 from vidsr.degrade.blur import Blur, DefocusBlur, GaussianBlur, Kernel, MotionBlur, ShakeBlur
 from vidsr.errors import OptionError
 from vidsr.models.layers import LumaNetwork, inside, padded
+from vidsr.train.data import shards as shard_files
 from vidsr.train.data.patches import Pair, Patches, centre_crops
-from vidsr.train.prepare import dataset
 from vidsr.train.recipe import Recipe
 from vidsr.train.step import Interior
 from vidsr.train.tasks.validation import sample_picture, validation_psnr
@@ -66,7 +66,7 @@ class Blurred:
         if not recipe.data or recipe.scale != 1:
             raise OptionError(f"recipe {recipe.name}: blur is removed at scale 1, from at least one shard of pictures")
         shards = [Path(name) for name in recipe.data]
-        planes = {split: [p for shard in shards for p in dataset.read_shard(shard, split)] for split in SPLITS}
+        planes = {split: [p for shard in shards for p in shard_files.read_shard(shard, split)] for split in SPLITS}
         pairs = {split: [Pair(p.to(device), p.to(device)) for p in planes[split]] for split in SPLITS}
         self.patches = Patches(pairs["train"], 1, recipe.batch, recipe.patch + 2 * MARGIN, recipe.seed)
         crops = centre_crops(pairs["validation"], 1, CROP)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from vidsr.errors import OptionError
 from vidsr.models.layers import LumaNetwork
+from vidsr.train.data import shards
 from vidsr.train.data.patches import Pair, Patches, centre_crops, with_margin
-from vidsr.train.prepare import dataset
 from vidsr.train.recipe import Recipe
 from vidsr.train.step import Interior
 from vidsr.train.tasks.validation import sample_picture, validation_psnr
@@ -53,7 +53,7 @@ def load_pairs(recipe: Recipe, device: torch.device) -> tuple[list[Pair], list[P
     train: list[Pair] = []
     validation: list[Pair] = []
     for name in recipe.data:
-        train += dataset.read_pairs(Path(name), "train", recipe.scale)
-        validation += dataset.read_pairs(Path(name), "validation", recipe.scale)
+        train += shards.read_pairs(Path(name), "train", recipe.scale)
+        validation += shards.read_pairs(Path(name), "validation", recipe.scale)
     on_device = [Pair(p.lr.to(device), p.hr.to(device)) for p in train]
     return on_device, [Pair(p.lr.to(device), p.hr.to(device)) for p in centre_crops(validation, recipe.scale)]

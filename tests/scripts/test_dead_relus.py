@@ -1,7 +1,8 @@
-"""Channels that never wake are found, layer by layer."""
+"""scripts/dead_relus counts the channels that are zero on every image."""
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 import cv2
@@ -9,37 +10,40 @@ import numpy as np
 import pytest
 import torch
 
+import vidsr
 from vidsr.errors import ModelError
 from vidsr.models import build_network
 from vidsr.models import weights as store
 from vidsr.models.architectures.plain import Config, Plain
-from vidsr.train import asleep
+
+SCRIPT = runpy.run_path(str(Path(vidsr.__file__).parents[1] / "scripts" / "dead_relus"))
 
 
-def drowsy() -> Plain:
+def network_with_dead_channels() -> Plain:
     torch.manual_seed(0)
     network = Plain(Config(2, 6, 2))
-    network.for_training(keep=False, branches=False)  # whose fresh channels are all awake
+    network.for_training(keep=False, branches=False)  # whose fresh channels are all alive
     network(torch.rand(1, 1, 32, 32))
     for layer, channels in ((0, 2), (4, 3)):
         network.body[layer].bias.data[:channels] = -1e3
     return network.eval()
 
 
-def test_channels_that_no_picture_wakes_are_counted_by_layer() -> None:
-    assert asleep.asleep(drowsy(), [torch.rand(1, 1, 20, 24), torch.rand(1, 1, 9, 30)]) == [2, 0, 3]
+def test_channels_that_are_zero_on_every_image_are_counted_by_layer() -> None:
+    count_dead = SCRIPT["count_dead"]
+    assert count_dead(network_with_dead_channels(), [torch.rand(1, 1, 20, 24), torch.rand(1, 1, 9, 30)]) == [2, 0, 3]
     with pytest.raises(ModelError, match="Espcn"):
-        asleep.asleep(build_network("espcn", {"scale": 2}), [])
+        count_dead(build_network("espcn", {"scale": 2}), [])
 
 
-def test_the_command_names_each_file(
+def test_the_command_prints_a_line_for_each_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (33, 40, 3), dtype=np.uint8)
-    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    image = np.random.default_rng(0).integers(0, 256, (33, 40, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), image)
     weights = tmp_path / "tiny-clean-x2.safetensors"
     store.write(weights, Plain(Config(2, 6, 2)), store.describe("plain", Config(2, 6, 2)))
-    monkeypatch.setattr("sys.argv", ["asleep", str(weights), "--pictures", str(tmp_path)])
-    asleep.main()
+    monkeypatch.setattr("sys.argv", ["dead_relus", str(weights), "--images", str(tmp_path)])
+    SCRIPT["main"]()
     words = capsys.readouterr().out.split()
     assert words[0] == weights.name and len(words) == 4
