@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from vidsr import runtime
+from vidsr.errors import OnNote, ignore
 from vidsr.options.enhance import parse_options
 from vidsr.options.paths import Job
-from vidsr.pipeline.run import OnFrames, OnNote, RunReport, enhance_file, ignore
+from vidsr.pipeline.run import OnFrames, RunReport, enhance_file
 
 
 def enhance(
@@ -23,7 +24,7 @@ def enhance(
 
     ``options`` are those of `vidsr.options.parse_options`, named as on the command line: ``scale=4, fps="2x",
     model="fast", crf=16, start="1:02.5", overwrite=True``. Without ``target`` the result lies beside the source.
-    ``on_frames`` hears of frames as they are written, ``on_note`` what the user should know: what is lost or assumed.
+    ``on_frames`` hears of frames as they are written, ``on_note`` receives each `Note`: what is lost or assumed.
 
     Raises:
         VidsrError: one line that names the thing, the value and the way out; nothing is left half-written.

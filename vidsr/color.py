@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vidsr.errors import InputError
+from vidsr.errors import InputError, Notes
 from vidsr.frames import SUBSAMPLING, Chroma, ColorInfo, FrameBatch, VideoInfo
 
 # Luma weights of red and blue; green has the rest. ITU-R BT.601, BT.709, BT.2020; SMPTE 240M; FCC 73.682.
@@ -54,18 +54,20 @@ UNTAGGED = {
 TAGGED = {matrix: f"{words}, and the result, which is not, is tagged so" for matrix, words in UNTAGGED.items()}
 
 
-def tagged(before: VideoInfo, after: VideoInfo) -> tuple[VideoInfo, list[str]]:
-    """``after``, made of ``before``, with a matrix if players would take another one now; and what is to be said.
+def tagged(before: VideoInfo, after: VideoInfo, notes: Notes) -> VideoInfo:
+    """Return ``after``, made of ``before``, with a matrix tag if players would assume another one now.
 
     An untagged clip stays untagged as long as that means the same.
     """
     if before.color.matrix is not None or before.chroma == "gray":
-        return after, []
+        return after
     taken, now = (with_defaults(info.color, info.width, info.height).matrix for info in (before, after))
     assert taken is not None  # a default is always one of the two
     if taken == now:
-        return after, [UNTAGGED[taken]]
-    return replace(after, color=replace(after.color, matrix=taken)), [TAGGED[taken]]
+        notes.info("color_assumed", UNTAGGED[taken])
+        return after
+    notes.info("color_tagged", TAGGED[taken])
+    return replace(after, color=replace(after.color, matrix=taken))
 
 
 class Codes(NamedTuple):

@@ -1,28 +1,33 @@
-"""The errors a user can meet. Anything else that escapes is a bug of ours.
+"""What a user can be told: errors, which end a run, and notes, which do not. Any other exception is a bug of vidsr.
 
 VidsrError
-├── OptionError      the request contradicts itself or names something unknown
-├── InputError       the source cannot be read
-├── OutputError      the target cannot be written, or would overwrite something
-├── ModelError       weights or a network that do not fit the request
+├── OptionError      options that contradict each other or name something unknown
+├── InputError       a source that cannot be read
+├── OutputError      an output that cannot be written, or would overwrite something
+├── ModelError       weights or a network that do not fit the options
 ├── DeviceError      a device that is absent or ran out of memory
-├── VerifyError      the output was written, and is not what was planned
-└── PipeClosed       who read our output has gone; nothing is wrong
+├── VerifyError      an output that was written and differs from its plan
+└── PipeClosed       the reader of the output pipe ended; nothing is wrong
 
-Every message is one line: the thing, the value, the way out.
+Every message is one line: `<thing> <problem>: <way out>`.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from enum import IntEnum
+from typing import Literal
 
 
 class ExitCode(IntEnum):
-    """What the command line returns."""
+    """Exit codes of the command line."""
 
     DONE = 0
     BUG = 1
     BAD_REQUEST = 2
     SOME_FAILED = 3
-    BREAKS_OFF = 4  # done, but a source lacks its end
+    TRUNCATED = 4  # a source ends early; everything readable was processed
     INTERRUPTED = 130
     PIPE_CLOSED = 141  # as a program that SIGPIPE ends
 
@@ -32,28 +37,87 @@ class VidsrError(Exception):
 
 
 class OptionError(VidsrError):
-    """The request contradicts itself or names something unknown."""
+    """Options that contradict each other or name something unknown."""
 
 
 class InputError(VidsrError):
-    """The source cannot be read."""
+    """A source that cannot be read."""
 
 
 class OutputError(VidsrError):
-    """The target cannot be written, or would overwrite something."""
+    """An output that cannot be written, or would overwrite something."""
 
 
 class ModelError(VidsrError):
-    """Weights or a network that do not fit the request."""
+    """Weights or a network that do not fit the options."""
 
 
 class DeviceError(VidsrError):
-    """A device that is absent, or that ran out of memory."""
+    """A device that is absent or ran out of memory."""
 
 
 class VerifyError(VidsrError):
-    """The output was written, and is not what was planned."""
+    """An output that was written and differs from its plan."""
 
 
 class PipeClosed(VidsrError):
-    """Who read our output has gone; nothing is wrong."""
+    """The reader of the output pipe ended; nothing is wrong."""
+
+
+Level = Literal["info", "warning"]
+
+
+@dataclass(frozen=True)
+class Note:
+    """One fact about a run that the user should know."""
+
+    code: str  # identifier for programs, such as "alpha_dropped"; docs/json.md lists all
+    text: str  # one line for people
+    level: Level = "info"  # warnings are shown even with --quiet
+
+    def __str__(self) -> str:
+        return self.text
+
+
+OnNote = Callable[[Note], object]
+
+
+def ignore(*_: object) -> None:
+    """Do nothing: the listener of a run that nobody watches."""
+
+
+class Notes:
+    """The notes of one run in order. ``listener`` receives each as it is added."""
+
+    def __init__(self, listener: OnNote = ignore) -> None:
+        self._notes: list[Note] = []
+        self._listener = listener
+
+    def __iter__(self) -> Iterator[Note]:
+        return iter(self._notes)
+
+    def __len__(self) -> int:
+        return len(self._notes)
+
+    @property
+    def texts(self) -> list[str]:
+        """The notes as lines for people."""
+        return [note.text for note in self._notes]
+
+    def add(self, note: Note) -> None:
+        """Append ``note`` and hand it to the listener."""
+        self._notes.append(note)
+        self._listener(note)
+
+    def extend(self, notes: Iterable[Note]) -> None:
+        """Append all ``notes``."""
+        for note in notes:
+            self.add(note)
+
+    def info(self, code: str, text: str) -> None:
+        """Append a note that ``--quiet`` hides."""
+        self.add(Note(code, text))
+
+    def warn(self, code: str, text: str) -> None:
+        """Append a note that is always shown."""
+        self.add(Note(code, text, "warning"))

@@ -14,6 +14,7 @@ import torch
 from tests.clips import make_clip
 from tests.exactness.table import SAMPLES, Finding, ffprobe, folder, row, run, stream_facts
 from vidsr.color import LOCATIONS, from_rgb, to_rgb
+from vidsr.errors import Notes
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, HdrInfo, Origin, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.video import VideoReader, VideoWriter
@@ -229,9 +230,9 @@ def untagged(tmp_path: Path) -> Finding:
     found = []
     for size, scale in (((64, 48), 2), ((1280, 16), 1), ((640, 368), 2)):
         source, target = make_clip(tmp_path / f"{size[0]}.mp4", 2, size), tmp_path / f"{size[0]}-out.mp4"
-        notes: list[str] = []
-        run(source, target, scale=scale, on_note=notes.append)
-        said = [note for note in notes if "colour" in note]
+        notes = Notes()
+        run(source, target, scale=scale, on_note=notes.add)
+        said = [note for note in notes.texts if "colour" in note]
         assert len(said) == 1
         found.append(("601" if "BT.601" in said[0] else "709", stream_facts(target, "color_space")["color_space"]))
     words = ", ".join(f"taken as {taken}, tagged {'nothing' if tag == 'None' else tag}" for taken, tag in found)

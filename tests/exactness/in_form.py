@@ -28,7 +28,7 @@ from tests.video.test_deinterlace import FLAGGED, combing, woven
 from vidsr import enhance
 from vidsr.cli.enhance import enhance_all
 from vidsr.cli.progress import Reporter, Verbosity
-from vidsr.errors import VidsrError
+from vidsr.errors import Notes, VidsrError
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.verify import verify_files
 from vidsr.video import VideoReader, preflight, read_facts, streams
@@ -54,9 +54,9 @@ def transparent_clips(tmp_path: Path) -> Finding:
             run(source, place / "out.mkv")
         except VidsrError as error:
             refused += "transparent" in str(error)
-        notes: list[str] = []
-        run(source, place / "out.mkv", alpha="drop", on_note=notes.append)
-        said += any("--alpha drop" in note for note in notes)
+        notes = Notes()
+        run(source, place / "out.mkv", alpha="drop", on_note=notes.add)
+        said += any("--alpha drop" in note for note in notes.texts)
         count += 1
     return Finding(f"{refused} of {count} refused, {said} of {count} dropped and said", refused == said == count)
 
@@ -147,15 +147,15 @@ def interlaced_clips(tmp_path: Path) -> Finding:
     right = []
     for number, (top_first, options) in enumerate([(True, FLAGGED), (True, None), (False, None)]):
         source = woven(tmp_path / f"{number}.mkv", top_first, options=options)
-        notes: list[str] = []
-        run(source, tmp_path / f"{number}-out.mkv", on_note=notes.append)
+        notes = Notes()
+        run(source, tmp_path / f"{number}-out.mkv", on_note=notes.add)
         run(source, tmp_path / f"{number}-off.mkv", deinterlace="off")
         combs = [combing(luma(tmp_path / f"{number}-{kind}.mkv")) for kind in ("out", "off")]
-        said = any(f"{'top' if top_first else 'bottom'} field first" in note for note in notes)
+        said = any(f"{'top' if top_first else 'bottom'} field first" in note for note in notes.texts)
         right.append(said and combs[0] < combs[1] / 2)
-    notes = []
-    run(make_clip(tmp_path / "p.mp4", 30, (64, 576)), tmp_path / "p-out.mp4", on_note=notes.append)
-    right.append(not any("field" in note for note in notes))
+    notes = Notes()
+    run(make_clip(tmp_path / "p.mp4", 30, (64, 576)), tmp_path / "p-out.mp4", on_note=notes.add)
+    right.append(not any("field" in note for note in notes.texts))
     return Finding(f"{sum(right)} of {len(right)} as told", all(right))
 
 
@@ -250,7 +250,7 @@ def announced_losses(tmp_path: Path) -> Finding:
     for suffix in (".mkv", ".mp4", ".mov", ".webm"):
         target = tmp_path / f"b{suffix}"
         codec: dict[str, Any] = {"codec": "libvpx-vp9", "preset": "8"} if suffix == ".webm" else {}
-        announced = [note for note in preflight(source, target) if "#" in note and "cannot hold it" in note]
+        announced = [note for note in map(str, preflight(source, target)) if "#" in note and "cannot hold it" in note]
         run(source, target, **codec)
         lost.append(total - sum(stream.type != "data" for stream in streams(target)))  # MP4 keeps chapters in one
         said.append(len(announced))

@@ -17,7 +17,7 @@ import pytest
 
 from tests.clips import make_clip, read_number
 from vidsr import enhance
-from vidsr.errors import InputError, OptionError, OutputError, VidsrError
+from vidsr.errors import InputError, Notes, OptionError, OutputError, VidsrError
 from vidsr.frames import FrameBatch
 from vidsr.pipeline.run import RunReport
 from vidsr.video import VideoReader, VideoWriter, streams
@@ -113,12 +113,12 @@ def test_anamorphic_dvd_made_square(
     tmp_path: Path, size: tuple[int, int], sar: str, options: dict[str, int], expected: tuple[int, int]
 ) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=2, size=size, sar=Fraction(sar))
-    notes: list[str] = []
-    enhance(source, tmp_path / "b.mkv", model="bicubic", square_pixels=True, on_note=notes.append, **options)  # type: ignore[arg-type]
+    notes = Notes()
+    enhance(source, tmp_path / "b.mkv", model="bicubic", square_pixels=True, on_note=notes.add, **options)  # type: ignore[arg-type]
     with VideoReader(tmp_path / "b.mkv") as reader:
         assert (reader.info.width, reader.info.height, reader.info.sar) == (*expected, 1)
     assert [read_number(luma) for _, _, luma in frames_of(tmp_path / "b.mkv")] == [0, 1]
-    assert f"pixels of {sar} made square: {expected[0]}x{expected[1]}" in notes
+    assert f"pixels of {sar} made square: {expected[0]}x{expected[1]}" in notes.texts
     run(source, tmp_path / "c.mkv", scale=1)
     with VideoReader(tmp_path / "c.mkv") as reader:
         assert (reader.info.width, reader.info.height, reader.info.sar) == (*size, Fraction(sar))
@@ -146,9 +146,9 @@ def test_untagged_colour_is_said_and_means_the_same_in_the_result(
 ) -> None:
     """Players take an untagged SD clip to be BT.601, and its untagged HD enlargement to be BT.709."""
     source = make_clip(tmp_path / "a.mp4", frames=2, size=size)
-    notes: list[str] = []
-    enhance(source, tmp_path / "b.mp4", scale=scale, model="nearest", on_note=notes.append)
-    assert [note for note in notes if "colour" in note] == [f"no colour tags: {said}"]
+    notes = Notes()
+    enhance(source, tmp_path / "b.mp4", scale=scale, model="nearest", on_note=notes.add)
+    assert [note for note in notes.texts if "colour" in note] == [f"no colour tags: {said}"]
     with VideoReader(tmp_path / "b.mp4") as reader:
         assert reader.info.color.matrix == tag
 
@@ -252,11 +252,11 @@ def test_decoding_asked_of_a_gpu_that_is_not_there_is_said_and_done(tmp_path: Pa
 
     if hardware.cuda_problem() is None:
         pytest.skip("there is a GPU")
-    notes: list[str] = []
+    notes = Notes()
     source = make_clip(tmp_path / "a.mp4")
-    report = run(source, tmp_path / "b.mp4", hwaccel="cuda", on_note=notes.append)
+    report = run(source, tmp_path / "b.mp4", hwaccel="cuda", on_note=notes.add)
     assert report.frames == 10
-    assert [note for note in notes if note.startswith("decoded on the CPU: no CUDA device")]
+    assert [note for note in notes.texts if note.startswith("decoded on the CPU: no CUDA device")]
 
 
 def test_time_range(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.clips import make_clip, read_number
 from vidsr import enhance
-from vidsr.errors import InputError, OptionError, OutputError, VerifyError
+from vidsr.errors import InputError, Notes, OptionError, OutputError, VerifyError
 from vidsr.evaluate.compare import compare_all
 from vidsr.options.enhance import parse_options
 from vidsr.options.image_sequence import ImageSequence, is_sequence
@@ -127,7 +127,7 @@ def test_limited_grey_is_full_in_pictures(tmp_path: Path) -> None:
 def test_the_default_rate_is_said(tmp_path: Path) -> None:
     with VideoReader(pictures(tmp_path, 2)) as reader:
         assert reader.info.fps == 25
-        assert reader.notes == ["taken as 25 pictures a second: --input-fps says another"]
+        assert reader.notes.texts == ["taken as 25 pictures a second: --input-fps says another"]
 
 
 def test_numbers_go_on_as_in_the_source(tmp_path: Path) -> None:
@@ -260,11 +260,11 @@ def test_a_failure_on_the_way_leaves_no_picture_and_the_old_ones(tmp_path: Path)
 def test_what_pictures_cannot_hold_is_said(tmp_path: Path) -> None:
     times = [Fraction(i * i, 100) for i in range(6)]
     source = make_clip(tmp_path / "a.mkv", frames=6, times=times, audio=1, chapters=True, metadata={"title": "x"})
-    said: list[str] = []
-    enhance_file(Job(source, tmp_path / "%d.png"), parse_options(**SCALE_1), on_note=said.append)
-    assert any("#1 audio" in note and ".mkv would keep it" in note for note in said)
-    assert any("2 chapters" in note for note in said)
-    assert any("frames are not shown at their own times" in note for note in said)
+    said = Notes()
+    enhance_file(Job(source, tmp_path / "%d.png"), parse_options(**SCALE_1), on_note=said.add)
+    assert any("#1 audio" in note and ".mkv would keep it" in note for note in said.texts)
+    assert any("2 chapters" in note for note in said.texts)
+    assert any("frames are not shown at their own times" in note for note in said.texts)
 
 
 @pytest.mark.parametrize("degrees", [0, 90, -90, 180])
@@ -295,14 +295,14 @@ def test_mirrors_of_a_display_matrix() -> None:
 
 def test_pictures_become_a_clip_that_every_player_shows_if_told(tmp_path: Path) -> None:
     source = pictures(tmp_path / "in", 2)
-    notes: list[str] = []
-    enhance(source, tmp_path / "b.mp4", on_note=notes.append, **SCALE_1)
-    assert "4:4:4, as the source is, is not shown by every player: --chroma 420 is" in notes
-    notes.clear()
-    report = enhance(source, tmp_path / "c.mp4", on_note=notes.append, chroma="420", **SCALE_1)
+    notes = Notes()
+    enhance(source, tmp_path / "b.mp4", on_note=notes.add, **SCALE_1)
+    assert "4:4:4, as the source is, is not shown by every player: --chroma 420 is" in notes.texts
+    notes = Notes()
+    report = enhance(source, tmp_path / "c.mp4", on_note=notes.add, chroma="420", **SCALE_1)
     assert (report.output.chroma, report.output.depth) == ("420", 8)
     assert report.verification is not None and report.verification.ok
-    assert not [note for note in notes if "4:4:4" in note]
+    assert not [note for note in notes.texts if "4:4:4" in note]
     enhance(source, tmp_path / "d.y4m", chroma="422", **SCALE_1)
     with VideoReader(tmp_path / "d.y4m") as reader:
         assert reader.info.chroma == "422"

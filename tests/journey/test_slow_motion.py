@@ -9,7 +9,7 @@ import pytest
 
 from tests.clips import make_clip
 from vidsr import enhance
-from vidsr.errors import OptionError, OutputError
+from vidsr.errors import Notes, OptionError, OutputError
 from vidsr.options.enhance import parse_options
 from vidsr.video import Slow
 from vidsr.video import slow_audio as tempo
@@ -18,9 +18,9 @@ from vidsr.video.slow_audio import speeds
 
 def slowed(source: Path, target: Path, **options: object) -> list[str]:
     """The notes of a run."""
-    notes: list[str] = []
-    enhance(source, target, on_note=notes.append, interpolation="blend", log=False, **options)
-    return notes
+    notes = Notes()
+    enhance(source, target, on_note=notes.add, interpolation="blend", log=False, **options)
+    return notes.texts
 
 
 def picture_times(path: Path) -> list[Fraction]:
@@ -65,7 +65,7 @@ def test_slowed_sound_keeps_in_step(tmp_path: Path, factor: int, suffix: str) ->
         source, tmp_path / f"b{suffix}", slow_motion=f"{factor}x", slow_audio=True,
         codec="libvpx-vp9" if suffix == ".webm" else "libx264",
     )  # fmt: skip
-    assert any("slowed, and encoded anew" in note for note in notes)
+    assert any("slowed, and encoded again" in note for note in notes)
     began, ended = sound(source)
     after = sound(tmp_path / f"b{suffix}")
     assert after[0] == pytest.approx(began * factor, abs=0.04 * factor)
@@ -121,11 +121,11 @@ def test_what_is_said_of_the_sound_is_what_becomes_of_it(tmp_path: Path) -> None
     slow = Slow(Fraction(2), sound=True)
 
     def beside(source: Path, target: Path) -> list[list[str]]:
-        return [say(source, target, slow=slow) for say in (tempo.kept, tempo.lost)]
+        return [[str(line) for line in say(source, target, slow=slow)] for say in (tempo.kept, tempo.lost)]
 
     kept, lost = beside(source, tmp_path / "b.mkv")
     assert ["attachment" in line for line in kept] == [True]
-    assert ["slowed, and encoded anew" in line for line in lost] == [True]
+    assert ["slowed, and encoded again" in line for line in lost] == [True]
     kept, lost = beside(source, tmp_path / "b.mp4")
     assert not kept and any("cannot hold it" in line and "attachment" in line for line in lost)
     kept, lost = beside(source, tmp_path / "%05d.png")

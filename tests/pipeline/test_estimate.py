@@ -40,7 +40,7 @@ def test_the_plan_says_all_and_writes_nothing(tmp_path: Path) -> None:
     assert (file.output.width, file.output.height, file.output.fps, file.output.frames) == (128, 96, 50, 60)
     assert file.target == tmp_path / "new" / "b.mp4"
     assert len(file.kept) == 2
-    assert sum("left out" in note for note in file.notes) == 2
+    assert sum("left out" in note.text for note in file.notes) == 2
     assert [word.split()[0] for word in file.stages] == ["interpolate:", "fast"]
     assert list(file.weights)
     assert result.seconds > file.seconds > 0

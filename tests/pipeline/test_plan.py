@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vidsr.device import Compute
-from vidsr.errors import ModelError
+from vidsr.errors import ModelError, Notes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.models.weights import frames_path
 from vidsr.options.enhance import parse_options
@@ -96,9 +96,10 @@ def test_a_clip_that_becomes_smaller_needs_no_network(model: str) -> None:
 @pytest.mark.parametrize(("device", "name"), [("cpu", "flow"), ("cuda", "net")])
 def test_auto_interpolates_by_flow_without_a_gpu_and_it_is_said_why(device: str, name: str) -> None:
     compute = Compute(torch.device(device), torch.float32)
-    chosen, why = choose_engine(parse_options(fps="2x"), compute)
-    assert chosen == name and why[0].startswith(f"interpolation by {name}: ")
-    assert choose_engine(parse_options(fps="2x", interpolation="blend"), compute) == ("blend", [])
+    notes = Notes()
+    chosen = choose_engine(parse_options(fps="2x"), compute, notes)
+    assert chosen == name and notes.texts[0].startswith(f"interpolation by {name}: ")
+    assert choose_engine(parse_options(fps="2x", interpolation="blend"), compute, Notes()) == "blend"
 
 
 def test_a_weights_file_that_is_not_there_is_said() -> None:

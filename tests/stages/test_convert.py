@@ -12,6 +12,7 @@ import torch
 from tests.clips import make_clip
 from vidsr import enhance
 from vidsr.color import LOCATIONS
+from vidsr.errors import Notes
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, Origin, VideoInfo
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.plan import Plan
@@ -99,11 +100,11 @@ def test_grey_gets_neutral_chroma() -> None:
 def test_a_12_bit_clip_in_a_10_bit_file_is_rounded_once(tmp_path: Path) -> None:
     """Encoded without loss, each code is that of the source divided by four, halves up."""
     source = make_clip(tmp_path / "a.mkv", frames=3, codec="ffv1", pix_fmt="yuv420p12le")
-    notes: list[str] = []
+    notes = Notes()
     report = enhance(
-        source, tmp_path / "b.mkv", scale=1, encoder_options=("qp=0",), preset="ultrafast", on_note=notes.append
+        source, tmp_path / "b.mkv", scale=1, encoder_options=("qp=0",), preset="ultrafast", on_note=notes.add
     )
-    assert notes[0] == "libx264 takes no yuv420p12le: written as yuv420p10le"
+    assert notes.texts[0] == "libx264 takes no yuv420p12le: written as yuv420p10le"
     assert report.output.depth == 10
     assert report.means["psnr_y_consistency"] > 60, "the log compares in the codes of the output"
     with VideoReader(source) as before, VideoReader(tmp_path / "b.mkv") as after:

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from vidsr.errors import OptionError
+from vidsr.errors import Notes, OptionError
 from vidsr.frames import VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import parse_options
@@ -55,18 +55,20 @@ def test_the_parts_fit_into_the_whole(memory: int) -> None:
 
 
 def test_the_encoder_looks_less_far_ahead_only_where_it_must() -> None:
-    usual = Encoding()
-    assert within(usual, VideoInfo(1920, 1080, Fraction(24)), share(4 << 30).encoder) == (usual, [])
-    assert within(usual, LARGE, None) == (usual, [])
-    shorter, notes = within(usual, LARGE, share(4 << 30).encoder)
+    usual, notes = Encoding(), Notes()
+    assert within(usual, VideoInfo(1920, 1080, Fraction(24)), share(4 << 30).encoder, notes) == usual
+    assert within(usual, LARGE, None, notes) == usual
+    assert not notes
+    shorter = within(usual, LARGE, share(4 << 30).encoder, notes)
     assert 1 <= int(shorter.arguments["rc-lookahead"]) < 40
-    assert "instead of 40" in notes[0]
+    assert "instead of 40" in notes.texts[0]
     assert shorter.slices
-    sliced, notes = within(usual, VideoInfo(1920, 1080, Fraction(24)), (HELD + 40) * int(1920 * 1080 * HELD_BYTES))
+    notes = Notes()
+    sliced = within(usual, VideoInfo(1920, 1080, Fraction(24)), (HELD + 40) * int(1920 * 1080 * HELD_BYTES), notes)
     assert sliced == Encoding(slices=True)
-    assert notes == ["libx264 works on slices of a picture, to stay within --memory"]
+    assert notes.texts == ["libx264 works on slices of a frame, to stay within --memory"]
     chosen = Encoding(options=(("rc-lookahead", "30"),))
-    assert within(chosen, LARGE, share(1 << 30).encoder) == (chosen, [])
+    assert within(chosen, LARGE, share(1 << 30).encoder, Notes()) == chosen
 
 
 def test_a_network_call_is_cut_into_tiles_that_fit() -> None:

@@ -11,7 +11,7 @@ import torch
 from tests.clips import make_clip
 from tests.kernels.test_noise_estimate import noisy, shapes
 from vidsr.device import Compute
-from vidsr.errors import ModelError
+from vidsr.errors import ModelError, Notes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.kernels.deconvolution import blurred
 from vidsr.models import weights as store
@@ -130,15 +130,15 @@ def test_the_plan_names_what_it_found_and_only_what_is_needed_runs() -> None:
     options = parse_options(deblur="auto", denoise="auto", deblur_model="wiener", denoise_model="nlm", device="cpu")
     plan = Plan(options, INFO, seen(blurred(shapes(), 1.6)))
     assert [stage.name for stage in plan.restores] == ["deblur"]
-    assert "nothing to do" in plan.findings[0] and "denoise" in plan.findings[0]
-    assert "edges blurred by 1." in plan.findings[1] and "of itself" in plan.findings[1]
+    assert "nothing to do" in plan.notes.texts[0] and "denoise" in plan.notes.texts[0]
+    assert "edges blurred by 1." in plan.notes.texts[1] and "of itself" in plan.notes.texts[1]
     assert "psnr_y_deblur" in plan.log_columns and "psnr_y_denoise" not in plan.log_columns
 
 
 def test_deblur_of_a_compressed_clip_that_is_not_blurred_names_restore_as_the_way() -> None:
     def said(plane: np.ndarray, quantizer: float, strength: str = "1") -> str:
         options = parse_options(deblur=strength, deblur_model="wiener", device="cpu")
-        return Plan(options, INFO, seen(plane, quantizer)).findings[0]
+        return Plan(options, INFO, seen(plane, quantizer)).notes.texts[0]
 
     assert "not blurred but compressed (h264 with a mean quantizer of 32)" in said(shapes(), 32)
     assert said(shapes(), 32).endswith("--restore takes it out")
@@ -151,19 +151,19 @@ def test_a_network_is_loaded_by_its_task_and_its_checksum_is_kept(tmp_path: Path
     config = Config(scale=1, channels=4, layers=1)
     store.write(tmp_path / "deblur-fast-any-x1.safetensors", Plain(config), store.describe("plain", config))
     options = parse_options(deblur="0.5", device="cpu", precision="fp32")
-    (restore,), _ = make_restores(options, INFO, CPU, seen(shapes()), tmp_path)
+    (restore,) = make_restores(options, INFO, CPU, seen(shapes()), Notes(), tmp_path)
     assert str(restore) == "deblur: deblur-fast (cpu fp32), strength 0.5"
     assert list(restore.weights) == ["deblur-fast-any-x1.safetensors"]
     with pytest.raises(ModelError, match="no model is called 'denoise'"):
-        make_restores(parse_options(denoise="1", device="cpu"), INFO, CPU, Survey(), tmp_path)
+        make_restores(parse_options(denoise="1", device="cpu"), INFO, CPU, Survey(), Notes(), tmp_path)
 
 
 def lossless(clip: Path, target: Path, **options: object) -> tuple[list[FrameBatch], list[FrameBatch], list[str]]:
     """Frames of ``clip``, those of what is made of it without loss, and the notes."""
-    notes: list[str] = []
-    enhance_file(Job(clip, target), parse_options(codec="ffv1", device="cpu", **options), on_note=notes.append)  # type: ignore[arg-type]
+    notes = Notes()
+    enhance_file(Job(clip, target), parse_options(codec="ffv1", device="cpu", **options), on_note=notes.add)  # type: ignore[arg-type]
     with VideoReader(clip) as before, VideoReader(target) as after:
-        return list(before.batches(1)), list(after.batches(1)), notes
+        return list(before.batches(1)), list(after.batches(1)), notes.texts
 
 
 @pytest.mark.parametrize("asked", [{"deblur": "0"}, {"deblur": "auto", "denoise": "auto", "restore": "auto"}])
@@ -202,4 +202,4 @@ def test_pictures_are_restored_too(tmp_path: Path) -> None:
     report = enhance_file(job, parse_options(deblur="auto", deblur_model="wiener", device="cpu"))
     better = cv2.imread(str(tmp_path / "better.png"), cv2.IMREAD_UNCHANGED)
     assert np.square(better - shapes()).mean() < 0.5 * np.square(soft - shapes()).mean()
-    assert "edges blurred by 1." in report.findings[0]
+    assert "edges blurred by 1." in report.notes[0].text

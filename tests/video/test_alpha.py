@@ -77,7 +77,7 @@ def test_transparent_clip_is_refused_at_once_and_dropped_if_told_and_said(
     with pytest.raises(InputError, match=r"a\.m.. is transparent in parts .frame 0.*--alpha drop"):
         VideoReader(path)
     with VideoReader(path, reading=DROP) as reader:
-        assert "--alpha drop" in reader.notes[0]
+        assert "--alpha drop" in reader.notes.texts[0]
         assert [len(batch) for batch in reader.batches(2)] == [1]
 
 
@@ -85,7 +85,7 @@ def test_transparent_clip_is_refused_at_once_and_dropped_if_told_and_said(
 def test_opaque_alpha_is_no_loss(tmp_path: Path, name: str, pix_fmt: str, codec: str) -> None:
     path = coded(tmp_path / name, [frame_with_alpha(pix_fmt)], codec)
     with VideoReader(path) as reader:
-        assert reader.notes == []
+        assert not reader.notes
         assert [len(batch) for batch in reader.batches(2)] == [1]
 
 
@@ -118,4 +118,4 @@ def test_vp9_alpha_that_its_decoder_hides_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="alpha"):
         VideoReader(path)
     with VideoReader(path, reading=DROP) as reader:
-        assert "--alpha drop" in reader.notes[0]
+        assert "--alpha drop" in reader.notes.texts[0]

@@ -57,7 +57,7 @@ def read(path: Path, **options: Any) -> tuple[np.ndarray, list[Fraction], list[s
         batches = list(reader.batches(7))
         assert reader.info.field_order != "top" or options
         planes = np.concatenate([batch.y[:, 0].numpy() for batch in batches])
-        return planes, [time for batch in batches for time in batch.times], reader.notes
+        return planes, [time for batch in batches for time in batch.times], reader.notes.texts
 
 
 FLAGGED = {"flags": "+ildct+ilme", "field_order": "tt"}

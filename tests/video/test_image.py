@@ -8,7 +8,7 @@ import torch
 
 from tests.clips import make_frame
 from vidsr import enhance
-from vidsr.errors import InputError, OutputError
+from vidsr.errors import InputError, Notes, OutputError
 from vidsr.stages import rounding as finish
 from vidsr.video.image import read_image, write_image
 
@@ -87,10 +87,10 @@ def test_what_is_no_picture_is_one_clear_line(tmp_path: Path, content: bytes) ->
 
 
 def test_a_picture_and_a_rate_are_said_not_to_go_together(tmp_path: Path) -> None:
-    notes: list[str] = []
+    notes = Notes()
     cv2.imwrite(str(tmp_path / "a.png"), np.full((8, 8), 100, np.uint8))
-    enhance(tmp_path / "a.png", tmp_path / "b.png", fps="2x", scale=2, model="bicubic", on_note=notes.append)
-    assert any("is one picture: no frames are made between" in note for note in notes)
+    enhance(tmp_path / "a.png", tmp_path / "b.png", fps="2x", scale=2, model="bicubic", on_note=notes.add)
+    assert any("is one picture: no frames are made between" in note for note in notes.texts)
 
 
 def test_missing_file_is_one_clear_line(tmp_path: Path) -> None:
@@ -134,12 +134,12 @@ def test_an_animated_picture_says_that_the_first_one_is_taken(tmp_path: Path, co
         for number in range(3):
             output.mux(stream.encode(make_frame(number, (32, 24), stream.pix_fmt)))
         output.mux(stream.encode(None))
-    said: list[str] = []
-    enhance(path, tmp_path / f"b{suffix}", scale=2, model="bicubic", on_note=said.append)
-    assert said == [f"{path} is animated, of which the first picture is taken"]
-    said.clear()
-    enhance(tmp_path / f"b{suffix}", tmp_path / f"c{suffix}", scale=1, model="bicubic", on_note=said.append)
-    assert said == []
+    said = Notes()
+    enhance(path, tmp_path / f"b{suffix}", scale=2, model="bicubic", on_note=said.add)
+    assert said.texts == [f"{path} is animated, of which the first picture is taken"]
+    said = Notes()
+    enhance(tmp_path / f"b{suffix}", tmp_path / f"c{suffix}", scale=1, model="bicubic", on_note=said.add)
+    assert not said
 
 
 def coloured(path: Path) -> Path:

@@ -11,7 +11,7 @@ import torch
 from av.video.frame import VideoFrame
 
 from tests.clips import make_clip
-from vidsr.errors import OutputError
+from vidsr.errors import Notes, OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import parse_options
@@ -27,7 +27,7 @@ NVDEC = Reading(hwaccel="cuda")
 
 def frames(path: Path, reading: Reading | None = None) -> tuple[list[FrameBatch], VideoInfo, list[str]]:
     with VideoReader(path, reading=reading) as reader:
-        return list(reader.batches(4)), reader.info, reader.notes
+        return list(reader.batches(4)), reader.info, reader.notes.texts
 
 
 def assert_same(a: list[FrameBatch], b: list[FrameBatch]) -> None:
@@ -140,31 +140,33 @@ def no_nvenc(monkeypatch: pytest.MonkeyPatch) -> None:
     ("codec", "instead"), [("h264_nvenc", "libx264"), ("hevc_nvenc", "libx265"), ("av1_nvenc", "libsvtav1")]
 )
 def test_where_a_gpu_does_not_encode_the_cpu_does_and_it_is_said(no_nvenc: None, codec: str, instead: str) -> None:
-    encoding, notes = hardware.encodable(Encoding(codec, crf=21, preset="p6"))
-    assert encoding == Encoding(instead, crf=21)
+    notes = Notes()
+    assert hardware.encodable(Encoding(codec, crf=21, preset="p6"), notes) == Encoding(instead, crf=21)
     said = f"encoded by {instead} on the CPU: {codec} does not start (pretended)"
-    assert notes == [f"{said}, not in preset p6, which it does not have"]
-    assert hardware.encodable(Encoding(codec))[1] == [said]
+    hardware.encodable(Encoding(codec), notes)
+    assert notes.texts == [f"{said}, not in preset p6, which it does not have", said]
 
 
 def test_options_in_the_words_of_a_gpus_encoder_keep_it_so_that_it_says_why_it_fails(no_nvenc: None) -> None:
     encoding = Encoding("h264_nvenc", options=(("rc-lookahead", "8"),))
-    assert hardware.encodable(encoding) == (encoding, [])
+    notes = Notes()
+    assert hardware.encodable(encoding, notes) == encoding and not notes
 
 
 def test_encoders_of_the_cpu_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "nvenc_problem", lambda codec: pytest.fail("tried"))
-    assert hardware.encodable(Encoding("libx264")) == (Encoding("libx264"), [])
+    notes = Notes()
+    assert hardware.encodable(Encoding("libx264"), notes) == Encoding("libx264") and not notes
 
 
 def test_a_run_that_asks_for_a_gpus_encoder_is_whole_without_one(tmp_path: Path) -> None:
     if hardware.nvenc_problem("h264_nvenc") is None:
         pytest.skip("there is a GPU that encodes")
-    notes: list[str] = []
+    notes = Notes()
     options = parse_options(scale=2, model="bicubic", codec="h264_nvenc", device="cpu")
-    report = enhance_file(Job(make_clip(tmp_path / "a.mp4"), tmp_path / "b.mp4"), options, on_note=notes.append)
+    report = enhance_file(Job(make_clip(tmp_path / "a.mp4"), tmp_path / "b.mp4"), options, on_note=notes.add)
     assert report.verification is not None and report.verification.ok
-    assert [note.partition(" (")[0] for note in notes if "nvenc" in note] == [
+    assert [note.partition(" (")[0] for note in notes.texts if "nvenc" in note] == [
         "encoded by libx264 on the CPU: h264_nvenc does not start"
     ]
 

@@ -66,7 +66,7 @@ def test_mp4_with_late_sound_text_chapters_cover_and_free_tags(tmp_path: Path, s
     target = copy(source, tmp_path / f"b{suffix}")
     kept = 6 if suffix == ".mp4" else 5  # QuickTime has no place for a cover
     assert [kind[:2] for kind in kinds(target)] == [kind[:2] for kind in kinds(source)][:kept]
-    assert ("mjpeg" in " ".join(preflight(source, target))) == (suffix == ".mov")
+    assert ("mjpeg" in " ".join(map(str, preflight(source, target)))) == (suffix == ".mov")
     for index in {1, 2, 3, kept - 1} - {4}:
         assert packets(target, index) == packets(source, index)
     with av.open(str(target)) as after:
@@ -89,7 +89,7 @@ def test_free_tags_of_a_phone_are_kept(tmp_path: Path, suffix: str) -> None:
 def test_free_tags_that_a_cover_displaces_in_mp4_are_said(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=2, metadata={"unusual": "kept"}, cover=True)
     (line,) = preflight(source, tmp_path / "b.mp4")
-    assert "beside a cover: UNUSUAL" in line
+    assert "beside a cover: UNUSUAL" in line.text
     target = copy(source, tmp_path / "b.mp4")
     assert packets(target, 1)[0][1] == packets(source, 1)[0][1]
     assert preflight(source, tmp_path / "b.mkv") == []
@@ -112,21 +112,22 @@ def test_what_mp4_cannot_hold_is_said_before_the_work(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=30, subtitles="ass", font=b"font")
     lines = preflight(source, tmp_path / "b.mp4")
     assert len(lines) == 2
-    assert all(".mkv would keep it" in line for line in lines)
-    assert "ass" in lines[0]
-    assert "test.ttf" in lines[1]
+    assert all(".mkv would keep it" in line.text for line in lines)
+    assert "ass" in lines[0].text
+    assert "test.ttf" in lines[1].text
     assert [s.type for s in streams(copy(source, tmp_path / "b.mp4"))] == ["video"]
 
 
 def test_text_that_only_mp4_holds_names_mp4(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=30, subtitles="mov_text")
     (line,) = preflight(source, tmp_path / "b.mkv")
-    assert ".mp4 would keep it" in line
+    assert ".mp4 would keep it" in line.text
 
 
 def test_titles_that_mov_cannot_hold_are_said(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", audio=True)
-    assert preflight(source, tmp_path / "b.mov") == ["left out, .mov holds no such tags of #1: title"]
+    (note,) = preflight(source, tmp_path / "b.mov")
+    assert note.text == "left out, .mov holds no such tags of #1: title"
     assert preflight(source, tmp_path / "b.mp4") == []
 
 

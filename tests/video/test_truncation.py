@@ -47,9 +47,9 @@ def test_y4m(tmp_path: Path, damage: Callable[[bytearray], None]) -> None:
     (tmp_path / "a.y4m").write_bytes(clip)
     report = enhance(tmp_path / "a.y4m", tmp_path / "b.mkv", scale=2, model="nearest", **QUICK)
     assert report.frames == 2
-    assert (
-        report.breaks_off is not None and "the last picture that could be read is that of 0.040 s" in report.breaks_off
-    )
+    (note,) = [note for note in report.notes if note.code == "source_truncated"]
+    assert report.truncated and note.level == "warning"
+    assert "the last picture that could be read is that of 0.040 s" in note.text
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
@@ -61,8 +61,8 @@ def test_a_download_that_stopped(tmp_path: Path, suffix: str) -> None:
     whole_run, run = (
         enhance(a, tmp_path / f"{a.stem}.x2.mkv", scale=2, model="nearest", **QUICK) for a in (whole, short)
     )
-    assert whole_run.breaks_off is None and whole_run.frames == 50
-    assert run.breaks_off is not None and 0 < run.frames < 45
+    assert not whole_run.truncated and whole_run.frames == 50
+    assert run.truncated and 0 < run.frames < 45
 
 
 def table_first(clip: Path, copy: Path) -> Path:
@@ -81,8 +81,8 @@ def test_an_empty_file_among_numbered_pictures(tmp_path: Path) -> None:
     whole = enhance(tmp_path / "%d.png", tmp_path / "whole.mkv", scale=2, model="nearest", **QUICK)
     (tmp_path / "2.png").write_bytes(b"")
     short = enhance(tmp_path / "%d.png", tmp_path / "short.mkv", scale=2, model="nearest", **QUICK)
-    assert (whole.frames, whole.breaks_off) == (3, None)
-    assert short.frames == 1 and short.breaks_off is not None
+    assert (whole.frames, whole.truncated) == (3, False)
+    assert short.frames == 1 and short.truncated
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
@@ -90,7 +90,7 @@ def test_sound_that_is_longer_and_a_late_start_are_no_break(tmp_path: Path, suff
     times = [Fraction(3) + Fraction(n, 25) for n in range(10)]
     clip = make_clip(tmp_path / f"a{suffix}", 10, times=times, audio=1)
     report = enhance(clip, tmp_path / f"b{suffix}", scale=2, model="nearest", **QUICK)
-    assert report.breaks_off is None
+    assert not report.truncated
 
 
 def test_the_exit_code_and_the_line_of_a_folder_with_one_such_clip(
@@ -102,6 +102,6 @@ def test_the_exit_code_and_the_line_of_a_folder_with_one_such_clip(
     (tmp_path / "in" / "short.y4m").write_bytes(clip[:-1])
     options = parse_options(scale=2, model="nearest", log="none", preset="ultrafast")
     with Reporter(Verbosity.QUIET) as reporter:
-        assert enhance_all([tmp_path / "in"], tmp_path / "out", options, reporter) is ExitCode.BREAKS_OFF
+        assert enhance_all([tmp_path / "in"], tmp_path / "out", options, reporter) is ExitCode.TRUNCATED
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1 and "short.y4m breaks off" in said[0]

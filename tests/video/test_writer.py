@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.clips import make_clip, read_number
-from vidsr.errors import OptionError, OutputError
+from vidsr.errors import Notes, OptionError, OutputError
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, HdrInfo, Origin, VideoInfo
 from vidsr.options.codecs import CODECS, Encoding
 from vidsr.video import NullWriter, VideoReader, VideoWriter, nearest_format, open_writer, probe
@@ -167,9 +167,9 @@ def test_colour_tags_read_back_the_same(tmp_path: Path, codec: str, suffix: str,
         writer.write(some_frames(info, 2))
     found = probe(tmp_path / f"a{suffix}")
     if (codec, color.range) == ("prores_ks", "full"):
-        assert "full range" in writer.notes[0]
+        assert "full range" in writer.notes.texts[0]
         return
-    assert writer.notes == []
+    assert not writer.notes
     assert replace(found.color, chroma_location=color.chroma_location and found.color.chroma_location) == color
     assert found.sar == sar
     if shutil.which("ffprobe"):
@@ -185,7 +185,7 @@ def test_an_aspect_ratio_that_matroska_loses_is_said_and_mp4_keeps_it(tmp_path: 
     info = VideoInfo(64, 64, Fraction(25), sar=Fraction(4, 3))
     with VideoWriter(tmp_path / "a.mkv", info, quick(codec)) as writer:
         writer.write(some_frames(info, 2))
-    assert "sample aspect ratio 4/3" in writer.notes[0]
+    assert "sample aspect ratio 4/3" in writer.notes.texts[0]
     assert write(tmp_path / "a.mp4", some_frames(info, 2), info, quick(codec)).sar == Fraction(4, 3)
 
 
@@ -252,7 +252,8 @@ def test_display_matrix_moves_a_larger_picture_into_view() -> None:
 def test_nearest_format_keeps_chroma_and_depth_if_it_can_and_says_if_not(
     codec: str, chroma: Chroma, depth: int, expected: tuple[Chroma, int]
 ) -> None:
-    info, notes = nearest_format(VideoInfo(64, 48, Fraction(25), chroma, depth), Encoding(codec))
+    notes = Notes()
+    info = nearest_format(VideoInfo(64, 48, Fraction(25), chroma, depth), Encoding(codec), notes)
     assert (info.chroma, info.depth) == expected
     assert bool(notes) == (expected != (chroma, depth))
 
@@ -264,7 +265,7 @@ def test_odd_420_size_is_padded_by_its_edge_and_said(tmp_path: Path, codec: str,
     smooth = batch.planes(torch.full_like(batch.y, 90), torch.full_like(batch.uv, 120))  # type: ignore[arg-type]
     with VideoWriter(tmp_path / f"a{suffix}", info, quick(codec)) as writer:
         writer.write(smooth)
-    assert any("66x68" in note for note in writer.notes)
+    assert any("66x68" in note for note in writer.notes.texts)
     found = read(tmp_path / f"a{suffix}")
     assert found.y.shape[-2:] == (68, 66)
     assert (found.y.int() - 90).abs().max() <= 2

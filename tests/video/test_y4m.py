@@ -17,7 +17,7 @@ import pytest
 from tests.clips import make_clip, read_number
 from tests.video.test_streams import row, table
 from vidsr import enhance
-from vidsr.errors import ExitCode, InputError, OptionError, OutputError
+from vidsr.errors import ExitCode, InputError, Notes, OptionError, OutputError
 from vidsr.frames import ColorInfo, FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import parse_options
@@ -48,9 +48,9 @@ def standard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Run]:
         monkeypatch.setattr("vidsr.video.source.STANDARD_INPUT", descriptors[-1])
         descriptors.append(os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT))
         monkeypatch.setattr("vidsr.video.y4m.STANDARD_OUTPUT", descriptors[-1])
-        said: list[str] = []
-        enhance_file(Job(Path("-"), target), parse_options(**options), on_note=said.append)
-        return said
+        said = Notes()
+        enhance_file(Job(Path("-"), target), parse_options(**options), on_note=said.add)
+        return said.texts
 
     yield run
     for descriptor in descriptors:
@@ -163,7 +163,7 @@ def test_what_y4m_cannot_hold_is_said(tmp_path: Path) -> None:
     with VideoReader(source) as reader, PlanesWriter(tmp_path / "b.y4m", reader.info, Encoding()) as writer:
         for batch in reader.batches(4):
             writer.write(batch)
-    said = "; ".join(writer.notes)
+    said = "; ".join(writer.notes.texts)
     for word in ("rotation by 90", "transfer smpte2084", "frames are not shown at their own times"):
         assert word in said
     with pytest.raises(OptionError, match="y4m takes no --codec"):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from vidsr.cli.progress import Reporter
-from vidsr.color import TAGGED, UNTAGGED
-from vidsr.errors import ExitCode, OptionError, VidsrError
+from vidsr.errors import ExitCode, Note, OptionError, VidsrError
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.paths import list_jobs
 from vidsr.pipeline.run import enhance_file
+
+SHOWN_ONCE = ("color_assumed", "color_tagged")  # codes of notes
 
 
 def enhance_all(inputs: list[Path], output: Path | None, options: EnhanceOptions, reporter: Reporter) -> ExitCode:
@@ -25,19 +26,20 @@ def enhance_all(inputs: list[Path], output: Path | None, options: EnhanceOptions
         raise OptionError(f"--log {options.log} is one file and there are {len(listed.jobs)} inputs: leave --log out")
     for path in listed.skipped:
         reporter.note(f"skipped, not a clip: {path}")
-    said: set[str] = set()
+    shown: set[Note] = set()
 
-    def note(text: str) -> None:
-        """Says what is to be said of a clip; what colour untagged clips have, once."""
-        if text not in said:
-            reporter.note(text)
-        said.update({text}.intersection((*UNTAGGED.values(), *TAGGED.values())))
+    def show(note: Note) -> None:
+        """Show a note of a clip; the assumed colour of untagged clips once per run."""
+        if note not in shown:
+            reporter.show(note)
+        if note.code in SHOWN_ONCE:
+            shown.add(note)
 
-    failed = broken_off = 0
+    failed = truncated = 0
     for number, job in enumerate(listed.jobs, 1):
         on_frames = reporter.start(job.source, number, len(listed.jobs))
         try:
-            report = enhance_file(job, options, on_frames, note)
+            report = enhance_file(job, options, on_frames, show)
         except VidsrError as error:
             if len(listed.jobs) == 1:
                 raise
@@ -45,8 +47,6 @@ def enhance_all(inputs: list[Path], output: Path | None, options: EnhanceOptions
             failed += 1
         else:
             reporter.finish(report)
-            if report.breaks_off:
-                reporter.warn(report.breaks_off)
-                broken_off += 1
+            truncated += report.truncated
     reporter.total(len(listed.jobs), failed, len(listed.skipped))
-    return ExitCode.SOME_FAILED if failed else ExitCode.BREAKS_OFF if broken_off else ExitCode.DONE
+    return ExitCode.SOME_FAILED if failed else ExitCode.TRUNCATED if truncated else ExitCode.DONE

@@ -13,11 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from vidsr.errors import VidsrError
+from vidsr.errors import Note, VidsrError, ignore
 from vidsr.frames import VideoInfo
 from vidsr.options.image_sequence import file_bytes
 from vidsr.options.parse import decimal
-from vidsr.pipeline.run import OnFrames, RunReport, ignore
+from vidsr.pipeline.run import OnFrames, RunReport
 
 LINE_SECONDS = 10.0  # between two progress lines where there is no terminal
 
@@ -65,9 +65,12 @@ class Reporter(AbstractContextManager["Reporter"]):
         """One line that the user should know."""
         self._say(text)
 
-    def warn(self, text: str) -> None:
-        """One line that the user must know, quiet or not."""
-        self.console.print(text, style="yellow", markup=False, soft_wrap=True)
+    def show(self, note: Note) -> None:
+        """A note of the run; warnings are shown even when quiet."""
+        if note.level == "warning":
+            self.console.print(note.text, style="yellow", markup=False, soft_wrap=True)
+        else:
+            self._say(note.text)
 
     def start(self, source: Path, number: int, total: int) -> OnFrames:
         """Announces file ``number`` of ``total``; returns what listens to its frames."""

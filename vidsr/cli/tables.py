@@ -185,7 +185,7 @@ def _outlook_rows(file: Outlook) -> list[tuple[str, str]]:
         ("stages", ", ".join(file.stages) or "none"),
     ]
     rows += [("copied", stream) for stream in file.kept]
-    rows += [("note", note) for note in file.notes]
+    rows += [("note", note.text) for note in file.notes]
     rows += [("problem", file.problem)] if file.problem else []
     frames = f"{file.output.frames} frames, " if file.output.frames else ""
     rows.append(("about", f"{frames}{duration(file.seconds)}, {_megabytes(file.bytes)} ({file.basis})"))

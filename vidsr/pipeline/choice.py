@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vidsr.device import Compute
+from vidsr.errors import Notes
 from vidsr.frames import VideoInfo
 from vidsr.models import available_scales
 from vidsr.models.self_ensemble import MARK
@@ -19,14 +20,16 @@ from vidsr.stages.upscale import network_factors
 DEFAULT_MODELS = {"cpu": ("balanced",), "cuda": ("best", "balanced")}
 
 
-def choose_engine(options: EnhanceOptions, compute: Compute) -> tuple[Interpolation, list[str]]:
-    """The interpolation engine, and why this one, if it was not named."""
+def choose_engine(options: EnhanceOptions, compute: Compute, notes: Notes) -> Interpolation:
+    """The interpolation engine; ``notes`` gets the reason if the user named none."""
     if options.interpolation != "auto":
-        return options.interpolation, []
+        return options.interpolation
     # on the benchmark's clips net is 0.04 dB better at four times the cost (docs/interpolation.md)
     if compute.device.type == "cuda":
-        return "net", ["interpolation by net: there is a GPU"]
-    return "flow", ["interpolation by flow: without a GPU the net costs more than it gains"]
+        notes.info("engine_chosen", "interpolation by net: there is a GPU")
+        return "net"
+    notes.info("engine_chosen", "interpolation by flow: without a GPU the net costs more than it gains")
+    return "flow"
 
 
 def default_model(

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-from vidsr.errors import ExitCode, OptionError, VidsrError
+from vidsr.errors import ExitCode, Note, Notes, OptionError, VidsrError
 from vidsr.frames import VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import file_bytes
@@ -39,7 +39,7 @@ class Outlook:
     stages: tuple[str, ...]  # in words: model, domain, device, precision, size
     weights: dict[str, str]  # file name -> sha256
     kept: tuple[str, ...]  # streams beside the picture that are copied
-    notes: tuple[str, ...]  # what is lost, and what is done to the picture besides
+    notes: tuple[Note, ...]  # what is lost, and what is done to the picture besides
     problem: str = ""  # why the run would refuse it
     seconds: float = 0.0
     bytes: int = 0
@@ -122,14 +122,14 @@ def estimate_all(inputs: list[Path], output: Path | None, options: EnhanceOption
 
 def _look(job: Job, options: EnhanceOptions) -> Outlook:
     """What the headers and the first frame tell."""
+    notes = Notes()
     if job.is_image:
         picture, info = read_image(job.source, options.reading.alpha)
-        plan, notes = Plan(options, info, Survey((picture.y,))), []
+        plan = Plan(options, info, Survey((picture.y,)))
     else:
-        with open_reader(job.source, options) as reader:
-            info, notes = reader.info, reader.notes
-        plan = Plan(options, info, survey(job.source, options, info), job.output_kind)
-        notes = [*notes, *plan.notes]
+        with open_reader(job.source, options, notes) as reader:
+            info = reader.info
+        plan = Plan(options, info, survey(job.source, options, info), job.output_kind, notes)
     problem = ""
     try:
         target = output_path(job, options, plan.output.fps)
@@ -138,7 +138,8 @@ def _look(job: Job, options: EnhanceOptions) -> Outlook:
     copied: list[str] = []
     if not job.is_image:
         beside = (job.source, target, options.reading, slowing(options))
-        copied, notes = kept(*beside), [*notes, *lost(*beside)]
+        copied = kept(*beside)
+        notes.extend(lost(*beside))
     return Outlook(
         job.source, target, info, plan.output, plan.words, plan.weights, tuple(copied), tuple(notes), problem
     )

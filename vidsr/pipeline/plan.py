@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vidsr.color import tagged
 from vidsr.device import Compute, choose_all
-from vidsr.errors import OptionError
+from vidsr.errors import Notes, OptionError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import Model, available_scales, load_model
@@ -38,6 +38,7 @@ from vidsr.stages.upscale import REDUCTION_KERNEL, Upscale, network_factors
 from vidsr.video import VideoReader, coded_format, encodable
 
 NOT_SHOWN = ("libx264", "libx265")  # in 4:4:4: the profiles of browsers and of most devices have none
+DIAGNOSIS = "diagnosis"  # the code of a note
 MOST_FRAMES = 16  # of a batch, however small they are: more would only wait longer
 
 
@@ -52,10 +53,16 @@ class Plan:
     """
 
     def __init__(
-        self, options: EnhanceOptions, info: VideoInfo, survey: Survey | None = None, output_kind: OutputKind = "clip"
+        self,
+        options: EnhanceOptions,
+        info: VideoInfo,
+        survey: Survey | None = None,
+        output_kind: OutputKind = "clip",
+        notes: Notes | None = None,
     ) -> None:
-        encoding, instead = encodable(options.encoding) if output_kind == "clip" else (options.encoding, [])
-        options = replace(options, encoding=encoding)
+        self.notes = notes = Notes() if notes is None else notes
+        if output_kind == "clip":
+            options = replace(options, encoding=encodable(options.encoding, notes))
         self._source = source = info
         self._pixels = info.width * info.height
         steadied = options.temporal_denoise and options.restorations and info.fps is not None
@@ -67,21 +74,19 @@ class Plan:
         compute = computes[0]  # of several devices, all but the upscale is done on the first
         self._budget = compute.pixel_budget
         self._measured = options.reference is not None
-        self.restores, self.findings = make_restores(options, info, compute, survey or Survey())
+        self.restores = make_restores(options, info, compute, survey or Survey(), notes)
         self.steady = make_steady(options, info, self.restores)
-        self.interpolate, why = make_interpolate(options, info, compute)
+        self.interpolate = make_interpolate(options, info, compute, notes)
         self.upscale = make_upscale(options, info, computes)
-        self.convert, notes = make_convert(options, info, output_kind)
-        self.notes = [*self.findings, *why, *instead, *notes]
+        self.convert = make_convert(options, info, output_kind, notes)
         self.finish = Finish(info.depth if self.convert is None else self.convert.depth, rounds=output_kind != "images")
         for stage in self._in_order():
             info = stage.output(info)
-        self.output, notes = tagged(source, info)
-        self.encoding, shorter = within(options.encoding, self.output, self.share.encoder)
-        self.notes += [*notes, *shorter]
+        self.output = tagged(source, info, notes)
+        self.encoding = within(options.encoding, self.output, self.share.encoder, notes)
         if options.square_pixels and source.sar != 1:
             self.output = replace(self.output, sar=Fraction(1))
-            self.notes.append(f"pixels of {source.sar} made square: {info.width}x{info.height}")
+            notes.info("pixels_made_square", f"pixels of {source.sar} made square: {info.width}x{info.height}")
 
     @property
     def _smaller(self) -> bool:
@@ -171,39 +176,36 @@ class Plan:
         return self.finish(convert(reference.batches(1)))
 
 
-def make_convert(
-    options: EnhanceOptions, info: VideoInfo, output_kind: OutputKind = "clip"
-) -> tuple[Convert | None, list[str]]:
-    """The stage that reaches the format asked for or taken by the encoder, and what is to be said; None if it is there.
+def make_convert(options: EnhanceOptions, info: VideoInfo, output_kind: OutputKind, notes: Notes) -> Convert | None:
+    """The stage that reaches the format asked for or taken by the encoder; None if the source has it.
 
     Raises:
         OptionError: no such encoder, or a chroma format is asked for pictures, which are RGB.
     """
     if info.fps is None:  # a still picture
-        return None, []
+        return None
     if options.chroma and output_kind == "images":
         raise OptionError(f"--chroma {options.chroma}: pictures are RGB or grey, so leave it out")
     asked = info if options.chroma is None else replace(info, chroma=options.chroma)
-    coded, notes = coded_format(asked, options.encoding) if output_kind == "clip" else (asked, [])
+    coded = coded_format(asked, options.encoding, notes) if output_kind == "clip" else asked
     if coded.chroma == "444" and options.chroma is None and options.encoding.codec in NOT_SHOWN:
-        notes = [*notes, "4:4:4, as the source is, is not shown by every player: --chroma 420 is"]
+        notes.info("not_widely_playable", "4:4:4, as the source is, is not shown by every player: --chroma 420 is")
     same = (coded.chroma, coded.depth) == (info.chroma, info.depth)
-    return None if same else Convert(info, coded.chroma, coded.depth), notes
+    return None if same else Convert(info, coded.chroma, coded.depth)
 
 
 def make_restores(
-    options: EnhanceOptions, info: VideoInfo, compute: Compute, survey: Survey, folder: Path = WEIGHTS
-) -> tuple[tuple[Restore, ...], tuple[str, ...]]:
-    """The stages that restore, in order, and what was found out for each, in words."""
+    options: EnhanceOptions, info: VideoInfo, compute: Compute, survey: Survey, notes: Notes, folder: Path = WEIGHTS
+) -> tuple[Restore, ...]:
+    """The stages that restore, in order; ``notes`` gets the diagnosis for each."""
     if not options.restorations:
-        return (), ()
+        return ()
     diagnosis = diagnose(survey, info)
     restores: list[Restore] = []
-    findings: list[str] = []
     for wanted in options.restorations:
         found = f"{wanted.task}: {diagnosis.words(wanted.task)}"
         if wanted.strength is None and not diagnosis.needs(wanted.task):
-            findings.append(f"{found}: nothing to do")
+            notes.info(DIAGNOSIS, f"{found}: nothing to do")
             continue
         restore = make_restore(wanted, options, info, compute, diagnosis, folder)
         restores.append(restore)
@@ -212,8 +214,8 @@ def make_restores(
             found += f"; {restore.words} leaves a sharp picture at {kept:.1f} dB of itself"
             if wanted.strength is not None:
                 found += diagnosis.advice(wanted.task)
-        findings.append(found)
-    return tuple(restores), tuple(findings)
+        notes.info(DIAGNOSIS, found)
+    return tuple(restores)
 
 
 def make_restore(
@@ -245,19 +247,17 @@ def make_steady(options: EnhanceOptions, info: VideoInfo, restores: Sequence[Res
     return Steady(info.depth, max(restore.strength for restore in restores))
 
 
-def make_interpolate(
-    options: EnhanceOptions, info: VideoInfo, compute: Compute
-) -> tuple[Interpolate | None, list[str]]:
-    """The stage that reaches the rate asked for, and why its engine was chosen; None when there is nothing to do."""
+def make_interpolate(options: EnhanceOptions, info: VideoInfo, compute: Compute, notes: Notes) -> Interpolate | None:
+    """The stage that reaches the rate asked for; None when there is nothing to do."""
     if info.fps is None or not options.interpolates:
-        return None, []
+        return None
     if options.clock is None:
         clock: Clock = Times(options.slow_motion)
     else:
         clock = options.clock if options.slow_motion == 1 else options.clock.slowed(options.slow_motion)
-    name, why = choose_engine(options, compute)
+    name = choose_engine(options, compute, notes)
     engine = make_engine(name, info.depth, compute)
-    return Interpolate(clock, engine, info, options.repeats, options.slow_motion), why
+    return Interpolate(clock, engine, info, options.repeats, options.slow_motion)
 
 
 def make_upscale(options: EnhanceOptions, info: VideoInfo, computes: tuple[Compute, ...]) -> Upscale | None:

@@ -12,7 +12,7 @@ from time import perf_counter
 
 from vidsr import __version__
 from vidsr.concurrency import prefetch
-from vidsr.errors import OptionError, OutputError
+from vidsr.errors import Note, Notes, OnNote, OptionError, OutputError, ignore
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import first_number
@@ -31,7 +31,6 @@ QUEUE_BATCHES = 2
 WAIT = "wait"  # the step in which a thread waits for the one before it
 
 OnFrames = Callable[[int, int | None], None]  # (frames written, frames expected or None)
-OnNote = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,11 @@ class RunReport:
     frames: int
     seconds: float
     plan: tuple[str, ...]  # the stages in words
-    findings: tuple[str, ...] = ()  # what restoration found out before the first frame, in words
+    notes: tuple[Note, ...] = ()
     threads: dict[str, dict[str, float]] = field(default_factory=dict)  # thread -> step -> its own seconds
     means: dict[str, float] = field(default_factory=dict)  # mean of each measured log column
     counts: dict[str, int] = field(default_factory=dict)  # frames synthesised, held at cuts, repaired ...
-    breaks_off: str | None = None  # that the source lacks its end, in words; what could be read of it was enhanced
+    truncated: bool = False  # the source ends early; everything readable was processed
     log: Path | None = None
     weights: dict[str, str] = field(default_factory=dict)  # file name -> sha256
     verification: Verification | None = None
@@ -69,10 +68,6 @@ class RunReport:
         return max(self.threads, key=self.busy, default="")
 
 
-def ignore(*_: object) -> None:
-    """Nothing: the listener of a run that nobody listens to."""
-
-
 def enhance_file(
     job: Job, options: EnhanceOptions, on_frames: OnFrames = ignore, on_note: OnNote = ignore
 ) -> RunReport:
@@ -81,20 +76,19 @@ def enhance_file(
     Raises:
         VidsrError: with one line that names the thing, the value and the way out; nothing is left half-written.
     """
-    return (_enhance_image if job.is_image else _enhance_clip)(job, options, on_frames, on_note)
+    return (_enhance_image if job.is_image else _enhance_clip)(job, options, on_frames, Notes(on_note))
 
 
-def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_note: OnNote) -> RunReport:
+def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes: Notes) -> RunReport:
     started = perf_counter()
     decoding, staging, encoding = Stopwatch(), Stopwatch(), Stopwatch()
     frames = 0
-    with open_reader(job.source, options) as reader:
-        plan = Plan(options, reader.info, survey(job.source, options, reader.info), job.output_kind)
+    with open_reader(job.source, options, notes) as reader:
+        plan = Plan(options, reader.info, survey(job.source, options, reader.info), job.output_kind, notes)
         target = _prepare(output_path(job, options, plan.output.fps))
         log_path = frame_log_path(job.source, target, options)
         slow = slowing(options)
-        for note in (*reader.notes, *plan.notes, *lost(job.source, target, options.reading, slow)):
-            on_note(note)
+        notes.extend(lost(job.source, target, options.reading, slow))
         with (
             _reference(options, plan.output) as reference,
             nullcontext() if log_path is None else FrameLog(log_path, plan.log_columns) as log,
@@ -108,6 +102,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
                 first_number(job.source),
                 options.stdout_format == "raw",
                 slow,
+                notes,
             ) as writer,
             prefetch(
                 decoding.timed("decode", reader.batches(plan.frames_per_batch)),
@@ -124,8 +119,8 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
                 frames += batch
                 on_frames(frames, plan.output.frames)
         counts = {**plan.counts, **reader.problems}
-    for note in writer.notes:
-        on_note(note)
+    if reader.breaks_off is not None:
+        notes.warn("source_truncated", reader.breaks_off)
     report = RunReport(
         source=job.source,
         target=target,
@@ -134,11 +129,11 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_not
         frames=frames,
         seconds=perf_counter() - started,
         plan=plan.words,
-        findings=plan.findings,
+        notes=tuple(notes),
         threads={"decode": decoding.seconds, "stages": staging.seconds, "encode": encoding.seconds},
         means=log.means if log is not None else {},
         counts=counts,
-        breaks_off=reader.breaks_off,
+        truncated=reader.breaks_off is not None,
         log=log.path if log is not None else None,
         weights=plan.weights,
     )
@@ -172,19 +167,19 @@ def _written(batches: Iterator[FrameBatch], writer: Writer) -> Iterator[int]:
         yield len(batch)
 
 
-def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, on_note: OnNote) -> RunReport:
+def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes: Notes) -> RunReport:
     started = perf_counter()
     picture, info = read_image(job.source, options.reading.alpha)
-    plan = Plan(options, info, Survey((picture.y,)))
+    if is_animated(job.source):
+        notes.info("first_frame_only", f"{job.source} is animated, of which the first picture is taken")
+    if options.interpolates:
+        notes.info("still_not_interpolated", f"{job.source} is one picture: no frames are made between")
+    plan = Plan(options, info, Survey((picture.y,)), notes=notes)
     target = _prepare(output_path(job, options, None))
-    animated = [f"{job.source} is animated, of which the first picture is taken"] if is_animated(job.source) else []
-    still = [f"{job.source} is one picture: no frames are made between"] if options.interpolates else []
-    for note in (*animated, *still, *plan.findings):
-        on_note(note)
     (result,) = chain(iter([picture]), plan.picture_stages, Stopwatch())
     write_image(target, result, plan.output)  # rounds, in RGB
     on_frames(1, 1)
-    return RunReport(job.source, target, info, plan.output, 1, perf_counter() - started, plan.words, plan.findings)
+    return RunReport(job.source, target, info, plan.output, 1, perf_counter() - started, plan.words, tuple(notes))
 
 
 def _end(options: EnhanceOptions, info: VideoInfo) -> Fraction | None:
@@ -204,7 +199,7 @@ def _prepare(target: Path) -> Path:
     return target
 
 
-def open_reader(source: Path, options: EnhanceOptions) -> VideoReader:
+def open_reader(source: Path, options: EnhanceOptions, notes: Notes) -> VideoReader:
     """The frames that ``options`` ask for.
 
     Raises:
@@ -218,6 +213,7 @@ def open_reader(source: Path, options: EnhanceOptions) -> VideoReader:
         deinterlace=options.deinterlace,
         reading=options.reading,
         exact_rgb=True,
+        notes=notes,
     )
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 
-from vidsr.errors import InputError
+from vidsr.errors import InputError, Note, Notes
 from vidsr.frames import VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import file_bytes
@@ -36,7 +36,7 @@ class Trial:
     sizes: PacketSizes | None  # of its result; None if nothing is written
     file: int  # bytes of its result
     pending: int  # bytes of memory that a longer run fills and the last one did not
-    notes: tuple[str, ...]  # what the run said
+    notes: tuple[Note, ...]
 
     def seconds(self, frames: int) -> float:
         """Of a run over that many source frames."""
@@ -75,10 +75,10 @@ def try_out(source: Path, name: str, info: VideoInfo, options: EnhanceOptions, s
         assert job.output is not None
         middle: VideoInfo | None = info
         while frames := _next_length(walls, info.frames or 1, deadline - perf_counter()):
-            notes: list[str] = []
+            notes = Notes()
             begun = perf_counter()
             try:
-                report = enhance_file(job, _part(options, middle, frames), on_note=notes.append)
+                report = enhance_file(job, _part(options, middle, frames), on_note=notes.add)
             except InputError:
                 if middle is None:
                     raise

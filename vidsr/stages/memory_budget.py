@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from vidsr.errors import OptionError
+from vidsr.errors import Notes, OptionError
 from vidsr.frames import SUBSAMPLING, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.runtime import processors
@@ -65,20 +65,22 @@ def frame_bytes(info: VideoInfo) -> int:
     return (info.width * info.height + chroma) * (1 if info.depth == 8 else 2)
 
 
-def within(encoding: Encoding, info: VideoInfo, limit: int | None) -> tuple[Encoding, list[str]]:
-    """``encoding`` that holds no more frames than ``limit`` bytes allow, and in words if that changes anything.
+def within(encoding: Encoding, info: VideoInfo, limit: int | None, notes: Notes) -> Encoding:
+    """``encoding`` that holds no more frames than ``limit`` bytes allow; ``notes`` gets every change.
 
     It then works on slices of one picture instead of on several pictures, and looks less far ahead.
     """
     if limit is None or encoding.codec not in ("libx264", "libx265") or "rc-lookahead" in dict(encoding.options):
-        return encoding, []
+        return encoding
     usual = LOOKAHEAD.get(encoding.arguments["preset"], LONGEST)
     held = int(limit / (HELD_BYTES * info.width * info.height))
     at_a_time = encoding.frame_threads(info.height, processors()) or 3 * processors() // 2
     if held >= HELD + AROUND + at_a_time + usual:
-        return encoding, []
+        return encoding
     encoding, fits = replace(encoding, slices=True), max(1, held - HELD)
     if fits >= usual:
-        return encoding, [f"{encoding.codec} works on slices of a picture, to stay within --memory"]
-    shorter = replace(encoding, options=(*encoding.options, ("rc-lookahead", str(fits))))
-    return shorter, [f"{encoding.codec} looks {fits} frames ahead instead of {usual}, to stay within --memory"]
+        notes.info("encoder_memory_limited", f"{encoding.codec} works on slices of a frame, to stay within --memory")
+        return encoding
+    text = f"{encoding.codec} looks {fits} frames ahead instead of {usual}, to stay within --memory"
+    notes.info("encoder_memory_limited", text)
+    return replace(encoding, options=(*encoding.options, ("rc-lookahead", str(fits))))

@@ -12,7 +12,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vidsr.errors import OptionError, OutputError
+from vidsr.errors import Notes, OptionError, OutputError
 from vidsr.frames import VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.runtime import processors
@@ -106,8 +106,8 @@ def set_color(target: VideoCodecContext | VideoFrame, info: VideoInfo) -> None:
             setattr(target, attribute, value)
 
 
-def untold(info: VideoInfo, encoding: Encoding, container: str) -> list[str]:
-    """What neither the encoder nor the container can say of the picture, in words."""
+def note_unwritable(info: VideoInfo, encoding: Encoding, container: str, notes: Notes) -> None:
+    """Note the facts of ``info`` that neither the encoder nor the container can write."""
     words = []
     codec = encoding.codec
     if container in ("matroska", "webm") and info.sar != 1 and not encoding.table_entry.writes_sar:
@@ -116,7 +116,8 @@ def untold(info: VideoInfo, encoding: Encoding, container: str) -> list[str]:
         words.append("full range of prores_ks cannot be written there: end the name in .mkv")
     if info.hdr is not None and encoding.table_entry.params is None:
         words.append(f"HDR10 metadata cannot be written by {codec}: choose libx265, libx264 or libsvtav1")
-    return words
+    for word in words:
+        notes.info("metadata_left_out", word)
 
 
 def _coded_pix_fmt(info: VideoInfo, encoding: Encoding) -> str:

@@ -12,7 +12,7 @@ from av.codec.codec import UnknownCodecError
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
-from vidsr.errors import OptionError
+from vidsr.errors import Notes, OptionError
 from vidsr.frames import Chroma, VideoInfo
 from vidsr.options.codecs import Encoding
 
@@ -115,19 +115,17 @@ def encoder(encoding: Encoding) -> Codec:
     return codec
 
 
-def nearest_format(info: VideoInfo, encoding: Encoding) -> tuple[VideoInfo, list[str]]:
-    """``info`` in the chroma format, depth and size that the encoder takes, and what had to change, in words.
+def nearest_format(info: VideoInfo, encoding: Encoding, notes: Notes) -> VideoInfo:
+    """``info`` in the chroma format, depth and size that the encoder takes; ``notes`` gets every change.
 
     Raises:
         OptionError: no such encoder, or it takes no planar Y'CbCr at all.
     """
-    result, notes = coded_format(info, encoding)
-    result, more = _even(result, encoding)
-    return result, notes + more
+    return _even(coded_format(info, encoding, notes), encoding, notes)
 
 
-def coded_format(info: VideoInfo, encoding: Encoding) -> tuple[VideoInfo, list[str]]:
-    """``info`` in the chroma format and depth that the encoder takes, and what had to change, in words.
+def coded_format(info: VideoInfo, encoding: Encoding, notes: Notes) -> VideoInfo:
+    """``info`` in the chroma format and depth that the encoder takes; ``notes`` gets every change.
 
     Chroma is rather kept finer than made coarser, depth rather higher than lower.
 
@@ -135,7 +133,7 @@ def coded_format(info: VideoInfo, encoding: Encoding) -> tuple[VideoInfo, list[s
         OptionError: no such encoder, or it takes no planar Y'CbCr at all.
     """
     if encoding.is_null:
-        return info, []
+        return info
     names = [f.name for f in encoder(encoding).video_formats or ()]
     taken = [PLANAR[name] for name in names if name in PLANAR]
     if "p010le" in names:  # interleaved chroma, otherwise the same values
@@ -145,24 +143,27 @@ def coded_format(info: VideoInfo, encoding: Encoding) -> tuple[VideoInfo, list[s
     if not taken:
         raise OptionError(f"--codec {encoding.codec} takes no planar Y'CbCr: try libx264")
     chroma, depth = min(taken, key=lambda one: _distance(info, *one))
-    notes = []
     if (chroma, depth) != (info.chroma, info.depth):
-        notes.append(
-            f"{encoding.codec} takes no {pix_fmt(info.chroma, info.depth)}: written as {pix_fmt(chroma, depth)}"
+        notes.info(
+            "format_changed",
+            f"{encoding.codec} takes no {pix_fmt(info.chroma, info.depth)}: written as {pix_fmt(chroma, depth)}",
         )
-    return replace(info, chroma=chroma, depth=depth), notes
+    return replace(info, chroma=chroma, depth=depth)
 
 
-def _even(info: VideoInfo, encoding: Encoding) -> tuple[VideoInfo, list[str]]:
+def _even(info: VideoInfo, encoding: Encoding, notes: Notes) -> VideoInfo:
     """``info`` with one more column or row where an encoder of subsampled pictures needs even sides."""
     if not encoding.table_entry.even or info.chroma not in ("420", "422"):
-        return info, []
+        return info
     width = info.width + info.width % 2
     height = info.height + (info.height % 2 if info.chroma == "420" else 0)
     if (width, height) == (info.width, info.height):
-        return info, []
-    note = f"{encoding.codec} takes no odd size in {info.chroma}: padded by the edge to {width}x{height}"
-    return replace(info, width=width, height=height), [note]
+        return info
+    notes.info(
+        "padded_to_even",
+        f"{encoding.codec} takes no odd size in {info.chroma}: padded by the edge to {width}x{height}",
+    )
+    return replace(info, width=width, height=height)
 
 
 def _distance(info: VideoInfo, chroma: Chroma, depth: int) -> tuple[bool, int, bool, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from vidsr.errors import OptionError
+from vidsr.errors import Notes, OptionError
 from vidsr.frames import VideoInfo
 from vidsr.options.codecs import Encoding
 
@@ -32,18 +32,18 @@ class Grid:
         """When a reader shows the frames."""
         return tuple(number / self._fps for number in range(self.count))
 
-    def notes(self, kind: str) -> list[str]:
-        """What was lost, in words."""
-        if not self._moved:
-            return []
-        return [
-            f"{self._moved} of {self.count} frames are not shown at their own times: {kind} has one even rate, "
-            f"{float(self._fps):.5g} a second here (--fps makes the frames of an even rate)"
-        ]
+    def note_moved(self, kind: str, notes: Notes) -> None:
+        """Note how many frames a file of that ``kind`` does not show at their own times."""
+        if self._moved:
+            notes.info(
+                "frames_moved",
+                f"{self._moved} of {self.count} frames are not shown at their own times: {kind} has one even rate, "
+                f"{float(self._fps):.5g} a second here (--fps makes the frames of an even rate)",
+            )
 
 
-def untold(info: VideoInfo, kind: str, is_rgb: bool) -> list[str]:
-    """What of the picture a file of that ``kind`` cannot say, in words. RGB ones are turned, and need no matrix."""
+def note_left_out(info: VideoInfo, kind: str, is_rgb: bool, notes: Notes) -> None:
+    """Note what a file of that ``kind`` cannot hold. RGB files are rotated, and need no matrix."""
     words = []
     if info.rotation and not (is_rgb and info.rotation % 90 == 0):
         words.append(f"the rotation by {info.rotation} degrees")
@@ -56,7 +56,8 @@ def untold(info: VideoInfo, kind: str, is_rgb: bool) -> list[str]:
         words.append(f"the colour tags ({said})")
     if info.hdr is not None:
         words.append("HDR10 metadata")
-    return [f"left out, {kind} does not hold it: {word}" for word in words]
+    for word in words:
+        notes.info("metadata_left_out", f"left out, {kind} does not hold it: {word}")
 
 
 def refuse_codec(encoding: Encoding, kind: str) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from vidsr.errors import OutputError
+from vidsr.errors import Notes, OutputError
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.image_sequence import FIRST_NUMBER, ImageSequence
-from vidsr.video.grid import Grid, refuse_codec, untold
+from vidsr.video.grid import Grid, note_left_out, refuse_codec
 from vidsr.video.image import EIGHT_BIT_ONLY, write_image
 from vidsr.video.inspect import Written
 
@@ -32,16 +32,21 @@ class SequenceWriter:
         OutputError: the pictures cannot be written.
     """
 
-    def __init__(self, pattern: Path, info: VideoInfo, encoding: Encoding, first: int = FIRST_NUMBER) -> None:
+    def __init__(
+        self, pattern: Path, info: VideoInfo, encoding: Encoding, first: int = FIRST_NUMBER, notes: Notes | None = None
+    ) -> None:
         refuse_codec(encoding, f"a sequence of {pattern.suffix}")
         self._info = info
         self._target = ImageSequence(pattern)
         self._part = ImageSequence(pattern.with_name(f"{pattern.stem}.part") / pattern.name)
         self._grid = Grid(info)
         self._first = first
-        self.notes = untold(info, pattern.suffix, is_rgb=True)
+        self.notes = Notes() if notes is None else notes
+        note_left_out(info, pattern.suffix, True, self.notes)
         if info.depth > 8 and pattern.suffix.lower() in EIGHT_BIT_ONLY:
-            self.notes.append(f"{pattern.suffix} holds 8 bits of the {info.depth}: .png and .tif hold 16")
+            self.notes.info(
+                "depth_reduced", f"{pattern.suffix} holds 8 bits of the {info.depth}: .png and .tif hold 16"
+            )
         self._clear()  # what a run that was killed has left
         try:
             self._part.pattern.parent.mkdir(parents=True)
@@ -105,7 +110,7 @@ class SequenceWriter:
                 self._part.path(number).replace(self._target.path(number))
         except OSError as error:
             raise OutputError(f"{self._target.pattern} cannot be written ({error.strerror}): check the disk") from None
-        self.notes += self._grid.notes(self._target.pattern.suffix)
+        self._grid.note_moved(self._target.pattern.suffix, self.notes)
 
     def _clear(self) -> None:
         """Removes what is not finished, and nothing that is not ours."""

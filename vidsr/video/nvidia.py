@@ -14,6 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vidsr.errors import Notes
 from vidsr.options.codecs import Encoding
 from vidsr.video.formats import PLANAR
 from vidsr.video.source import reason
@@ -26,7 +27,7 @@ TRIED = (640, 480)  # a size that every encoder takes
 class Nvdec:
     """The GPU's decoder, if ``wanted`` and there; ``notes`` gets a line where the CPU decodes instead."""
 
-    def __init__(self, wanted: bool, notes: list[str]) -> None:
+    def __init__(self, wanted: bool, notes: Notes) -> None:
         self._notes = notes
         problem = cuda_problem() if wanted else None
         self._used = wanted and problem is None
@@ -51,7 +52,7 @@ class Nvdec:
         return self._used
 
     def _tell(self, problem: str) -> None:
-        self._notes.append(f"decoded on the CPU: {problem}")
+        self._notes.info("decoded_on_cpu", f"decoded on the CPU: {problem}")
 
 
 def is_taken(stream: VideoStream) -> bool:
@@ -75,17 +76,18 @@ def cuda_problem() -> str | None:
     return None
 
 
-def encodable(encoding: Encoding) -> tuple[Encoding, list[str]]:
-    """``encoding``, or on the CPU in the same format where the GPU's encoder does not start, and why, in words.
+def encodable(encoding: Encoding, notes: Notes) -> Encoding:
+    """``encoding``, or on the CPU in the same format where the GPU's encoder does not start; ``notes`` gets the reason.
 
     Options in the encoder's own words mean nothing to another one: with them it stays, and will say why it fails.
     """
     instead = encoding.table_entry.fallback
     problem = nvenc_problem(encoding.codec) if instead and not encoding.options else None
     if problem is None:
-        return encoding, []
+        return encoding
     preset = "" if encoding.preset is None else f", not in preset {encoding.preset}, which it does not have"
-    return replace(encoding, codec=instead, preset=None), [f"encoded by {instead} on the CPU: {problem}{preset}"]
+    notes.info("encoded_on_cpu", f"encoded by {instead} on the CPU: {problem}{preset}")
+    return replace(encoding, codec=instead, preset=None)
 
 
 @cache

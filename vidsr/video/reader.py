@@ -18,7 +18,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vidsr.errors import InputError
+from vidsr.errors import InputError, Notes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.options.choices import Deinterlace
 from vidsr.options.image_sequence import is_sequence
@@ -60,9 +60,10 @@ class VideoReader:
         deinterlace: Deinterlace = "auto",
         reading: Reading | None = None,
         exact_rgb: bool = False,
+        notes: Notes | None = None,
     ) -> None:
         self.path = path
-        self.notes: list[str] = []  # what is done to the pictures before anything else, in words
+        self.notes = Notes() if notes is None else notes
         self._asked, self._frames, self._threads = (start, end), frames, threads
         self._reading, self._exact_rgb = reading or Reading(), exact_rgb
         self.breaks_off: str | None = None  # once it was read: what is to be said of a clip that lacks its end
@@ -98,7 +99,7 @@ class VideoReader:
                 raise InputError(f"{self.path} holds no frame that can be decoded: {remedy}")
             if not self._gpu.gives_codes(self._stream, first):
                 if is_pipe(self.path):
-                    raise InputError(f"{self.path} is read only once, and {self.notes[-1]}: leave out --hwaccel")
+                    raise InputError(f"{self.path} is read only once, and {self.notes.texts[-1]}: leave out --hwaccel")
                 self._container.close()
                 self._problems.clear()
                 return self._open(seek)
@@ -108,10 +109,14 @@ class VideoReader:
             self.info = replace(info, frames=self._expected(info))
             self._note_alpha(first)
             if is_sequence(self.path) and self._reading.rate is None:
-                self.notes.append(f"taken as {self._reading.sequence_rate} pictures a second: --input-fps says another")
+                self.notes.info(
+                    "sequence_rate_assumed",
+                    f"taken as {self._reading.sequence_rate} pictures a second: --input-fps says another",
+                )
             if is_pipe(self.path):
                 beside = map(stream_info, others(self._container, self._stream))
-                self.notes += [f"left out, a pipe is read only once: {stream}" for stream in beside]
+                for stream in beside:
+                    self.notes.info("stream_left_out", f"left out, a pipe is read only once: {stream}")
         except BaseException:
             self._container.close()
             raise
@@ -134,7 +139,10 @@ class VideoReader:
         if order == "progressive":
             return frames
         self.info = replace(self.info, field_order="progressive")
-        self.notes.append(f"interlaced, {order} field first: made progressive by bwdif (--deinterlace off leaves it)")
+        self.notes.info(
+            "deinterlaced",
+            f"interlaced, {order} field first: made progressive by bwdif (--deinterlace off leaves it)",
+        )
         return deinterlaced(frames, order)
 
     def _is_past_start(self, first: VideoFrame | None) -> bool:
@@ -260,7 +268,7 @@ class VideoReader:
                 raise InputError(f"{self.path} has an alpha channel, which would be lost: --alpha drop allows it")
         elif is_opaque(self._checked(0, first)):
             return
-        self.notes.append("left out, as asked by --alpha drop: the transparency of the picture")
+        self.notes.info("alpha_dropped", "left out, as asked by --alpha drop: the transparency of the picture")
 
     def _decode(self) -> Generator[VideoFrame]:
         for packet in packets(self._container, [self._stream], self._problems):

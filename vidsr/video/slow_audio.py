@@ -18,7 +18,7 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Stream
 from av.video.stream import VideoStream
 
-from vidsr.errors import OutputError
+from vidsr.errors import Note, OutputError
 from vidsr.options.source import Reading
 from vidsr.video.containers import FRAMES_ONLY, container_format, is_cover
 from vidsr.video.demux import packets
@@ -52,7 +52,7 @@ def kept(source: Path, target: Path, reading: Reading | None = None, slow: Slow 
     return carried(source, target, reading, every if _copied_whole(source, target, reading, slow) else timeless)
 
 
-def lost(source: Path, target: Path, reading: Reading | None = None, slow: Slow | None = None) -> list[str]:
+def lost(source: Path, target: Path, reading: Reading | None = None, slow: Slow | None = None) -> list[Note]:
     """What of ``source`` beside its picture ``target`` will lack or hold changed, a line each. Raises as `kept`."""
     if slow is None or _copied_whole(source, target, reading, slow):
         return preflight(source, target, reading)
@@ -64,14 +64,17 @@ def _copied_whole(source: Path, target: Path, reading: Reading | None, slow: Slo
     return slow is None or not has_streams(source, reading) or container_format(target) in FRAMES_ONLY
 
 
-def left_out(source: Path, slow: Slow) -> list[str]:
+def left_out(source: Path, slow: Slow) -> list[Note]:
     """What slow motion leaves out or changes of the streams beside the picture, a line each."""
     with open_source(source) as opened:
         timed = [s for s in others(opened, picture_stream(opened, source)) if not timeless(s)]
         sound = next((s for s in timed if s.type == "audio"), None) if slow.sound else None
-        lines = [f"left out of slow motion: {stream_info(s)}" for s in timed if s is not sound]
-        chapters = ["left out of slow motion: chapters"] if opened.chapters() else []
-        return lines + chapters + ([] if sound is None else [f"slowed, and encoded anew: {stream_info(sound)}"])
+        notes = [Note("stream_left_out", f"left out of slow motion: {stream_info(s)}") for s in timed if s is not sound]
+        if opened.chapters():
+            notes.append(Note("chapters_left_out", "left out of slow motion: chapters"))
+        if sound is not None:
+            notes.append(Note("audio_slowed", f"slowed, and encoded again: {stream_info(sound)}"))
+        return notes
 
 
 def timeless(stream: Stream) -> bool:

@@ -17,6 +17,7 @@ from av.sidedata.sidedata import Type
 from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
+from vidsr.errors import Note
 from vidsr.options.source import Reading
 from vidsr.video.containers import (
     CONTAINERS,
@@ -60,7 +61,7 @@ def every(stream: Stream) -> bool:
     return True
 
 
-def preflight(source: Path, target: Path, reading: Reading | None = None, which: Which = every) -> list[str]:
+def preflight(source: Path, target: Path, reading: Reading | None = None, which: Which = every) -> list[Note]:
     """What of ``source`` beside its picture cannot be carried to ``target``, a line each, and what would keep it.
 
     Of the streams beside the picture those are looked at that ``which`` takes.
@@ -79,13 +80,19 @@ def preflight(source: Path, target: Path, reading: Reading | None = None, which:
             if stream is not picture and not can_carry(stream, container):
                 losses.append(_lost_stream(stream, target))
             elif keys := lost_tags(container, stream.metadata):
-                losses.append(f"left out, {target.suffix} holds no such tags of #{stream.index}: {', '.join(keys)}")
+                text = f"left out, {target.suffix} holds no such tags of #{stream.index}: {', '.join(keys)}"
+                losses.append(Note("tags_left_out", text))
         if container in FRAMES_ONLY:
             losses += _lost_beside_pictures(opened, target)
         if _has_cover(opened, container) and (keys := free_tags(container, opened.metadata)):
-            losses.append(f"left out, {target.suffix} holds no such tags beside a cover: {', '.join(keys)}")
+            text = f"left out, {target.suffix} holds no such tags beside a cover: {', '.join(keys)}"
+            losses.append(Note("tags_left_out", text))
         beside = side_data(first_frame(opened, picture, source))
-        losses += [f"left out, cannot be carried: {words}" for kind, words in NOT_CARRIED.items() if kind in beside]
+        losses += [
+            Note("side_data_left_out", f"left out, cannot be carried: {words}")
+            for kind, words in NOT_CARRIED.items()
+            if kind in beside
+        ]
         return losses
 
 
@@ -104,10 +111,10 @@ def carried(source: Path, target: Path, reading: Reading | None = None, which: W
         return [str(stream_info(stream)) for stream in beside if which(stream) and can_carry(stream, container)]
 
 
-def _lost_stream(stream: Stream, target: Path) -> str:
+def _lost_stream(stream: Stream, target: Path) -> Note:
     keeper = next((suffix for suffix, name in CONTAINERS.items() if can_carry(stream, name)), None)
     remedy = f"{keeper} would keep it" if keeper else "no container written here does"
-    return f"left out, {_kind(target)} cannot hold it ({remedy}): {stream_info(stream)}"
+    return Note("stream_left_out", f"left out, {_kind(target)} cannot hold it ({remedy}): {stream_info(stream)}")
 
 
 def _kind(target: Path) -> str:
@@ -115,10 +122,11 @@ def _kind(target: Path) -> str:
     return "y4m or raw video" if container_format(target) == Y4M else target.suffix
 
 
-def _lost_beside_pictures(opened: InputContainer, target: Path) -> list[str]:
+def _lost_beside_pictures(opened: InputContainer, target: Path) -> list[Note]:
     lost = {"chapters": opened.chapters(), "tags": file_tags(opened.metadata)}
     words = [f"{len(found)} {name}" for name, found in lost.items() if found]
-    return [f"left out, {_kind(target)} holds pictures only: {', '.join(words)}"] if words else []
+    text = f"left out, {_kind(target)} holds pictures only: {', '.join(words)}"
+    return [Note("metadata_left_out", text)] if words else []
 
 
 def _has_cover(opened: InputContainer, container: str) -> bool:

@@ -18,14 +18,14 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vidsr.errors import OutputError
+from vidsr.errors import Notes, OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.image_sequence import FIRST_NUMBER
 from vidsr.options.paths import partial_path
 from vidsr.video.containers import IMAGES, Y4M, container_format
 from vidsr.video.demux import CLOCK_JUMPS
-from vidsr.video.encoder import MOST_TICKS, add_picture, open_encoder, set_color, tick, untold
+from vidsr.video.encoder import MOST_TICKS, add_picture, note_unwritable, open_encoder, set_color, tick
 from vidsr.video.formats import nearest_format
 from vidsr.video.image_sequence import SequenceWriter
 from vidsr.video.inspect import Written
@@ -38,8 +38,6 @@ from vidsr.video.y4m import PlanesWriter
 
 class Writer(Protocol):
     """Takes the frames of one clip."""
-
-    notes: list[str]  # what the file says differently than asked, in words
 
     @property
     def written(self) -> Written | None:
@@ -65,6 +63,7 @@ def open_writer(
     first: int = FIRST_NUMBER,
     raw: bool = False,
     slow: Slow | None = None,
+    notes: Notes | None = None,
 ) -> Writer:
     """The writer that ``path`` asks for: of a file, of pictures numbered from ``first``, of planes (``raw`` to a pipe).
 
@@ -77,19 +76,16 @@ def open_writer(
         return NullWriter()
     container = container_format(path)
     if container == Y4M:
-        return PlanesWriter(path, info, encoding, raw and str(path) == "-")
+        return PlanesWriter(path, info, encoding, raw and str(path) == "-", notes)
     if container == IMAGES:
-        return SequenceWriter(path, info, encoding, first)
-    return VideoWriter(path, info, encoding, streams_from, start, end, slow)
+        return SequenceWriter(path, info, encoding, first, notes)
+    return VideoWriter(path, info, encoding, streams_from, start, end, slow, notes)
 
 
 class NullWriter:
     """Takes frames and forgets them: for measuring everything but the encoder."""
 
     written = None
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -125,10 +121,12 @@ class VideoWriter:
         start: Fraction | None = None,
         end: Fraction | None = None,
         slow: Slow | None = None,
+        notes: Notes | None = None,
     ) -> None:
         self.path = path
         self.info = info
-        self._coded, self.notes = nearest_format(info, encoding)
+        self.notes = Notes() if notes is None else notes
+        self._coded = nearest_format(info, encoding, self.notes)
         self._encoding = encoding
         self._source = streams_from
         self._stamps = array("q")
@@ -144,7 +142,7 @@ class VideoWriter:
         self._range = (start, end) if self._copier is None else self._copier.range
         self._start = self._range[0] or Fraction(0)
         try:
-            self.notes += untold(info, encoding, container)
+            note_unwritable(info, encoding, container, self.notes)
             options = {} if self._copier is None else self._copier.muxer_options(container)
             self._output = _create(self._part, container, options | _clock(container, self._tick))
             self._stream = self._add_streams(container)
@@ -252,11 +250,9 @@ class VideoWriter:
             if self._copier is not None:
                 self._copier.write_until(self._output, None)
                 self._copier.close()
-                self.notes += [
-                    f"copied streams of the source: {n} {name}"
-                    for name, n in self._copier.problems.items()
-                    if name != CLOCK_JUMPS
-                ]
+                for name, n in self._copier.problems.items():
+                    if name != CLOCK_JUMPS:
+                        self.notes.info("copied_stream_repaired", f"copied streams of the source: {n} {name}")
             self._output.close()
             self._part.replace(self.path)
         except (av.FFmpegError, OSError) as error:

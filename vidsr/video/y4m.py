@@ -11,11 +11,11 @@ from typing import IO, Self
 import numpy as np
 import torch
 
-from vidsr.errors import OutputError, PipeClosed
+from vidsr.errors import Notes, OutputError, PipeClosed
 from vidsr.frames import ColorInfo, FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.paths import partial_path
-from vidsr.video.grid import FALLBACK_FPS, Grid, refuse_codec, untold
+from vidsr.video.grid import FALLBACK_FPS, Grid, note_left_out, refuse_codec
 from vidsr.video.inspect import Written
 
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
@@ -56,14 +56,17 @@ class PlanesWriter:
         OutputError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, info: VideoInfo, encoding: Encoding, raw: bool = False) -> None:
+    def __init__(
+        self, path: Path, info: VideoInfo, encoding: Encoding, raw: bool = False, notes: Notes | None = None
+    ) -> None:
         kind = "raw video" if raw else "y4m"
         refuse_codec(encoding, kind)
         self.path, self._info, self._raw, self._kind = path, info, raw, kind
         self._is_pipe = str(path) == "-"
         self._part = None if self._is_pipe else partial_path(path)
         self._grid = Grid(info)
-        self.notes = untold(info, kind, is_rgb=False)
+        self.notes = Notes() if notes is None else notes
+        note_left_out(info, kind, False, self.notes)
         self._file = self._opened()
 
     def _opened(self) -> IO[bytes]:
@@ -135,7 +138,7 @@ class PlanesWriter:
                 self._part.replace(self.path)
             except OSError as error:
                 raise OutputError(f"{self.path} cannot be written ({error.strerror}): check the disk") from None
-        self.notes += self._grid.notes(self._kind)
+        self._grid.note_moved(self._kind, self.notes)
 
     def _close(self) -> None:
         if self._part is not None:
