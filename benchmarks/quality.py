@@ -26,7 +26,7 @@ from _timer import interleaved, machine
 
 from vidsr import runtime
 from vidsr.device import choose
-from vidsr.evaluate.images import evaluate
+from vidsr.evaluate.image_sets import evaluate
 from vidsr.models import list_models, load_model
 from vidsr.models.self_ensemble import MARK
 from vidsr.stages.runner import Runner

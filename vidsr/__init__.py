@@ -12,17 +12,17 @@ __version__ = "0.2.0"
 if TYPE_CHECKING:
     from vidsr.api import enhance
     from vidsr.errors import VidsrError
-    from vidsr.evaluate.upscaling import compare_file
+    from vidsr.evaluate.upscaling import compare_upscaling
     from vidsr.models import load_model
     from vidsr.options.enhance import EnhanceOptions
 
-__all__ = ["EnhanceOptions", "VidsrError", "__version__", "compare_file", "enhance", "load_model"]
+__all__ = ["EnhanceOptions", "VidsrError", "__version__", "compare_upscaling", "enhance", "load_model"]
 
 # Imported when first asked for, so that `vidsr --help` does not pay for PyTorch.
 _HOMES = {
     "EnhanceOptions": "vidsr.options.enhance",
     "VidsrError": "vidsr.errors",
-    "compare_file": "vidsr.evaluate.upscaling",
+    "compare_upscaling": "vidsr.evaluate.upscaling",
     "enhance": "vidsr.api",
     "load_model": "vidsr.models",
 }

@@ -13,8 +13,8 @@ import pytest
 
 from tests.clips import make_clip, read_number
 from vidsr import enhance
+from vidsr.cli.compare import compare_files
 from vidsr.errors import InputError, Notes, OptionError, OutputError, VerifyError
-from vidsr.evaluate.compare import compare_all
 from vidsr.options.enhance import parse_options
 from vidsr.options.image_sequence import ImageSequence, is_sequence
 from vidsr.options.paths import Job, list_jobs
@@ -313,7 +313,7 @@ def test_pictures_become_a_clip_that_every_player_shows_if_told(tmp_path: Path) 
 def test_compare_takes_pictures(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=2, codec="ffv1")
     enhance(source, tmp_path / "%d.png", **SCALE_1)
-    compare_all([tmp_path / "%d.png"], 2, ("bicubic",), None, parse_options(scale=2, device="cpu"), True)
+    compare_files([tmp_path / "%d.png"], 2, ("bicubic",), None, parse_options(scale=2, device="cpu"), True)
 
 
 def test_an_encoder_asked_for_pictures_is_one_clear_line(tmp_path: Path) -> None:

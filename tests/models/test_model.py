@@ -15,9 +15,9 @@ import torch
 
 import vidsr.train
 from vidsr.errors import ModelError
-from vidsr.evaluate.images import evaluate, pictures, read_picture
+from vidsr.evaluate.image_sets import evaluate, find_images, read_image
 from vidsr.evaluate.protocol import imresize, modcrop, shave
-from vidsr.evaluate.restored_images import degraded, kind_of
+from vidsr.evaluate.restoration_sets import degradation_kind, degraded
 from vidsr.metrics import psnr, rgb_to_y
 from vidsr.models import Model, available_scales, build_network, from_file, list_models, load_model
 from vidsr.models import weights as store
@@ -165,8 +165,8 @@ def test_shipped_weights_beat_bicubic_on_set5(entry: store.Entry, data: Path) ->
 def luma_pairs(folder: Path, scale: int, kind: str) -> list[tuple[np.ndarray, np.ndarray]]:
     """Input and truth of a folder's pictures, 8-bit luma: reduced, or made worse as ``kind`` says."""
     pairs = []
-    for path in pictures(folder):
-        hr = modcrop(rgb_to_y(read_picture(path)).round().astype(np.uint8), scale)
+    for path in find_images(folder):
+        hr = modcrop(rgb_to_y(read_image(path)).round().astype(np.uint8), scale)
         small = imresize(hr, hr.shape[0] // scale, hr.shape[1] // scale)
         pairs.append((degraded(hr, kind) if scale == 1 else small, hr))
     return pairs
@@ -174,7 +174,7 @@ def luma_pairs(folder: Path, scale: int, kind: str) -> list[tuple[np.ndarray, np
 
 def psnr_y(model: Model, folder: Path) -> float:
     scores = []
-    for lr, hr in luma_pairs(folder, model.scale, kind_of(model.metadata) if model.scale == 1 else ""):
+    for lr, hr in luma_pairs(folder, model.scale, degradation_kind(model.metadata) if model.scale == 1 else ""):
         output, truth = (shave(v.astype(np.float64), model.scale) for v in (model(lr), hr))
         scores.append(psnr(output, truth))
     return float(np.mean(scores))

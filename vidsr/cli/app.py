@@ -97,7 +97,7 @@ def compare(
     """Reduce a clip or image, enlarge it again with each method, and measure; or damage and restore it, or leave frames
     out and put them back.
     """
-    from vidsr.evaluate.compare import compare_all
+    from vidsr.cli.compare import compare_files
     from vidsr.evaluate.restoration import parse_damage
 
     options = parse_options(
@@ -114,7 +114,7 @@ def compare(
     )
     damage = parse_damage(blur, noise, crf) if options.restorations or blur or noise or crf is not None else None
     named = tuple(models.split(",")) if models else None
-    compare_all(inputs, scale, named, output, options, json, damage, crops, options.clock)
+    compare_files(inputs, scale, named, output, options, json, damage, crops, options.clock)
 
 
 @app.command()
@@ -128,7 +128,7 @@ def evaluate(
 ) -> None:
     """PSNR-Y, SSIM and MSE by the papers' protocol, against bicubic."""
     from vidsr.cli.tables import print_evaluation
-    from vidsr.evaluate.images import evaluate
+    from vidsr.evaluate.image_sets import evaluate
     from vidsr.models import load_model
 
     print_evaluation(evaluate(load_model(model, scale, domain=domain), scale, folders, lr), json)

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from vidsr.bench.bench import Bench
 from vidsr.cli.progress import picture
-from vidsr.evaluate.images import Row
-from vidsr.evaluate.upscaling import Comparison
+from vidsr.evaluate.compare import Comparison
+from vidsr.evaluate.image_sets import ImageScores
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import list_models
 from vidsr.models.weights import WEIGHTS
@@ -136,7 +136,7 @@ def print_verification(verification: Verification, as_json: bool) -> None:
         print(f"{'ok  ' if check.ok else 'DIFF'} {check}")
 
 
-def print_evaluation(rows: Sequence[Row], as_json: bool) -> None:
+def print_evaluation(rows: Sequence[ImageScores], as_json: bool) -> None:
     """PSNR-Y, SSIM and MSE of every picture beside bicubic's, and the means."""
     if as_json:
         print_json([asdict(row) for row in rows])
@@ -146,7 +146,7 @@ def print_evaluation(rows: Sequence[Row], as_json: bool) -> None:
         columns,
         [
             (
-                f"{row.folder}/{row.picture}",
+                f"{row.folder}/{row.image}",
                 f"{row.psnr_y:.2f}",
                 f"{row.bicubic_psnr_y:.2f}",
                 f"{row.ssim:.4f}",

@@ -1,1 +1,1 @@
-"""Quality: the papers' protocol and `vidsr compare`."""
+"""Quality: the protocol of the papers, `vidsr evaluate`, `vidsr compare` and the model cards."""

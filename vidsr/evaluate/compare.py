@@ -1,106 +1,135 @@
-"""`vidsr compare`: every file through every method, a table each, and the CSV and the picture to keep."""
+"""Scores of several methods on one clip or image: each method's output against the original, frame by frame.
+
+`upscaling`, `interpolation` and `restoration` make the inputs and the methods; this file measures them.
+"""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import tee
+from math import inf, isfinite
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
-from vidsr.cli.tables import print_comparison
-from vidsr.color import to_rgb
-from vidsr.errors import OutputError
-from vidsr.evaluate.contact_sheet import Picture, busiest_crops, densest_crops, side_by_side, write_png
-from vidsr.evaluate.interpolation import compare_rate
-from vidsr.evaluate.restoration import Damage, compare_restoration
-from vidsr.evaluate.upscaling import Comparison, OnRow, compare_file, default_methods
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.options.enhance import EnhanceOptions
-from vidsr.options.frame_rate import Clock
-from vidsr.options.paths import list_jobs
+from vidsr.kernels.metrics import sse, ssim
+from vidsr.metrics import psnr_from_mse
+from vidsr.stages import Stage
+from vidsr.stages.batching import singly
+from vidsr.stages.rounding import Finish
+from vidsr.stages.stopwatch import Stopwatch
 
-CROP, SMALL_CROP = 128, 96  # pixels of the truth, where one place is shown and where several are
-COLUMNS_OF_ONE = 4  # in the picture, where it shows one crop
-COLUMNS = ("source", "frame", "method", "psnr_y", "ssim_y", "mse_y")
+ORIGINAL = "original"  # label of the original frame among those of the methods
+
+INPUT_STEP = "input"  # makes the input of the methods: its time does not count as theirs
+
+Row = dict[str, str | int | float]
+OnRow = Callable[[Row], None]
 
 
-def compare_all(
-    inputs: Sequence[Path],
-    scale: int,
-    methods: Sequence[str] | None,
-    output: Path | None,
-    options: EnhanceOptions,
-    as_json: bool,
-    damage: Damage | None = None,
-    crops: int = 1,
-    clock: Clock | None = None,
-) -> None:
-    """Compares every file named by ``inputs``; with ``output``, writes compare.csv and a picture per file there.
+@dataclass
+class Score:
+    """The scores of one method against the original, means over frames."""
 
-    Files are reduced by ``scale`` and enlarged; with ``damage`` they are damaged and restored instead; with a ``clock``
-    frames are left out and put back. The picture shows ``crops`` places of each file.
+    method: str
+    frames: int = 0
+    differing: int = 0  # frames unequal to the original: only they count towards the mean PSNR
+    psnr_y: float = inf  # dB
+    ssim_y: float = 0.0
+    mse_y: float = 0.0
+    seconds: float = 0.0  # in the method alone, without measuring
 
-    Raises:
-        VidsrError: a file can not be read, a method is unknown, or the folder can not be written.
+    def add(self, measured: dict[str, float], seconds: float) -> None:
+        """Add the scores of one more frame."""
+        self.frames += 1
+        self.seconds += seconds
+        self.ssim_y += (measured["ssim_y"] - self.ssim_y) / self.frames
+        self.mse_y += (measured["mse_y"] - self.mse_y) / self.frames
+        if isfinite(measured["psnr_y"]):
+            before = self.psnr_y if self.differing else 0.0
+            self.differing += 1
+            self.psnr_y = before + (measured["psnr_y"] - before) / self.differing
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the method alone."""
+        return self.frames / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The scores of all methods on one clip or image, and one frame as each method made it."""
+
+    source: Path
+    scale: int
+    info: VideoInfo  # of the original
+    scores: tuple[Score, ...]
+    samples: dict[str, FrameBatch]  # by method, the original last; single frames of code values
+    change: str  # what was done to the source, in words
+    tag: str  # the same in a file name
+    show_errors: bool = False  # crop the contact sheet where the errors are largest, not where the detail is
+
+    @property
+    def frames(self) -> int:
+        """Number of measured frames."""
+        return self.scores[0].frames
+
+
+def compare_methods(
+    source: Path,
+    pairs: Iterable[tuple[FrameBatch, FrameBatch]],
+    methods: Mapping[str, Sequence[Stage]],
+    info: VideoInfo,
+    border: int,
+    on_row: OnRow,
+) -> tuple[tuple[Score, ...], dict[str, FrameBatch]]:
+    """Run the stages of each method on the inputs of ``pairs`` and measure every frame.
+
+    ``pairs``: (original, input), single frames. ``border``: pixels left out on each side.
+
+    Returns:
+        The scores, and the frame in the middle as each method made it, the original last.
     """
-    with _csv(output) as on_row:
-        for job in list_jobs(inputs, None, options).jobs:
-            if clock is not None:
-                comparison = compare_rate(job.source, clock, methods, options, on_row)
-            elif damage is not None:
-                comparison = compare_restoration(job.source, damage, methods, options, on_row)
-            else:
-                comparison = compare_file(job.source, scale, methods or default_methods(scale), options, on_row)
-            print_comparison(comparison, as_json)
-            if output is not None:
-                write_png(output / f"{job.source.stem}.compare.{comparison.tag}.png", sheet(comparison, crops))
+    watch = Stopwatch()
+    originals, *inputs = tee(pairs, 1 + len(methods))  # tee keeps frames that one method has read and another has not
+    outputs = [
+        singly(watch.timed(name, _run(watch.timed(INPUT_STEP, (low for _, low in pairs)), stages, info)))
+        for (name, stages), pairs in zip(methods.items(), inputs, strict=True)
+    ]
+    scores = tuple(map(Score, methods))
+    samples: dict[str, FrameBatch] = {}
+    middle = (info.frames or 1) // 2
+    for number, ((original, _), *made) in enumerate(zip(originals, *outputs, strict=True)):
+        for score, output in zip(scores, made, strict=True):
+            measured = measure_frame(output, original, border, info)
+            score.add(measured, watch.seconds[score.method] - score.seconds)
+            on_row({"source": str(source), "frame": number, "method": score.method, **measured})
+        if number <= middle:
+            samples = {**dict(zip(methods, made, strict=True)), ORIGINAL: original}
+    return scores, samples
 
 
-def sheet(comparison: Comparison, crops: int = 1) -> Picture:
-    """Crops of one frame as each method made them, labelled with its PSNR-Y, the truth last: the busiest, or those that
-    the methods made worst.
-
-    One crop takes as many rows as it needs, several take a row each.
-    """
-    labels = {score.method: f"{score.method} {score.psnr_y:.2f} dB" for score in comparison.scores}
-    pictures = {labels.get(name, name): _rgb(frame, comparison.info) for name, frame in comparison.pictures.items()}
-    side = CROP if crops == 1 else SMALL_CROP
-    if comparison.worst:
-        places = densest_crops(errors(comparison.pictures), side, crops)
-    else:
-        places = busiest_crops(comparison.pictures["truth"].y[0, 0].numpy(), side, crops)
-    cells = [(label, picture[place]) for place in places for label, picture in pictures.items()]
-    return side_by_side(cells, COLUMNS_OF_ONE if crops == 1 else len(pictures))
+def _run(frames: Iterator[FrameBatch], stages: Sequence[Stage], info: VideoInfo) -> Iterator[FrameBatch]:
+    """Pass ``frames`` through ``stages`` and round them to the depth of the original."""
+    for stage in (*stages, Finish(info.depth)):
+        frames = stage(frames)
+    return frames
 
 
-def errors(pictures: dict[str, FrameBatch]) -> npt.NDArray[np.float32]:
-    """Squared error of all methods together at each pixel, H x W."""
-    truth = pictures["truth"].y[0, 0].float()
-    made = torch.stack([frame.y[0, 0].float() for frame in pictures.values()])
-    return np.asarray((made - truth).square().mean(0).numpy())
+def measure_frame(output: FrameBatch, original: FrameBatch, border: int, info: VideoInfo) -> dict[str, float]:
+    """Return PSNR-Y (dB), SSIM-Y and MSE-Y of one frame, without ``border`` pixels on each side."""
+    made, reference = output.y[0, 0].float().numpy(), original.y[0, 0].float().numpy()
+    height, width = reference.shape
+    error = sse(made, reference, border) / ((height - 2 * border) * (width - 2 * border))
+    return {
+        "psnr_y": psnr_from_mse(error, info.peak),
+        "ssim_y": ssim(made, reference, info.peak, border),
+        "mse_y": error,
+    }
 
 
-def _rgb(frame: FrameBatch, info: VideoInfo) -> Picture:
-    """One frame as uint8 H x W x 3."""
-    codes = (to_rgb(frame, info)[0].permute(1, 2, 0) * 255).round().clamp(0, 255)
-    return codes.to(torch.uint8).numpy()
-
-
-@contextmanager
-def _csv(output: Path | None) -> Iterator[OnRow]:
-    """What writes a row of ``output``/compare.csv."""
-    if output is None:
-        yield lambda row: None
-        return
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        with (output / "compare.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            yield writer.writerow
-    except OSError as error:
-        raise OutputError(f"{output} cannot be written: {error.strerror}; choose another folder") from None
+def crop_frame(frame: FrameBatch, info: VideoInfo) -> FrameBatch:
+    """Return the top left part of ``frame``, of the size of ``info``."""
+    width, height = info.chroma_size
+    uv = None if frame.uv is None else frame.uv[..., :height, :width]
+    return frame.planes(frame.y[..., : info.height, : info.width], uv)

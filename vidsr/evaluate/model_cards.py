@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vidsr.evaluate.restored_images import PROBES, kind_of
+from vidsr.evaluate.restoration_sets import PROBES, degradation_kind
 from vidsr.models import Model, load_model
 from vidsr.models import weights as store
 from vidsr.models.frame_network import Field, Scene
@@ -110,7 +110,7 @@ def frames_card(path: Path) -> str:
 def _score_table(scores: dict[str, dict[str, float]], metadata: dict[str, str]) -> list[str]:
     """What the network reaches beside bicubic, or beside the degraded picture it restores."""
     beside = "bicubic_psnr_y" if all("bicubic_psnr_y" in s for s in scores.values()) else "input_psnr_y"
-    title = "bicubic" if beside == "bicubic_psnr_y" else f"degraded: {PROBES[kind_of(metadata)][0]}"
+    title = "bicubic" if beside == "bicubic_psnr_y" else f"degraded: {PROBES[degradation_kind(metadata)][0]}"
     rows = (f"| {name} | {s['psnr_y']:.2f} / {s['ssim']:.4f} | {s[beside]:.2f} |" for name, s in scores.items())
     return [f"| set | PSNR-Y / SSIM | {title} |", "|---|---|---|", *rows]
 

@@ -1,8 +1,11 @@
-"""The papers' way to prepare pictures for measuring super-resolution, in NumPy alone; `vidsr.metrics` has the scores.
+"""The protocol by which super-resolution papers prepare images before PSNR and SSIM are measured. NumPy alone.
 
-HR cropped to a multiple of the scale; LR by MATLAB's ``imresize`` (cubic a = -0.5 stretched by the scale, borders
-mirrored) per channel of RGB, rounded to 8 bits; the network's result rounded to 8 bits; luma of BT.601 limited range,
-not rounded; ``scale`` pixels cut off at each side. A file with a single channel is luma as it is.
+1. Crop HR to a multiple of the scale.
+2. Make LR with MATLAB's ``imresize`` (cubic a = -0.5 stretched by the scale, borders mirrored) per RGB channel, rounded
+   to 8 bits.
+3. Round the network's output to 8 bits, and convert both to luma: BT.601, limited range, not rounded. A file with a
+   single channel is luma already.
+4. Cut off ``scale`` pixels at each side. `vidsr.metrics` has the scores.
 """
 
 from __future__ import annotations
@@ -12,13 +15,13 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float64]
 
 
-def imresize(picture: Picture, height: int, width: int) -> Picture:
-    """What MATLAB's ``imresize(picture, [height width])`` gives for uint8: antialiased cubic, rounded."""
-    values = _resize_rows(picture.astype(np.float64), height)
+def imresize(image: Image, height: int, width: int) -> Image:
+    """Resize as MATLAB's ``imresize(image, [height width])`` does for uint8: antialiased cubic, rounded."""
+    values = _resize_rows(image.astype(np.float64), height)
     values = _resize_rows(values.swapaxes(0, 1), width).swapaxes(0, 1)
     return np.clip(np.floor(values + 0.5), 0, 255).astype(np.uint8)
 
@@ -46,12 +49,12 @@ def _cubic(x: Values) -> Values:
     return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
 
 
-def modcrop(picture: Picture, scale: int) -> Picture:
-    """The top-left part whose sides are multiples of ``scale``."""
-    height, width = (n - n % scale for n in picture.shape[:2])
-    return picture[:height, :width]
+def modcrop(image: Image, scale: int) -> Image:
+    """Return the top left part whose sides are multiples of ``scale``."""
+    height, width = (n - n % scale for n in image.shape[:2])
+    return image[:height, :width]
 
 
 def shave(values: Values, border: int) -> Values:
-    """``values`` without ``border`` pixels on each side."""
+    """Return ``values`` without ``border`` pixels on each side."""
     return values[border : values.shape[0] - border, border : values.shape[1] - border]

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from vidsr.evaluate.images import evaluate
+from vidsr.evaluate.image_sets import MEAN, evaluate
 from vidsr.models import Model, from_file
 from vidsr.models import weights as store
 
@@ -29,13 +29,13 @@ def publish(weights: Path, folders: Sequence[Path], target: Path = store.WEIGHTS
 
 def _restoration(model: Model, folders: Sequence[Path]) -> dict[str, dict[str, float]]:
     # needs codecs, which upscaling's scores do not
-    from vidsr.evaluate.restored_images import evaluate_restoration, kind_of
+    from vidsr.evaluate.restoration_sets import degradation_kind, evaluate_restoration
 
-    return evaluate_restoration(model, kind_of(model.metadata), folders)
+    return evaluate_restoration(model, degradation_kind(model.metadata), folders)
 
 
 def _upscaling(model: Model, folders: Sequence[Path]) -> dict[str, dict[str, float]]:
-    means = [row for row in evaluate(model, model.scale, folders) if row.picture == "mean"]
+    means = [row for row in evaluate(model, model.scale, folders) if row.image == MEAN]
     return {r.folder: {"psnr_y": r.psnr_y, "ssim": r.ssim, "bicubic_psnr_y": r.bicubic_psnr_y} for r in means}
 
 
