@@ -62,7 +62,7 @@ def test_opaque_alpha_is_dropped_and_transparent_is_refused(tmp_path: Path) -> N
     picture[..., 3] = 255
     assert read_image(save(tmp_path / "a.png", picture))[1].chroma == "444"
     picture[0, 0, 3] = 254
-    with pytest.raises(InputError, match=r"a\.png has transparent parts.*--alpha drop"):
+    with pytest.raises(InputError, match=r"a\.png is partly transparent.*--alpha drop"):
         read_image(save(tmp_path / "a.png", picture))
     assert read_image(tmp_path / "a.png", "drop")[1].chroma == "444"
 
@@ -82,7 +82,7 @@ def test_jpeg_is_turned_upright(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n" + bytes(100), b"\xff\xd8\xff" + bytes(50)])
 def test_what_is_no_picture_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.png").write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.png is no picture"):
+    with pytest.raises(InputError, match=r"a\.png is not an image"):
         read_image(tmp_path / "a.png")
 
 

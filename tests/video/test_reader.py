@@ -211,8 +211,8 @@ def test_truncated_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"", "is empty"), (b"text\n" * 99, "cannot be read"), (b"\x00" * 5000, "cannot be read"),
-     (b"1\n00:00:01,000 --> 00:00:02,000\nHello\n\n" * 9, "text, not a clip|no moving picture"),
-     (b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n", "cannot be read|no moving")],
+     (b"1\n00:00:01,000 --> 00:00:02,000\nHello\n\n" * 9, "text, not a clip|no video stream"),
+     (b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n", "cannot be read|no video stream")],
 )  # fmt: skip
 def test_what_is_no_clip(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "a.mp4").write_bytes(content)

@@ -140,7 +140,7 @@ def test_webm_keeps_opus(tmp_path: Path) -> None:
 
 def test_an_unknown_container_is_one_clear_line(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=1)
-    with pytest.raises(OutputError, match=r"b\.xyz has no container"):
+    with pytest.raises(OutputError, match=r"b\.xyz names no output container"):
         preflight(source, tmp_path / "b.xyz")
 
 
@@ -198,7 +198,7 @@ def test_a_clip_without_sound_and_one_of_sound_alone(tmp_path: Path) -> None:
         frame = av.AudioFrame(format="s16", layout="stereo", samples=100)
         frame.sample_rate = 8000
         output.mux(stream.encode(frame))
-    with pytest.raises(InputError, match="holds no moving picture"):
+    with pytest.raises(InputError, match="has no video stream"):
         VideoReader(tmp_path / "c.wav")
 
 

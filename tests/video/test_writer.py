@@ -23,7 +23,7 @@ from vidsr.frames import Chroma, ColorInfo, FrameBatch, HdrInfo, Origin, VideoIn
 from vidsr.options.codecs import CODECS, Encoding
 from vidsr.video import NullWriter, VideoReader, VideoWriter, nearest_format, open_writer, probe
 from vidsr.video.encoder import tick
-from vidsr.video.sidedata import fitted
+from vidsr.video.sidedata import scaled_matrix
 
 FFV1 = Encoding("ffv1")
 FAST = Encoding(preset="ultrafast")
@@ -232,9 +232,9 @@ def test_display_matrix_moves_a_larger_picture_into_view() -> None:
     """A phone's portrait clip: a quarter turn, then right by the height, so that the picture begins at 0, 0."""
     one = 1 << 16
     turned = (0, one, 0, -one, 0, 0, 1080 * one, 0, 1 << 30)
-    assert fitted(turned, 4 * 1920, 4 * 1080) == (0, one, 0, -one, 0, 0, 4 * 1080 * one, 0, 1 << 30)
+    assert scaled_matrix(turned, 4 * 1920, 4 * 1080) == (0, one, 0, -one, 0, 0, 4 * 1080 * one, 0, 1 << 30)
     unmoved = (0, one, 0, -one, 0, 0, 0, 0, 1 << 30)
-    assert fitted(unmoved, 7, 9) == unmoved
+    assert scaled_matrix(unmoved, 7, 9) == unmoved
 
 
 @pytest.mark.parametrize(

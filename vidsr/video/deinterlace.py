@@ -1,4 +1,4 @@
-"""Interlaced pictures: recognised by their flags and by measuring, and made progressive."""
+"""Interlaced clips: detect the field order from flags and by measuring, and deinterlace frames."""
 
 from __future__ import annotations
 
@@ -22,56 +22,56 @@ from vidsr.video.demux import packets
 from vidsr.video.probe import picture_stream
 from vidsr.video.source import is_pipe, open_source
 
-HEIGHTS = (480, 486, 576, 1080)  # of interlaced broadcast and disc standards
-MEASURED = 25  # frames
-ENOUGH = 5  # frames that show fields, to believe it of a clip that does not say so
-CLEARLY = 10  # times as many frames with fields as without
+INTERLACED_HEIGHTS = (480, 486, 576, 1080)  # of interlaced broadcast and disc standards
+MEASURED_FRAMES = 25
+LEAST_FRAMES = 5  # frames that must show a field order to override the flags
+LEAST_RATIO = 10  # and how many times more frequent it must be than the alternative
 PARITY: dict[FieldOrder, str] = {"top": "tff", "bottom": "bff"}
 
 
 def field_order(path: Path, info: VideoInfo, reading: Reading | None = None) -> FieldOrder:
-    """The field shown first, or progressive: what the clip says, unless its pictures clearly show otherwise.
+    """Return the field order of the clip, or progressive: its flags, unless its frames clearly show otherwise.
 
-    Only clips that say to be interlaced, or have the height of an interlaced standard, are measured; and no pipe,
-    which can be read only once.
+    Only clips with interlaced flags, or with the height of an interlaced standard, are measured. A pipe is not
+    measured, because it can be read only once.
 
     Raises:
         InputError: the clip cannot be opened.
     """
-    said = info.field_order or "progressive"
-    if is_pipe(path) or (said == "progressive" and info.height not in HEIGHTS):
-        return said
-    seen = measure(path, reading)
-    top, bottom, whole = (seen[kind] for kind in ("tff", "bff", "progressive"))
-    if said == "progressive":
-        return said if not _clearly(top + bottom, whole) else "top" if top >= bottom else "bottom"
-    if _clearly(whole, top + bottom):
+    flagged = info.field_order or "progressive"
+    if is_pipe(path) or (flagged == "progressive" and info.height not in INTERLACED_HEIGHTS):
+        return flagged
+    counts = count_field_orders(path, reading)
+    top, bottom, progressive = (counts[kind] for kind in ("tff", "bff", "progressive"))
+    if flagged == "progressive":
+        return flagged if not _outweighs(top + bottom, progressive) else "top" if top >= bottom else "bottom"
+    if _outweighs(progressive, top + bottom):
         return "progressive"
-    if said == "top":
-        return "bottom" if _clearly(bottom, top) else said
-    return "top" if _clearly(top, bottom) else said
+    if flagged == "top":
+        return "bottom" if _outweighs(bottom, top) else flagged
+    return "top" if _outweighs(top, bottom) else flagged
 
 
-def _clearly(frames: int, others: int) -> bool:
-    """Whether so many frames show one thing and so many another that the clip is believed to be the one."""
-    return frames >= max(ENOUGH, CLEARLY * others)
+def _outweighs(frames: int, others: int) -> bool:
+    """Whether ``frames`` frames of one kind against ``others`` of another kind are enough evidence."""
+    return frames >= max(LEAST_FRAMES, LEAST_RATIO * others)
 
 
-def measure(path: Path, reading: Reading | None = None) -> Counter[str]:
-    """How many of the first frames show the top field first (tff), the bottom one (bff), no fields (progressive).
+def count_field_orders(path: Path, reading: Reading | None = None) -> Counter[str]:
+    """Count the first frames with the top field first (tff), the bottom field first (bff), and progressive ones.
 
-    FFmpeg's idet filter; a frame without motion is undetermined.
+    Uses FFmpeg's idet filter, for which a frame without motion is undetermined.
     """
     with open_source(path, reading) as opened:
         stream = picture_stream(opened, path)
         stream.codec_context.thread_type = "AUTO"
         frames = (frame for packet in packets(opened, [stream]) for frame in _decoded(stream.codec_context, packet))
-        seen: Counter[str] = Counter()
-        for frame in islice(_filtered(frames, "idet"), MEASURED):
-            seen[frame.metadata.get("lavfi.idet.multiple.current_frame", "undetermined")] += 1
-            if seen["progressive"] == CLEARLY and not seen["tff"] + seen["bff"]:
-                break  # as clear as it will be, and most clips are
-        return seen
+        counts: Counter[str] = Counter()
+        for frame in islice(_filtered(frames, "idet"), MEASURED_FRAMES):
+            counts[frame.metadata.get("lavfi.idet.multiple.current_frame", "undetermined")] += 1
+            if counts["progressive"] == LEAST_RATIO and not counts["tff"] + counts["bff"]:
+                break  # decided already, as for most clips
+        return counts
 
 
 def _decoded(context: av.VideoCodecContext, packet: Packet[Stream]) -> list[VideoFrame]:
@@ -81,7 +81,7 @@ def _decoded(context: av.VideoCodecContext, packet: Packet[Stream]) -> list[Vide
 
 
 def deinterlaced(frames: Iterable[VideoFrame], order: FieldOrder) -> Iterator[VideoFrame]:
-    """One whole picture for each of ``frames``, at its time: FFmpeg's bwdif filter."""
+    """One progressive frame for each of ``frames``, at its time, by FFmpeg's bwdif filter."""
     return _filtered(frames, "bwdif", mode="send_frame", parity=PARITY[order], deint="all")
 
 
@@ -99,7 +99,7 @@ def _filtered(frames: Iterable[VideoFrame], name: str, **options: str) -> Iterat
 
 def _graph(first: VideoFrame, name: str, **options: str) -> Graph:
     graph = Graph()
-    base = first.time_base or Fraction(1, 1000)  # a frame that the decoder gave up at the clip's end has none
+    base = first.time_base or Fraction(1, 1000)  # the last frames of some decoders have none
     source = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=base)
     chosen, sink = graph.add(name, **options), graph.add("buffersink")
     source.link_to(chosen)

@@ -17,7 +17,7 @@ from vidsr.frames import VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.runtime import processors
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder, number, pix_fmt
-from vidsr.video.sidedata import fitted, hdr_options
+from vidsr.video.sidedata import hdr_options, scaled_matrix
 from vidsr.video.source import reason
 
 PARTS = 90_000  # parts of a second for clips whose own are not known
@@ -64,7 +64,7 @@ def add_picture(output: OutputContainer, info: VideoInfo, encoding: Encoding, ti
     context.options = _options(encoding, info)
     set_color(context, info)
     if info.display_matrix is not None:
-        stream.set_display_matrix(fitted(info.display_matrix, info.width, info.height))
+        stream.set_display_matrix(scaled_matrix(info.display_matrix, info.width, info.height))
     if context.codec.canonical_name == "hevc" and output.format.name in ("mp4", "mov"):
         context.codec_tag = APPLE_TAG
     return stream

@@ -1,4 +1,4 @@
-"""Still pictures in and out: a file as one frame of planes, and planes as a file."""
+"""Image files: read one as a frame of planes, and write planes to one."""
 
 from __future__ import annotations
 
@@ -18,41 +18,40 @@ from vidsr.frames import ColorInfo, FrameBatch, Origin, VideoInfo
 from vidsr.options.choices import Alpha
 from vidsr.options.paths import partial_path
 
-# The papers' protocol: BT.601 luma, limited. RGB files are sRGB.
+# The protocol of the papers: limited-range BT.601 luma of sRGB images
 RGB_COLOR = ColorInfo(matrix="smpte170m", primaries="bt709", transfer="iec61966-2-1", range="limited")
 GRAY_COLOR = ColorInfo(primaries="bt709", transfer="iec61966-2-1", range="full")
 JPEG_START = b"\xff\xd8\xff"
-ANIMATED_WITHIN = 4096  # bytes of a file, in which it says so
-QUALITY = {
+ANIMATION_HEADER = 4096  # bytes of a file that contain its animation marker
+QUALITY_FLAGS = {
     ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
     ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95],
     ".webp": [cv2.IMWRITE_WEBP_QUALITY, 95],
 }
 DEPTHS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}
-PEAKS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 EIGHT_BIT_ONLY = (".jpg", ".jpeg", ".webp", ".bmp")
 
-Picture = npt.NDArray[np.unsignedinteger[Any]]  # uint8 or uint16
+Pixels = npt.NDArray[np.unsignedinteger[Any]]  # uint8 or uint16
 
 
 def read_image(path: Path, alpha: Alpha = "refuse") -> tuple[FrameBatch, VideoInfo]:
-    """The picture as one frame at time 0, and its facts.
+    """Read an image as one frame at time 0, and return it with its properties.
 
-    An RGB file becomes 4:4:4 planes of float32 code values, not rounded, so that nothing is lost; a grey file is luma
-    as it is. The orientation that a camera wrote beside the picture is applied. Opaque alpha is left out, and so is,
-    with ``alpha`` drop, one that is in use.
+    RGB becomes 4:4:4 planes of float32 code values that are not rounded, so nothing is lost. Grey becomes luma
+    unchanged. The Exif orientation of a JPEG is applied. An opaque alpha channel is dropped; a transparent one only if
+    ``alpha`` is drop.
 
     Raises:
-        InputError: the file is no picture of 8 or 16 bits, or its alpha channel is in use.
+        InputError: the file is not an image of 8 or 16 bits, or it is transparent and ``alpha`` is refuse.
     """
-    picture = _decoded(path, alpha)
-    height, width = picture.shape[:2]
-    depth = DEPTHS[picture.dtype]
-    if picture.ndim == 2:
-        y, uv, color = torch.from_numpy(picture.astype(np.float32))[None, None], None, GRAY_COLOR
+    pixels = _decoded(path, alpha)
+    height, width = pixels.shape[:2]
+    depth = DEPTHS[pixels.dtype]
+    if pixels.ndim == 2:
+        y, uv, color = torch.from_numpy(pixels.astype(np.float32))[None, None], None, GRAY_COLOR
     else:
         peak = (1 << depth) - 1
-        rgb = torch.from_numpy(picture[..., 2::-1].astype(np.float32)).permute(2, 0, 1)[None] / peak
+        rgb = torch.from_numpy(pixels[..., 2::-1].astype(np.float32)).permute(2, 0, 1)[None] / peak
         (y, uv), color = rgb_to_ycbcr(rgb, RGB_COLOR, depth), RGB_COLOR
     info = VideoInfo(
         width, height, None, "gray" if uv is None else "444", depth, color, frames=1, codec=path.suffix[1:]
@@ -61,38 +60,35 @@ def read_image(path: Path, alpha: Alpha = "refuse") -> tuple[FrameBatch, VideoIn
 
 
 def is_animated(path: Path) -> bool:
-    """Whether a PNG or WebP file holds more pictures than the first, which `read_image` gives."""
+    """Whether a PNG or WebP file is animated; `read_image` reads its first frame only."""
     with path.open("rb") as file:
-        start = file.read(ANIMATED_WITHIN)
+        start = file.read(ANIMATION_HEADER)
     return (start[1:4] == b"PNG" and b"acTL" in start) or (start[8:12] == b"WEBP" and b"ANIM" in start)
 
 
 def write_image(path: Path, frame: FrameBatch, info: VideoInfo) -> None:
-    """Writes the one frame of ``frame`` (planes of ``info``, float or integer code values) in the suffix's format.
+    """Write a batch of one frame (planes of ``info``, float or integer code values) to an image file.
 
-    More than 8 bits are written as 16 where the format has them, else as 8. The picture is turned as its display
-    matrix asks. The file appears complete or not at all. JPEG and WebP are written at quality 95.
+    Depths above 8 bits are written as 16 bits where the format supports it, else as 8. The display matrix is applied.
+    The quality of JPEG and WebP is 95. The file appears complete or not at all.
 
     Raises:
-        OutputError: the suffix names no format that OpenCV writes, or the file cannot be written.
+        OutputError: OpenCV cannot write the format of the suffix, or the file cannot be written.
     """
     suffix = path.suffix.lower()
     peak = 255 if info.depth == 8 or suffix in EIGHT_BIT_ONLY else 65535
     planes = to_rgb(frame, info)[0, : 1 if frame.uv is None else 3]
-    rounded: Picture = (planes * peak).round_().clamp_(0, peak).cpu().numpy().astype(f"u{peak.bit_length() // 8}")
+    rounded: Pixels = (planes * peak).round_().clamp_(0, peak).cpu().numpy().astype(f"u{peak.bit_length() // 8}")
     rounded = upright(rounded, info.display_matrix)
-    picture = np.ascontiguousarray(rounded[0] if frame.uv is None else rounded[::-1].transpose(1, 2, 0))
-    _write(path, _encoded(path, picture, QUALITY.get(suffix, [])))
+    pixels = np.ascontiguousarray(rounded[0] if frame.uv is None else rounded[::-1].transpose(1, 2, 0))
+    _write(path, _encoded(path, pixels, QUALITY_FLAGS.get(suffix, [])))
 
 
-def upright(planes: Picture, matrix: tuple[int, ...] | None) -> Picture:
-    """``planes`` (C x H x W) as a display matrix of quarter turns and mirrors shows them.
-
-    Any other matrix leaves them as they are.
-    """
+def upright(planes: Pixels, matrix: tuple[int, ...] | None) -> Pixels:
+    """Apply a display matrix of quarter turns and mirrors to ``planes`` (C x H x W); ignore any other matrix."""
     if matrix is None:
         return planes
-    a, b, _, c, d = matrix[:5]  # a point (x, y) is shown at (a x + c y, b x + d y)
+    a, b, _, c, d = matrix[:5]  # moves the point (x, y) to (a x + c y, b x + d y)
     if a == d == 0:
         planes = planes.transpose(0, 2, 1)
         across, down = c, b
@@ -103,35 +99,35 @@ def upright(planes: Picture, matrix: tuple[int, ...] | None) -> Picture:
     return planes[:, :: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
-def _decoded(path: Path, alpha: Alpha) -> Picture:
-    """Grey (H x W) or BGR (H x W x 3) of a file."""
+def _decoded(path: Path, alpha: Alpha) -> Pixels:
+    """Return grey (H x W) or BGR (H x W x 3) pixels."""
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path") from None
-    # unchanged keeps alpha and grey but ignores the orientation, which only cameras write, and cameras write JPEG
+    # IMREAD_UNCHANGED keeps alpha and grey but ignores the orientation, which cameras write, and they write JPEG
     flags = cv2.IMREAD_UNCHANGED
     if data[:3].tobytes() == JPEG_START:
         flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
-    picture: Picture | None = None
+    pixels: Pixels | None = None
     with suppress(cv2.error):
-        picture = cv2.imdecode(data, flags) if data.size else None  # type: ignore[assignment]  # checked below
-    if picture is None or picture.dtype not in DEPTHS:
-        raise InputError(f"{path} is no picture of 8 or 16 bits: name a PNG, JPEG, WebP, BMP or TIFF file")
-    if picture.ndim == 2:
-        return picture
-    if alpha == "refuse" and picture.shape[2] in (2, 4) and (picture[..., -1] < PEAKS[picture.dtype]).any():
-        raise InputError(f"{path} has transparent parts, which would be lost: --alpha drop allows it")
-    return picture[..., :3] if picture.shape[2] >= 3 else picture[..., 0]
+        pixels = cv2.imdecode(data, flags) if data.size else None  # type: ignore[assignment]  # checked below
+    if pixels is None or pixels.dtype not in DEPTHS:
+        raise InputError(f"{path} is not an image of 8 or 16 bits: name a PNG, JPEG, WebP, BMP or TIFF file")
+    if pixels.ndim == 2:
+        return pixels
+    if alpha == "refuse" and pixels.shape[2] in (2, 4) and (pixels[..., -1] < np.iinfo(pixels.dtype).max).any():
+        raise InputError(f"{path} is partly transparent, which would be lost: --alpha drop allows it")
+    return pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., 0]
 
 
-def _encoded(path: Path, picture: Picture, parameters: list[int]) -> bytes:
+def _encoded(path: Path, pixels: Pixels, parameters: list[int]) -> bytes:
     try:
-        done, data = cv2.imencode(path.suffix.lower(), picture, parameters)
+        done, data = cv2.imencode(path.suffix.lower(), pixels, parameters)
     except cv2.error:
         done = False
     if not done:
-        raise OutputError(f"{path} has no picture format that is written: end the name in .png")
+        raise OutputError(f"{path} names no image format that can be written: end the name in .png")
     return data.tobytes()
 
 

@@ -1,4 +1,4 @@
-"""What a clip holds: its picture's facts, and the table of all its streams."""
+"""Properties of a clip's video stream, from its headers and first frame."""
 
 from __future__ import annotations
 
@@ -23,70 +23,70 @@ from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, Kept, ke
 from vidsr.video.sidedata import read_display_matrix, read_hdr, side_data
 from vidsr.video.source import open_source
 
-# FFmpeg's AVFieldOrder: the field shown first, whichever is coded first
+# FFmpeg's AVFieldOrder -> the field displayed first, whichever is coded first
 FIELD_ORDERS: dict[int, FieldOrder] = {1: "progressive", 2: "top", 3: "bottom", 4: "bottom", 5: "top"}
-FALLBACK_FPS = Fraction(25)  # of a clip whose header names no rate
-FASTEST = 1000  # frames per second; a header that names more is wrong
+FALLBACK_FPS = Fraction(25)  # for a clip whose header has no rate
+HIGHEST_FPS = 1000  # a header with a higher rate is wrong
 MICROSECONDS = 1_000_000
 
 
 def picture_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream to enhance: the one players show.
+    """Return the stream to enhance: the one that players display.
 
     Raises:
-        InputError: there is none, or this FFmpeg build cannot decode it.
+        InputError: the file has no video stream, or this FFmpeg build cannot decode it.
     """
-    moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
-    if not moving:
-        raise InputError(f"{path} holds no moving picture: name a clip that does")
+    candidates = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not candidates:
+        raise InputError(f"{path} has no video stream: nothing to enhance")
     best = container.streams.best("video")
-    stream = best if isinstance(best, VideoStream) and best in moving else moving[0]
+    stream = best if isinstance(best, VideoStream) and best in candidates else candidates[0]
     if stream.codec_context is None:
-        raise InputError(f"{path} has a picture in a format this FFmpeg build cannot decode: convert it first")
+        raise InputError(f"{path} has a video stream that this FFmpeg build cannot decode: convert it first")
     return stream
 
 
 def on_clock(
     container: InputContainer, start: Fraction | None, end: Fraction | None
 ) -> tuple[Fraction | None, Fraction | None]:
-    """``start`` and ``end``, counted from where the file begins to play, on the file's own clock."""
+    """Convert ``start`` and ``end``, seconds from where playback begins, to the file's own clock."""
     begins = [
         stream.start_time * stream.time_base
         for stream in (*container.streams.video, *container.streams.audio)
         if stream.start_time is not None and stream.time_base and not stream.disposition & Disposition.attached_pic
     ]
-    # what lies before zero is the run-up of the sound's codec, which is not played
+    # packets before zero are the pre-roll of the audio codec, which is not played
     begin = max(Fraction(0), min(begins, default=Fraction(0)))
     return None if start is None else begin + start, None if end is None else begin + end
 
 
 def first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
-    """The first picture that decodes.
+    """Return the first frame that can be decoded.
 
     Raises:
-        InputError: none does.
+        InputError: no frame can be decoded.
     """
     for packet in packets(container, [stream]):
         with suppress(av.FFmpegError):
             if frames := stream.decode(packet):
                 return frames[0]
-    raise InputError(f"{path} holds no frame that can be decoded: check that it plays")
+    raise InputError(f"{path} has no frame that can be decoded: check that it plays")
 
 
 def probe(path: Path) -> VideoInfo:
-    """The facts of the clip's picture, from its headers and its first frame.
+    """Return the properties of the clip's video stream.
 
     Raises:
-        InputError: the file is no clip.
+        InputError: the file is not a clip.
     """
     with open_source(path) as container:
         stream = picture_stream(container, path)
-        stream.codec_context.thread_count = 1  # one frame: threads would only delay it
+        stream.codec_context.thread_count = 1  # threads would only delay a single frame
         return video_info(container, stream, first_frame(container, stream, path))
 
 
 def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame) -> VideoInfo:
-    """The facts of ``stream``, of which ``frame`` is the first picture."""
+    """Return the properties of ``stream``, whose first frame is ``frame``."""
     kept = kept_format(frame)
     beside = side_data(frame)
     duration = _duration(container, stream)
@@ -118,12 +118,12 @@ def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame
 
 
 def _untagged_range(container: InputContainer, kept: Kept) -> Literal["full"] | None:
-    """Grey picture files are of full range, and TIFF has no tag that would say so."""
+    """Return full for grey images: TIFF has no tag for their range."""
     return "full" if kept.chroma == "gray" and container.format.name == "image2" else None
 
 
 def chroma_location(frame: VideoFrame) -> str | None:
-    """Where chroma sits in the frame. PyAV does not say it, FFmpeg's showinfo filter writes it in its log."""
+    """Return the frame's chroma location from the log of FFmpeg's showinfo filter; PyAV does not expose it."""
     graph = av.filter.Graph()
     source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1))
     shown, sink = graph.add("showinfo", checksum="0"), graph.add("buffersink")
@@ -131,27 +131,27 @@ def chroma_location(frame: VideoFrame) -> str | None:
     shown.link_to(sink)
     av.logging.set_level(av.logging.INFO)
     try:
-        with av.logging.Capture() as said:
+        with av.logging.Capture() as messages:
             graph.configure()
             graph.push(frame)
             graph.pull()
     finally:
         av.logging.set_level(None)
-    found = re.search(r" cl:(\w+)", "".join(text for _, _, text in said))
+    found = re.search(r" cl:(\w+)", "".join(text for _, _, text in messages))
     return None if found is None or found[1] == "unspecified" else found[1]
 
 
 def _field_order(stream: VideoStream, frame: VideoFrame) -> FieldOrder | None:
     order = FIELD_ORDERS.get(stream.codec_context.field_order)
     if frame.interlaced_frame and order in (None, "progressive"):
-        return "top"  # the stream says of this frame that it is interlaced, and not how
+        return "top"  # the frame is flagged as interlaced without a field order
     return order
 
 
 def frame_rate(stream: VideoStream) -> Fraction:
-    """Average rate of the stream; where the header names none, or nonsense, its nominal one or 25."""
+    """Return the average rate of the stream; without a plausible one, its nominal rate or 25."""
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if rate is not None and 0 < rate <= FASTEST:
+        if rate is not None and 0 < rate <= HIGHEST_FPS:
             return Fraction(rate)
     return FALLBACK_FPS
 

@@ -1,4 +1,4 @@
-"""How coarsely a clip was encoded, as its decoder tells."""
+"""Mean quantizer of a clip, as exported by its decoder: how coarsely it was encoded."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ from vidsr.video.probe import picture_stream
 from vidsr.video.sidedata import side_data
 from vidsr.video.source import open_source
 
-FRAMES = 24  # from the start: some of each kind of picture
-HEADER = "INNii"  # AVVideoEncParams: blocks, offset and size of the first, kind of quantizer, quantizer of the frame
-BLOCK = np.dtype("5i4")  # AVVideoBlockParams: x, y, width, height, what the block adds to the frame's quantizer
+FRAMES = 24  # from the start: some of each frame type (I, P, B)
+HEADER = "INNii"  # AVVideoEncParams: number of blocks, offset, block size, quantizer type, quantizer of the frame
+BLOCK = np.dtype("5i4")  # AVVideoBlockParams: x, y, width, height, offset to the frame's quantizer
 
 
 def mean_quantizer(path: Path, reading: Reading | None = None) -> float | None:
-    """Mean quantizer of the first frames, in the units of the codec: H.264 0 to 51, MPEG-2 and MPEG-4 2 to 62, VP9 0 to
-    255. None where the decoder does not tell (HEVC, AV1, lossless codecs).
+    """Return the mean quantizer of the first frames; None if the decoder does not export it.
+
+    Units are those of the codec: H.264 0 to 51, MPEG-2 and MPEG-4 2 to 62, VP9 0 to 255. Decoders of HEVC, AV1 and
+    lossless codecs export none.
     """
     with open_source(path, reading) as container:
         stream = picture_stream(container, path)
         stream.codec_context.options = {"export_side_data": "venc_params"}
         found: list[float | None] = []
-        with suppress(FFmpegError):  # a damaged clip tells as far as it can be read
+        with suppress(FFmpegError):  # of a damaged clip, use the readable frames
             found.extend(_quantizer(frame) for frame in islice(container.decode(stream), FRAMES))
-    told = [value for value in found if value is not None]
-    return float(np.mean(told)) if told else None
+    known = [value for value in found if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _quantizer(frame: VideoFrame) -> float | None:

@@ -29,10 +29,10 @@ from vidsr.video.formats import kept_format
 from vidsr.video.nvidia import Nvdec
 from vidsr.video.planes import hides_alpha, is_opaque, set_planes
 from vidsr.video.probe import on_clock, picture_stream, video_info
-from vidsr.video.source import UNSEEKABLE, is_pipe, open_source, standard_input
+from vidsr.video.source import PIPE_REMEDY, is_pipe, open_source, standard_input
 from vidsr.video.stream_copy import others
 from vidsr.video.streams import stream_info
-from vidsr.video.truncation import is_cut_short
+from vidsr.video.truncation import is_truncated
 
 
 class VideoReader:
@@ -95,8 +95,8 @@ class VideoReader:
             if source is not None and source.failure is not None:
                 raise source.failure
             if first is None:
-                remedy = UNSEEKABLE if is_pipe(self.path) else "check that it plays"
-                raise InputError(f"{self.path} holds no frame that can be decoded: {remedy}")
+                remedy = PIPE_REMEDY if is_pipe(self.path) else "check that it plays"
+                raise InputError(f"{self.path} has no frame that can be decoded: {remedy}")
             if not self._gpu.gives_codes(self._stream, first):
                 if is_pipe(self.path):
                     raise InputError(f"{self.path} is read only once, and {self.notes.texts[-1]}: leave out --hwaccel")
@@ -209,7 +209,7 @@ class VideoReader:
     def _look_at_end(self, last: Fraction) -> None:
         """Notes whether the clip breaks off; its ``last`` frame was read."""
         step = 1 / (self.info.fps or Fraction(25))
-        if REST_LOST in self._problems or is_cut_short(self._container, self._stream, last + step, step, self._read_to):
+        if REST_LOST in self._problems or is_truncated(self._container, self._stream, last + step, step, self._read_to):
             self.breaks_off = (
                 f"{self.path} breaks off: the last picture that could be read is that of {float(last):.3f} s"
             )

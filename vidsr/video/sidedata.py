@@ -1,4 +1,4 @@
-"""What comes beside a frame: how it is turned for display, and HDR10's static facts."""
+"""Side data of a frame: the display matrix and static HDR10 metadata."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from av.video.frame import VideoFrame
 
 from vidsr.frames import Chromaticity, HdrInfo
 
-MATRIX = struct.Struct("=9i")  # rows (a b u), (c d v), (x y w); 16.16 fixed point, the last column 2.30
+MATRIX = struct.Struct("=9i")  # rows (a b u), (c d v), (x y w); 16.16 fixed point, last column 2.30
 MASTERING = struct.Struct("=22i")  # AVMasteringDisplayMetadata: ten rationals and two flags
 LIGHT = struct.Struct("=2I")  # AVContentLightMetadata
-CHROMATICITY_UNIT, LUMINANCE_UNIT = 50_000, 10_000  # of HEVC's and H.264's messages
+CHROMATICITY_UNIT, LUMINANCE_UNIT = 50_000, 10_000  # of the HEVC and H.264 SEI messages
 LIGHT_OPTIONS = {"x264-params": "cll", "x265-params": "max-cll", "svtav1-params": "content-light"}
 
 
@@ -25,24 +25,24 @@ def _unnamed(cls: type[Type], value: Any) -> Type:
     return member
 
 
-# PyAV fails on a frame with any side data that it has no name for, such as EXIF, which FFmpeg 8 attaches to pictures.
-Type._missing_ = classmethod(_unnamed)  # type: ignore[assignment]  # the hook that Python's enums have for this
+# PyAV fails on side data of a type that it has no name for, such as EXIF, which FFmpeg 8 attaches to images.
+Type._missing_ = classmethod(_unnamed)  # type: ignore[assignment]  # the hook of Python's enums
 
 
 def side_data(frame: VideoFrame) -> dict[Type, bytes]:
-    """All side data of the frame by its type."""
-    items = cast(Iterable[Any], frame.side_data)  # PyAV types it as a dictionary, and it iterates its values
+    """Return all side data of the frame by type."""
+    items = cast(Iterable[Any], frame.side_data)  # typed as a dictionary by PyAV, but iterates its values
     return {item.type: bytes(item) for item in items}
 
 
 def read_display_matrix(data: dict[Type, bytes]) -> tuple[int, ...] | None:
-    """The display matrix that came with the frame; None if it is shown as it is."""
+    """Return the display matrix of the frame; None without one."""
     matrix = data.get(Type.DISPLAYMATRIX)
     return None if matrix is None else MATRIX.unpack(matrix)
 
 
-def fitted(matrix: tuple[int, ...], width: int, height: int) -> tuple[int, ...]:
-    """``matrix`` for a picture of that size: if it moved the turned picture back into view, it does so still."""
+def scaled_matrix(matrix: tuple[int, ...], width: int, height: int) -> tuple[int, ...]:
+    """Return a display ``matrix`` for a new frame size: its translation moves the rotated frame back into view."""
     a, b, u, c, d, v, x, y, w = matrix
     if not (x or y):
         return matrix
@@ -52,7 +52,7 @@ def fitted(matrix: tuple[int, ...], width: int, height: int) -> tuple[int, ...]:
 
 
 def read_hdr(data: dict[Type, bytes]) -> HdrInfo | None:
-    """What the frame says of its mastering display and light level; None if nothing."""
+    """Return the mastering display and light level of the frame; None without both."""
     mastering, light = data.get(Type.MASTERING_DISPLAY_METADATA), data.get(Type.CONTENT_LIGHT_LEVEL)
     if mastering is None and light is None:
         return None
@@ -72,7 +72,7 @@ def read_hdr(data: dict[Type, bytes]) -> HdrInfo | None:
 
 
 def hdr_options(hdr: HdrInfo, params: str) -> dict[str, str]:
-    """``hdr`` in the words of the parameter list ``params`` of libx264, libx265 or libsvtav1."""
+    """Return ``hdr`` as options of the encoder parameter list ``params`` (of libx264, libx265 or libsvtav1)."""
     options = {}
     if hdr.primaries is not None and hdr.white is not None and hdr.luminance is not None:
         red, green, blue = hdr.primaries

@@ -1,4 +1,4 @@
-"""Where pictures come from: a file, numbered pictures, or a pipe that can be read only once."""
+"""Open a source: a file, an image sequence, or a pipe, which can be read only once."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from vidsr.options.image_sequence import ImageSequence, is_sequence
 from vidsr.options.source import Reading
 
 STANDARD_INPUT = 0
-WAIT = 0.1  # seconds between two looks at whether to go on waiting for a pipe
-PIPE_BYTES = 1 << 20  # read at a time
-UNSEEKABLE = "send what needs no seeking: y4m, nut, matroska; or raw planes with --raw"
-TEXT_FORMATS = ("tty", "lrc", "srt", "ass", "webvtt")  # FFmpeg draws a text file as pictures; that is no clip
-FILES_ONLY = {"protocol_whitelist": "file"}  # so that a playlist opens nothing elsewhere
+POLL_SECONDS = 0.1  # how often a reader that waits for a pipe checks whether to stop
+BUFFER_BYTES = 1 << 20  # read at a time
+PIPE_REMEDY = "send a format that needs no seeking: y4m, nut, matroska; or raw planes with --raw"
+TEXT_FORMATS = ("tty", "lrc", "srt", "ass", "webvtt")  # FFmpeg decodes these text files as video
+FILES_ONLY = {"protocol_whitelist": "file"}  # a playlist must not open network addresses
 
 
 def is_pipe(path: Path) -> bool:
-    """Whether it can be read only once: ``-``, the standard input, or a named pipe."""
+    """Whether ``path`` can be read only once: ``-`` (standard input) or a named pipe."""
     return str(path) == "-" or path.is_fifo()
 
 
 def has_streams(path: Path, reading: Reading | None) -> bool:
-    """Whether it can be opened again to copy the streams beside its picture."""
+    """Whether ``path`` is a file that can be opened again to copy its other streams."""
     return not (is_pipe(path) or is_sequence(path) or (reading is not None and reading.raw))
 
 
 def open_source(path: Path, reading: Reading | None = None, hwaccel: HWAccel | None = None) -> InputContainer:
-    """The opened source, to be decoded by ``hwaccel`` if there is one; the caller closes it.
+    """Open a source, decoded by ``hwaccel`` if given; the caller closes it.
 
     Raises:
-        InputError: there is no such file, it is empty, or FFmpeg does not know its format.
+        InputError: the file does not exist, is empty, or has a format that FFmpeg does not know.
     """
     reading = reading or Reading()
     kind, options = (None, {}) if reading.raw is None else ("rawvideo", reading.raw.demuxer_options)
@@ -44,7 +44,7 @@ def open_source(path: Path, reading: Reading | None = None, hwaccel: HWAccel | N
         return _opened(path, StandardInput(), kind, options | {"protocol_whitelist": "pipe"}, hwaccel)
     if is_sequence(path):
         kind, options = "image2", _sequence_options(ImageSequence(path), reading)
-        # the pattern is FFmpeg's own, but for a percent sign in a folder's name
+        # the same pattern syntax as FFmpeg's, except that FFmpeg also expands percent signs in folder names
         pattern = f"file:{str(path.parent).replace('%', '%%')}/{path.name}"
         return _opened(path, pattern, kind, options | FILES_ONLY, hwaccel)
     if not path.exists():
@@ -53,12 +53,12 @@ def open_source(path: Path, reading: Reading | None = None, hwaccel: HWAccel | N
         raise InputError(f"{path} is a folder: name a file")
     if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path} is empty: name a clip")
-    # "file:" so that no name is read as a protocol
+    # "file:" keeps a name with a colon from being read as a protocol
     return _opened(path, f"file:{path}", kind, options | FILES_ONLY, hwaccel)
 
 
 def reason(error: BaseException) -> str:
-    """What FFmpeg says, in lower case and without numbers or paths."""
+    """Return FFmpeg's error message, its first letter in lower case, without numbers or paths."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return text[:1].lower() + text[1:]
 
@@ -73,13 +73,13 @@ def _opened(
             format=kind,
             options=options,
             metadata_errors="replace",
-            buffer_size=PIPE_BYTES,
+            buffer_size=BUFFER_BYTES,
             hwaccel=hwaccel,
         )
     except av.FFmpegError as error:
         if isinstance(source, StandardInput) and source.failure is not None:
             raise source.failure from None
-        remedy = UNSEEKABLE if is_pipe(path) else "name a file that FFmpeg can play"
+        remedy = PIPE_REMEDY if is_pipe(path) else "name a file that FFmpeg can play"
         raise InputError(f"{path} cannot be read ({reason(error)}): {remedy}") from None
     if container.format.name in TEXT_FORMATS:
         container.close()
@@ -97,40 +97,42 @@ def _sequence_options(sequence: ImageSequence, reading: Reading) -> dict[str, st
 
 
 class StandardInput:
-    """The standard input as a file of FFmpeg's: it cannot seek, and it ends when it is told to.
+    """The standard input as a file object for FFmpeg that cannot seek. `stop` ends it from any thread.
 
     Raises:
-        InputError: nothing is sent there.
+        InputError: the standard input is a terminal.
     """
 
     name = "-"
 
     def __init__(self) -> None:
-        self.failure: BaseException | None = None  # what came while FFmpeg was reading, and must not pass through it
+        self.failure: BaseException | None = None  # raised while FFmpeg was reading; cannot pass through FFmpeg
         self._stopped = False
         if os.isatty(STANDARD_INPUT):
-            raise InputError("- is the standard input, and nothing is sent there: ffmpeg ... -f yuv4mpegpipe - | vidsr")
+            raise InputError(
+                "- is the standard input, which is a terminal: pipe a clip, as in ffmpeg ... -f yuv4mpegpipe - | vidsr"
+            )
 
     def read(self, size: int) -> bytes:
-        """At most ``size`` bytes, none at the end."""
+        """Read at most ``size`` bytes; none at the end."""
         try:
             while not self._stopped:
-                if select([STANDARD_INPUT], [], [], WAIT)[0]:
+                if select([STANDARD_INPUT], [], [], POLL_SECONDS)[0]:
                     return os.read(STANDARD_INPUT, size)
-        except BaseException as failure:  # Ctrl-C: FFmpeg has no way to hand it on
+        except BaseException as failure:  # Ctrl-C: FFmpeg cannot pass it on
             self.failure, self._stopped = failure, True
         return b""
 
     def stop(self) -> None:
-        """Ends the stream, whoever waits for more of it."""
+        """End the stream, also for a thread that waits for more of it."""
         self._stopped = True
 
     def seekable(self) -> bool:
-        """Never."""
+        """Return False."""
         return False
 
 
 def standard_input(container: InputContainer) -> StandardInput | None:
-    """What the container is read from, if that is the standard input."""
+    """Return the standard input that ``container`` reads; None if it reads something else."""
     source = getattr(container.file, "file", None)
     return source if isinstance(source, StandardInput) else None

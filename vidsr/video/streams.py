@@ -1,4 +1,4 @@
-"""The table of a file's streams."""
+"""The streams of a file, with their properties."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vidsr.video.source import open_source
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """One row of a file's table of streams; what a stream does not say is None."""
+    """Properties of one stream; None where the file has no value."""
 
     index: int
     type: str  # video, audio, subtitle, data, attachment
@@ -39,11 +39,11 @@ class StreamInfo:
     metadata: dict[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """What is known of the stream, without what is not."""
+        """Return the known properties as a dictionary for JSON."""
         return {key: value for key, value in asdict(self).items() if value not in (None, (), {})}
 
     def __str__(self) -> str:
-        """One line for people."""
+        """Return one line for people."""
         parts = [self.codec, self.profile, self.size, self.pix_fmt]
         parts += [f"{float(Fraction(self.fps)):.5g} fps"] if self.fps else []
         parts += [f"{self.sample_rate} Hz"] if self.sample_rate else []
@@ -54,7 +54,7 @@ class StreamInfo:
 
 
 def streams(path: Path) -> list[StreamInfo]:
-    """All streams of the file, in its order.
+    """Return all streams of the file, in file order.
 
     Raises:
         InputError: the file cannot be opened.
@@ -64,7 +64,7 @@ def streams(path: Path) -> list[StreamInfo]:
 
 
 def stream_info(stream: Stream) -> StreamInfo:
-    """The row of ``stream``."""
+    """Return the properties of ``stream``."""
     context = stream.codec_context
     base = stream.time_base
     common: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Whether a clip was read to its end, or breaks off: a download that stopped, a disk that was full, garbage."""
+"""Detect truncated clips: an interrupted download, a full disk, or garbage at the end."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from av.video.stream import VideoStream
 from vidsr.video.containers import IMAGES, Y4M
 from vidsr.video.probe import MICROSECONDS
 
-# Of other containers FFmpeg guesses it, by the file's size or its last packet.
-TELL_THEIR_LENGTH = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", IMAGES)
-SLACK_FRAMES, SLACK_SHARE = 4, Fraction(1, 50)  # by which headers are wrong of clips that are whole
+# For other containers FFmpeg estimates the duration from the file size or the last packet.
+STORE_DURATION = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", IMAGES)
+SLACK_FRAMES, SLACK_SHARE = 4, Fraction(1, 50)  # errors of the header that complete clips have
 
 
-def is_cut_short(container: InputContainer, stream: VideoStream, end: Fraction, step: Fraction, read_to: int) -> bool:
-    """Whether there should be more of a picture that was read up to ``end`` (seconds on the clip's own clock).
+def is_truncated(container: InputContainer, stream: VideoStream, end: Fraction, step: Fraction, read_to: int) -> bool:
+    """Whether the video stream should continue after ``end``, the end of its last frame (seconds on the clip's clock).
 
-    ``step``: of a frame, seconds. ``read_to``: bytes of the file up to the end of the last packet; y4m holds whole
-    pictures only, so what is left is a part of one.
+    ``step`` is the duration of a frame in seconds. ``read_to`` is the file offset of the end of the last packet. y4m
+    stores complete frames only, so any bytes after it are a part of one.
     """
     if container.format.name == Y4M:
         return 0 < read_to < container.size
-    told = _told_end(container, stream)
-    if told is None:
+    expected = _expected_end(container, stream)
+    if expected is None:
         return False
-    slack = Fraction(0) if container.format.name == IMAGES else max(SLACK_FRAMES * step, SLACK_SHARE * told)
-    return end < told - slack
+    slack = Fraction(0) if container.format.name == IMAGES else max(SLACK_FRAMES * step, SLACK_SHARE * expected)
+    return end < expected - slack
 
 
-def _told_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """When the picture ends as the header tells, on the clip's own clock; None where it does not."""
-    if container.format.name not in TELL_THEIR_LENGTH or stream.time_base is None:
+def _expected_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Return the end of the video stream by the header, on the clip's own clock; None if the header has none."""
+    if container.format.name not in STORE_DURATION or stream.time_base is None:
         return None
     if stream.duration:
         return ((stream.start_time or 0) + stream.duration) * stream.time_base
