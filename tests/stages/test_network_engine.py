@@ -35,10 +35,10 @@ def pair_of(engine: NetEngine) -> NetPair:
 
 
 @pytest.mark.parametrize(
-    ("loss", "widened"), [(0.0, False), (0.004, False), (0.03, True), (float("inf"), True), (float("nan"), True)]
+    ("loss", "falls_back"), [(0.0, False), (0.004, False), (0.03, True), (float("inf"), True), (float("nan"), True)]
 )
 def test_a_network_that_half_precision_does_not_carry_goes_on_in_float32(
-    monkeypatch: pytest.MonkeyPatch, loss: float, widened: bool
+    monkeypatch: pytest.MonkeyPatch, loss: float, falls_back: bool
 ) -> None:
     engine = NetEngine("net", 8, Compute(CPU, torch.bfloat16))
     network = type(engine._network)
@@ -50,8 +50,8 @@ def test_a_network_that_half_precision_does_not_carry_goes_on_in_float32(
 
     monkeypatch.setattr(network, "finish", lossy)
     engine.check_precision(pair_of(engine))
-    assert engine.widened == widened
-    assert next(engine._network.parameters()).dtype == (torch.float32 if widened else torch.bfloat16)
+    assert engine.fp32_fallback == falls_back
+    assert next(engine._network.parameters()).dtype == (torch.float32 if falls_back else torch.bfloat16)
 
 
 def test_only_the_first_pair_is_checked_and_only_where_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def test_that_a_network_went_on_in_float32_is_counted() -> None:
     assert plan.interpolate is not None and isinstance(plan.interpolate.engine, NetEngine)
     said = "networks in float32, as half precision lost too much"
     assert plan.counts[said] == 0
-    plan.interpolate.engine.widened = True
+    plan.interpolate.engine.fp32_fallback = True
     assert plan.counts[said] == 1
 
 
@@ -77,6 +77,6 @@ def test_a_gpu_makes_the_frames_that_a_cpu_makes() -> None:
     for device, dtype in ((CPU, torch.float32), (torch.device("cuda"), torch.float16)):
         engine = NetEngine("net", 8, Compute(device, dtype))
         made[device.type], _ = engine.prepare(*frames()).at(HALF)
-        assert not engine.widened
+        assert not engine.fp32_fallback
     assert made["cuda"].device == CPU
     assert (made["cuda"] - made["cpu"]).abs().mean() < 0.5

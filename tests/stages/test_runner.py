@@ -15,7 +15,7 @@ from vidsr.device import Compute
 from vidsr.errors import DeviceError
 from vidsr.models import Model, load_model
 from vidsr.stages import runner as runner_module
-from vidsr.stages.gpu import Graphs
+from vidsr.stages.gpu import CudaGraphs
 from vidsr.stages.runner import Runner
 
 CPU = Compute(torch.device("cpu"), torch.float32)
@@ -77,10 +77,10 @@ def test_out_of_memory_halves_the_batch_then_tiles_and_loses_no_frame(limit: int
     whole = Runner(Convolutions(), CPU)(x, 255)
     runner = Runner(Convolutions(limit=limit), CPU)
     assert (runner(x, 255) - whole).abs().max() < 0.01
-    assert runner.shrunk > 0
-    before = runner.shrunk
+    assert runner.out_of_memory_retries > 0
+    before = runner.out_of_memory_retries
     runner(x, 255)
-    assert runner.shrunk == before, "the smaller setting is kept"
+    assert runner.out_of_memory_retries == before, "the smaller setting is kept"
 
 
 def test_memory_for_not_even_a_tile_is_one_clear_line() -> None:
@@ -106,7 +106,7 @@ def test_a_call_stays_inside_the_pixel_budget() -> None:
 
 def test_a_call_of_several_frames_stays_inside_the_memory() -> None:
     network = Convolutions()
-    memory = 3 * 8 * 8 * runner_module.UNKNOWN_BYTES
+    memory = 3 * 8 * 8 * runner_module.DEFAULT_BYTES
     Runner(network, replace(CPU, memory=memory))(planes(10, 8, 8), 255)
     assert [shape[0] for shape in network.calls] == [3, 3, 3, 1]
 
@@ -124,16 +124,16 @@ def test_code_values_are_scaled_by_the_peak_and_not_rounded(peak: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gain", "widened"), [(1.0, False), (300.0, True), (1e30, True), (float("inf"), True), (float("nan"), True)]
+    ("gain", "falls_back"), [(1.0, False), (300.0, True), (1e30, True), (float("inf"), True), (float("nan"), True)]
 )
-def test_a_network_that_half_precision_does_not_carry_goes_on_in_float32(gain: float, widened: bool) -> None:
+def test_a_network_that_half_precision_does_not_carry_goes_on_in_float32(gain: float, falls_back: bool) -> None:
     model = load_model("fast", 2, "cpu", torch.bfloat16)
     with torch.no_grad():
         list(model.network.parameters())[-2].mul_(gain)
     runner = Runner(model, Compute(torch.device("cpu"), torch.bfloat16))
     runner.check_precision(planes(1, 24, 24).float() / 255)
-    assert runner.widened == widened
-    assert runner.compute.dtype == (torch.float32 if widened else torch.bfloat16)
+    assert runner.fp32_fallback == falls_back
+    assert runner.compute.dtype == (torch.float32 if falls_back else torch.bfloat16)
     assert isinstance(runner.network, Model)
     assert runner.network.network.dtype == runner.compute.dtype
 
@@ -166,7 +166,7 @@ def test_a_gpu_is_given_planes_once_and_its_launches_are_recorded_once(
         return lambda planes: (uploaded.append(planes), planes)[1]
 
     monkeypatch.setattr(runner_module, "Uploads", upload)
-    monkeypatch.setattr(runner_module, "Graphs", lambda network: Graphs(network, Recorded))
+    monkeypatch.setattr(runner_module, "CudaGraphs", lambda network: CudaGraphs(network, Recorded))
     model = load_model("fast", 2)
     runner = Runner(model, Compute(torch.device("cuda"), torch.float32))
     batches = [planes(2, 24, 24 + i // 5) for i in range(6)]
@@ -178,7 +178,7 @@ def test_a_gpu_is_given_planes_once_and_its_launches_are_recorded_once(
 
 
 def test_memory_that_runs_out_on_a_gpu_takes_what_was_recorded_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Forgetful(Graphs):
+    class Forgetful(CudaGraphs):
         forgotten = 0
 
         def forget(self) -> None:
@@ -200,7 +200,7 @@ def test_memory_that_runs_out_on_a_gpu_takes_what_was_recorded_with_it(monkeypat
     monkeypatch.setattr(runner, "_call", small_memory)
     batch = planes(3, 24, 24)
     assert torch.allclose(runner(batch, 255), Runner(model, CPU)(batch, 255), atol=1e-2)
-    assert (runner.shrunk, runner.batch, Forgetful.forgotten) == (1, 1, 1)
+    assert (runner.out_of_memory_retries, runner.batch, Forgetful.forgotten) == (1, 1, 1)
 
 
 def test_a_compiled_network_on_a_gpu_is_recorded_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +213,7 @@ def test_a_compiled_network_on_a_gpu_is_recorded_too(monkeypatch: pytest.MonkeyP
         recorded.append(x)
         return network
 
-    monkeypatch.setattr(runner_module, "Graphs", lambda network: Graphs(network, record))
+    monkeypatch.setattr(runner_module, "CudaGraphs", lambda network: CudaGraphs(network, record))
     runner = Runner(load_model("fast", 2), Compute(torch.device("cuda"), torch.float32))
     for _ in range(4):
         runner(planes(1, 24, 24), 255)
@@ -235,7 +235,7 @@ def test_a_compiled_network_on_a_gpu_leaves_earlier_results_alone() -> None:
     runner = Runner(model.compiled(), Compute(torch.device("cuda"), torch.float16))
     batches = [planes(2, 48, 64) // number for number in range(1, 7)]
     results = [runner(batch, 255) for batch in batches]
-    assert not runner.graphs_failed and not runner.widened
+    assert not runner.graphs_failed and not runner.fp32_fallback
     for batch, result in zip(batches, results, strict=True):
         assert (result.cpu() - Runner(load_model("fast", 2), CPU)(batch, 255)).abs().max() < 2
 

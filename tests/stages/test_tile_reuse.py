@@ -1,4 +1,4 @@
-"""Reuse: what is put together is what would have been computed."""
+"""TileReuse: what is put together is what would have been computed."""
 
 import itertools
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from vidsr.device import Compute
 from vidsr.models import Model, load_model
 from vidsr.stages.runner import Runner
-from vidsr.stages.tile_reuse import SIDE, Reuse, pieces
+from vidsr.stages.tile_reuse import SIDE, TileReuse, to_rectangles
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 HEIGHT, WIDTH = 5 * SIDE - 20, 6 * SIDE + 9  # with squares that are not whole
@@ -52,7 +52,7 @@ def test_a_desktop_is_what_it_would_be_computed_whole(
     model = load_model("fast", 2, "cpu", precision).fused()
     pictures = desktop(moves)
     cuts = sorted(data.draw(st.sets(st.integers(1, len(moves)), max_size=3)) | {0, len(moves)})
-    reuse, plain = Reuse(Runner(model, CPU)), Runner(model, CPU)
+    reuse, plain = TileReuse(Runner(model, CPU)), Runner(model, CPU)
     for first, last in itertools.pairwise(cuts):
         part = pictures[first:last]
         assert torch.equal(reuse(part, 255, rounded), plain(part, 255, rounded))
@@ -61,7 +61,7 @@ def test_a_desktop_is_what_it_would_be_computed_whole(
 def test_a_small_window_costs_little() -> None:
     model = load_model("fast", 2).fused()
     runner = Counting(model)
-    reuse = Reuse(runner)
+    reuse = TileReuse(runner)
     pictures = desktop([(70, 10 + n, 20) for n in range(8)])
     whole = pictures[0].numel()
     reuse(pictures[:2], 255)
@@ -75,7 +75,7 @@ def test_a_small_window_costs_little() -> None:
 
 def test_each_shape_of_a_tile_is_checked_once() -> None:
     runner = Counting(load_model("fast", 2).fused())
-    reuse = Reuse(runner)
+    reuse = TileReuse(runner)
     inside, at_the_edge = (70, 70, 20), (0, 0, 20)
     pictures = desktop([inside, (80, 75, 20), (75, 80, 20), at_the_edge, inside, at_the_edge])
     checked = []
@@ -91,7 +91,7 @@ def test_tiles_of_the_runner_do_not_matter() -> None:
     reuse, plain = (Runner(model, CPU, tile=48) for _ in range(2))
     pictures = desktop([(70, 10 + n, 20) for n in range(4)])
     one_by_one = torch.cat([plain(picture, 255) for picture in pictures.split(1)])
-    assert torch.equal(Reuse(reuse)(pictures, 255), one_by_one)
+    assert torch.equal(TileReuse(reuse)(pictures, 255), one_by_one)
 
 
 def test_a_network_that_sees_tiles_otherwise_is_found_out_at_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_a_network_that_sees_tiles_otherwise_is_found_out_at_the_first(monkeypat
     runner = Runner(model, CPU)
     call = runner._call
     monkeypatch.setattr(runner, "_call", lambda planes, *rest: call(planes, *rest) + planes.shape[-1])
-    reuse = Reuse(runner)
+    reuse = TileReuse(runner)
     pictures = desktop([(0, 0, 20), (3, 0, 20), (6, 0, 20), (9, 0, 20)])
     assert torch.equal(reuse(pictures, 255), runner(pictures, 255))
     assert not reuse.possible
@@ -107,7 +107,7 @@ def test_a_network_that_sees_tiles_otherwise_is_found_out_at_the_first(monkeypat
 
 def test_a_picture_of_another_size_or_depth_is_computed() -> None:
     model = load_model("fast", 2)
-    reuse, plain = Reuse(Runner(model, CPU)), Runner(model, CPU)
+    reuse, plain = TileReuse(Runner(model, CPU)), Runner(model, CPU)
     first = desktop([(0, 0, 20)])
     for pictures, peak in ((first, 255), (first[..., 4:], 255), (first[..., 4:].to(torch.uint16), 1023)):
         assert torch.equal(reuse(pictures, peak), plain(pictures, peak))
@@ -127,20 +127,20 @@ def test_gpus_and_networks_that_survey_compute_all(device: str, surveys: bool, p
         def __call__(self, x: Tensor, whole: Tensor | None = None) -> Tensor:
             return x.clone()
 
-    assert Reuse(Runner(Network(), Compute(torch.device(device), torch.float32))).possible == possible
+    assert TileReuse(Runner(Network(), Compute(torch.device(device), torch.float32))).possible == possible
 
 
 def test_a_compiled_network_computes_all_as_each_shape_would_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     runner = Runner(load_model("fast", 2), CPU)
-    assert Reuse(runner).possible
+    assert TileReuse(runner).possible
     monkeypatch.setattr(Model, "is_compiled", property(lambda model: True))
-    assert not Reuse(runner).possible
+    assert not TileReuse(runner).possible
 
 
 @settings(deadline=None)
 @given(arrays(bool, st.tuples(st.integers(1, 7), st.integers(1, 7))))
 def test_rectangles_cover_what_changed_once_and_nothing_else(changed: np.ndarray) -> None:
     covered = np.zeros(changed.shape, int)
-    for rectangle in pieces(changed):
+    for rectangle in to_rectangles(changed):
         covered[rectangle] += 1
     assert np.array_equal(covered, changed)

@@ -130,9 +130,9 @@ class Plan:
         engine = None if self.interpolate is None else self.interpolate.engine
         halved: list[Runner | NetEngine] = [*runners, engine] if isinstance(engine, NetEngine) else [*runners]
         if halved:
-            counts["networks in float32, as half precision lost too much"] = sum(one.widened for one in halved)
+            counts["networks in float32, as half precision lost too much"] = sum(one.fp32_fallback for one in halved)
         if runners:
-            counts["times memory ran out"] = sum(runner.shrunk for runner in runners)
+            counts["times memory ran out"] = sum(runner.out_of_memory_retries for runner in runners)
             counts["networks without CUDA graphs, which could not be recorded"] = sum(r.graphs_failed for r in runners)
         return counts
 

@@ -18,7 +18,7 @@ from vidsr.frames import FrameBatch
 from vidsr.metrics import psnr_from_mse
 from vidsr.models import weights as store
 from vidsr.models.frame_network import Field, FrameNetwork, Scene, at_size, mixed
-from vidsr.stages.runner import LEAST_PRECISION
+from vidsr.stages.runner import MIN_HALF_PRECISION_PSNR
 
 Moved = tuple[Tensor, Tensor]  # both frames, 1 x 1 x h x w
 
@@ -41,7 +41,7 @@ class NetEngine:
         network, _ = store.read_frames(path)
         self._network = network.to(compute.device, compute.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
-        self.widened = False  # whether half precision lost too much, so that the run is in float32
+        self.fp32_fallback = False  # whether half precision lost too much, so that the run is in float32
         self._peak = (1 << depth) - 1
         self._flow = FlowEngine(depth)
 
@@ -53,13 +53,13 @@ class NetEngine:
         return replace(pair, network=self._network)
 
     def check_precision(self, pair: NetPair) -> None:
-        """Goes on in float32 where the frame midway is not within ``LEAST_PRECISION`` of what that makes of it."""
+        """Fall back to float32 if the frame midway differs from it by more than `MIN_HALF_PRECISION_PSNR`."""
         self._unchecked = False
         exact = replace(pair, network=copy.deepcopy(self._network).float())
         (made, _), (wanted, _) = (each.at([Fraction(1, 2)]) for each in (pair, exact))
         error = (made - wanted).square().mean().item()
-        if not psnr_from_mse(error, self._peak) >= LEAST_PRECISION:  # not a number is not enough either
-            self._network, self.widened = exact.network, True
+        if not psnr_from_mse(error, self._peak) >= MIN_HALF_PRECISION_PSNR:  # not a number is not enough either
+            self._network, self.fp32_fallback = exact.network, True
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The last step of the journey: code values are rounded, once."""
+"""Rounding to code values: the last step before the encoder, done once."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor
 
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.kernels.rounding import round_codes
-from vidsr.stages.transfer import to_cpu
+from vidsr.stages.gpu import to_cpu
 
 
 @dataclass(frozen=True)
 class Finish:
-    """Rounds planes to ``depth`` bits, on their device so that bytes and not floats are copied back."""
+    """Rounds planes to ``depth`` bits on their device, so that a GPU sends back bytes and not floats."""
 
     depth: int
-    rounds: bool = True  # False: only moved to the CPU
+    rounds: bool = True  # False only moves planes to the CPU
     name: str = "finish"
 
     def output(self, info: VideoInfo) -> VideoInfo:
@@ -28,32 +28,32 @@ class Finish:
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
         """Batches of uint8 or uint16 planes on the CPU, or of float32 ones where nothing is rounded.
 
-        What comes from a GPU is handed on one batch later, so that the next one is computed while it is copied.
+        A batch from a GPU leaves one batch later: the GPU computes the next one while it is copied.
         """
-        waiting: Callable[[], FrameBatch] | None = None
+        pending: Callable[[], FrameBatch] | None = None
         for batch in batches:
-            begun = self._begun(batch)
+            started = self._start(batch)
             if batch.y.device.type == "cpu":
-                yield begun()
+                yield started()
                 continue
-            if waiting is not None:
-                yield waiting()
-            waiting = begun
-        if waiting is not None:
-            yield waiting()
+            if pending is not None:
+                yield pending()
+            pending = started
+        if pending is not None:
+            yield pending()
 
-    def _begun(self, batch: FrameBatch) -> Callable[[], FrameBatch]:
-        """The batch, its rounding and the way to the CPU begun, to be waited for."""
+    def _start(self, batch: FrameBatch) -> Callable[[], FrameBatch]:
+        """Start rounding and copying ``batch``; the returned function waits and gives the finished batch."""
 
-        def begin(plane: Tensor) -> Callable[[], Tensor]:
+        def start(plane: Tensor) -> Callable[[], Tensor]:
             return to_cpu(rounded(plane, self.depth) if self.rounds else plane)
 
-        y, uv = begin(batch.y), None if batch.uv is None else begin(batch.uv)
+        y, uv = start(batch.y), None if batch.uv is None else start(batch.uv)
         return lambda: batch.planes(y(), None if uv is None else uv())
 
 
 def rounded(plane: Tensor, depth: int) -> Tensor:
-    """``plane`` rounded to nearest and clipped to the codes of ``depth`` bits, where it is; integers pass untouched."""
+    """``plane`` rounded and clipped to the codes of ``depth`` bits, on its device; integers pass unchanged."""
     peak = (1 << depth) - 1
     if not plane.is_floating_point():
         return plane

@@ -1,4 +1,4 @@
-"""Run a network on a batch of planes: precision, pixel budget, tiles, and what to do when memory runs out."""
+"""Run a network on batches of planes: precision, pixel budget, tiles, and smaller calls when memory runs out."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from vidsr.kernels.subpixel import shuffled_codes
 from vidsr.metrics import psnr_from_mse
 from vidsr.models import Model
 from vidsr.options.enhance import MIN_TILE
-from vidsr.stages.gpu import Graphs
-from vidsr.stages.transfer import Uploads
+from vidsr.stages.gpu import CudaGraphs, Uploads
 
-LEAST_PRECISION = 45.0  # dB
-UNKNOWN_BYTES = 1024  # per input pixel, of a network that does not say
+MIN_HALF_PRECISION_PSNR = 45.0  # dB against float32 on the first frame; below it the run falls back to float32
+DEFAULT_BYTES = 1024  # per input pixel, for networks that do not know their memory use
 
 
 class PlaneNetwork(Protocol):
-    """What the runner needs of a network."""
+    """The interface of a network that `Runner` applies."""
 
     @property
     def scale(self) -> int:
@@ -38,7 +37,7 @@ class PlaneNetwork(Protocol):
 
     @property
     def alignment(self) -> int:
-        """Tiles begin at multiples of it."""
+        """Tiles start at multiples of this many pixels."""
         ...
 
     def survey(self, x: Tensor, /) -> Tensor | None:
@@ -53,10 +52,10 @@ class PlaneNetwork(Protocol):
 class Runner:
     """Applies ``network`` to planes of code values of any size, in calls that fit the device.
 
-    A call holds at most ``compute.pixel_budget`` input pixels (or ``batch`` frames). With ``tile`` the picture is cut
-    into squares that overlap by the receptive field, so that the result is the one of the whole picture. When the
-    device runs out of memory the batch is halved, then the picture tiled, then the tiles halved; the smaller setting
-    is kept for the rest of the run.
+    A call holds at most ``compute.pixel_budget`` input pixels (or ``batch`` frames). With ``tile`` the frame is cut
+    into squares that overlap by the receptive field, so that the output equals that of the whole frame. When the
+    device runs out of memory, the batch is halved, then the frame tiled, then the tiles halved. The smaller setting
+    stays for the rest of the run.
     """
 
     def __init__(
@@ -66,20 +65,20 @@ class Runner:
         self.compute = compute
         self.batch = batch
         self.tile = tile
-        self.shrunk = 0  # times that memory ran out, for the summary
-        self.widened = False  # whether half precision lost too much, so that the run is in float32
-        self._uploads: Uploads | None = None  # made on the thread that needs it, as the graphs are
-        self._graphs: Graphs | None = None
+        self.out_of_memory_retries = 0
+        self.fp32_fallback = False  # half precision lost too much, so the run goes on in float32
+        self._uploads: Uploads | None = None  # made on the thread that uses it, like the graphs
+        self._graphs: CudaGraphs | None = None
         self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
         if compute.device.type == "cuda":
-            torch.backends.cudnn.benchmark = True  # shapes come again and again
-            # float32 is what half precision is measured against; TF32 has no more digits than fp16
+            torch.backends.cudnn.benchmark = True  # the same shapes recur
+            # half precision is measured against float32, and TF32 has no more digits than fp16
             torch.backends.cudnn.allow_tf32 = False
 
     def __call__(self, planes: Tensor, peak: int, rounded: bool = False) -> Tensor:
         """N x C x H x W code values, any dtype -> float32 code values, not rounded, on the device.
 
-        ``rounded``: integers (uint8 where it holds ``peak``, else uint16), if that is cheaper than rounding them later.
+        ``rounded``: integers (uint8 if ``peak`` fits, else uint16) where that is cheaper than rounding later.
         """
         while True:
             try:
@@ -122,69 +121,69 @@ class Runner:
             self.check_precision(x[:1])
         residual = self.network.residual(x) if rounded and isinstance(self.network, Model) else None
         if residual is None:
-            return self._made(x, whole).mul_(peak)
+            return self._output(x, whole).mul_(peak)
         bits = residual.permute(0, 2, 3, 1).view(torch.uint16).numpy()
         return torch.from_numpy(shuffled_codes(bits, planes[:, 0].numpy(), self.network.scale, peak))[:, None]
 
-    def _made(self, x: Tensor, whole: Tensor | None) -> Tensor:
-        """What the network makes of ``x``: on a GPU by a graph of its launches."""
+    def _output(self, x: Tensor, whole: Tensor | None) -> Tensor:
+        """The network's output for ``x``, on a GPU by CUDA graphs."""
         model = self.network
         if self.compute.device.type != "cuda" or whole is not None or not isinstance(model, Model):
             return self.network(x, whole)
         if self._graphs is None:
-            self._graphs = Graphs(model)
+            self._graphs = CudaGraphs(model)
         return self._graphs(x)
 
     @property
     def graphs_failed(self) -> bool:
-        """Whether the network's launches could not be recorded on this GPU."""
+        """Whether CUDA graphs could not be recorded on this GPU."""
         return self._graphs is not None and self._graphs.failed
 
     def check_precision(self, x: Tensor) -> None:
-        """Goes on in float32 where what the network makes of ``x`` is not within ``LEAST_PRECISION`` of that."""
+        """Fall back to float32 if the output for ``x`` differs from it by more than `MIN_HALF_PRECISION_PSNR`."""
         self._unchecked = False
         if not isinstance(self.network, Model):
             return
         exact = self.network.widened()
         error = (self.network(x) - exact(x)).square().mean().item()
-        if not psnr_from_mse(error, 1) >= LEAST_PRECISION:  # not a number is not enough either
-            self.network, self.compute, self.widened = exact, replace(self.compute, dtype=torch.float32), True
+        if not psnr_from_mse(error, 1) >= MIN_HALF_PRECISION_PSNR:  # NaN fails too
+            self.network, self.compute, self.fp32_fallback = exact, replace(self.compute, dtype=torch.float32), True
 
     def _values(self, planes: Tensor, peak: int) -> Tensor:
         device = self.compute.device
         if device.type == "cuda" and planes.device.type == "cpu":
             self._uploads = self._uploads or Uploads(device)
-            there = self._uploads(planes)
+            uploaded = self._uploads(planes)
         else:
-            there = planes.to(device)
-        x = there.float() / peak
+            uploaded = planes.to(device)
+        x = uploaded.float() / peak
         return x.contiguous(memory_format=torch.channels_last)
 
     def _side(self, h: int, w: int) -> int | None:
-        """Side of a tile of a picture of that size; None: it is taken whole."""
+        """Side of a tile for frames of that size; None for no tiles."""
         if self.tile is not None or self.compute.memory is None:
             return self.tile
-        most = self._fitting(self.compute.memory)
+        most = self._pixels_in(self.compute.memory)
         return None if h * w <= most else max(MIN_TILE, isqrt(most) - 2 * self.network.halo)
 
-    def _fitting(self, memory: int) -> int:
-        """Input pixels of a call that takes so many bytes."""
-        return memory // (self.network.bytes_per_pixel if isinstance(self.network, Model) else UNKNOWN_BYTES)
+    def _pixels_in(self, memory: int) -> int:
+        """Input pixels of a call that takes ``memory`` bytes."""
+        return memory // (self.network.bytes_per_pixel if isinstance(self.network, Model) else DEFAULT_BYTES)
 
     def _frames_per_call(self, h: int, w: int) -> int:
         if self.batch is not None:
             return self.batch
-        side, most = self._side(h, w) or max(h, w), self.compute.pixel_budget
+        side, budget = self._side(h, w) or max(h, w), self.compute.pixel_budget
         if self.compute.memory is not None:
-            most = min(most, self._fitting(self.compute.memory))
-        return max(1, most // (min(h, side) * min(w, side)))
+            budget = min(budget, self._pixels_in(self.compute.memory))
+        return max(1, budget // (min(h, side) * min(w, side)))
 
     def _tiled(self, h: int, w: int) -> bool:
         side = self._side(h, w)
         return side is not None and (h > side or w > side)
 
     def _tiles(self, h: int, w: int) -> Iterator[tuple[tuple[slice, slice], ...]]:
-        """(rows and columns to read, part of the result to keep, where it goes), for each tile."""
+        """For each tile: rows and columns to read, the part of the output to keep, and its place in the frame."""
         side = self._side(h, w)
         for rows in self._spans(h, side or h):
             for columns in self._spans(w, side or w):
@@ -195,9 +194,9 @@ class Runner:
         return _spans(length, aligned, self.network.halo, self.network.scale)
 
     def _shrink(self, shape: torch.Size) -> bool:
-        """Choose a smaller setting; False when there is none."""
+        """Choose a smaller setting; False if there is none."""
         n, _, h, w = shape
-        self.shrunk += 1
+        self.out_of_memory_retries += 1
         frames = min(n, self._frames_per_call(h, w))
         if frames > 1:
             self.batch = frames // 2
@@ -210,14 +209,14 @@ class Runner:
 
 
 def _spans(length: int, tile: int, halo: int, scale: int) -> Iterator[tuple[slice, slice, slice]]:
-    """`span` of each tile along one axis, in order, covering it once."""
+    """The `span` of each tile along one axis, in order; together they cover it once."""
     for start in range(0, length, tile):
         yield span(start, min(start + tile, length), length, halo, scale)
 
 
 def span(start: int, stop: int, length: int, halo: int, scale: int) -> tuple[slice, slice, slice]:
-    """To make ``start`` to ``stop`` of an axis: what to read of it, the part of the result to keep, where that goes."""
-    # what is mirrored beyond the end, up to the alignment and then the halo, must have been read
+    """For outputs ``start`` to ``stop`` of an axis: the input to read, the part of the output to keep, its place."""
+    # the mirrored border beyond the end (alignment, then halo) needs its source pixels read
     before = halo if stop + halo <= length else 2 * halo
     low, high = max(0, start - before), min(length, stop + halo)
     return slice(low, high), slice((start - low) * scale, (stop - low) * scale), slice(start * scale, stop * scale)

@@ -1,4 +1,4 @@
-"""What has not changed since the picture before is not computed again: a desktop on which a window moves."""
+"""Unchanged tiles are copied from the previous output instead of computed: a desktop on which a window moves."""
 
 from __future__ import annotations
 
@@ -13,81 +13,81 @@ from vidsr.kernels.changes import changed_tiles
 from vidsr.models import Model
 from vidsr.stages.runner import Runner, span
 
-SIDE = 64  # of the squares that are compared, input pixels; a multiple of every network's alignment
-RUN = 4  # squares side by side that are computed as one
-WORTH = 0.6  # of the picture's pixels: with more to compute, tiles and their halos, the picture is computed whole
-CALL = 4000  # pixels that a call of a network costs besides its own
+SIDE = 64  # of a tile, input pixels; a multiple of every network's alignment
+RUN = 4  # changed tiles of a row that are computed as one
+MAX_SHARE = 0.6  # of the frame's pixels, halos included; with more to compute, the whole frame is computed
+CALL_COST = 4000  # fixed cost of a network call, in pixels
 
-Rectangle = tuple[slice, slice]  # rows and columns of squares
+Rectangle = tuple[slice, slice]  # rows and columns of tiles
 
 
 @dataclass(frozen=True)
-class _Made:
-    """A picture and what was made of it."""
+class _Last:
+    """The previous frame and its output."""
 
-    picture: Tensor  # 1 x 1 x H x W
-    result: Tensor
+    frame: Tensor  # 1 x 1 x H x W
+    output: Tensor
     how: tuple[int, bool]  # peak, rounded
 
 
-class Reuse:
-    """A `Runner` of luma that copies from the result before what can only be the same.
+class TileReuse:
+    """A `Runner` for luma that copies unchanged tiles from the previous output.
 
-    That is a square whose every pixel in the network's reach is what it was. A network computes a pixel of a tile as
-    it does in the whole picture, but for the order of its sums, which depends on the tile's shape and on which nobody
-    gives a word: so with each new shape the picture is computed whole too, and if one sample differs nothing is put
-    together from then on. Networks that survey the whole picture, compiled ones, which are compiled for each shape, and
-    GPUs, which are slow with many small tiles, compute all.
+    A tile is unchanged if every pixel within the network's receptive field is. A network computes a tile as it does
+    the whole frame, except for the order of its sums, which depends on the tile's shape and is not documented. So the
+    first time a shape occurs, the whole frame is computed too. If one sample differs, reuse ends. Networks with global
+    features, compiled networks (compiled per shape) and GPUs (slow with many small tiles) always compute whole frames.
     """
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
-        self.copied = 0  # squares that were not computed
+        self.copied = 0  # tiles copied instead of computed
         self.possible = _works_on_tiles(runner)
         self._checked: set[torch.Size] = set()  # shapes of tiles
-        self._last: _Made | None = None
+        self._last: _Last | None = None
 
     def __call__(self, planes: Tensor, peak: int, rounded: bool = False) -> Tensor:
-        """As the runner's: N x 1 x H x W code values, consecutive pictures -> what it makes of them."""
+        """N x 1 x H x W code values of consecutive frames -> the runner's output."""
         if not self.possible:
             return self.runner(planes, peak, rounded)
         how = (peak, rounded)
         last = self._last if self._last is not None and self._last.how == how else None
-        pictures = [planes[i : i + 1] for i in range(len(planes))]
-        before = [None if last is None else last.picture, *pictures[:-1]]
-        work = [self._work(was, now) for was, now in zip(before, pictures, strict=True)]
+        frames = [planes[i : i + 1] for i in range(len(planes))]
+        before = [None if last is None else last.frame, *frames[:-1]]
+        work = [self._changed(was, now) for was, now in zip(before, frames, strict=True)]
         if all(rectangles is None for rectangles in work):
             result = self.runner(planes, peak, rounded)
         else:
-            made = [] if last is None else [last.result]
-            for now, rectangles in zip(pictures, work, strict=True):
-                made.append(
-                    self.runner(now, *how) if rectangles is None else self._patched(now, made[-1], rectangles, how)
+            outputs = [] if last is None else [last.output]
+            for now, rectangles in zip(frames, work, strict=True):
+                outputs.append(
+                    self.runner(now, *how) if rectangles is None else self._patched(now, outputs[-1], rectangles, how)
                 )
-            result = torch.cat(made[-len(planes) :])
-        self._last = _Made(planes[-1:], result[-1:], how)
+            result = torch.cat(outputs[-len(planes) :])
+        self._last = _Last(planes[-1:], result[-1:], how)
         return result
 
-    def _work(self, before: Tensor | None, now: Tensor) -> list[Rectangle] | None:
-        """The rectangles that must be computed; None for the whole picture."""
+    def _changed(self, before: Tensor | None, now: Tensor) -> list[Rectangle] | None:
+        """The rectangles to compute; None for the whole frame."""
         if before is None or before.shape != now.shape or before.dtype != now.dtype:
             return None
         changed = changed_tiles(before[0, 0].numpy(), now[0, 0].numpy(), SIDE, self.runner.network.halo)
-        if changed.mean() > WORTH:
+        if changed.mean() > MAX_SHARE:
             return None
-        rectangles = pieces(changed)
+        rectangles = to_rectangles(changed)
         around = 2 * self.runner.network.halo
         pixels = sum(
-            (SIDE * _length(rows) + around) * (SIDE * _length(columns) + around) + CALL for rows, columns in rectangles
+            (SIDE * _length(rows) + around) * (SIDE * _length(columns) + around) + CALL_COST
+            for rows, columns in rectangles
         )
-        if pixels > WORTH * now.shape[-1] * now.shape[-2]:
+        if pixels > MAX_SHARE * now.shape[-1] * now.shape[-2]:
             return None
         self.copied += int(changed.size - changed.sum())
         return rectangles
 
     def _patched(self, now: Tensor, before: Tensor, rectangles: list[Rectangle], how: tuple[int, bool]) -> Tensor:
-        """The result of ``now``: that of the picture before, with ``rectangles`` computed."""
-        if not self.possible:  # as the picture before has shown
+        """The output for ``now``: a copy of the previous output with ``rectangles`` computed."""
+        if not self.possible:  # an earlier frame has shown a difference
             return self.runner(now, *how)
         halo, scale = self.runner.network.halo, self.runner.network.scale
         result = before.clone()
@@ -109,27 +109,27 @@ class Reuse:
 
 
 def _works_on_tiles(runner: Runner) -> bool:
-    """Whether tiles of any shape may be given to it, and are worth it."""
+    """Whether the runner takes tiles of any shape and gains from them."""
     network = runner.network
     compiled = isinstance(network, Model) and network.is_compiled
     return runner.compute.device.type == "cpu" and not compiled and network.survey(torch.zeros(1, 1, 64, 64)) is None
 
 
-def pieces(changed: NDArray[np.bool_]) -> list[Rectangle]:
-    """Rectangles that cover every true square once and no other: `RUN` squares of a row, or one.
+def to_rectangles(changed: NDArray[np.bool_]) -> list[Rectangle]:
+    """Rectangles that cover every changed tile once and no other: `RUN` tiles of a row, or one.
 
-    Few shapes, as each must be checked, and few calls where much has changed.
+    Few shapes, because each must be checked, and few calls where much has changed.
     """
     rectangles = []
-    for row, squares in enumerate(changed):
+    for row, tiles in enumerate(changed):
         column = 0
-        while column < len(squares):
-            length = RUN if squares[column : column + RUN].sum() == RUN else 1
-            if squares[column]:
+        while column < len(tiles):
+            length = RUN if tiles[column : column + RUN].sum() == RUN else 1
+            if tiles[column]:
                 rectangles.append((slice(row, row + 1), slice(column, column + length)))
             column += length
     return rectangles
 
 
-def _length(squares: slice) -> int:
-    return int(squares.stop - squares.start)
+def _length(tiles: slice) -> int:
+    return int(tiles.stop - tiles.start)

@@ -22,7 +22,7 @@ from vidsr.kernels.resample import resize
 from vidsr.options.output_size import OutputSize
 from vidsr.stages.runner import Runner
 from vidsr.stages.stopwatch import Stopwatch
-from vidsr.stages.tile_reuse import Reuse
+from vidsr.stages.tile_reuse import TileReuse
 
 CHROMA_KERNEL = "bicubic"
 REDUCTION_KERNEL = "lanczos"  # from the network's size down to the one asked for
@@ -49,7 +49,7 @@ class Upscale:
     ) -> None:
         self.weights = dict(weights)  # file name -> sha256, for the record of the run
         self.runners = runners
-        self.lanes = [[Reuse(runner) for runner in lane] for lane in (runners, *others)]  # one for each device
+        self.lanes = [[TileReuse(runner) for runner in lane] for lane in (runners, *others)]  # one for each device
         self.method = method
         self.kernel = REDUCTION_KERNEL if runners else method
         self.peak = info.peak
@@ -95,7 +95,7 @@ class Upscale:
             yield batch, fresh
 
     def _new(
-        self, lane: list[Reuse], watch: Stopwatch, given: Fresh
+        self, lane: list[TileReuse], watch: Stopwatch, given: Fresh
     ) -> tuple[FrameBatch, list[bool], FrameBatch | None]:
         """The same, and the fresh frames enlarged; None if there are none."""
         batch, fresh = given
@@ -118,7 +118,7 @@ class Upscale:
         all_made = concat(made)
         return batch.planes(all_made.y[which], None if all_made.uv is None else all_made.uv[which])
 
-    def _luma(self, y: Tensor, lane: list[Reuse], watch: Stopwatch) -> Tensor:
+    def _luma(self, y: Tensor, lane: list[TileReuse], watch: Stopwatch) -> Tensor:
         with watch.step("network"):
             for reuse in lane:
                 scale = reuse.runner.network.scale

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidsr.stages import transfer
-from vidsr.stages.transfer import BUFFERS, Uploads, to_cpu
+from vidsr.stages import gpu as gpu_module
+from vidsr.stages.gpu import BUFFERS, Uploads, to_cpu
 
 
 class Event:
@@ -85,8 +85,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> PretendedGpu:
         tensor = empty(*shape, **rest)
         return tensor if device is None else tensor.as_subclass(Plane)
 
-    monkeypatch.setattr(transfer.torch, "cuda", gpu)
-    monkeypatch.setattr(transfer.torch, "empty", made)
+    monkeypatch.setattr(gpu_module.torch, "cuda", gpu)
+    monkeypatch.setattr(gpu_module.torch, "empty", made)
     return gpu
 
 
@@ -113,8 +113,8 @@ def test_the_computing_waits_for_each_copy_and_the_host_for_none_of_the_first(gp
 
 def test_buffers_are_used_again(gpu: PretendedGpu, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    page_locked = transfer.page_locked
-    monkeypatch.setattr(transfer, "page_locked", lambda nbytes: (sizes.append(nbytes), page_locked(nbytes))[1])
+    pinned = gpu_module.pinned
+    monkeypatch.setattr(gpu_module, "pinned", lambda nbytes: (sizes.append(nbytes), pinned(nbytes))[1])
     uploads = Uploads(torch.device("cuda"))
     for _ in range(10):
         uploads(torch.zeros(1, 1, 4, 4, dtype=torch.uint8))

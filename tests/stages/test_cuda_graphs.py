@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidsr.stages.gpu import MOST, SEEN, Graphs, Network
+from vidsr.stages.gpu import CALLS_BEFORE_RECORDING, MAX_SHAPES, CudaGraphs, Network
 
 
 class Network2x:
@@ -38,7 +38,7 @@ def picture(side: int) -> Tensor:
 
 def test_a_shape_is_recorded_once_when_it_has_come_twice() -> None:
     network = Network2x()
-    graphs = Graphs(network, Pretended)
+    graphs = CudaGraphs(network, Pretended)
     for calls in (1, 2, 2, 2):  # the third and later ones are replayed
         x = picture(8)
         assert torch.equal(graphs(x), 2 * x)
@@ -50,20 +50,20 @@ def test_a_shape_is_recorded_once_when_it_has_come_twice() -> None:
 
 def test_no_more_shapes_are_recorded_than_memory_is_worth() -> None:
     Pretended.made = 0
-    graphs = Graphs(Network2x(), Pretended)
-    for side in range(1, MOST + 5):
-        for _ in range(SEEN + 1):
+    graphs = CudaGraphs(Network2x(), Pretended)
+    for side in range(1, MAX_SHAPES + 5):
+        for _ in range(CALLS_BEFORE_RECORDING + 1):
             assert torch.equal(graphs(picture(side)), 2 * picture(side))
-    assert Pretended.made == MOST
+    assert Pretended.made == MAX_SHAPES
 
 
 def test_what_was_forgotten_is_recorded_again() -> None:
     Pretended.made = 0
-    graphs = Graphs(Network2x(), Pretended)
-    for _ in range(SEEN):
+    graphs = CudaGraphs(Network2x(), Pretended)
+    for _ in range(CALLS_BEFORE_RECORDING):
         graphs(picture(8))
     graphs.forget()
-    for _ in range(SEEN + 1):
+    for _ in range(CALLS_BEFORE_RECORDING + 1):
         assert torch.equal(graphs(picture(8)), 2 * picture(8))
     assert Pretended.made == 2
 
@@ -80,7 +80,7 @@ def test_where_recording_fails_it_is_tried_once_and_the_network_goes_on(error: E
         raise error
 
     network = Network2x()
-    graphs = Graphs(network, fails)
+    graphs = CudaGraphs(network, fails)
     for _ in range(6):
         assert torch.equal(graphs(picture(8)), 2 * picture(8))
     assert (tried, graphs.failed, network.calls) == (1, True, 6)
@@ -88,7 +88,7 @@ def test_where_recording_fails_it_is_tried_once_and_the_network_goes_on(error: E
 
 def test_a_replay_that_is_not_what_the_network_gives_is_not_used() -> None:
     network = Network2x()
-    graphs = Graphs(network, lambda network, x: Pretended(network, x, wrong=0.01))
+    graphs = CudaGraphs(network, lambda network, x: Pretended(network, x, wrong=0.01))
     for _ in range(6):
         assert torch.equal(graphs(picture(8)), 2 * picture(8))
     assert graphs.failed and network.calls == 6
@@ -99,7 +99,7 @@ def test_a_graph_gives_what_the_network_gives_and_leaves_earlier_results_alone()
     from vidsr.models import load_model
 
     model = load_model("fast", 2, "cuda", torch.float16)
-    graphs = Graphs(model)
+    graphs = CudaGraphs(model)
     with torch.inference_mode():
         inputs = [picture(32).cuda() * level for level in (1.0, 0.5, 0.25, 0.125, 0.0)]
         results = [graphs(x) for x in inputs]
