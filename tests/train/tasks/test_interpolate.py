@@ -11,7 +11,8 @@ import torch
 from vidsr.models import weights as store
 from vidsr.models.frame_network import Field, apart, mixed
 from vidsr.train import loop
-from vidsr.train.prepare import moving_layers, windows
+from vidsr.train.prepare import moving_layers as layers
+from vidsr.train.prepare import windows
 from vidsr.train.recipe import Recipe
 from vidsr.train.tasks.interpolate import MARGIN, crop, read_triples, stacked, train_step, varied
 
@@ -35,7 +36,7 @@ def squared(picture: torch.Tensor, truth: torch.Tensor) -> float:
 
 def test_a_scene_is_the_same_picture_at_the_same_time_and_moves() -> None:
     pictures = [np.random.default_rng(0).integers(0, 256, (400, 600), np.uint8)]
-    scene = moving_layers.draw_scene(pictures, np.random.default_rng(5))
+    scene = layers.draw(pictures, np.random.default_rng(5))
     assert np.array_equal(scene.at(0.25), scene.at(0.25))
     assert not np.array_equal(scene.at(0.0), scene.at(1.0))
 

@@ -29,7 +29,7 @@ from vidsr.flow import scene_cuts as scenes
 from vidsr.flow.midpoint import FlowEngine, FlowPair
 from vidsr.frames import FrameBatch, Origin
 from vidsr.options.paths import CLIP_SUFFIXES
-from vidsr.train.prepare import moving_layers
+from vidsr.train.prepare import moving_layers as layers
 from vidsr.train.prepare.dataset import find_files, luma_planes
 from vidsr.video.luma import read_luma
 
@@ -138,7 +138,7 @@ def of_clip(path: Path) -> Iterator[tuple[list[Luma], list[Triple]]]:
         yield frames, found
 
 
-def of_scene(scene: moving_layers.LayeredScene, phase: Fraction) -> tuple[list[Luma], list[Triple]]:
+def of_scene(scene: layers.Scene, phase: Fraction) -> tuple[list[Luma], list[Triple]]:
     """Four frames of a scene and one between the middle two."""
     times = [Fraction(n) for n in (-1, 0, 1, 2)]
     frames = [scene.at(float(time)) for time in times]
@@ -154,7 +154,7 @@ def synthetic(pictures: Sequence[Luma], count: int, seed: int) -> Iterator[tuple
     """Layered scenes of ``pictures`` at phases of an eighth."""
     for number in range(count):
         rng = np.random.default_rng((seed, number))
-        yield of_scene(moving_layers.draw_scene(pictures, rng), Fraction(int(rng.integers(1, 8)), 8))
+        yield of_scene(layers.draw(pictures, rng), Fraction(int(rng.integers(1, 8)), 8))
 
 
 def save(sources: Iterator[tuple[list[Luma], list[Triple]]], out: Path) -> int:
