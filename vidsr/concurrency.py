@@ -23,7 +23,7 @@ class Sized(Protocol):
 T = TypeVar("T", bound=Sized)
 Item = TypeVar("Item")
 R = TypeVar("R")
-one_at_a_time = threading.Lock()  # for what a process may do on one thread only
+process_lock = threading.Lock()  # for what a process may do on one thread only
 
 
 class prefetch(Generic[T]):  # lower case: it reads as the verb it is, `with prefetch(...) as items`

@@ -31,7 +31,7 @@ from vidsr.cli.progress import Reporter, Verbosity
 from vidsr.errors import Notes, VidsrError
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.verify import verify_files
-from vidsr.video import VideoReader, preflight, read_facts, streams
+from vidsr.video import VideoReader, inspect_file, preflight, streams
 
 PLAN_RESULTS = REPO / "benchmarks" / "results" / "plan.json"
 VARIANTS = 30  # of each clip in the fuzzer
@@ -191,7 +191,7 @@ def packet_for_packet(tmp_path: Path) -> Finding:
     for source, suffix in product(sources, (".mp4", ".mov", ".mkv")):
         target = tmp_path / f"{source.stem}-out{suffix}"
         run(source, target)
-        before, after = read_facts(source, target, decode=False), read_facts(target)
+        before, after = inspect_file(source, target, decode=False), inspect_file(target)
         shift = after.times[0] - before.times[0]
         for old, new in zip(before.tracks, after.tracks, strict=True):
             assert [digest for _, digest in old.packets] == [digest for _, digest in new.packets], (

@@ -80,7 +80,7 @@ def ffprobe(path: Path, *arguments: str) -> dict[str, Any]:
 
 
 def stream_facts(path: Path, names: str, stream: str = "v:0") -> dict[str, str]:
-    """Facts of one stream by their names in ffprobe's words, comma-separated."""
+    """FileContents of one stream by their names in ffprobe's words, comma-separated."""
     found = ffprobe(path, "-select_streams", stream, "-show_entries", f"stream={names}")["streams"][0]
     return {name: str(found.get(name)) for name in names.split(",")}
 

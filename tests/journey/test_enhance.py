@@ -248,9 +248,9 @@ def test_several_devices_write_what_one_writes(tmp_path: Path) -> None:
 
 
 def test_decoding_asked_of_a_gpu_that_is_not_there_is_said_and_done(tmp_path: Path) -> None:
-    from vidsr.video import nvidia as hardware
+    from vidsr.video import nvidia
 
-    if hardware.cuda_problem() is None:
+    if nvidia.cuda_problem() is None:
         pytest.skip("there is a GPU")
     notes = Notes()
     source = make_clip(tmp_path / "a.mp4")

@@ -23,7 +23,7 @@ from vidsr.pipeline.run import enhance_file
 from vidsr.pipeline.verify import verify_files
 from vidsr.video import VideoReader
 from vidsr.video.image import upright
-from vidsr.video.image_sequence import SequenceWriter
+from vidsr.video.image_sequence import ImageSequenceWriter
 
 SCALE_1: dict[str, Any] = {"scale": 1, "log": False}
 
@@ -249,7 +249,7 @@ def test_a_failure_on_the_way_leaves_no_picture_and_the_old_ones(tmp_path: Path)
         batches = list(reader.batches(1))
         with (
             pytest.raises(RuntimeError, match="on the way"),
-            SequenceWriter(target, reader.info, parse_options(scale=1).encoding) as writer,
+            ImageSequenceWriter(target, reader.info, parse_options(scale=1).encoding) as writer,
         ):
             writer.write(batches[0])
             assert names(tmp_path / "out") == ["%05d.part", "00001.png", "00002.png"]

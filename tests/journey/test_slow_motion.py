@@ -11,8 +11,7 @@ from tests.clips import make_clip
 from vidsr import enhance
 from vidsr.errors import Notes, OptionError, OutputError
 from vidsr.options.enhance import parse_options
-from vidsr.video import Slow
-from vidsr.video import slow_audio as tempo
+from vidsr.video import SlowMotion, slow_audio
 from vidsr.video.slow_audio import speeds
 
 
@@ -118,10 +117,10 @@ def test_sound_that_the_encoder_does_not_take_is_one_clear_line_and_leaves_no_fi
 
 def test_what_is_said_of_the_sound_is_what_becomes_of_it(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=3, audio=1, font=b"letters")
-    slow = Slow(Fraction(2), sound=True)
+    slow = SlowMotion(Fraction(2), sound=True)
 
     def beside(source: Path, target: Path) -> list[list[str]]:
-        return [[str(line) for line in say(source, target, slow=slow)] for say in (tempo.kept, tempo.lost)]
+        return [[str(line) for line in say(source, target, slow=slow)] for say in (slow_audio.kept, slow_audio.lost)]
 
     kept, lost = beside(source, tmp_path / "b.mkv")
     assert ["attachment" in line for line in kept] == [True]

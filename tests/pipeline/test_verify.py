@@ -15,20 +15,19 @@ from tests.clips import make_clip
 from vidsr.errors import VerifyError
 from vidsr.options.codecs import Encoding
 from vidsr.pipeline.verify import verify, verify_files
-from vidsr.video import VideoReader, VideoWriter, Written
-from vidsr.video import inspect as facts
+from vidsr.video import ExpectedContents, VideoReader, VideoWriter, inspect
 
 FAST = Encoding(preset="ultrafast")
 
 
-def copied(source: Path, target: Path, start: Fraction | None = None, end: Fraction | None = None) -> Written:
+def copied(source: Path, target: Path, start: Fraction | None = None, end: Fraction | None = None) -> ExpectedContents:
     with (
         VideoReader(source, start, end) as reader,
         VideoWriter(target, reader.info, FAST, source, start, end) as writer,
     ):
         for batch in reader.batches(8):
             writer.write(batch)
-    return writer.written
+    return writer.expected
 
 
 ODD: dict[str, dict[str, Any]] = {
@@ -55,9 +54,9 @@ ODD: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("oddity", ODD)
 def test_odd_clips_pass(tmp_path: Path, oddity: str, suffix: str) -> None:
     source = make_clip(tmp_path / "a.mp4", **{"frames": 60, **ODD[oddity]})
-    written = copied(source, tmp_path / f"b{suffix}")
-    verify(written).demand()
-    verify_files(source, written.path).demand()
+    expected = copied(source, tmp_path / f"b{suffix}")
+    verify(expected).demand()
+    verify_files(source, expected.path).demand()
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
@@ -82,12 +81,12 @@ def test_a_real_phone_clip_passes(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Written:
+def expected(tmp_path: Path) -> ExpectedContents:
     return copied(make_clip(tmp_path / "a.mp4", frames=40, audio=1, gop=10), tmp_path / "b.mp4")
 
 
-def names_of_failures(written: Written) -> list[str]:
-    verification = verify(written)
+def names_of_failures(expected: ExpectedContents) -> list[str]:
+    verification = verify(expected)
     assert not verification.ok
     with pytest.raises(VerifyError) as error:
         verification.demand()
@@ -96,36 +95,36 @@ def names_of_failures(written: Written) -> list[str]:
     return [check.name for check in verification.failures]
 
 
-def test_a_missing_frame_is_named(written: Written) -> None:
-    more = replace(written, times=(*written.times, Fraction(9)))
+def test_a_missing_frame_is_named(expected: ExpectedContents) -> None:
+    more = replace(expected, times=(*expected.times, Fraction(9)))
     assert names_of_failures(more) == ["frames"]
 
 
-def test_a_wrong_time_is_named(written: Written) -> None:
-    moved = replace(written, times=(*written.times[:-1], written.times[-1] + Fraction(1, 1000)))
+def test_a_wrong_time_is_named(expected: ExpectedContents) -> None:
+    moved = replace(expected, times=(*expected.times[:-1], expected.times[-1] + Fraction(1, 1000)))
     assert names_of_failures(moved) == ["frame times"]
 
 
-def test_a_wrong_tag_and_size_are_named(written: Written) -> None:
-    info = replace(written.info, width=66, color=replace(written.info.color, matrix="bt2020nc"))
-    assert names_of_failures(replace(written, info=info)) == ["size", "matrix"]
+def test_a_wrong_tag_and_size_are_named(expected: ExpectedContents) -> None:
+    info = replace(expected.info, width=66, color=replace(expected.info.color, matrix="bt2020nc"))
+    assert names_of_failures(replace(expected, info=info)) == ["size", "matrix"]
 
 
-def test_a_frame_that_does_not_decode_is_named(written: Written) -> None:
-    with av.open(str(written.path)) as container:
+def test_a_frame_that_does_not_decode_is_named(expected: ExpectedContents) -> None:
+    with av.open(str(expected.path)) as container:
         packets = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
     at, size = packets[15]
-    data = bytearray(written.path.read_bytes())
+    data = bytearray(expected.path.read_bytes())
     data[at + 5 : at + size] = bytes(size - 5)
-    written.path.write_bytes(data)
-    assert "every frame decodes" in names_of_failures(written)
+    expected.path.write_bytes(data)
+    assert "every frame decodes" in names_of_failures(expected)
 
 
-def test_a_changed_sound_is_named(written: Written, tmp_path: Path) -> None:
+def test_a_changed_sound_is_named(expected: ExpectedContents, tmp_path: Path) -> None:
     other = make_clip(tmp_path / "other.mp4", frames=40, audio=2)
-    assert names_of_failures(replace(written, source=other))[0] == "copied streams"
+    assert names_of_failures(replace(expected, source=other))[0] == "copied streams"
     shifted = make_clip(tmp_path / "shifted.mp4", frames=40, audio=1, audio_start=Fraction(1, 10))
-    assert "copied stream 1 (audio aac eng): drift" in names_of_failures(replace(written, source=shifted))
+    assert "copied stream 1 (audio aac eng): drift" in names_of_failures(replace(expected, source=shifted))
 
 
 def test_files_of_other_rates_are_compared_without_their_times(tmp_path: Path) -> None:
@@ -136,8 +135,8 @@ def test_files_of_other_rates_are_compared_without_their_times(tmp_path: Path) -
     assert [check.name for check in verify_files(silent, fast).failures] == ["copied streams"]
 
 
-def test_as_json(written: Written) -> None:
-    report = verify(written).to_json()
+def test_as_json(expected: ExpectedContents) -> None:
+    report = verify(expected).to_json()
     assert report["ok"] is True
     assert {"name": "frames", "expected": "40", "found": "40", "ok": True} in report["checks"]
 
@@ -159,7 +158,7 @@ for codec in ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_k
     with VideoReader(source) as reader, VideoWriter(folder / "b.mkv", reader.info, Encoding(codec), source) as writer:
         for batch in reader.batches(3):
             writer.write(batch)
-    verify(writer.written).demand()
+    verify(writer.expected).demand()
 """
     root = Path(__file__).parents[2]
     done = subprocess.run(
@@ -174,7 +173,7 @@ for codec in ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_k
 def test_a_finished_file_is_decoded_on_few_threads_where_its_pictures_are_large(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(facts, "processors", lambda: 2)
+    monkeypatch.setattr(inspect, "processors", lambda: 2)
     sizes = ((1920, 1080, 5), (3840, 2160, 0))
     for width, height, threads in sizes:
-        assert facts._threads(SimpleNamespace(width=width, height=height)) == threads  # type: ignore[arg-type]
+        assert inspect._threads(SimpleNamespace(width=width, height=height)) == threads  # type: ignore[arg-type]

@@ -18,8 +18,7 @@ from vidsr.options.enhance import parse_options
 from vidsr.options.paths import Job
 from vidsr.options.source import Reading
 from vidsr.pipeline.run import enhance_file
-from vidsr.video import VideoReader, open_writer
-from vidsr.video import nvidia as hardware
+from vidsr.video import VideoReader, nvidia, open_writer
 from vidsr.video.planes import planes_of
 
 NVDEC = Reading(hwaccel="cuda")
@@ -38,7 +37,7 @@ def assert_same(a: list[FrameBatch], b: list[FrameBatch]) -> None:
 
 
 def test_without_a_gpu_the_cpu_decodes_and_it_is_said(tmp_path: Path) -> None:
-    if hardware.cuda_problem() is None:
+    if nvidia.cuda_problem() is None:
         pytest.skip("there is a GPU")
     clip = make_clip(tmp_path / "a.mp4")
     made, info, notes = frames(clip, NVDEC)
@@ -63,9 +62,9 @@ class PretendedGpu:
                 laid.pts, laid.time_base = frame.pts, frame.time_base
                 yield laid
 
-        monkeypatch.setattr(hardware, "cuda_problem", lambda: None)
-        monkeypatch.setattr(hardware, "asked", lambda: None)
-        monkeypatch.setattr(hardware, "is_taken", lambda stream: taken)
+        monkeypatch.setattr(nvidia, "cuda_problem", lambda: None)
+        monkeypatch.setattr(nvidia, "asked", lambda: None)
+        monkeypatch.setattr(nvidia, "is_taken", lambda stream: taken)
         monkeypatch.setattr(VideoReader, "_decode", on_gpu)
 
 
@@ -124,7 +123,7 @@ def test_a_codec_that_the_gpu_does_not_take_is_said(tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize("codec", ["h264_nvenc", "hevc_nvenc", "av1_nvenc"])
 def test_an_encoder_of_a_gpu_that_is_not_there_is_one_clear_line(tmp_path: Path, codec: str) -> None:
-    if hardware.cuda_problem() is None:
+    if nvidia.cuda_problem() is None:
         pytest.skip("there is a GPU")
     with pytest.raises(OutputError, match=f"{codec} does not start.*it needs an NVIDIA GPU that encodes.*choose"):
         open_writer(tmp_path / "a.mp4", VideoInfo(640, 480, Fraction(25)), Encoding(codec))
@@ -133,7 +132,7 @@ def test_an_encoder_of_a_gpu_that_is_not_there_is_one_clear_line(tmp_path: Path,
 
 @pytest.fixture
 def no_nvenc(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "nvenc_problem", lambda codec: f"{codec} does not start (pretended)")
+    monkeypatch.setattr(nvidia, "nvenc_problem", lambda codec: f"{codec} does not start (pretended)")
 
 
 @pytest.mark.parametrize(
@@ -141,26 +140,26 @@ def no_nvenc(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_where_a_gpu_does_not_encode_the_cpu_does_and_it_is_said(no_nvenc: None, codec: str, instead: str) -> None:
     notes = Notes()
-    assert hardware.encodable(Encoding(codec, crf=21, preset="p6"), notes) == Encoding(instead, crf=21)
+    assert nvidia.usable_encoding(Encoding(codec, crf=21, preset="p6"), notes) == Encoding(instead, crf=21)
     said = f"encoded by {instead} on the CPU: {codec} does not start (pretended)"
-    hardware.encodable(Encoding(codec), notes)
+    nvidia.usable_encoding(Encoding(codec), notes)
     assert notes.texts == [f"{said}, not in preset p6, which it does not have", said]
 
 
 def test_options_in_the_words_of_a_gpus_encoder_keep_it_so_that_it_says_why_it_fails(no_nvenc: None) -> None:
     encoding = Encoding("h264_nvenc", options=(("rc-lookahead", "8"),))
     notes = Notes()
-    assert hardware.encodable(encoding, notes) == encoding and not notes
+    assert nvidia.usable_encoding(encoding, notes) == encoding and not notes
 
 
 def test_encoders_of_the_cpu_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "nvenc_problem", lambda codec: pytest.fail("tried"))
+    monkeypatch.setattr(nvidia, "nvenc_problem", lambda codec: pytest.fail("tried"))
     notes = Notes()
-    assert hardware.encodable(Encoding("libx264"), notes) == Encoding("libx264") and not notes
+    assert nvidia.usable_encoding(Encoding("libx264"), notes) == Encoding("libx264") and not notes
 
 
 def test_a_run_that_asks_for_a_gpus_encoder_is_whole_without_one(tmp_path: Path) -> None:
-    if hardware.nvenc_problem("h264_nvenc") is None:
+    if nvidia.nvenc_problem("h264_nvenc") is None:
         pytest.skip("there is a GPU that encodes")
     notes = Notes()
     options = parse_options(scale=2, model="bicubic", codec="h264_nvenc", device="cpu")
@@ -172,7 +171,7 @@ def test_a_run_that_asks_for_a_gpus_encoder_is_whole_without_one(tmp_path: Path)
 
 
 def test_a_build_of_ffmpeg_without_the_encoder_is_said() -> None:
-    assert hardware.nvenc_problem("h265_nvenc") == "this build of FFmpeg has no h265_nvenc"
+    assert nvidia.nvenc_problem("h265_nvenc") == "this build of FFmpeg has no h265_nvenc"
 
 
 @pytest.mark.gpu

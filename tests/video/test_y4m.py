@@ -27,7 +27,7 @@ from vidsr.pipeline.estimate import estimate_all
 from vidsr.pipeline.run import enhance_file
 from vidsr.pipeline.verify import verify_files
 from vidsr.video import VideoReader
-from vidsr.video.y4m import PlanesWriter, header
+from vidsr.video.y4m import Y4mWriter, header
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg program")
 BICUBIC: dict[str, Any] = {"scale": 2, "model": "bicubic", "log": False}
@@ -160,19 +160,19 @@ def test_what_y4m_cannot_hold_is_said(tmp_path: Path) -> None:
     )
     report = enhance(source, tmp_path / "a.y4m", scale=1, log=False)
     assert report.verification is not None and report.verification.ok
-    with VideoReader(source) as reader, PlanesWriter(tmp_path / "b.y4m", reader.info, Encoding()) as writer:
+    with VideoReader(source) as reader, Y4mWriter(tmp_path / "b.y4m", reader.info, Encoding()) as writer:
         for batch in reader.batches(4):
             writer.write(batch)
     said = "; ".join(writer.notes.texts)
     for word in ("rotation by 90", "transfer smpte2084", "frames are not shown at their own times"):
         assert word in said
     with pytest.raises(OptionError, match="y4m takes no --codec"):
-        PlanesWriter(tmp_path / "c.y4m", reader.info, Encoding(crf=20))
+        Y4mWriter(tmp_path / "c.y4m", reader.info, Encoding(crf=20))
 
 
 def test_a_failure_leaves_no_y4m(tmp_path: Path) -> None:
     info = VideoInfo(4, 4, Fraction(25))
-    with pytest.raises(RuntimeError), PlanesWriter(tmp_path / "a.y4m", info, Encoding()):
+    with pytest.raises(RuntimeError), Y4mWriter(tmp_path / "a.y4m", info, Encoding()):
         raise RuntimeError
     assert not list(tmp_path.iterdir())
 
@@ -251,8 +251,8 @@ def test_whatever_else_is_printed_does_not_get_between_the_planes(tmp_path: Path
         "from pathlib import Path\n"
         "from vidsr.options.codecs import Encoding\n"
         "from vidsr.frames import VideoInfo\n"
-        "from vidsr.video.y4m import PlanesWriter\n"
-        "writer = PlanesWriter(Path('-'), VideoInfo(4, 4, None), Encoding())\n"
+        "from vidsr.video.y4m import Y4mWriter\n"
+        "writer = Y4mWriter(Path('-'), VideoInfo(4, 4, None), Encoding())\n"
         "os.write(1, b'a library speaks')\n"
         "writer.__exit__(RuntimeError, None, None)\n"
         "os.write(1, b'after')\n"

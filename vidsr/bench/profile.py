@@ -54,9 +54,9 @@ def stage_costs(clip: Path, target: Path, options: EnhanceOptions, compute: Comp
     with watch.step("encode"), open_writer(target, plan.output, plan.encoding, clip) as writer:
         for batch in batches:
             writer.write(batch)
-    if writer.written is not None:
+    if writer.expected is not None:
         with watch.step(CHECK):
-            verify(writer.written)
+            verify(writer.expected)
     return Costs(seconds | watch.seconds, sum(map(len, batches)), plan)
 
 

@@ -35,7 +35,7 @@ from vidsr.stages.runner import Runner
 from vidsr.stages.stopwatch import Stopwatch
 from vidsr.stages.temporal_denoise import HELD_BYTES, Steady
 from vidsr.stages.upscale import REDUCTION_KERNEL, Upscale, network_factors
-from vidsr.video import VideoReader, coded_format, encodable
+from vidsr.video import VideoReader, nearest_pixel_format, usable_encoding
 
 NOT_SHOWN = ("libx264", "libx265")  # in 4:4:4: the profiles of browsers and of most devices have none
 DIAGNOSIS = "diagnosis"  # the code of a note
@@ -62,7 +62,7 @@ class Plan:
     ) -> None:
         self.notes = notes = Notes() if notes is None else notes
         if output_kind == "clip":
-            options = replace(options, encoding=encodable(options.encoding, notes))
+            options = replace(options, encoding=usable_encoding(options.encoding, notes))
         self._source = source = info
         self._pixels = info.width * info.height
         steadied = options.temporal_denoise and options.restorations and info.fps is not None
@@ -187,7 +187,7 @@ def make_convert(options: EnhanceOptions, info: VideoInfo, output_kind: OutputKi
     if options.chroma and output_kind == "images":
         raise OptionError(f"--chroma {options.chroma}: pictures are RGB or grey, so leave it out")
     asked = info if options.chroma is None else replace(info, chroma=options.chroma)
-    coded = coded_format(asked, options.encoding, notes) if output_kind == "clip" else asked
+    coded = nearest_pixel_format(asked, options.encoding, notes) if output_kind == "clip" else asked
     if coded.chroma == "444" and options.chroma is None and options.encoding.codec in NOT_SHOWN:
         notes.info("not_widely_playable", "4:4:4, as the source is, is not shown by every player: --chroma 420 is")
     same = (coded.chroma, coded.depth) == (info.chroma, info.depth)

@@ -24,7 +24,7 @@ from vidsr.stages import Stage
 from vidsr.stages.diagnosis import Survey
 from vidsr.stages.frame_log import FrameLog
 from vidsr.stages.stopwatch import Stopwatch
-from vidsr.video import Slow, VideoReader, Writer, has_streams, lost, open_writer
+from vidsr.video import SlowMotion, VideoReader, Writer, has_copyable_streams, lost, open_writer
 from vidsr.video.image import is_animated, read_image, write_image
 
 QUEUE_BATCHES = 2
@@ -96,7 +96,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
                 target,
                 plan.output,
                 plan.encoding,
-                job.source if has_streams(job.source, options.reading) else None,
+                job.source if has_copyable_streams(job.source, options.reading) else None,
                 options.start,
                 _end(options, reader.info),
                 first_number(job.source),
@@ -119,13 +119,13 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
                 frames += batch
                 on_frames(frames, plan.output.frames)
         counts = {**plan.counts, **reader.problems}
-    if reader.breaks_off is not None:
-        notes.warn("source_truncated", reader.breaks_off)
+    if reader.truncated is not None:
+        notes.warn("source_truncated", reader.truncated)
     report = RunReport(
         source=job.source,
         target=target,
         input=reader.info,
-        output=plan.output if writer.written is None else writer.written.info,
+        output=plan.output if writer.expected is None else writer.expected.info,
         frames=frames,
         seconds=perf_counter() - started,
         plan=plan.words,
@@ -133,23 +133,23 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
         threads={"decode": decoding.seconds, "stages": staging.seconds, "encode": encoding.seconds},
         means=log.means if log is not None else {},
         counts=counts,
-        truncated=reader.breaks_off is not None,
+        truncated=reader.truncated is not None,
         log=log.path if log is not None else None,
         weights=plan.weights,
     )
-    if writer.written is None:
+    if writer.expected is None:
         return report
     if options.verify:
-        report = replace(report, verification=verify(writer.written))
+        report = replace(report, verification=verify(writer.expected))
     write_record(report, options)
     if report.verification is not None:
         report.verification.demand()
     return report
 
 
-def slowing(options: EnhanceOptions) -> Slow | None:
+def slowing(options: EnhanceOptions) -> SlowMotion | None:
     """How slow motion treats what goes beside the picture; None where time is not stretched."""
-    return None if options.slow_motion == 1 else Slow(options.slow_motion, options.slow_audio)
+    return None if options.slow_motion == 1 else SlowMotion(options.slow_motion, options.slow_audio)
 
 
 def chain(batches: Iterator[FrameBatch], stages: Sequence[Stage], watch: Stopwatch) -> Iterator[FrameBatch]:

@@ -15,7 +15,7 @@ from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import file_bytes
 from vidsr.options.paths import Job
 from vidsr.pipeline.run import enhance_file
-from vidsr.video import PacketSizes, packet_sizes, read_facts
+from vidsr.video import PacketSizes, inspect_file, packet_sizes
 
 SOONEST = (1, 4)  # frames of the first two runs: the first pays for what is done once, the second warms up
 GROWTH = 4  # from one run to the next, as far as the time allows
@@ -88,7 +88,7 @@ def try_out(source: Path, name: str, info: VideoInfo, options: EnhanceOptions, s
         is_clip = job.output.exists() and not job.is_image
         begun = perf_counter()
         if is_clip and options.verify:
-            read_facts(job.output)
+            inspect_file(job.output)
         checking = (perf_counter() - begun) / walls[-1][0]
         setup, per_frame = _line(walls)
         output = report.output

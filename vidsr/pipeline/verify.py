@@ -12,7 +12,7 @@ from typing import Any
 from vidsr.errors import VerifyError
 from vidsr.frames import VideoInfo
 from vidsr.options.source import Reading
-from vidsr.video import FRAMES_ONLY, Facts, Track, Written, container_format, read_facts
+from vidsr.video import FRAMES_ONLY, ExpectedContents, FileContents, Track, container_format, inspect_file
 
 UNSAID = {"range": "limited"}  # what players take for granted
 MILLISECOND = Fraction(1, 1000)
@@ -63,19 +63,19 @@ class Verification:
         return {"path": str(self.path), "ok": self.ok, "checks": [asdict(check) for check in self.checks]}
 
 
-def verify(written: Written) -> Verification:
+def verify(expected: ExpectedContents) -> Verification:
     """Compares the file with what the writer was given.
 
     Raises:
         InputError: the file, or the source of its copied streams, cannot be opened.
     """
-    target = read_facts(written.path, reading=Reading(rate=written.info.fps))
-    source = None if written.source is None else read_facts(written.source, written.path, decode=False)
-    shift = Fraction(0) if source is None else _shift(written, source, target)
-    checks = [*_picture_checks(written.info, target), *_time_checks(written.times, target, shift)]
+    target = inspect_file(expected.path, reading=Reading(rate=expected.info.fps))
+    source = None if expected.source is None else inspect_file(expected.source, expected.path, decode=False)
+    shift = Fraction(0) if source is None else _shift(expected, source, target)
+    checks = [*_picture_checks(expected.info, target), *_time_checks(expected.times, target, shift)]
     if source is not None:
-        checks += _track_checks(source, target, _Range(written.start, written.end, shift))
-    return Verification(written.path, tuple(checks))
+        checks += _track_checks(source, target, _Range(expected.start, expected.end, shift))
+    return Verification(expected.path, tuple(checks))
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,13 @@ class _Range:
         ]
 
 
-def _shift(written: Written, source: Facts, target: Facts) -> Fraction:
+def _shift(expected: ExpectedContents, source: FileContents, target: FileContents) -> Fraction:
     """How much later all streams of ``target`` lie, together: Matroska has no times before zero."""
-    if container_format(written.path) not in ("matroska", "webm") or not (written.times and target.times):
+    if container_format(expected.path) not in ("matroska", "webm") or not (expected.times and target.times):
         return Fraction(0)
-    copied = _Range(written.start, written.end)
+    copied = _Range(expected.start, expected.end)
     first = min((time for track in source.tracks for time, _ in copied.of(track)), default=Fraction(0))
-    measured = target.times[0] - written.times[0]
+    measured = target.times[0] - expected.times[0]
     return -first if first < 0 and abs(measured + first) < abs(measured) else Fraction(0)
 
 
@@ -115,8 +115,8 @@ def verify_files(source: Path, target: Path, reading: Reading | None = None) -> 
     Raises:
         InputError: a file cannot be opened.
     """
-    before = read_facts(source, target, decode=False, reading=reading)
-    after = read_facts(target, reading=Reading(rate=before.info.fps))
+    before = inspect_file(source, target, decode=False, reading=reading)
+    after = inspect_file(target, reading=Reading(rate=before.info.fps))
     if container_format(target) in FRAMES_ONLY:  # of the picture's facts these tell little, of its times nothing
         wanted, found = len(before.times), len(after.times)  # more were made if the rate was raised
         return Verification(
@@ -124,7 +124,7 @@ def verify_files(source: Path, target: Path, reading: Reading | None = None) -> 
         )
     checks = [_equal(name, getattr(before.info, name), getattr(after.info, name)) for name in ("rotation",)]
     checks += _color_checks(before.info, after)
-    shift = _shift(Written(target, after.info, tuple(before.times), source), before, after)
+    shift = _shift(ExpectedContents(target, after.info, tuple(before.times), source), before, after)
     if len(before.times) == len(after.times):
         checks += _time_checks(tuple(before.times), after, shift)
     else:
@@ -136,7 +136,7 @@ def verify_files(source: Path, target: Path, reading: Reading | None = None) -> 
     return Verification(target, tuple(checks))
 
 
-def _picture_checks(info: VideoInfo, target: Facts) -> Iterator[Check]:
+def _picture_checks(info: VideoInfo, target: FileContents) -> Iterator[Check]:
     found = target.info
     yield _equal("size", f"{info.width}x{info.height}", f"{found.width}x{found.height}")
     chroma = "420" if info.chroma == "gray" and found.codec == "h264" else info.chroma  # as FFmpeg decodes grey H.264
@@ -146,7 +146,7 @@ def _picture_checks(info: VideoInfo, target: Facts) -> Iterator[Check]:
     yield from _color_checks(info, target)
 
 
-def _color_checks(info: VideoInfo, target: Facts) -> Iterator[Check]:
+def _color_checks(info: VideoInfo, target: FileContents) -> Iterator[Check]:
     # without colour there is no matrix, and x264 names none
     names = ("primaries", "transfer", "range")
     for name in names if info.chroma == "gray" else ("matrix", *names):
@@ -155,7 +155,7 @@ def _color_checks(info: VideoInfo, target: Facts) -> Iterator[Check]:
             yield _equal(name, expected, getattr(target.info.color, name) or UNSAID.get(name))
 
 
-def _time_checks(times: tuple[Fraction, ...], target: Facts, shift: Fraction) -> Iterator[Check]:
+def _time_checks(times: tuple[Fraction, ...], target: FileContents, shift: Fraction) -> Iterator[Check]:
     yield _equal("frames", len(times), len(target.times))
     yield _decodes(target)
     yield _in_order(target.times)
@@ -167,7 +167,7 @@ def _time_checks(times: tuple[Fraction, ...], target: Facts, shift: Fraction) ->
         yield _near("frame times", Fraction(0), worst, allowed)
 
 
-def _decodes(target: Facts) -> Check:
+def _decodes(target: FileContents) -> Check:
     problems = ", ".join(f"{count} {name}" for name, count in target.problems.items() if count)
     return Check("every frame decodes", "yes", problems or "yes", not problems)
 
@@ -177,7 +177,7 @@ def _in_order(times: list[Fraction]) -> Check:
     return _equal("times strictly increase", "yes", "yes" if found else "no")
 
 
-def _track_checks(source: Facts, target: Facts, copied: _Range) -> Iterator[Check]:
+def _track_checks(source: FileContents, target: FileContents, copied: _Range) -> Iterator[Check]:
     yield _equal("copied streams", _words(source.tracks), _words(target.tracks))
     if len(source.tracks) == len(target.tracks):
         for number, (before, after) in enumerate(zip(source.tracks, target.tracks, strict=True), 1):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from vidsr import runtime
-from vidsr.concurrency import one_at_a_time
+from vidsr.concurrency import process_lock
 
 BUFFERS = 3  # of uploads: the GPU reads one, one waits, the host fills one
 CALLS_BEFORE_RECORDING = 2  # of a shape: the first call chooses kernels, and a short last batch does not come again
@@ -121,7 +121,7 @@ class RecordedGraph:
         self._graph = torch.cuda.CUDAGraph()
         # PyTorch records one graph at a time; copies and decoding on other threads do not disturb it
         with (
-            one_at_a_time,
+            process_lock,
             torch.cuda.device(x.device),
             torch.cuda.graph(self._graph, stream=torch.cuda.Stream(x.device), capture_error_mode="thread_local"),  # type: ignore[no-untyped-call]
         ):

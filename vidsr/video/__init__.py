@@ -1,44 +1,44 @@
 """The only package that imports av: what a clip holds, its frames as planes, and a clip written from planes."""
 
 from vidsr.video.containers import FRAMES_ONLY, container_format
-from vidsr.video.formats import coded_format, nearest_format, pix_fmt
-from vidsr.video.inspect import Facts, PacketSizes, Track, Written, packet_sizes, read_facts
-from vidsr.video.nvidia import encodable
+from vidsr.video.formats import nearest_format, nearest_pixel_format, pix_fmt
+from vidsr.video.inspect import ExpectedContents, FileContents, PacketSizes, Track, inspect_file, packet_sizes
+from vidsr.video.nvidia import usable_encoding
 from vidsr.video.probe import probe
 from vidsr.video.quantizer import mean_quantizer
 from vidsr.video.reader import VideoReader
-from vidsr.video.slow_audio import Slow, kept, lost
-from vidsr.video.source import has_streams, is_pipe
+from vidsr.video.slow_audio import SlowMotion, kept, lost
+from vidsr.video.source import has_copyable_streams, is_pipe
 from vidsr.video.stream_copy import preflight
 from vidsr.video.streams import StreamInfo, streams
 from vidsr.video.writer import NullWriter, VideoWriter, Writer, open_writer
 
 __all__ = [
     "FRAMES_ONLY",
-    "Facts",
+    "ExpectedContents",
+    "FileContents",
     "NullWriter",
     "PacketSizes",
-    "Slow",
+    "SlowMotion",
     "StreamInfo",
     "Track",
     "VideoReader",
     "VideoWriter",
     "Writer",
-    "Written",
-    "coded_format",
     "container_format",
-    "encodable",
-    "has_streams",
+    "has_copyable_streams",
+    "inspect_file",
     "is_pipe",
     "kept",
     "lost",
     "mean_quantizer",
     "nearest_format",
+    "nearest_pixel_format",
     "open_writer",
     "packet_sizes",
     "pix_fmt",
     "preflight",
     "probe",
-    "read_facts",
     "streams",
+    "usable_encoding",
 ]

@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 from vidsr.frames import FieldOrder, VideoInfo
 from vidsr.options.source import Reading
 from vidsr.video.demux import packets
-from vidsr.video.probe import picture_stream
+from vidsr.video.probe import video_stream
 from vidsr.video.source import is_pipe, open_source
 
 INTERLACED_HEIGHTS = (480, 486, 576, 1080)  # of interlaced broadcast and disc standards
@@ -63,7 +63,7 @@ def count_field_orders(path: Path, reading: Reading | None = None) -> Counter[st
     Uses FFmpeg's idet filter, for which a frame without motion is undetermined.
     """
     with open_source(path, reading) as opened:
-        stream = picture_stream(opened, path)
+        stream = video_stream(opened, path)
         stream.codec_context.thread_type = "AUTO"
         frames = (frame for packet in packets(opened, [stream]) for frame in _decoded(stream.codec_context, packet))
         counts: Counter[str] = Counter()

@@ -50,7 +50,7 @@ def number(names: Mapping[int, str], name: str | None) -> int | None:
 
 
 @dataclass(frozen=True)
-class Kept:
+class PlanarFormat:
     """The planar format in which a decoded picture is kept, and the tags that follow from where it comes from."""
 
     chroma: Chroma
@@ -65,23 +65,23 @@ class Kept:
         return pix_fmt(self.chroma, self.depth)
 
 
-def kept_format(frame: VideoFrame) -> Kept:
+def planar_format(frame: VideoFrame) -> PlanarFormat:
     """The format in which pictures like ``frame`` are kept: their own if it is planar Y'CbCr, else the nearest.
 
     An alpha channel is not.
     """
     name = frame.format.name.replace("yuva", "yuv")
     if name in PLANAR:
-        return Kept(*PLANAR[name])
+        return PlanarFormat(*PLANAR[name])
     if name.startswith("yuvj") and name.replace("yuvj", "yuv") in PLANAR:
-        return Kept(*PLANAR[name.replace("yuvj", "yuv")], range="full")
+        return PlanarFormat(*PLANAR[name.replace("yuvj", "yuv")], range="full")
     components = [component for component in frame.format.components if not component.is_alpha]
     depth = min(d for d in DEPTHS if d >= max(component.bits for component in components) or d == DEPTHS[-1])
     if frame.format.is_rgb or frame.format.has_palette:
-        return Kept("444", depth, True, default_matrix(frame.width, frame.height), "limited")
+        return PlanarFormat("444", depth, True, default_matrix(frame.width, frame.height), "limited")
     if len(components) < 3:
-        return Kept("gray", depth)
-    return Kept(_nearest_chroma(frame.format), depth)
+        return PlanarFormat("gray", depth)
+    return PlanarFormat(_nearest_chroma(frame.format), depth)
 
 
 def _nearest_chroma(planar: VideoFormat) -> Chroma:
@@ -121,10 +121,10 @@ def nearest_format(info: VideoInfo, encoding: Encoding, notes: Notes) -> VideoIn
     Raises:
         OptionError: no such encoder, or it takes no planar Y'CbCr at all.
     """
-    return _even(coded_format(info, encoding, notes), encoding, notes)
+    return _even(nearest_pixel_format(info, encoding, notes), encoding, notes)
 
 
-def coded_format(info: VideoInfo, encoding: Encoding, notes: Notes) -> VideoInfo:
+def nearest_pixel_format(info: VideoInfo, encoding: Encoding, notes: Notes) -> VideoInfo:
     """``info`` in the chroma format and depth that the encoder takes; ``notes`` gets every change.
 
     Chroma is rather kept finer than made coarser, depth rather higher than lower.

@@ -13,14 +13,14 @@ from vidsr.errors import Notes, OutputError
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.image_sequence import FIRST_NUMBER, ImageSequence
-from vidsr.video.grid import Grid, note_left_out, refuse_codec
+from vidsr.video.constant_rate import ConstantRateTimes, note_left_out, refuse_encoder_options
 from vidsr.video.image import EIGHT_BIT_ONLY, write_image
-from vidsr.video.inspect import Written
+from vidsr.video.inspect import ExpectedContents
 
 SUBSAMPLED = (".jpg", ".jpeg", ".webp")  # 4:2:0 as they are written here
 
 
-class SequenceWriter:
+class ImageSequenceWriter:
     """Writes frames of ``info`` as pictures named after ``pattern``, RGB or grey, numbered from ``first``.
 
     Until the block is left without an exception they lie in the folder ``<pattern without suffix>.part`` beside
@@ -35,11 +35,11 @@ class SequenceWriter:
     def __init__(
         self, pattern: Path, info: VideoInfo, encoding: Encoding, first: int = FIRST_NUMBER, notes: Notes | None = None
     ) -> None:
-        refuse_codec(encoding, f"a sequence of {pattern.suffix}")
+        refuse_encoder_options(encoding, f"a sequence of {pattern.suffix}")
         self._info = info
         self._target = ImageSequence(pattern)
         self._part = ImageSequence(pattern.with_name(f"{pattern.stem}.part") / pattern.name)
-        self._grid = Grid(info)
+        self._grid = ConstantRateTimes(info)
         self._first = first
         self.notes = Notes() if notes is None else notes
         note_left_out(info, pattern.suffix, True, self.notes)
@@ -76,7 +76,7 @@ class SequenceWriter:
             self._grid.add(time)
 
     @property
-    def written(self) -> Written:
+    def expected(self) -> ExpectedContents:
         """What the pictures should hold, for checking them."""
         suffix = self._target.pattern.suffix.lower()
         chroma: Chroma = "gray" if self._info.chroma == "gray" and suffix != ".webp" else "444"
@@ -96,7 +96,7 @@ class SequenceWriter:
             display_matrix=None,
             hdr=None,
         )
-        return Written(self._target.pattern, info, self._grid.times, None)
+        return ExpectedContents(self._target.pattern, info, self._grid.times, None)
 
     def _finish(self) -> None:
         if not self._grid.count:

@@ -20,7 +20,7 @@ from vidsr.options.source import Reading
 from vidsr.runtime import processors
 from vidsr.video.containers import can_carry, container_format, file_tags, is_cover, stream_tags
 from vidsr.video.demux import packets
-from vidsr.video.probe import MICROSECONDS, first_frame, picture_stream, video_info
+from vidsr.video.probe import MICROSECONDS, first_frame, video_info, video_stream
 from vidsr.video.source import is_pipe, open_source
 from vidsr.video.stream_copy import is_left_out, others
 from vidsr.video.streams import stream_info
@@ -49,7 +49,7 @@ class Track:
 
 
 @dataclass
-class Facts:
+class FileContents:
     """The contents of a file that verification compares."""
 
     path: Path
@@ -63,7 +63,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Written:
+class ExpectedContents:
     """The expected contents of a finished file, as its writer states them."""
 
     path: Path
@@ -91,7 +91,7 @@ def packet_sizes(path: Path) -> PacketSizes:
     """
     sizes = PacketSizes()
     with open_source(path) as container:
-        video = picture_stream(container, path)
+        video = video_stream(container, path)
         for packet in packets(container, list(container.streams)):
             if packet.stream is not video:
                 sizes.other_streams += packet.size
@@ -100,9 +100,9 @@ def packet_sizes(path: Path) -> PacketSizes:
     return sizes
 
 
-def read_facts(
+def inspect_file(
     path: Path, carried_to: Path | None = None, decode: bool = True, reading: Reading | None = None
-) -> Facts:
+) -> FileContents:
     """Read the whole file once. With ``carried_to``, return only the tracks that a file of that suffix can hold.
 
     Without ``decode``, the frame times are those of the video packets.
@@ -113,16 +113,16 @@ def read_facts(
     if is_pipe(path):
         raise InputError(f"{path} is a pipe, which can be read only once: name a file")
     with open_source(path, reading) as opened:
-        video = picture_stream(opened, path)
+        video = video_stream(opened, path)
         info = video_info(opened, video, first_frame(opened, video, path))
         container = None if carried_to is None else container_format(carried_to)
         kept = [s for s in others(opened, video) if container is None or can_carry(s, container)]
         tracks = {stream.index: _track(stream, container) for stream in kept}
         chapters, tags = _chapters(opened), file_tags(opened.metadata)
-    facts = Facts(path, info, info.time_base or Fraction(1), [], list(tracks.values()), chapters, tags)
-    _read_packets(facts, tracks, decode, container or "", reading)
-    facts.times.sort()
-    return facts
+    contents = FileContents(path, info, info.time_base or Fraction(1), [], list(tracks.values()), chapters, tags)
+    _read_packets(contents, tracks, decode, container or "", reading)
+    contents.times.sort()
+    return contents
 
 
 def _chapters(opened: InputContainer) -> list[tuple[Fraction, Fraction, str]]:
@@ -134,10 +134,10 @@ def _chapters(opened: InputContainer) -> list[tuple[Fraction, Fraction, str]]:
 
 
 def _read_packets(
-    facts: Facts, tracks: dict[int, Track], decode: bool, container: str, reading: Reading | None
+    contents: FileContents, tracks: dict[int, Track], decode: bool, container: str, reading: Reading | None
 ) -> None:
-    with open_source(facts.path, reading) as opened:
-        video = picture_stream(opened, facts.path)
+    with open_source(contents.path, reading) as opened:
+        video = video_stream(opened, contents.path)
         video.codec_context.thread_type = "AUTO"
         video.codec_context.thread_count = _threads(video)
         # the loop filter cannot fail and the frames are not used: saves a tenth of the decoding time
@@ -149,9 +149,9 @@ def _read_packets(
                 continue
             elif not decode:
                 if packet.pts is not None and not packet.is_discard:
-                    facts.times.append(packet.pts * packet.time_base)
+                    contents.times.append(packet.pts * packet.time_base)
             else:
-                _decode(facts, video.codec_context, packet)
+                _decode(contents, video.codec_context, packet)
 
 
 def _threads(video: VideoStream) -> int:
@@ -163,18 +163,18 @@ def _threads(video: VideoStream) -> int:
     return min(5 * processors() // 2, MOST_THREADS) if video.width * video.height <= LARGE_FRAME else 0
 
 
-def _decode(facts: Facts, context: av.VideoCodecContext, packet: Packet[Stream]) -> None:
+def _decode(contents: FileContents, context: av.VideoCodecContext, packet: Packet[Stream]) -> None:
     try:
         frames = context.decode(packet if packet.size else None)
     except av.FFmpegError:
-        facts.problems["packets that do not decode"] += 1
+        contents.problems["packets that do not decode"] += 1
         return
     for frame in frames:
-        facts.problems["damaged frames"] += frame.is_corrupt
+        contents.problems["damaged frames"] += frame.is_corrupt
         if frame.pts is not None:
-            facts.times.append(frame.pts * facts.tick)
+            contents.times.append(frame.pts * contents.tick)
         else:
-            facts.problems["frames without a time"] += 1
+            contents.problems["frames without a time"] += 1
 
 
 def _track(stream: Stream, container: str | None) -> Track:

@@ -76,7 +76,7 @@ def cuda_problem() -> str | None:
     return None
 
 
-def encodable(encoding: Encoding, notes: Notes) -> Encoding:
+def usable_encoding(encoding: Encoding, notes: Notes) -> Encoding:
     """``encoding``, or on the CPU in the same format where the GPU's encoder does not start; ``notes`` gets the reason.
 
     Options in the encoder's own words mean nothing to another one: with them it stays, and will say why it fails.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vidsr.color import rgb_to_ycbcr
 from vidsr.frames import ColorInfo, VideoInfo
-from vidsr.video.formats import ENDIAN, Kept, pix_fmt
+from vidsr.video.formats import ENDIAN, PlanarFormat, pix_fmt
 
 Array = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -52,7 +52,7 @@ def fill(frame: av.VideoFrame, index: int, depth: int, plane: Array) -> None:
     target[height:] = target[height - 1]
 
 
-def set_planes(y: Tensor, uv: Tensor | None, frame: VideoFrame, kept: Kept) -> None:
+def set_planes(y: Tensor, uv: Tensor | None, frame: VideoFrame, kept: PlanarFormat) -> None:
     """Copy ``frame`` in the format ``kept`` to luma ``y`` (H x W) and chroma ``uv`` (2 x h x w, None for grey).
 
     Y'CbCr computed from RGB is rounded where ``y`` and ``uv`` hold integers.
@@ -66,14 +66,14 @@ def set_planes(y: Tensor, uv: Tensor | None, frame: VideoFrame, kept: Kept) -> N
         target.numpy()[:] = plane
 
 
-def planes_of(frame: VideoFrame, kept: Kept) -> list[Array]:
+def planes_of(frame: VideoFrame, kept: PlanarFormat) -> list[Array]:
     """Return the integer planes of a Y'CbCr or grey ``frame`` in the format ``kept``, as views of FFmpeg's memory."""
     if frame.format.name.replace("yuvj", "yuv").replace("yuva", "yuv") != kept.pix_fmt:
         frame = frame.reformat(format=kept.pix_fmt, threads=ONE_THREAD)
     return [view(frame, index, kept.depth) for index in range(1 if kept.chroma == "gray" else 3)]
 
 
-def ycbcr_of(frame: VideoFrame, kept: Kept) -> tuple[Tensor, Tensor]:
+def ycbcr_of(frame: VideoFrame, kept: PlanarFormat) -> tuple[Tensor, Tensor]:
     """Convert an RGB frame to luma (1 x 1 x H x W) and chroma (1 x 2 x H x W): float32 code values, not rounded."""
     deep = kept.depth > 8
     # exact: libswscale only reorders samples, repeats the high bits to widen them, and looks up palettes

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from vidsr.errors import InputError
 from vidsr.frames import ColorInfo, FieldOrder, VideoInfo
 from vidsr.video.demux import packets
-from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, Kept, kept_format
+from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, PlanarFormat, planar_format
 from vidsr.video.sidedata import read_display_matrix, read_hdr, side_data
 from vidsr.video.source import open_source
 
@@ -30,7 +30,7 @@ HIGHEST_FPS = 1000  # a header with a higher rate is wrong
 MICROSECONDS = 1_000_000
 
 
-def picture_stream(container: InputContainer, path: Path) -> VideoStream:
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
     """Return the stream to enhance: the one that players display.
 
     Raises:
@@ -80,14 +80,14 @@ def probe(path: Path) -> VideoInfo:
         InputError: the file is not a clip.
     """
     with open_source(path) as container:
-        stream = picture_stream(container, path)
+        stream = video_stream(container, path)
         stream.codec_context.thread_count = 1  # threads would only delay a single frame
         return video_info(container, stream, first_frame(container, stream, path))
 
 
 def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame) -> VideoInfo:
     """Return the properties of ``stream``, whose first frame is ``frame``."""
-    kept = kept_format(frame)
+    kept = planar_format(frame)
     beside = side_data(frame)
     duration = _duration(container, stream)
     fps = frame_rate(stream)
@@ -117,7 +117,7 @@ def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame
     )
 
 
-def _untagged_range(container: InputContainer, kept: Kept) -> Literal["full"] | None:
+def _untagged_range(container: InputContainer, kept: PlanarFormat) -> Literal["full"] | None:
     """Return full for grey images: TIFF has no tag for their range."""
     return "full" if kept.chroma == "gray" and container.format.name == "image2" else None
 

@@ -13,7 +13,7 @@ from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
 from vidsr.options.source import Reading
-from vidsr.video.probe import picture_stream
+from vidsr.video.probe import video_stream
 from vidsr.video.sidedata import side_data
 from vidsr.video.source import open_source
 
@@ -29,7 +29,7 @@ def mean_quantizer(path: Path, reading: Reading | None = None) -> float | None:
     lossless codecs export none.
     """
     with open_source(path, reading) as container:
-        stream = picture_stream(container, path)
+        stream = video_stream(container, path)
         stream.codec_context.options = {"export_side_data": "venc_params"}
         found: list[float | None] = []
         with suppress(FFmpegError):  # of a damaged clip, use the readable frames

@@ -25,10 +25,10 @@ from vidsr.options.image_sequence import is_sequence
 from vidsr.options.source import Reading
 from vidsr.video.deinterlace import deinterlaced, field_order
 from vidsr.video.demux import REST_LOST, packets
-from vidsr.video.formats import kept_format
+from vidsr.video.formats import planar_format
 from vidsr.video.nvidia import Nvdec
 from vidsr.video.planes import hides_alpha, is_opaque, set_planes
-from vidsr.video.probe import on_clock, picture_stream, video_info
+from vidsr.video.probe import on_clock, video_info, video_stream
 from vidsr.video.source import PIPE_REMEDY, is_pipe, open_source, standard_input
 from vidsr.video.stream_copy import others
 from vidsr.video.streams import stream_info
@@ -66,7 +66,7 @@ class VideoReader:
         self.notes = Notes() if notes is None else notes
         self._asked, self._frames, self._threads = (start, end), frames, threads
         self._reading, self._exact_rgb = reading or Reading(), exact_rgb
-        self.breaks_off: str | None = None  # once it was read: what is to be said of a clip that lacks its end
+        self.truncated: str | None = None  # once it was read: what is to be said of a clip that lacks its end
         self._problems: Counter[str] = Counter()
         self._read_to = 0  # bytes of the file
         self._gpu = Nvdec(self._reading.hwaccel == "cuda", self.notes)
@@ -80,7 +80,7 @@ class VideoReader:
     def _open(self, seek: bool) -> None:
         self._container = open_source(self.path, self._reading, self._gpu.hwaccel)
         try:
-            self._stream = _prepared(picture_stream(self._container, self.path), self._threads)
+            self._stream = _prepared(video_stream(self._container, self.path), self._threads)
             self._start, self._end = on_clock(self._container, *self._asked)
             if seek and self._start is not None:
                 _seek(self._container, self._stream, self._start)
@@ -104,7 +104,7 @@ class VideoReader:
                 self._problems.clear()
                 return self._open(seek)
             self._first = first
-            self._kept = kept_format(first)
+            self._kept = planar_format(first)
             info = video_info(self._container, self._stream, first)
             self.info = replace(info, frames=self._expected(info))
             self._note_alpha(first)
@@ -210,7 +210,7 @@ class VideoReader:
         """Notes whether the clip breaks off; its ``last`` frame was read."""
         step = 1 / (self.info.fps or Fraction(25))
         if REST_LOST in self._problems or is_truncated(self._container, self._stream, last + step, step, self._read_to):
-            self.breaks_off = (
+            self.truncated = (
                 f"{self.path} breaks off: the last picture that could be read is that of {float(last):.3f} s"
             )
 
@@ -251,7 +251,7 @@ class VideoReader:
                 f"{at}: cut it there, with --end and --start"
             )
         if frame.format.name != self._first.format.name:
-            kept, found = self._kept, kept_format(frame)
+            kept, found = self._kept, planar_format(frame)
             if found.depth > kept.depth or (kept.chroma == "gray" and found.chroma != "gray"):
                 raise InputError(
                     f"{self.path} changes from {self._first.format.name} to {frame.format.name} at {at}: "

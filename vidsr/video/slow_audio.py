@@ -22,8 +22,8 @@ from vidsr.errors import Note, OutputError
 from vidsr.options.source import Reading
 from vidsr.video.containers import FRAMES_ONLY, container_format, is_cover
 from vidsr.video.demux import packets
-from vidsr.video.probe import MICROSECONDS, picture_stream
-from vidsr.video.source import has_streams, open_source, reason
+from vidsr.video.probe import MICROSECONDS, video_stream
+from vidsr.video.source import has_copyable_streams, open_source, reason
 from vidsr.video.stream_copy import StreamCopier, carried, every, others, preflight
 from vidsr.video.streams import stream_info
 
@@ -35,14 +35,14 @@ EARLY = Fraction(1, 100)
 
 
 @dataclass(frozen=True)
-class Slow:
+class SlowMotion:
     """How many times slower a clip is written than it was read, and whether its sound is slowed down with it."""
 
     factor: Fraction
     sound: bool = False
 
 
-def kept(source: Path, target: Path, reading: Reading | None = None, slow: Slow | None = None) -> list[str]:
+def kept(source: Path, target: Path, reading: Reading | None = None, slow: SlowMotion | None = None) -> list[str]:
     """The streams beside the picture that ``target`` will hold as they are, in words.
 
     Raises:
@@ -52,22 +52,22 @@ def kept(source: Path, target: Path, reading: Reading | None = None, slow: Slow 
     return carried(source, target, reading, every if _copied_whole(source, target, reading, slow) else timeless)
 
 
-def lost(source: Path, target: Path, reading: Reading | None = None, slow: Slow | None = None) -> list[Note]:
+def lost(source: Path, target: Path, reading: Reading | None = None, slow: SlowMotion | None = None) -> list[Note]:
     """What of ``source`` beside its picture ``target`` will lack or hold changed, a line each. Raises as `kept`."""
     if slow is None or _copied_whole(source, target, reading, slow):
         return preflight(source, target, reading)
     return [*left_out(source, slow), *preflight(source, target, reading, timeless)]
 
 
-def _copied_whole(source: Path, target: Path, reading: Reading | None, slow: Slow | None) -> bool:
+def _copied_whole(source: Path, target: Path, reading: Reading | None, slow: SlowMotion | None) -> bool:
     """Whether slow motion takes nothing away: there is none, or no streams are read or written."""
-    return slow is None or not has_streams(source, reading) or container_format(target) in FRAMES_ONLY
+    return slow is None or not has_copyable_streams(source, reading) or container_format(target) in FRAMES_ONLY
 
 
-def left_out(source: Path, slow: Slow) -> list[Note]:
+def left_out(source: Path, slow: SlowMotion) -> list[Note]:
     """What slow motion leaves out or changes of the streams beside the picture, a line each."""
     with open_source(source) as opened:
-        timed = [s for s in others(opened, picture_stream(opened, source)) if not timeless(s)]
+        timed = [s for s in others(opened, video_stream(opened, source)) if not timeless(s)]
         sound = next((s for s in timed if s.type == "audio"), None) if slow.sound else None
         notes = [Note("stream_left_out", f"left out of slow motion: {stream_info(s)}") for s in timed if s is not sound]
         if opened.chapters():
@@ -82,10 +82,10 @@ def timeless(stream: Stream) -> bool:
     return isinstance(stream, AttachmentStream) or is_cover(stream)
 
 
-class SlowCopier(StreamCopier):
+class SlowMotionCopier(StreamCopier):
     """Fonts, covers and tags of ``source``; and its first sound, if asked for, slowed and encoded anew."""
 
-    def __init__(self, source: Path, start: Fraction | None, end: Fraction | None, slow: Slow) -> None:
+    def __init__(self, source: Path, start: Fraction | None, end: Fraction | None, slow: SlowMotion) -> None:
         super().__init__(source, start, end)
         self._slow = slow
         self._sound: Iterator[Packet[AudioStream]] = iter(())

@@ -27,7 +27,7 @@ def is_pipe(path: Path) -> bool:
     return str(path) == "-" or path.is_fifo()
 
 
-def has_streams(path: Path, reading: Reading | None) -> bool:
+def has_copyable_streams(path: Path, reading: Reading | None) -> bool:
     """Whether ``path`` is a file that can be opened again to copy its other streams."""
     return not (is_pipe(path) or is_sequence(path) or (reading is not None and reading.raw))
 

@@ -33,9 +33,9 @@ from vidsr.video.containers import (
     stream_tags,
 )
 from vidsr.video.demux import packets
-from vidsr.video.probe import MICROSECONDS, first_frame, on_clock, picture_stream
+from vidsr.video.probe import MICROSECONDS, first_frame, on_clock, video_stream
 from vidsr.video.sidedata import side_data
-from vidsr.video.source import has_streams, open_source
+from vidsr.video.source import has_copyable_streams, open_source
 from vidsr.video.streams import stream_info
 
 if TYPE_CHECKING:
@@ -71,10 +71,10 @@ def preflight(source: Path, target: Path, reading: Reading | None = None, which:
         OutputError: the target's suffix names no container that is written.
     """
     container = container_format(target)
-    if not has_streams(source, reading):
+    if not has_copyable_streams(source, reading):
         return []
     with open_source(source) as opened:
-        picture = picture_stream(opened, source)
+        picture = video_stream(opened, source)
         losses = []
         for stream in (picture, *filter(which, others(opened, picture))):
             if stream is not picture and not can_carry(stream, container):
@@ -104,10 +104,10 @@ def carried(source: Path, target: Path, reading: Reading | None = None, which: W
         OutputError: the target's suffix names no container that is written.
     """
     container = container_format(target)
-    if not has_streams(source, reading):
+    if not has_copyable_streams(source, reading):
         return []
     with open_source(source) as opened:
-        beside = others(opened, picture_stream(opened, source))
+        beside = others(opened, video_stream(opened, source))
         return [str(stream_info(stream)) for stream in beside if which(stream) and can_carry(stream, container)]
 
 
@@ -152,7 +152,7 @@ class StreamCopier:
 
     def __init__(self, source: Path, start: Fraction | None, end: Fraction | None) -> None:
         self._container = open_source(source)
-        self._picture = picture_stream(self._container, source)
+        self._picture = video_stream(self._container, source)
         self.range = on_clock(self._container, start, end)
         self._start, self._end = self.range[0] or Fraction(0), self.range[1]
         self.problems: Counter[str] = Counter()
@@ -186,7 +186,7 @@ class StreamCopier:
                 result.disposition = stream.disposition
             elif stream in copied and self.wants(stream, container):
                 self._add(stream, output, container)
-        assert result is not None  # `picture_stream` found it among the streams
+        assert result is not None  # `video_stream` found it among the streams
         output.metadata.update(file_tags(self._container.metadata))
         output.set_chapters(list(self._chapters()))
         self._packets = self._wanted()

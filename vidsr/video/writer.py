@@ -27,20 +27,20 @@ from vidsr.video.containers import IMAGES, Y4M, container_format
 from vidsr.video.demux import CLOCK_JUMPS
 from vidsr.video.encoder import MOST_TICKS, add_picture, note_unwritable, open_encoder, set_color, tick
 from vidsr.video.formats import nearest_format
-from vidsr.video.image_sequence import SequenceWriter
-from vidsr.video.inspect import Written
+from vidsr.video.image_sequence import ImageSequenceWriter
+from vidsr.video.inspect import ExpectedContents
 from vidsr.video.planes import empty_frame, fill, view
-from vidsr.video.slow_audio import Slow, SlowCopier
+from vidsr.video.slow_audio import SlowMotion, SlowMotionCopier
 from vidsr.video.source import reason
 from vidsr.video.stream_copy import StreamCopier
-from vidsr.video.y4m import PlanesWriter
+from vidsr.video.y4m import Y4mWriter
 
 
 class Writer(Protocol):
     """Takes the frames of one clip."""
 
     @property
-    def written(self) -> Written | None:
+    def expected(self) -> ExpectedContents | None:
         """What the file should hold, for checking it; None if there is none."""
         ...
 
@@ -62,7 +62,7 @@ def open_writer(
     end: Fraction | None = None,
     first: int = FIRST_NUMBER,
     raw: bool = False,
-    slow: Slow | None = None,
+    slow: SlowMotion | None = None,
     notes: Notes | None = None,
 ) -> Writer:
     """The writer that ``path`` asks for: of a file, of pictures numbered from ``first``, of planes (``raw`` to a pipe).
@@ -76,16 +76,16 @@ def open_writer(
         return NullWriter()
     container = container_format(path)
     if container == Y4M:
-        return PlanesWriter(path, info, encoding, raw and str(path) == "-", notes)
+        return Y4mWriter(path, info, encoding, raw and str(path) == "-", notes)
     if container == IMAGES:
-        return SequenceWriter(path, info, encoding, first, notes)
+        return ImageSequenceWriter(path, info, encoding, first, notes)
     return VideoWriter(path, info, encoding, streams_from, start, end, slow, notes)
 
 
 class NullWriter:
     """Takes frames and forgets them: for measuring everything but the encoder."""
 
-    written = None
+    expected = None
 
     def __enter__(self) -> Self:
         return self
@@ -120,7 +120,7 @@ class VideoWriter:
         streams_from: Path | None = None,
         start: Fraction | None = None,
         end: Fraction | None = None,
-        slow: Slow | None = None,
+        slow: SlowMotion | None = None,
         notes: Notes | None = None,
     ) -> None:
         self.path = path
@@ -177,10 +177,10 @@ class VideoWriter:
             self._encode(self._frame(batch.y[i, 0], uv, time))
 
     @property
-    def written(self) -> Written:
+    def expected(self) -> ExpectedContents:
         """What the file should hold, for checking it."""
         times = tuple(stamp * self._tick for stamp in self._stamps)
-        return Written(self.path, self._coded, times, self._source, *self._range)
+        return ExpectedContents(self.path, self._coded, times, self._source, *self._range)
 
     def _add_streams(self, container: str) -> VideoStream:
         def add() -> VideoStream:
@@ -270,11 +270,11 @@ class VideoWriter:
 
 
 def _make_copier(
-    source: Path | None, start: Fraction | None, end: Fraction | None, slow: Slow | None
+    source: Path | None, start: Fraction | None, end: Fraction | None, slow: SlowMotion | None
 ) -> StreamCopier | None:
     if source is None:
         return None
-    return StreamCopier(source, start, end) if slow is None else SlowCopier(source, start, end, slow)
+    return StreamCopier(source, start, end) if slow is None else SlowMotionCopier(source, start, end, slow)
 
 
 def _create(part: Path, container: str, options: dict[str, str]) -> OutputContainer:

@@ -15,8 +15,8 @@ from vidsr.errors import Notes, OutputError, PipeClosed
 from vidsr.frames import ColorInfo, FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.paths import partial_path
-from vidsr.video.grid import FALLBACK_FPS, Grid, note_left_out, refuse_codec
-from vidsr.video.inspect import Written
+from vidsr.video.constant_rate import FALLBACK_FPS, ConstantRateTimes, note_left_out, refuse_encoder_options
+from vidsr.video.inspect import ExpectedContents
 
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 SITING = {"left": "mpeg2", None: "mpeg2", "center": "jpeg", "topleft": "paldv"}  # of 4:2:0 in 8 bits
@@ -44,7 +44,7 @@ def header(info: VideoInfo) -> bytes:
     return " ".join(words).encode() + b"\n"
 
 
-class PlanesWriter:
+class Y4mWriter:
     """Writes frames of ``info`` to ``path``, ``-`` being the standard output; with ``raw`` the planes alone.
 
     A file appears when the block is left without an exception; until then it is ``<name>.part<suffix>`` beside it,
@@ -60,11 +60,11 @@ class PlanesWriter:
         self, path: Path, info: VideoInfo, encoding: Encoding, raw: bool = False, notes: Notes | None = None
     ) -> None:
         kind = "raw video" if raw else "y4m"
-        refuse_codec(encoding, kind)
+        refuse_encoder_options(encoding, kind)
         self.path, self._info, self._raw, self._kind = path, info, raw, kind
         self._is_pipe = str(path) == "-"
         self._part = None if self._is_pipe else partial_path(path)
-        self._grid = Grid(info)
+        self._grid = ConstantRateTimes(info)
         self.notes = Notes() if notes is None else notes
         note_left_out(info, kind, False, self.notes)
         self._file = self._opened()
@@ -106,12 +106,12 @@ class PlanesWriter:
             self._grid.add(time)
 
     @property
-    def written(self) -> Written | None:
+    def expected(self) -> ExpectedContents | None:
         """What the file should hold, for checking it; None of a pipe and of raw video, which cannot be read again."""
         if self._raw or self._is_pipe:
             return None
         told = replace(self._info, color=ColorInfo(range=self._info.color.range), display_matrix=None, hdr=None)
-        return Written(self.path, told, self._grid.times, None)
+        return ExpectedContents(self.path, told, self._grid.times, None)
 
     def _put_plane(self, plane: torch.Tensor) -> None:
         if plane.is_floating_point():

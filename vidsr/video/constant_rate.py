@@ -12,7 +12,7 @@ FALLBACK_FPS = Fraction(25)  # of frames whose rate is not known
 HALF = Fraction(1, 2)
 
 
-class Grid:
+class ConstantRateTimes:
     """Counts frames whose times are no longer told, and those that move by half a frame or more because of it."""
 
     def __init__(self, info: VideoInfo) -> None:
@@ -60,7 +60,7 @@ def note_left_out(info: VideoInfo, kind: str, is_rgb: bool, notes: Notes) -> Non
         notes.info("metadata_left_out", f"left out, {kind} does not hold it: {word}")
 
 
-def refuse_codec(encoding: Encoding, kind: str) -> None:
+def refuse_encoder_options(encoding: Encoding, kind: str) -> None:
     """Nothing, if no encoder was asked for.
 
     Raises:
