@@ -28,8 +28,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vidsr.flow import scene_cuts as scenes
-from vidsr.flow.midpoint import FlowEngine
+from vidsr.flow import scene_cuts
+from vidsr.flow.flow_engine import FlowEngine
 from vidsr.frames import FrameBatch, Origin
 from vidsr.video import VideoReader
 
@@ -116,7 +116,7 @@ def judge(a: Luma, b: Luma, engine: FlowEngine | None) -> bool:
         for i, p in enumerate((a, b))
     )
     flow_confidence = None if engine is None else engine.prepare(first, second).flow_confidence
-    return scenes.is_cut(scenes.reduce(first.y, 8), scenes.reduce(second.y, 8), flow_confidence)
+    return scene_cuts.is_cut(scene_cuts.thumbnail(first.y, 8), scene_cuts.thumbnail(second.y, 8), flow_confidence)
 
 
 def score(pairs: list[Pair], engine: FlowEngine | None) -> dict[str, object]:

@@ -12,12 +12,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidsr.flow.curve import acceleration, curved, straight
-from vidsr.flow.midpoint import CALM, FlowEngine, calmed
-from vidsr.flow.projection import _splat, project, trust
+from vidsr.flow.flow_engine import FAINT_MOTION, FlowEngine, without_faint_motion
+from vidsr.flow.projection import (
+    _splat,
+    acceleration,
+    confidence,
+    curved_displacements,
+    project,
+    straight_displacements,
+)
 from vidsr.flow.search import find_flows
-from vidsr.flow.static_overlay import pinned
-from vidsr.flow.warp import mismatch, render, spline
+from vidsr.flow.static_overlay import static_mask
+from vidsr.flow.warp import mismatch, render, spline_coefficients
 from vidsr.frames import FrameBatch, Origin
 
 Plane = npt.NDArray[np.float32]
@@ -49,7 +55,7 @@ def frame(y: Plane, chroma: str | None = None, dtype: torch.dtype = torch.uint8,
 
 
 def between(a: Plane, b: Plane, phase: Fraction = HALF) -> Plane:
-    y, _ = FlowEngine().prepare(frame(a), frame(b)).at([phase])
+    y, _ = FlowEngine().prepare(frame(a), frame(b)).interpolate([phase])
     return np.asarray(y[0, 0].numpy())
 
 
@@ -77,7 +83,7 @@ def linear(plane: Plane, x: float, y: float) -> float:
 def test_trust_is_the_error_of_the_way_there_and_back(seed: int) -> None:
     flow, back = random_flow(seed), random_flow(seed + 9)
     luma, other = (np.random.default_rng(n).uniform(0, 255, (11, 14)).astype(np.float32) for n in (seed, seed + 1))
-    weight, astray = trust(flow, back, luma, other)
+    weight, disagreement = confidence(flow, back, luma, other)
     for row in range(11):
         for col in range(14):
             u, v = flow[row, col]
@@ -85,7 +91,7 @@ def test_trust_is_the_error_of_the_way_there_and_back(seed: int) -> None:
             du, dv = (flow[row, col, n] + linear(back[..., n], x, y) for n in (0, 1))
             away = math.hypot(du, dv)
             missed = abs(linear(other, x, y) - luma[row, col])
-            assert astray[row, col] == pytest.approx(away, abs=1e-4)
+            assert disagreement[row, col] == pytest.approx(away, abs=1e-4)
             assert weight[row, col] == pytest.approx(math.exp(-min(0.07 * missed + 0.3 * away, 20)), abs=1e-5)
 
 
@@ -131,7 +137,9 @@ def spline_value(plane: Plane, x: float, y: float) -> float:
 def test_warping_samples_the_spline_through_the_pixels(u: float, v: float) -> None:
     plane = np.random.default_rng(5).uniform(0, 255, (24, 29)).astype(np.float32)
     field = np.broadcast_to(np.float32([-u, -v, 0, 0, 0, 0]), (24, 29, 6)).copy()
-    result = render(plane, plane, spline(plane), spline(plane), np.zeros_like(plane), field, 1.0)
+    result = render(
+        plane, plane, spline_coefficients(plane), spline_coefficients(plane), np.zeros_like(plane), field, 1.0
+    )
     for row, col in ((12, 14), (2, 3), (21, 26), (0, 0)):
         x, y = min(max(col - u, 0), 28), min(max(row - v, 0), 23)
         assert result[row, col] == pytest.approx(spline_value(plane, x, y), abs=0.2)
@@ -141,7 +149,7 @@ def test_a_field_of_any_size_moves_a_plane_by_its_own_pixels() -> None:
     a, b = texture(48, 64), texture(48, 64, seed=1)
     field = np.zeros((24, 32, 6), np.float32)
     field[..., 0] = -1.5  # of its own pixels: three of the plane's
-    result = render(a, b, spline(a), spline(b), np.zeros_like(a), field, 0.5)
+    result = render(a, b, spline_coefficients(a), spline_coefficients(b), np.zeros_like(a), field, 0.5)
     assert np.abs(result[:, 8:-8] - np.roll(a, 3, axis=1)[:, 8:-8]).max() < 0.1
 
 
@@ -149,8 +157,8 @@ def test_mismatch_is_nothing_along_the_true_motion() -> None:
     big = texture(60, 100)
     a, b = big[:, 10:80].copy(), big[:, 6:76].copy()
     motion = np.broadcast_to(np.float32([4, 0]), (60, 70, 2)).copy()
-    assert mismatch(a, b, straight(motion, 0.5))[:, 4:-4].max() < 1e-3
-    assert mismatch(a, b, straight(0 * motion, 0.5)).mean() > 5
+    assert mismatch(a, b, straight_displacements(motion, 0.5))[:, 4:-4].max() < 1e-3
+    assert mismatch(a, b, straight_displacements(0 * motion, 0.5)).mean() > 5
 
 
 # motion that is known
@@ -217,16 +225,18 @@ def test_acceleration_of_a_parabola_is_found_at_both_ends(ratio: float) -> None:
     for found in (at_a, at_b):
         assert np.allclose(found, [4, -2, 1], atol=0.02)
     for phase in (0.25, 0.5):
-        ways = curved(moved(0, 1), phase, at_a, at_b)
-        assert np.allclose(ways[..., :2], moved(phase, 0), atol=0.02)
-        assert np.allclose(ways[..., 2:], moved(phase, 1), atol=0.02)
+        displacements = curved_displacements(moved(0, 1), phase, at_a, at_b)
+        assert np.allclose(displacements[..., :2], moved(phase, 0), atol=0.02)
+        assert np.allclose(displacements[..., 2:], moved(phase, 1), atol=0.02)
 
 
 def test_ends_that_contradict_each_other_leave_the_path_straight() -> None:
     motion = np.broadcast_to(np.float32([5, 0]), (20, 30, 2)).copy()
     one_way = np.broadcast_to(np.float32([30, 0, 1]), (20, 30, 3)).copy()
     other = one_way * np.float32([-1, 1, 1])
-    assert np.allclose(curved(motion, 0.5, one_way, other), straight(motion, 0.5), atol=1e-3)
+    assert np.allclose(
+        curved_displacements(motion, 0.5, one_way, other), straight_displacements(motion, 0.5), atol=1e-3
+    )
 
 
 def test_neighbouring_pairs_bend_the_path() -> None:
@@ -239,7 +249,7 @@ def test_neighbouring_pairs_bend_the_path() -> None:
     engine = FlowEngine()
     before, pair, after = (engine.prepare(at(s), at(s + 1)) for s in (-1, 0, 1))
     truth = at(0.5).y[0, 0].numpy()
-    bent, plain = (pair.at([HALF], *sides)[0][0, 0].numpy() for sides in ((before.motion, after.motion), ()))
+    bent, plain = (pair.interpolate([HALF], *sides)[0][0, 0].numpy() for sides in ((before.motion, after.motion), ()))
     assert psnr(bent[12:-12, 12:-12], truth[12:-12, 12:-12]) > psnr(plain[12:-12, 12:-12], truth[12:-12, 12:-12]) + 6
 
 
@@ -280,8 +290,8 @@ def test_burnt_in_text_stays_sharp_and_in_place_over_a_moving_picture() -> None:
 
 def test_texture_that_moves_is_not_pinned_and_text_is() -> None:
     big = texture(200, 400)
-    moving = pinned(big[:, :256], big[:, 6:262])
-    still = pinned(big[:, :256], big[:, :256])
+    moving = static_mask(big[:, :256], big[:, 6:262])
+    still = static_mask(big[:, :256], big[:, :256])
     assert moving.mean() < 0.1
     assert still[30:-30, 30:-30].mean() > 0.5
 
@@ -289,10 +299,10 @@ def test_texture_that_moves_is_not_pinned_and_text_is() -> None:
 def test_what_moves_slowly_is_told_from_what_stands_still_by_a_third_frame() -> None:
     soft = cv2.GaussianBlur(texture(200, 400, finest=8), (0, 0), 2)
     at = [soft[:, 3 * n : 256 + 3 * n] for n in range(4)]
-    alone, after_one, before_one = (pinned(at[1], at[2], *sides) for sides in ((), (at[0],), (None, at[3])))
-    still = pinned(at[1], at[1], at[1], at[3])  # a picture that has just begun to move
+    alone, after_one, before_one = (static_mask(at[1], at[2], *sides) for sides in ((), (at[0],), (None, at[3])))
+    still = static_mask(at[1], at[1], at[1], at[3])  # a picture that has just begun to move
     assert alone.mean() > 3 * max(after_one.mean(), before_one.mean())
-    assert np.array_equal(still, pinned(at[1], at[1]))
+    assert np.array_equal(still, static_mask(at[1], at[1]))
 
 
 def test_motion_that_explains_less_than_standing_still_gives_way() -> None:
@@ -301,7 +311,7 @@ def test_motion_that_explains_less_than_standing_still_gives_way() -> None:
     pair = FlowEngine().prepare(frame(a, None, torch.float32), frame(b, None, torch.float32))
     wrong = np.full_like(pair.motion.forward, 12)
     pair._motion = replace(pair.motion, forward=wrong, backward=-wrong)
-    result = pair.at([HALF])[0][0, 0].numpy()
+    result = pair.interpolate([HALF])[0][0, 0].numpy()
     dragged = np.abs(np.roll(a, (12, 12), axis=(0, 1)) - np.roll(a, (-12, -12), axis=(0, 1)))[30:-30, 30:-30]
     assert dragged.mean() > 15
     assert np.abs(result - (a + b) / 2)[30:-30, 30:-30].mean() < 0.5
@@ -321,7 +331,7 @@ def test_brightness_does_not_change_where_it_is_constant() -> None:
 @pytest.mark.parametrize("chroma", [None, "420", "422", "444"])
 def test_any_size_and_chroma(size: tuple[int, int], chroma: str | None) -> None:
     a, b = texture(*size), texture(*size, seed=1)
-    y, uv = FlowEngine().prepare(frame(a, chroma), frame(b, chroma)).at([Fraction(1, 3), HALF])
+    y, uv = FlowEngine().prepare(frame(a, chroma), frame(b, chroma)).interpolate([Fraction(1, 3), HALF])
     assert y.shape == (2, 1, *size) and y.dtype == torch.float32
     expected = frame(a, chroma).uv
     assert (uv is None) if expected is None else (uv is not None and uv.shape == (2, *expected.shape[1:]))
@@ -334,16 +344,16 @@ def test_depths_agree_with_eight_bits(depth: int, dtype: torch.dtype) -> None:
     big = texture(90, 200)
     a, b = big[:, :160], big[:, 5:165]
     peak = (1 << depth) - 1
-    eight, _ = FlowEngine(8).prepare(frame(a), frame(b)).at([HALF])
+    eight, _ = FlowEngine(8).prepare(frame(a), frame(b)).interpolate([HALF])
     frames = (frame(p, None, dtype, peak) for p in (a, b))
-    deep, _ = FlowEngine(depth).prepare(*frames).at([HALF])
+    deep, _ = FlowEngine(depth).prepare(*frames).interpolate([HALF])
     assert psnr(deep[0, 0].numpy() * (255 / peak), eight[0, 0].numpy()) > 45
 
 
 def test_chroma_moves_with_luma() -> None:
     big = texture(120, 300)
     a, b, truth = (frame(big[:, x : x + 240], "420") for x in (0, 16, 8))
-    _, uv = FlowEngine().prepare(a, b).at([HALF])
+    _, uv = FlowEngine().prepare(a, b).interpolate([HALF])
     assert uv is not None and truth.uv is not None
     assert psnr(uv[0, 0, 6:-6, 12:-12].numpy(), truth.uv[0, 0, 6:-6, 12:-12].numpy()) > 40
 
@@ -356,10 +366,12 @@ def test_time_runs_backward_the_same() -> None:
 
 
 def test_motion_next_to_none_is_noise_and_larger_motion_stays() -> None:
-    ways = np.zeros((2, 3, 4), np.float32)
-    ways[..., 0], ways[..., 2] = -0.5, 0.5  # per pixel of motion over the interval
-    for motion, kept in ((CALM / 5, 0.0), (CALM, 0.5), (5 * CALM, 1.0), (20.0, 1.0)):
-        assert calmed(ways * np.float32(motion))[..., 2] == pytest.approx(0.5 * motion * kept, rel=0.02, abs=0.01)
+    displacements = np.zeros((2, 3, 4), np.float32)
+    displacements[..., 0], displacements[..., 2] = -0.5, 0.5  # per pixel of motion over the interval
+    for motion, kept in ((FAINT_MOTION / 5, 0.0), (FAINT_MOTION, 0.5), (5 * FAINT_MOTION, 1.0), (20.0, 1.0)):
+        assert without_faint_motion(displacements * np.float32(motion))[..., 2] == pytest.approx(
+            0.5 * motion * kept, rel=0.02, abs=0.01
+        )
 
 
 def test_a_grainy_picture_that_stands_still_is_made_as_well_as_by_blending() -> None:

@@ -6,7 +6,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from vidsr.flow import scene_cuts as scenes
+from vidsr.flow import scene_cuts
 
 Picture = npt.NDArray[np.float32]
 
@@ -21,10 +21,10 @@ def texture(seed: int, height: int = 180, width: int = 640) -> Picture:
     return np.clip(16 + 200 * (0.5 * layers[0] + 0.3 * layers[1] + 0.2 * layers[2]), 0, 255).astype(np.float32)
 
 
-def small(picture: Picture, depth: int = 8) -> scenes.Small:
+def thumbnail(picture: Picture, depth: int = 8) -> scene_cuts.Thumbnail:
     scaled = picture[:, :320] * (((1 << depth) - 1) / 255)
     dtype = torch.uint8 if depth == 8 else torch.uint16
-    return scenes.reduce(torch.from_numpy(scaled.copy()).round().to(dtype)[None, None], depth)
+    return scene_cuts.thumbnail(torch.from_numpy(scaled.copy()).round().to(dtype)[None, None], depth)
 
 
 A, B = texture(1), texture(2)
@@ -41,41 +41,41 @@ ONE_SCENE = {
 
 
 def test_another_picture_is_a_cut() -> None:
-    assert scenes.is_cut(small(A), small(B))
-    assert scenes.is_cut(small(A), small(B), flow_confidence=0.01)
+    assert scene_cuts.is_cut(thumbnail(A), thumbnail(B))
+    assert scene_cuts.is_cut(thumbnail(A), thumbnail(B), flow_confidence=0.01)
 
 
 @pytest.mark.parametrize("name", ONE_SCENE)
 @pytest.mark.parametrize("flow_confidence", [None, 0.01])
 def test_one_scene_is_no_cut(name: str, flow_confidence: float | None) -> None:
-    assert not scenes.is_cut(small(A), small(ONE_SCENE[name]), flow_confidence)
+    assert not scene_cuts.is_cut(thumbnail(A), thumbnail(ONE_SCENE[name]), flow_confidence)
 
 
 def test_motion_that_was_followed_decides_a_doubtful_pair() -> None:
-    doubtful = small(0.5 * A + 0.5 * B)
-    assert 0.55 < scenes.likeness(small(A), doubtful) < 0.8
-    assert scenes.is_cut(small(A), doubtful, flow_confidence=0.01)
-    assert not scenes.is_cut(small(A), doubtful, flow_confidence=0.5)
+    doubtful = thumbnail(0.5 * A + 0.5 * B)
+    assert 0.55 < scene_cuts.similarity(thumbnail(A), doubtful) < 0.8
+    assert scene_cuts.is_cut(thumbnail(A), doubtful, flow_confidence=0.01)
+    assert not scene_cuts.is_cut(thumbnail(A), doubtful, flow_confidence=0.5)
 
 
 def test_ten_bits_are_judged_as_eight() -> None:
-    assert np.abs(small(A, 10) - small(A)).max() <= 1
-    assert scenes.is_cut(small(A, 10), small(B, 10))
+    assert np.abs(thumbnail(A, 10) - thumbnail(A)).max() <= 1
+    assert scene_cuts.is_cut(thumbnail(A, 10), thumbnail(B, 10))
 
 
 def test_a_cut_between_black_frames_is_none() -> None:
     black = np.full_like(A, 16)
-    assert not scenes.is_cut(small(black), small(black + 1))
+    assert not scene_cuts.is_cut(thumbnail(black), thumbnail(black + 1))
 
 
 def test_coding_noise_is_a_duplicate_and_a_small_thing_that_moves_is_not() -> None:
     noisy = A + np.random.default_rng(3).normal(0, 1, A.shape).astype(np.float32)
     moved = A.copy()
     moved[60:75, 100:115] = 255
-    assert scenes.is_duplicate(small(A), small(noisy))
-    assert not scenes.is_duplicate(small(A), small(moved))
+    assert scene_cuts.is_repeat(thumbnail(A), thumbnail(noisy))
+    assert not scene_cuts.is_repeat(thumbnail(A), thumbnail(moved))
 
 
 def test_likeness_is_one_for_equal_pictures_and_high_for_a_shift() -> None:
-    assert scenes.likeness(small(A), small(A)) == pytest.approx(1, abs=1e-4)
-    assert scenes.likeness(small(A), small(A[:, 40:])) > 0.95
+    assert scene_cuts.similarity(thumbnail(A), thumbnail(A)) == pytest.approx(1, abs=1e-4)
+    assert scene_cuts.similarity(thumbnail(A), thumbnail(A[:, 40:])) > 0.95

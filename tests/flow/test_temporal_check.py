@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidsr.flow.midpoint import FlowEngine
-from vidsr.flow.temporal_check import missed, witnessed
+from vidsr.flow.flow_engine import FlowEngine
+from vidsr.flow.temporal_check import checked_share, mismatch_beyond
 from vidsr.frames import FrameBatch, Origin
 
 Plane = npt.NDArray[np.float32]
@@ -33,37 +33,37 @@ def random(seed: int, *size: int, reach: float = 3) -> Plane:
 def test_the_frame_beyond_is_seen_along_both_ways() -> None:
     h, w = 7, 9
     near, far = (128 + random(seed, h, w, reach=100) for seed in (0, 1))
-    ways, motion = random(2, h, w, 2), random(3, h, w, 2)
+    displacements, motion = random(2, h, w, 2), random(3, h, w, 2)
     expected = np.empty_like(near)
     for row in range(h):
         for col in range(w):
-            x, y = col + ways[row, col, 0], row + ways[row, col, 1]
+            x, y = col + displacements[row, col, 0], row + displacements[row, col, 1]
             u, v = (linear(motion[..., n], x, y) for n in (0, 1))
             expected[row, col] = abs(linear(far, x + u, y + v) - linear(near, x, y))
-    assert np.abs(missed(near, far, ways, motion) - expected).max() < 0.05
+    assert np.abs(mismatch_beyond(near, far, displacements, motion) - expected).max() < 0.05
 
 
 def test_the_frame_that_is_borne_out_counts_more() -> None:
     share, nothing, much = (np.full((8, 8), value, np.float32) for value in (0.5, 0, 40))
-    assert np.allclose(witnessed(share, much, nothing, nothing), share)
-    assert np.allclose(witnessed(share, much, much, much), share)
-    assert witnessed(share, much, nothing, much).max() < 0.05
-    assert witnessed(share, much, much, nothing).min() > 0.95
+    assert np.allclose(checked_share(share, much, nothing, nothing), share)
+    assert np.allclose(checked_share(share, much, much, much), share)
+    assert checked_share(share, much, nothing, much).max() < 0.05
+    assert checked_share(share, much, much, nothing).min() > 0.95
 
 
 def test_frames_that_agree_or_differ_less_than_those_beyond_are_left_alone() -> None:
     share, nothing, little, much = (np.full((8, 8), value, np.float32) for value in (0.5, 0, 10, 40))
-    assert np.array_equal(witnessed(share, nothing, nothing, much), share)
-    assert np.abs(witnessed(share, little, little, much) - share).max() < 0.05
+    assert np.array_equal(checked_share(share, nothing, nothing, much), share)
+    assert np.abs(checked_share(share, little, little, much) - share).max() < 0.05
 
 
 def test_what_only_one_frame_sees_stays_so_and_time_runs_backward_the_same() -> None:
     share = np.abs(random(0, 12, 12, reach=1))
     apart, missed_a, missed_b = (np.abs(random(seed, 12, 12, reach=60)) for seed in (1, 2, 3))
     share[:3], share[-3:] = 0, 1
-    result = witnessed(share, apart, missed_a, missed_b)
+    result = checked_share(share, apart, missed_a, missed_b)
     assert (result[:3] == 0).all() and (result[-3:] == 1).all()
-    assert np.allclose(result, 1 - witnessed(1 - share, apart, missed_b, missed_a), atol=1e-5)
+    assert np.allclose(result, 1 - checked_share(1 - share, apart, missed_b, missed_a), atol=1e-5)
 
 
 def scene(time: int, speck: bool = False) -> FrameBatch:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from vidsr.flow.midpoint import Array, FlowEngine
-from vidsr.flow.two_search import Prospect
+from vidsr.flow.bidirectional_flow import Array
+from vidsr.flow.flow_engine import FlowEngine
+from vidsr.flow.two_search import TwoSearchFlow, TwoSearchPair
 from vidsr.frames import FrameBatch, Origin
-from vidsr.stages.engines import make_engine
+from vidsr.stages.interpolation_engines import make_engine
 
 PHASE = Fraction(2, 5)
 
@@ -27,16 +28,16 @@ def frame(time: Fraction | int, chroma: bool = False) -> FrameBatch:
     return FrameBatch(y_plane, uv, (Fraction(time),), (Origin(0),))
 
 
-def made(pair: Prospect, when: Fraction, *sides: object) -> tuple[Array, list[Array]]:
-    return pair.at(when, pair.pins(*sides), *sides)
+def candidates(pair: TwoSearchPair, phase: Fraction, *sides: TwoSearchFlow | None) -> tuple[Array, list[Array]]:
+    return pair.candidates(phase, pair.static_masks(*sides), *sides)
 
 
 def test_the_last_picture_is_that_of_flow_and_the_others_are_near_to_the_truth() -> None:
     engine = FlowEngine()
     pairs = [engine.prepare(a, b) for a, b in pairwise([frame(time, chroma=True) for time in range(4)])]
-    before, pair, after = (Prospect(quick) for quick in pairs)
-    field, (luma, *chroma) = made(pair, PHASE, before.motion, after.motion)
-    y, uv = pairs[1].at([PHASE], pairs[0].motion, pairs[2].motion)
+    before, pair, after = (TwoSearchPair(quick) for quick in pairs)
+    field, (luma, *chroma) = candidates(pair, PHASE, before.motion, after.motion)
+    y, uv = pairs[1].interpolate([PHASE], pairs[0].motion, pairs[2].motion)
     assert np.array_equal(luma[2], y[0, 0].numpy())
     assert uv is not None
     assert len(chroma) == 2
@@ -48,21 +49,23 @@ def test_the_last_picture_is_that_of_flow_and_the_others_are_near_to_the_truth()
 
 
 def test_a_pair_knows_nothing_of_neighbours_across_a_cut() -> None:
-    pair = Prospect(FlowEngine().prepare(frame(0), frame(1)))
-    (alone,), (beside,) = made(pair, PHASE)[1], made(pair, PHASE, None, object())[1]
-    assert np.array_equal(alone, beside)
+    engine = FlowEngine()
+    pair, after = (TwoSearchPair(engine.prepare(frame(n), frame(n + 1))) for n in (0, 1))
+    masks = pair.static_masks()
+    (alone,), (one_sided,) = (pair.candidates(PHASE, masks, None, side)[1] for side in (None, after.motion))
+    assert np.array_equal(alone, one_sided)
 
 
 def test_what_is_offered_is_the_same_backward_in_time() -> None:
     a, b = frame(0), frame(1)
-    there = made(Prospect(FlowEngine().prepare(a, b)), PHASE)[1][0]
-    back = made(Prospect(FlowEngine().prepare(b, a)), 1 - PHASE)[1][0]
+    there = candidates(TwoSearchPair(FlowEngine().prepare(a, b)), PHASE)[1][0]
+    back = candidates(TwoSearchPair(FlowEngine().prepare(b, a)), 1 - PHASE)[1][0]
     assert np.abs(there - back[[1, 0, 2]]).mean() < 0.1
 
 
 def test_it_is_followed_as_far_as_the_thorough_search_goes() -> None:
-    pair = Prospect(FlowEngine().prepare(frame(0), frame(1)))
-    assert pair.flow_confidence == pair.motion.fine.flow_confidence == pytest.approx(1, abs=0.05)
+    pair = TwoSearchPair(FlowEngine().prepare(frame(0), frame(1)))
+    assert pair.flow_confidence == pair.motion.thorough.flow_confidence == pytest.approx(1, abs=0.05)
     assert pair.motion.quick is pair.quick.motion
 
 
@@ -71,12 +74,12 @@ def test_net_mixes_in_what_flow_makes(monkeypatch: pytest.MonkeyPatch) -> None:
     usual, made = (make_engine(name, 8) for name in ("flow", "net"))
     assert usual is not None
     assert made is not None
-    planes = usual.prepare(a, b).at([PHASE])
+    planes = usual.prepare(a, b).interpolate([PHASE])
     pair = made.prepare(a, b)
     shares = {}
     for share in (0.0, 0.25, 1.0):
-        monkeypatch.setattr("vidsr.stages.network_engine.FLOW", share)
-        shares[share] = pair.at([PHASE])
+        monkeypatch.setattr("vidsr.stages.network_engine.FLOW_SHARE", share)
+        shares[share] = pair.interpolate([PHASE])
     for n, plane in enumerate(planes):
         alone, mixed, all_of_it = (shares[share][n] for share in (0.0, 0.25, 1.0))
         assert plane is not None

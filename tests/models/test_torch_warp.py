@@ -12,7 +12,7 @@ def test_the_cubic_warp_is_that_of_the_kernels() -> None:
     plane = rng.random((40, 60), np.float32)
     field = np.zeros((40, 60, 6), np.float32)
     field[..., :2] = rng.normal(0, 8, (40, 60, 2))
-    coefficients = kernels.spline(plane)
+    coefficients = kernels.spline_coefficients(plane)
     expected = kernels.render(plane, plane, coefficients, coefficients, np.zeros_like(plane), field, 0.0)
     ways = torch.from_numpy(field[..., :2]).permute(2, 0, 1)[None]
     result = warp.cubic(warp.spline(torch.from_numpy(plane)[None, None]), ways)

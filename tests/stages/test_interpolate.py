@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,8 +17,8 @@ from vidsr.frames import Chroma, FrameBatch, Origin, VideoInfo, concat
 from vidsr.options.choices import Interpolation, Repeats
 from vidsr.options.frame_rate import Clock, Rate, Times, parse_fps
 from vidsr.stages import batching as batches
-from vidsr.stages.engines import BlendEngine, Engine, Pair, Planes, make_engine
 from vidsr.stages.interpolate import Interpolate
+from vidsr.stages.interpolation_engines import BlendEngine, Engine, FramePair, Planes, make_engine
 
 HALF = Fraction(1, 2)
 
@@ -56,11 +57,11 @@ class CountingEngine:
     """Blends, and remembers which pairs and phases it was asked for."""
 
     asked: list[tuple[int, tuple[Fraction, ...]]] = field(default_factory=list)
-    neighbours: list[tuple[object, int, object]] = field(default_factory=list)
+    neighbours: list[tuple[int | None, int, int | None]] = field(default_factory=list)
     name: str = "counting"
     weights: dict[str, str] = field(default_factory=dict)
 
-    def prepare(self, a: FrameBatch, b: FrameBatch) -> Pair:
+    def prepare(self, a: FrameBatch, b: FrameBatch) -> FramePair[int]:
         return _CountingPair(self, a, b)
 
 
@@ -79,10 +80,10 @@ class _CountingPair:
     def motion(self) -> int:
         return self.index
 
-    def at(self, phases: Sequence[Fraction], before: object = None, after: object = None) -> Planes:
+    def interpolate(self, phases: Sequence[Fraction], before: int | None = None, after: int | None = None) -> Planes:
         self.engine.asked.append((self.index, tuple(phases)))
         self.engine.neighbours.append((before, self.index, after))
-        return BlendEngine().prepare(self.a, self.b).at(phases)
+        return BlendEngine().prepare(self.a, self.b).interpolate(phases)
 
 
 @pytest.mark.parametrize("engine", ["flow", "net", "blend", "none"])
@@ -192,7 +193,7 @@ def test_a_picture_before_a_long_gap_of_variable_rate_stands_and_then_moves_as_f
     assert torch.equal(result.y[124:125], batch.y[4:5].float())
     assert engine.asked[2:4] == [(2, (HALF,)), (3, (HALF,))]
     assert not any(origin.scene_cut for origin in result.origins)
-    assert stage.counts == {"synthesised": 5, "held_at_cuts": 0, "duplicates": 0}
+    assert stage.counts == {"interpolated": 5, "held_at_cuts": 0, "repeats": 0}
 
 
 def test_a_cut_behind_a_long_gap_is_shown_when_it_comes() -> None:
@@ -214,7 +215,7 @@ def test_a_rate_slower_than_the_header_says_is_no_row_of_gaps() -> None:
 def test_motion_found_ahead_on_several_threads_is_the_same(rate: str) -> None:
     cut = [picture(seed, cell=4) for seed in (7, 8)]
     batch, info = clip([*drifting(6), *cut, *drifting(5, 3)])
-    stages = [Interpolate(parse_fps(rate), make_engine("flow", 8), info, lanes=lanes) for lanes in (1, 2, 3)]
+    stages = [Interpolate(parse_fps(rate), make_engine("flow", 8), info, threads=threads) for threads in (1, 2, 3)]
     alone, *together = [run(stage, batch, (3, 4)) for stage in stages]
     for result, stage in zip(together, stages[1:], strict=True):
         assert torch.equal(result.y, alone.y)
@@ -224,17 +225,17 @@ def test_motion_found_ahead_on_several_threads_is_the_same(rate: str) -> None:
 
 def test_leaving_the_stream_or_failing_in_it_leaves_no_thread() -> None:
     batch, info = clip(drifting(12))
-    left = Interpolate(Times(Fraction(2)), make_engine("flow", 8), info, lanes=2)(singles(batch, range(12)))
+    left = Interpolate(Times(Fraction(2)), make_engine("flow", 8), info, threads=2)(singles(batch, range(12)))
     assert isinstance(left, Generator)
     next(left)
     left.close()
 
     class Failing(BlendEngine):
-        def prepare(self, a: FrameBatch, b: FrameBatch) -> Pair:
+        def prepare(self, a: FrameBatch, b: FrameBatch) -> FramePair[None]:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run(Interpolate(Times(Fraction(2)), Failing(), info, lanes=2), batch)
+        run(Interpolate(Times(Fraction(2)), Failing(), info, threads=2), batch)
 
 
 def test_one_frame_is_shown_for_its_own_time() -> None:
@@ -258,7 +259,7 @@ def test_across_a_cut_the_nearer_frame_is_held(name: Interpolation) -> None:
     assert [result.origins[n].phase for n in held] == [Fraction(1, 4), HALF, Fraction(3, 4)]
     for n, source in zip(held, (1, 1, 2), strict=True):
         assert torch.equal(result.y[n], batch.y[source].float())
-    assert stage.counts == {"synthesised": 6, "held_at_cuts": 3, "duplicates": 0}
+    assert stage.counts == {"interpolated": 6, "held_at_cuts": 3, "repeats": 0}
 
 
 def test_pairs_know_their_neighbours_but_not_across_a_cut() -> None:
@@ -296,7 +297,7 @@ def test_smooth_moves_from_one_distinct_frame_to_the_next() -> None:
     assert result.times == batch.times
     assert engine.asked == [(0, (HALF,)), (2, (HALF,)), (4, (HALF,))]
     assert torch.equal(result.y[::2], batch.y[::2].float())
-    assert stage.counts["duplicates"] == 4
+    assert stage.counts["repeats"] == 4
 
 
 def test_smooth_film_in_60_moves_evenly_at_every_output_frame() -> None:
@@ -395,7 +396,7 @@ def test_every_type_and_chroma(dtype: torch.dtype, chroma: Chroma, engine: Inter
 
 def test_engines_are_told_in_words() -> None:
     _, info = clip(drifting(1))
-    engines: list[tuple[Engine | None, str]]
+    engines: list[tuple[Engine[Any] | None, str]]
     engines = [
         (make_engine("flow", 8), "optical flow"),
         (make_engine("net", 8), "network net"),

@@ -1,4 +1,4 @@
-"""NetEngine: half precision is measured against float32 before it is trusted, and a GPU makes what a CPU makes."""
+"""NetworkEngine: half precision is measured against float32 before it is trusted, and a GPU makes what a CPU makes."""
 
 from fractions import Fraction
 
@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from vidsr.device import Compute
-from vidsr.flow.midpoint import FlowEngine
-from vidsr.flow.two_search import Prospect
+from vidsr.flow.flow_engine import FlowEngine
+from vidsr.flow.two_search import TwoSearchPair
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.models.frame_network import Field, FrameNetwork
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.plan import Plan
-from vidsr.stages.network_engine import NetEngine, NetPair
+from vidsr.stages.network_engine import NetworkEngine, NetworkPair
 
 CPU = torch.device("cpu")
 HALF = [Fraction(1, 2)]
@@ -29,9 +29,9 @@ def frames() -> tuple[FrameBatch, FrameBatch]:
     return both[0:1], both[1:2]
 
 
-def pair_of(engine: NetEngine) -> NetPair:
+def pair_of(engine: NetworkEngine) -> NetworkPair:
     a, b = frames()
-    return NetPair(Prospect(FlowEngine(8).prepare(a, b)), engine._network, 255)
+    return NetworkPair(TwoSearchPair(FlowEngine(8).prepare(a, b)), engine._network, 255)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def pair_of(engine: NetEngine) -> NetPair:
 def test_a_network_that_half_precision_does_not_carry_goes_on_in_float32(
     monkeypatch: pytest.MonkeyPatch, loss: float, falls_back: bool
 ) -> None:
-    engine = NetEngine("net", 8, Compute(CPU, torch.bfloat16))
+    engine = NetworkEngine("net", 8, Compute(CPU, torch.bfloat16))
     network = type(engine._network)
     finish = network.finish
 
@@ -55,16 +55,16 @@ def test_a_network_that_half_precision_does_not_carry_goes_on_in_float32(
 
 
 def test_only_the_first_pair_is_checked_and_only_where_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    checked: list[NetPair] = []
-    monkeypatch.setattr(NetEngine, "check_precision", lambda engine, pair: checked.append(pair))
+    checked: list[NetworkPair] = []
+    monkeypatch.setattr(NetworkEngine, "check_precision", lambda engine, pair: checked.append(pair))
     for dtype in (torch.float32, torch.bfloat16):
-        NetEngine("net", 8, Compute(CPU, dtype)).prepare(*frames())
+        NetworkEngine("net", 8, Compute(CPU, dtype)).prepare(*frames())
     assert checked == []
 
 
 def test_that_a_network_went_on_in_float32_is_counted() -> None:
     plan = Plan(parse_options(fps="2x", interpolation="net", device="cpu"), VideoInfo(128, 96, Fraction(25), "gray"))
-    assert plan.interpolate is not None and isinstance(plan.interpolate.engine, NetEngine)
+    assert plan.interpolate is not None and isinstance(plan.interpolate.engine, NetworkEngine)
     said = "networks in float32, as half precision lost too much"
     assert plan.counts[said] == 0
     plan.interpolate.engine.fp32_fallback = True
@@ -75,8 +75,8 @@ def test_that_a_network_went_on_in_float32_is_counted() -> None:
 def test_a_gpu_makes_the_frames_that_a_cpu_makes() -> None:
     made = {}
     for device, dtype in ((CPU, torch.float32), (torch.device("cuda"), torch.float16)):
-        engine = NetEngine("net", 8, Compute(device, dtype))
-        made[device.type], _ = engine.prepare(*frames()).at(HALF)
+        engine = NetworkEngine("net", 8, Compute(device, dtype))
+        made[device.type], _ = engine.prepare(*frames()).interpolate(HALF)
         assert not engine.fp32_fallback
     assert made["cuda"].device == CPU
     assert (made["cuda"] - made["cpu"]).abs().mean() < 0.5

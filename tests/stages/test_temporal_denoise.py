@@ -10,12 +10,12 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from vidsr.flow.temporal_average import moved, steadied
-from vidsr.flow.warp import spline
+from vidsr.flow.temporal_average import temporal_average, warp_rows
+from vidsr.flow.warp import spline_coefficients
 from vidsr.frames import FrameBatch, Origin, VideoInfo, concat
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.plan import Plan
-from vidsr.stages.temporal_denoise import LONGEST_WAIT, Steady
+from vidsr.stages.temporal_denoise import LONGEST_WAIT, TemporalDenoise
 
 Plane = npt.NDArray[np.float32]
 FPS = Fraction(24000, 1001)
@@ -46,13 +46,13 @@ def stream(planes: Sequence[Plane], unit: float = 1.0) -> list[FrameBatch]:
     ]
 
 
-def steady(planes: Sequence[Plane], depth: int = 8, cut: Sequence[int] = (), strength: float = 1.0) -> list[Plane]:
+def denoise(planes: Sequence[Plane], depth: int = 8, cut: Sequence[int] = (), strength: float = 1.0) -> list[Plane]:
     """The planes steadied; ``cut`` says where the batches end."""
     unit = ((1 << depth) - 1) / 255
     frames = stream(planes, unit)
     edges = [0, *cut, len(frames)]
     batches = [concat(frames[a:b]) for a, b in pairwise(edges)]
-    result = concat(list(Steady(depth, strength)(iter(batches))))
+    result = concat(list(TemporalDenoise(depth, strength)(iter(batches))))
     assert result.times == tuple(frame.times[0] for frame in frames)
     assert [origin.index for origin in result.origins] == list(range(len(frames)))
     assert result.uv is not None and result.uv[:, 0, 0, 0].tolist() == list(range(len(frames)))
@@ -77,7 +77,7 @@ def error(a: Sequence[Plane], b: Sequence[Plane]) -> float:
 def test_a_noisy_clip_that_stands_still_gets_better(depth: int) -> None:
     truth = [scene()] * 5
     bad = noisy(truth)
-    result = steady(bad, depth)
+    result = denoise(bad, depth)
     assert error(result[1:-1], truth[1:-1]) < 0.75 * error(bad[1:-1], truth[1:-1])
     assert error(result[:1], truth[:1]) < 0.85 * error(bad[:1], truth[:1]), "the first has one neighbour"
     assert error(result[-1:], truth[-1:]) < 0.85 * error(bad[-1:], truth[-1:]), "and so has the last"
@@ -85,7 +85,7 @@ def test_a_noisy_clip_that_stands_still_gets_better(depth: int) -> None:
 
 def test_ten_bits_are_treated_as_eight() -> None:
     bad = noisy([scene()] * 3)
-    for eight, ten in zip(steady(bad, 8), steady(bad, 10), strict=True):
+    for eight, ten in zip(denoise(bad, 8), denoise(bad, 10), strict=True):
         np.testing.assert_allclose(eight, ten, atol=0.02)
 
 
@@ -93,15 +93,15 @@ def test_what_moves_is_followed() -> None:
     wide = scene(width=192)
     truth = [np.ascontiguousarray(wide[:, 3 * n : 3 * n + 128]) for n in range(5)]
     bad = noisy(truth)
-    result = steady(bad)
+    result = denoise(bad)
     inner = np.s_[8:-8, 16:-16]
     assert error([p[inner] for p in result], [p[inner] for p in truth]) < 0.85 * error(bad, truth)
 
 
 def test_a_cut_is_never_blended() -> None:
     a, b = noisy([scene(0)] * 2), noisy([scene(5)] * 2, seed=2)
-    together = steady([*a, *b])
-    for joined, alone in zip(together, [*steady(a), *steady(b)], strict=True):
+    together = denoise([*a, *b])
+    for joined, alone in zip(together, [*denoise(a), *denoise(b)], strict=True):
         np.testing.assert_array_equal(joined, alone)
 
 
@@ -111,7 +111,7 @@ def test_a_small_thing_that_jumps_leaves_no_ghost() -> None:
     thing = [np.s_[40:52, 8 + 30 * n : 20 + 30 * n] for n in range(4)]
     for n, plane in enumerate(planes):
         plane[thing[n]] = 255 if n % 2 else 0
-    for n, result in enumerate(steady(planes)):
+    for n, result in enumerate(denoise(planes)):
         change = np.abs(result - planes[n])
         assert change[thing[n]].max() < 30, "a corner of it, of 150"
         assert np.percentile(change[thing[n]], 90) < 15
@@ -122,19 +122,19 @@ def test_a_small_thing_that_jumps_leaves_no_ghost() -> None:
 
 def test_constant_planes_stay_as_they_are_and_black_and_white_do_not_mix() -> None:
     planes = [np.full((64, 80), value, np.float32) for value in (30, 31, 200, 200, 0, 255)]
-    for before, after in zip(planes[2:], steady(planes)[2:], strict=True):
+    for before, after in zip(planes[2:], denoise(planes)[2:], strict=True):
         np.testing.assert_allclose(after, before, atol=1e-3)
-    assert all(np.ptp(after) < 1e-3 for after in steady(planes))
+    assert all(np.ptp(after) < 1e-3 for after in denoise(planes))
 
 
 def test_one_frame_is_the_very_same() -> None:
-    (result,) = steady([scene()])
+    (result,) = denoise([scene()])
     np.testing.assert_array_equal(result, scene())
 
 
 def test_repeated_frames_stay_equal_and_the_picture_looks_at_its_neighbours() -> None:
     a, b, c = noisy([scene()] * 3)
-    single, repeated = steady([a, b, c]), steady([a, a, b, b, b, c])
+    single, repeated = denoise([a, b, c]), denoise([a, a, b, b, b, c])
     for result, n in zip(repeated, (0, 0, 1, 1, 1, 2), strict=True):
         np.testing.assert_array_equal(result, single[n])
 
@@ -149,9 +149,9 @@ def test_a_still_that_lasts_is_handed_on_without_waiting_for_its_end() -> None:
         for taken, frame in enumerate(frames, 1):  # noqa: B007
             yield frame
 
-    for number, _ in enumerate(Steady(8)._frames(counted()), 1):
+    for number, _ in enumerate(TemporalDenoise(8)._frames(counted()), 1):
         assert taken - number <= LONGEST_WAIT
-    results = list(Steady(8)._frames(iter(frames)))
+    results = list(TemporalDenoise(8)._frames(iter(frames)))
     assert len(results) == len(frames)
     assert all(torch.equal(result.y, results[1].y) for result in results[1:])
 
@@ -159,13 +159,13 @@ def test_a_still_that_lasts_is_handed_on_without_waiting_for_its_end() -> None:
 @pytest.mark.parametrize("cut", [(1, 2, 3, 4, 5), (2, 5), (4,)])
 def test_the_same_however_the_stream_is_cut_into_batches(cut: tuple[int, ...]) -> None:
     planes = noisy([scene(0)] * 3 + [scene(5)] * 3)
-    for one, other in zip(steady(planes), steady(planes, cut=cut), strict=True):
+    for one, other in zip(denoise(planes), denoise(planes, cut=cut), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_half_the_strength_is_half_the_change() -> None:
     planes = noisy([scene()] * 3)
-    for source, half, whole in zip(planes, steady(planes, strength=0.5), steady(planes), strict=True):
+    for source, half, whole in zip(planes, denoise(planes, strength=0.5), denoise(planes), strict=True):
         np.testing.assert_allclose(half - source, (whole - source) / 2, atol=1e-3)
 
 
@@ -176,7 +176,7 @@ def test_pictures_of_any_size(size: tuple[int, int]) -> None:
         FrameBatch(torch.from_numpy(255 * rng.random((1, 1, *size), np.float32)), None, (Fraction(n),), (Origin(n),))
         for n in range(3)
     ]
-    result = concat(list(Steady(8)(iter(frames))))
+    result = concat(list(TemporalDenoise(8)(iter(frames))))
     assert result.y.shape == (3, 1, *size)
     assert torch.isfinite(result.y).all()
 
@@ -190,18 +190,20 @@ def test_shares_are_those_of_the_formula(unit: float) -> None:
     share = np.maximum(0, texture - 0.5 * apart) / (texture + 5 * apart)
     expected = (y + share * other) / (1 + share)
     assert 0 < share.min() < share.max() < 1
-    np.testing.assert_allclose(steadied(y, [(spline(other), still)], unit), expected, atol=0.15 * unit)
+    np.testing.assert_allclose(
+        temporal_average(y, [(spline_coefficients(other), still)], unit), expected, atol=0.15 * unit
+    )
 
 
 def test_motion_of_a_field_of_another_size_is_scaled_and_faint_motion_is_damped() -> None:
     plane = scene(height=60, width=80)
     flow = np.full((30, 40, 2), (2.0, -1.0), np.float32)
     kept = 25 / (25 + 0.5**4)
-    shifted = moved(spline(plane), flow, 10, 50)
+    shifted = warp_rows(spline_coefficients(plane), flow, 10, 50)
     for row, col in ((10, 20), (33, 41), (49, 60)):
         expected = cv2.getRectSubPix(plane, (1, 1), (col + 4 * kept, row - 2 * kept))[0, 0]
         assert abs(shifted[row - 10, col] - expected) < 3
-    np.testing.assert_allclose(moved(spline(plane), flow * 0.01, 0, 60), plane, atol=0.5)
+    np.testing.assert_allclose(warp_rows(spline_coefficients(plane), flow * 0.01, 0, 60), plane, atol=0.5)
 
 
 def test_it_follows_what_was_restored_and_nothing_else() -> None:
@@ -211,10 +213,10 @@ def test_it_follows_what_was_restored_and_nothing_else() -> None:
         options = parse_options(device="cpu", **asked)  # type: ignore[arg-type]
         return [type(stage).__name__ for stage in Plan(options, info).stages(None, None)]
 
-    assert names(info, restore=1.0, denoise=0.5)[:3] == ["Restore", "Restore", "Steady"]
-    assert "Steady" not in names(info, restore=1.0, temporal_denoise=False)
-    assert "Steady" not in names(info, scale=2, model="bicubic")
-    assert "Steady" not in names(VideoInfo(64, 48, None), restore=1.0), "a still picture has no neighbours"
+    assert names(info, restore=1.0, denoise=0.5)[:3] == ["Restore", "Restore", "TemporalDenoise"]
+    assert "TemporalDenoise" not in names(info, restore=1.0, temporal_denoise=False)
+    assert "TemporalDenoise" not in names(info, scale=2, model="bicubic")
+    assert "TemporalDenoise" not in names(VideoInfo(64, 48, None), restore=1.0), "a still picture has no neighbours"
     plan = Plan(parse_options(device="cpu", restore=0.3, denoise=0.6), info)
     assert plan.steady is not None and plan.steady.strength == 0.6
-    assert plan.log_columns[-3:] == ("psnr_y_restore", "psnr_y_denoise", "psnr_y_steady")
+    assert plan.log_columns[-3:] == ("psnr_y_restore", "psnr_y_denoise", "psnr_y_temporal_denoise")

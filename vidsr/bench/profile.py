@@ -68,7 +68,7 @@ def _staged(
     with VideoReader(clip, options.start, options.end, options.frames, deinterlace=options.deinterlace) as reader:
         plan = Plan(options, reader.info)
         if plan.interpolate is not None:
-            plan.interpolate = replace(plan.interpolate, lanes=1, watch=watch)
+            plan.interpolate = replace(plan.interpolate, threads=1, watch=watch)
         stream = watch.timed("decode", reader.batches(plan.frames_per_batch))
         with FrameLog(target.with_suffix(".csv"), plan.log_columns) as log:
             for stage in plan.stages(log if options.log is not False else None, None, watch):

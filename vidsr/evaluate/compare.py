@@ -15,7 +15,7 @@ from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.kernels.metrics import sse, ssim
 from vidsr.metrics import psnr_from_mse
 from vidsr.stages import Stage
-from vidsr.stages.batching import singly
+from vidsr.stages.batching import single_frames
 from vidsr.stages.rounding import Finish
 from vidsr.stages.stopwatch import Stopwatch
 
@@ -93,7 +93,7 @@ def compare_methods(
     watch = Stopwatch()
     originals, *inputs = tee(pairs, 1 + len(methods))  # tee keeps frames that one method has read and another has not
     outputs = [
-        singly(watch.timed(name, _run(watch.timed(INPUT_STEP, (low for _, low in pairs)), stages, info)))
+        single_frames(watch.timed(name, _run(watch.timed(INPUT_STEP, (low for _, low in pairs)), stages, info)))
         for (name, stages), pairs in zip(methods.items(), inputs, strict=True)
     ]
     scores = tuple(map(Score, methods))

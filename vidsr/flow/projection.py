@@ -1,8 +1,11 @@
-"""Motion fields at a moment between two frames, from the motion at both ends.
+"""Flow projection: optical flow at two frames, moved to a phase between them.
 
-Each pixel of both frames is pushed along its own motion to the wanted moment and lands there with the weight of its
-trust (Niklaus and Liu, "Softmax splatting for video frame interpolation", CVPR 2020). Where nothing lands, coarser
-levels fill in (pull-push).
+Each pixel of both frames is splatted along its flow to the wanted phase, weighted by its confidence (Niklaus and Liu,
+"Softmax splatting for video frame interpolation", CVPR 2020). Holes are filled from coarser levels (pull-push).
+
+Between two frames alone, trajectories are straight. With the neighbouring intervals they can be parabolas (Xu et al.,
+"Quadratic video interpolation", NeurIPS 2019). Where the accelerations at both ends contradict each other, they stay
+straight.
 """
 
 from __future__ import annotations
@@ -15,62 +18,69 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from vidsr.flow.warp import F32, U64, linear
+from vidsr.flow.warp import F32, U64, sample_linear
 
 Field = NDArray[Any]  # float32
 
-MISMATCH_COST = 0.07  # fall of trust per code value of mismatch along the motion
-DISAGREEMENT_COST = 0.3  # fall of trust per pixel by which the two motions disagree
-SEEN = 0.01  # weight that has to land on a pixel for it to count as seen
-UNDECIDED = 0.05  # weight of the plain mean where neither frame is seen
-FILL = 0.01  # weight of coarser levels against what landed
+MISMATCH_COST = 0.07  # fall of the log confidence per code value of mismatch along the flow
+DISAGREEMENT_COST = 0.3  # fall of the log confidence per pixel of disagreement between forward and backward flow
+VISIBLE = 0.01  # splatted weight from which on a pixel counts as visible
+UNDECIDED = 0.05  # weight of the plain mean where neither frame is visible
+FILL = 0.01  # weight of coarser levels against splatted weight
 SMOOTH = 5  # pixels over which visibility is averaged
-MEDIAN = 5  # pixels over which the motion's median is taken
+MEDIAN = 5  # pixels over which the median of the motion is taken
+WINDOW = 9  # field pixels over which acceleration is averaged
+CONTRADICTION = 4.0  # pixels of difference between both accelerations, beyond their mean, that keep 1/e of the curve
 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
-def trust(flow, back, luma, other):  # type: ignore[no-untyped-def]
-    """How far each pixel's motion can be trusted, 0 to 1, and by how many pixels the way back misses."""
+def confidence(flow, back, luma, other):  # type: ignore[no-untyped-def]
+    """Return the confidence of ``flow``, 0 to 1, and the disagreement of ``flow`` and ``back`` in pixels, both h x w.
+
+    ``flow`` leads from ``luma`` to ``other``, ``back`` from ``other`` to ``luma``.
+    """
     h, w = luma.shape
-    weight, astray = np.empty((h, w), np.float32), np.empty((h, w), np.float32)
+    weight, disagreement = np.empty((h, w), np.float32), np.empty((h, w), np.float32)
     for row in prange(h):
         for col in range(w):
             u, v = flow[row, col, 0], flow[row, col, 1]
             x, y = F32(col) + u, F32(row) + v
-            du, dv = u + linear(back[..., 0], x, y), v + linear(back[..., 1], x, y)
-            missed = abs(linear(other, x, y) - luma[row, col])
-            astray[row, col] = math.sqrt(du * du + dv * dv)
-            cost = F32(MISMATCH_COST) * missed + F32(DISAGREEMENT_COST) * astray[row, col]
+            du, dv = u + sample_linear(back[..., 0], x, y), v + sample_linear(back[..., 1], x, y)
+            mismatch = abs(sample_linear(other, x, y) - luma[row, col])
+            disagreement[row, col] = math.sqrt(du * du + dv * dv)
+            cost = F32(MISMATCH_COST) * mismatch + F32(DISAGREEMENT_COST) * disagreement[row, col]
             weight[row, col] = math.exp(-min(cost, F32(20)))
-    return weight, astray
+    return weight, disagreement
 
 
-def project(forward: Field, backward: Field, weight_a: Field, weight_b: Field, phase: float) -> tuple[Field, Field]:
-    """The motion from the first to the second frame as it lies at ``phase``, and the share of the second frame.
+def project(
+    forward: Field, backward: Field, confidence_a: Field, confidence_b: Field, phase: float
+) -> tuple[Field, Field]:
+    """Return the motion from the first to the second frame as it lies at ``phase``, and the share of the second frame.
 
     Returns:
-        h x w x 2 motion over the whole interval, in pixels of the field; h x w share, 0 where only the first frame
-        shows what is there, 1 where only the second does, ``phase`` where both do.
+        h x w x 2 motion over the whole interval, in pixels of the field; h x w share: 0 where only the first frame
+        is visible, 1 where only the second is, ``phase`` where both are.
     """
-    landed = _splat(forward, backward, weight_a, weight_b, phase)
-    seen_a, seen_b = landed[0, ..., 2], landed[1, ..., 2]
+    landed = _splat(forward, backward, confidence_a, confidence_b, phase)
+    weight_a, weight_b = landed[0, ..., 2], landed[1, ..., 2]
     sums = (1 - phase) * landed[0] + phase * landed[1]
-    say_a, say_b = (
-        scale * cv2.blur(np.minimum(seen / SEEN, 1), (SMOOTH, SMOOTH))
-        for seen, scale in ((seen_a, 1 - phase), (seen_b, phase))
+    visible_a, visible_b = (
+        scale * cv2.blur(np.minimum(weight / VISIBLE, 1), (SMOOTH, SMOOTH))
+        for weight, scale in ((weight_a, 1 - phase), (weight_b, phase))
     )
-    # where motions meet, their mean is that of nothing in the picture: the median takes a side
+    # where two motions meet, their mean is the motion of nothing: the median takes one of them
     motion = [cv2.medianBlur(np.ascontiguousarray(part), MEDIAN) for part in np.moveaxis(_fill(sums), -1, 0)]
-    return np.dstack(motion), (say_b + UNDECIDED * phase) / (say_a + say_b + UNDECIDED)
+    return np.dstack(motion), (visible_b + UNDECIDED * phase) / (visible_a + visible_b + UNDECIDED)
 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
-def _splat(forward, backward, weight_a, weight_b, phase):  # type: ignore[no-untyped-def]
-    """For either frame: sums of (weight x motion x, weight x motion y, weight) that land on each pixel at ``phase``."""
-    h, w = weight_a.shape
+def _splat(forward, backward, confidence_a, confidence_b, phase):  # type: ignore[no-untyped-def]
+    """Return 2 x h x w x 3: for each frame, the sums of (weight * x, weight * y, weight) splatted at ``phase``."""
+    h, w = confidence_a.shape
     sums = np.zeros((2, h, w, 3), np.float32)
-    for frame in prange(2):  # writers would race within a frame, never between the two
-        flow, weight = (forward, weight_a) if frame == 0 else (backward, weight_b)
+    for frame in prange(2):  # parallel over the frames only: within one, the writes would race
+        flow, weight = (forward, confidence_a) if frame == 0 else (backward, confidence_b)
         reach, sign = (F32(phase), F32(1)) if frame == 0 else (F32(1 - phase), F32(-1))
         for row in range(h):
             for col in range(w):
@@ -91,7 +101,7 @@ def _splat(forward, backward, weight_a, weight_b, phase):  # type: ignore[no-unt
 
 
 def _fill(sums: Field) -> Field:
-    """Motion from the sums; where little landed, that of coarser levels."""
+    """Return the motion from the sums; where little weight landed, the motion of coarser levels."""
     levels = [sums]
     while min(levels[-1].shape[:2]) > 2:
         h, w = levels[-1].shape[:2]
@@ -102,3 +112,47 @@ def _fill(sums: Field) -> Field:
         above = cv2.resize(motion, level.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         motion = (level[..., :2] + FILL * above) / (level[..., 2:] + FILL)
     return motion
+
+
+def acceleration(onward: Field, back: Field, confidence_onward: Field, confidence_back: Field, ratio: float) -> Field:
+    """Return the acceleration at a frame, h x w x 3: x and y in pixels per squared interval, and its confidence.
+
+    ``onward`` is the flow over the interval itself. ``back`` is the flow to the frame on the other side, over ``ratio``
+    times the interval.
+    """
+    weight = confidence_onward * confidence_back
+    bend = (onward * ratio + back) * (2 / (ratio + ratio * ratio))
+    window = (WINDOW, WINDOW)
+    mean_weight = cv2.blur(weight, window)
+    smooth = cv2.blur(bend * weight[..., None], window) / (mean_weight + 1e-3)[..., None]
+    return np.dstack([smooth, mean_weight])
+
+
+def straight_displacements(motion: Field, phase: float) -> Field:
+    """Return the displacements to both frames from ``phase`` along straight lines, h x w x 4: x, y to a; x, y to b."""
+    return np.concatenate([-phase * motion, (1 - phase) * motion], axis=-1, dtype=np.float32)
+
+
+@njit(parallel=True, cache=True, fastmath=True, nogil=True)
+def curved_displacements(motion, phase, at_a, at_b):  # type: ignore[no-untyped-def]
+    """Return the displacements along parabolas where the accelerations ``at_a`` and ``at_b`` agree, h x w x 4."""
+    h, w = motion.shape[:2]
+    done, left = F32(phase), F32(1 - phase)
+    result = np.empty((h, w, 4), np.float32)
+    for row in prange(h):
+        for col in range(w):
+            u, v = motion[row, col, 0], motion[row, col, 1]
+            ax, ay = F32(col) - done * u, F32(row) - done * v
+            bx, by = F32(col) + left * u, F32(row) + left * v
+            au, av = sample_linear(at_a[..., 0], ax, ay), sample_linear(at_a[..., 1], ax, ay)
+            ka = sample_linear(at_a[..., 2], ax, ay)
+            bu, bv = sample_linear(at_b[..., 0], bx, by), sample_linear(at_b[..., 1], bx, by)
+            kb = sample_linear(at_b[..., 2], bx, by)
+            total = F32(1) / (ka + kb + F32(1e-3))
+            mu, mv = (ka * au + kb * bu) * total, (ka * av + kb * bv) * total
+            limit = F32(CONTRADICTION) + math.sqrt(mu * mu + mv * mv)
+            contradiction = ((au - bu) * (au - bu) + (av - bv) * (av - bv)) / (limit * limit)
+            bend = F32(0.5) * done * left * math.exp(-contradiction)
+            result[row, col, 0], result[row, col, 1] = bend * mu - done * u, bend * mv - done * v
+            result[row, col, 2], result[row, col, 3] = bend * mu + left * u, bend * mv + left * v
+    return result

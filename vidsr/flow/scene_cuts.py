@@ -1,8 +1,8 @@
-"""Hard cuts and repeated frames, found on reduced luma pictures of two neighbouring frames.
+"""Scene cuts and repeated frames, detected on luma thumbnails of two neighbouring frames.
 
-A pair is one scene as long as anything explains it: the whole picture shifted (a fast pan), or most of its blocks found
-again nearby (things that move). Both are measured by normalised correlation, which sees neither brightness nor
-contrast, so that a flash or a fade is no cut.
+Two frames belong to one scene if the second is the first shifted as a whole (a fast pan), or if most blocks of one
+are found nearby in the other (moving objects). Both are measured by normalised correlation, which ignores brightness
+and contrast, so a flash or a fade is no cut.
 """
 
 from __future__ import annotations
@@ -14,60 +14,60 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-Small = NDArray[Any]  # float32, 36 x 64: a reduced luma picture, 8-bit code values
+Thumbnail = NDArray[Any]  # float32, 36 x 64 luma, 8-bit code values
 
 WIDTH, HEIGHT = 64, 36
-SHIFT_X, SHIFT_Y = 13, 7  # how far the whole picture may have moved, in reduced pixels: a fifth of it
+SHIFT_X, SHIFT_Y = 13, 7  # largest shift of the whole frame, in thumbnail pixels: a fifth of the frame
 BLOCK_W, BLOCK_H = 16, 12
-REACH_X, REACH_Y = 10, 6  # how far a block may have moved
-FLAT = 3.0  # standard deviation below which a block looks like any other
-CUT_CHANGE = 8.0  # mean change in code values below which nothing is a cut
+REACH_X, REACH_Y = 10, 6  # largest displacement of a block, in thumbnail pixels
+FLAT = 3.0  # standard deviation below which a block has too little texture to be found again
+CUT_CHANGE = 8.0  # mean change in code values up to which there is no cut
 # Limits of best F1 on pairs of the training clips; benchmarks/scene_cuts.py measures them on other clips.
-CUT_LIKENESS = 0.70  # when no flow was looked for
-CUT_LIKENESS_LOST, CUT_LIKENESS_FOLLOWED = 0.80, 0.55  # when flow lost the picture, and when it did not
-LOST = 0.05  # flow confidence below which the flow search has failed
-SAME_CHANGE = 1.0  # largest change of a reduced pixel, rounded as the planes are, that coding noise makes
+CUT_SIMILARITY = 0.70  # similarity below which a pair is a cut, without a flow search
+CUT_SIMILARITY_FLOW_FAILED, CUT_SIMILARITY_FLOW_FOUND = 0.80, 0.55  # the same, with one
+FLOW_FAILED = 0.05  # flow confidence below which the flow search has failed
+REPEAT_CHANGE = 1.0  # largest change of a thumbnail pixel that coding noise and rounding make
 
 
-def reduce(y: Tensor, depth: int) -> Small:
-    """The reduced picture of one frame's luma (1 x 1 x H x W code values of ``depth`` bits)."""
+def thumbnail(y: Tensor, depth: int) -> Thumbnail:
+    """Return the thumbnail of one frame's luma (1 x 1 x H x W code values of ``depth`` bits)."""
     small = cv2.resize(y[0, 0].numpy(), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float32) * np.float32(255 / ((1 << depth) - 1))
 
 
-def is_cut(a: Small, b: Small, flow_confidence: float | None = None) -> bool:
-    """Whether a new scene begins at ``b``, the frame after ``a``.
+def is_cut(a: Thumbnail, b: Thumbnail, flow_confidence: float | None = None) -> bool:
+    """Return whether a new scene begins at ``b``, the frame after ``a``.
 
     ``flow_confidence``: share of the frame where forward and backward optical flow agree; None without a flow search.
     """
     if float(np.abs(a - b).mean()) <= CUT_CHANGE:
         return False
-    limit = CUT_LIKENESS
+    limit = CUT_SIMILARITY
     if flow_confidence is not None:
-        limit = CUT_LIKENESS_LOST if flow_confidence < LOST else CUT_LIKENESS_FOLLOWED
-    return likeness(a, b) < limit
+        limit = CUT_SIMILARITY_FLOW_FAILED if flow_confidence < FLOW_FAILED else CUT_SIMILARITY_FLOW_FOUND
+    return similarity(a, b) < limit
 
 
-def is_duplicate(a: Small, b: Small) -> bool:
-    """Whether ``b`` shows what ``a`` shows, but for coding noise."""
-    return float(np.abs(a - b).max()) <= SAME_CHANGE
+def is_repeat(a: Thumbnail, b: Thumbnail) -> bool:
+    """Return whether ``b`` repeats ``a``, apart from coding noise."""
+    return float(np.abs(a - b).max()) <= REPEAT_CHANGE
 
 
-def likeness(a: Small, b: Small) -> float:
-    """How well one picture is found again in the other, 1 for perfectly: shifted as a whole, or block by block."""
+def similarity(a: Thumbnail, b: Thumbnail) -> float:
+    """Return how well one frame is found in the other, shifted as a whole or block by block; 1 for a perfect match."""
     return max(_shifted(a, b), _shifted(b, a), _blockwise(a, b))
 
 
-def _shifted(a: Small, b: Small) -> float:
-    """Best correlation of the middle of ``a`` with a part of ``b``."""
+def _shifted(a: Thumbnail, b: Thumbnail) -> float:
+    """Return the best correlation of the centre of ``a`` with a part of ``b``."""
     return _best_match(a[SHIFT_Y : HEIGHT - SHIFT_Y, SHIFT_X : WIDTH - SHIFT_X], b)
 
 
-def _blockwise(a: Small, b: Small) -> float:
-    """Mean of the best correlations of the blocks of ``a`` with parts of ``b`` nearby; flat blocks do not count."""
-    around = cv2.copyMakeBorder(b, REACH_Y, REACH_Y, REACH_X, REACH_X, cv2.BORDER_REPLICATE)
+def _blockwise(a: Thumbnail, b: Thumbnail) -> float:
+    """Return the mean over the blocks of ``a`` of the best correlation with ``b`` nearby; flat blocks do not count."""
+    padded = cv2.copyMakeBorder(b, REACH_Y, REACH_Y, REACH_X, REACH_X, cv2.BORDER_REPLICATE)
     matches = [
-        _best_match(block, around[top : top + BLOCK_H + 2 * REACH_Y, left : left + BLOCK_W + 2 * REACH_X])
+        _best_match(block, padded[top : top + BLOCK_H + 2 * REACH_Y, left : left + BLOCK_W + 2 * REACH_X])
         for top in range(0, HEIGHT, BLOCK_H)
         for left in range(0, WIDTH, BLOCK_W)
         if (block := a[top : top + BLOCK_H, left : left + BLOCK_W]).std() >= FLAT
@@ -75,6 +75,6 @@ def _blockwise(a: Small, b: Small) -> float:
     return float(np.mean(matches)) if matches else 1.0
 
 
-def _best_match(part: Small, picture: Small) -> float:
-    scores = cv2.matchTemplate(np.ascontiguousarray(picture), np.ascontiguousarray(part), cv2.TM_CCOEFF_NORMED)
+def _best_match(part: Thumbnail, whole: Thumbnail) -> float:
+    scores = cv2.matchTemplate(np.ascontiguousarray(whole), np.ascontiguousarray(part), cv2.TM_CCOEFF_NORMED)
     return float(scores.max())

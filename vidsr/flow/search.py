@@ -1,4 +1,9 @@
-"""Motion between two luma pictures, both ways."""
+"""Optical flow search: motion between two luma planes in both directions, and its refinement at a phase.
+
+The refinement warps both frames to the phase and searches between them. They differ by little, so a search down to
+single pixels finds what the search between the frames missed (bilateral motion estimation: Park et al., "BMBC:
+bilateral motion estimation with bilateral cost volume for video interpolation", ECCV 2020).
+"""
 
 from __future__ import annotations
 
@@ -10,35 +15,39 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from vidsr.flow.warp import F32, U64, linear
+from vidsr.flow.warp import F32, U64, sample_linear
 
 Luma = NDArray[Any]  # uint8, h x w
 Plane = NDArray[Any]  # h x w
-Small = NDArray[Any]  # float32, a reduced luma picture
-Flow = NDArray[Any]  # float32, h x w x 2, pixels (x, y): where a pixel of the first picture is in the second
+SmallLuma = NDArray[Any]  # float32, luma at 1 / `REDUCTION` of the size
+Flow = NDArray[Any]  # float32, h x w x 2, x and y in pixels: displacement of a pixel of the first frame to the second
+Displacements = NDArray[Any]  # float32, h x w x 4, in its own pixels: x, y to the first frame; x, y to the second
 
-FLOW_PIXELS = 640 * 360  # a larger picture is reduced for the search of motion until it fits
-SMALLEST_SIDE = 32  # dense inverse search needs room for its patches
-REDUCTION = 4  # the search runs on a picture this much smaller
-BLOCK, STRIDE, REACH = 6, 3, 12  # of the search, in its reduced pixels
-UNEXPLAINED = 8.0  # mean mismatch, in code values, above which a block is searched
-BETTER = 0.6  # a found block must leave less than this share of the mismatch
-DISTANCE_COST = 4.0  # code values of mismatch that a reduced pixel of displacement must save
+MAX_PIXELS = 640 * 360  # larger frames are reduced for the search until they fit
+MIN_SIDE = 32  # dense inverse search needs room for its patches
+# Block search for small objects that move far
+REDUCTION = 4  # it runs on frames this much smaller
+BLOCK, STRIDE, REACH = 6, 3, 12  # side, step and range, in reduced pixels
+UNEXPLAINED = 8.0  # mean mismatch of a block, in code values, from which on it is searched
+BETTER = 0.6  # a match must leave less than this share of the mismatch
+DISTANCE_COST = 4.0  # code values of mismatch that a match must save per reduced pixel of displacement
+# Refinement at a phase; chosen on clips of the training set (train/LOG.md)
+REFINE_STRIDE, REFINE_DESCENTS = 3, 25  # pixels between patches, and gradient descent steps of each
 
 
-def searched(y: Plane, depth: int) -> Plane:
-    """A luma plane (code values of ``depth`` bits, any type) as motion is searched in it: 8-bit codes, float32."""
-    return resized(y.astype(np.float32), _search_size(*y.shape)) * np.float32(255 / ((1 << depth) - 1))
+def search_luma(y: Plane, depth: int) -> Plane:
+    """Return luma for the motion search, 8-bit code values in float32, from a plane of ``depth`` bits of any type."""
+    return resize_plane(y.astype(np.float32), _search_size(*y.shape)) * np.float32(255 / ((1 << depth) - 1))
 
 
 def _search_size(h: int, w: int) -> tuple[int, int]:
-    """Height and width, even, of the picture in which motion is searched."""
-    step = max(1, math.ceil(math.sqrt(h * w / FLOW_PIXELS)))
-    return max(SMALLEST_SIDE, -(-h // step) // 2 * 2), max(SMALLEST_SIDE, -(-w // step) // 2 * 2)
+    """Return the height and width, both even, of the motion search."""
+    step = max(1, math.ceil(math.sqrt(h * w / MAX_PIXELS)))
+    return max(MIN_SIDE, -(-h // step) // 2 * 2), max(MIN_SIDE, -(-w // step) // 2 * 2)
 
 
-def resized(plane: Plane, size: tuple[int, ...]) -> Plane:
-    """``plane`` at ``size`` (height, width): by area where that is smaller, else linear."""
+def resize_plane(plane: Plane, size: tuple[int, ...]) -> Plane:
+    """Return ``plane`` at ``size`` (height, width): by area to reduce, else bilinear."""
     if plane.shape == size:
         return plane
     smaller = size < plane.shape
@@ -46,30 +55,30 @@ def resized(plane: Plane, size: tuple[int, ...]) -> Plane:
 
 
 def find_flows(a: Luma, b: Luma, thorough: bool = False) -> tuple[Flow, Flow]:
-    """Where the pixels of ``a`` are in ``b``, and those of ``b`` in ``a``.
+    """Return the flow from ``a`` to ``b`` and from ``b`` to ``a``.
 
-    A first, coarse flow; then, where it explains the picture badly (small things that move far), a search; then a
-    finer flow that keeps of both what fits best, ``thorough`` or quick.
+    A coarse flow comes first. Blocks that it explains badly (small objects that move far) get a full search. A finer
+    flow starts from both and keeps the better match; ``thorough`` makes it search down to single pixels.
     """
     h, w = a.shape
     size = (max(BLOCK, w // REDUCTION), max(BLOCK, h // REDUCTION))
     small_a, small_b = (cv2.resize(p, size, interpolation=cv2.INTER_AREA).astype(np.float32) for p in (a, b))
     coarse = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-    # measured on real clips: the quick one loses 0.01 dB to the preset's 1, 3, 25 and 5, in half of the time
+    # measured on real clips: the quick search takes half the time of the preset (1, 3, 25 and 5) and loses 0.01 dB
     fine = dense_search(finest=0, stride=4, descents=16) if thorough else dense_search(1, 5, 12)
 
-    def one_way(a: Luma, b: Luma, small_a: Small, small_b: Small) -> Flow:
-        flow = coarse.calc(a, b, np.empty(0, np.float32))
-        return fine.calc(a, b, with_distant_matches(flow, small_a, small_b))
+    def flow(a: Luma, b: Luma, small_a: SmallLuma, small_b: SmallLuma) -> Flow:
+        first = coarse.calc(a, b, np.empty(0, np.float32))
+        return fine.calc(a, b, with_distant_matches(first, small_a, small_b))
 
-    return one_way(a, b, small_a, small_b), one_way(b, a, small_b, small_a)
+    return flow(a, b, small_a, small_b), flow(b, a, small_b, small_a)
 
 
 def dense_search(finest: int, stride: int, descents: int) -> cv2.DISOpticalFlow:
-    """Dense inverse search, without what makes it smooth.
+    """Return OpenCV's dense inverse search without variational refinement.
 
-    ``finest``: of its scales, 0 for whole pixels, 1 for squares of two; ``stride`` from patch to patch, ``descents`` of
-    each.
+    ``finest``: finest scale, 0 for single pixels, 1 for half the resolution. ``stride``: pixels between patches.
+    ``descents``: gradient descent steps of each patch.
     """
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(finest)
@@ -79,15 +88,48 @@ def dense_search(finest: int, stride: int, descents: int) -> cv2.DISOpticalFlow:
     return search
 
 
-def with_distant_matches(flow: Flow, small_a: Small, small_b: Small) -> Flow:
-    """``flow``, with blocks that it explains badly replaced by the match that a full search found for them."""
+def refine_displacements(a: Plane, b: Plane, displacements: Displacements, phase: float) -> Displacements:
+    """Return ``displacements`` from ``phase``, corrected by the flow between ``a`` and ``b`` as warped by them.
+
+    ``a`` and ``b`` are 8-bit luma in float32, at any size.
+    """
+    full = resize_displacements(displacements, a.shape)
+    warped_a, warped_b = _warp(a, full[..., :2]), _warp(b, full[..., 2:])
+    search = dense_search(0, REFINE_STRIDE, REFINE_DESCENTS)
+    forward = search.calc(warped_a, warped_b, np.empty(0, np.float32))
+    backward = search.calc(warped_b, warped_a, np.empty(0, np.float32))
+    rest = (forward - backward) / 2  # the mean of both directions, so that the result is the same in reversed time
+    return resize_displacements(full + np.concatenate([-phase * rest, (1 - phase) * rest], -1), displacements.shape[:2])
+
+
+def resize_displacements(displacements: Displacements, size: tuple[int, ...]) -> Displacements:
+    """Return ``displacements`` at ``size`` (height, width), in its pixels: by area to reduce, else bilinear."""
+    h, w = displacements.shape[:2]
+    how = cv2.INTER_AREA if size[1] < w else cv2.INTER_LINEAR
+    scale = np.array([size[1] / w, size[0] / h] * 2, np.float32)
+    return np.asarray(cv2.resize(displacements, size[1::-1], interpolation=how)) * scale
+
+
+def _warp(luma: Plane, displacements: NDArray[Any]) -> Luma:
+    """Return ``luma`` warped by ``displacements`` (h x w x 2), rounded to 8-bit code values."""
+    h, w = luma.shape
+    columns, rows = (
+        displacements[..., 0] + np.arange(w, dtype=np.float32),
+        displacements[..., 1] + np.arange(h, dtype=np.float32)[:, None],
+    )
+    warped = cv2.remap(luma, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.convertScaleAbs(warped.clip(min=0)))
+
+
+def with_distant_matches(flow: Flow, small_a: SmallLuma, small_b: SmallLuma) -> Flow:
+    """Return ``flow`` with badly explained blocks replaced by the best match of a full search."""
     size = small_a.shape[::-1]
     scale = np.array([flow.shape[1] / size[0], flow.shape[0] / size[1]], np.float32)
     small_flow = cv2.resize(flow, size, interpolation=cv2.INTER_NEAREST) / scale
-    found, moves = _search(small_a, small_b, small_flow)
+    found, moves = _block_search(small_a, small_b, small_flow)
     result = flow.copy()
     for top, left in np.argwhere(found):
-        # a block speaks for the pixels nearer to its middle than to that of its neighbours
+        # a block gives its match to the pixels nearer to its centre than to those of its neighbours
         y, x = ((n * STRIDE + (BLOCK - STRIDE) / 2) * scale[axis] for n, axis in ((top, 1), (left, 0)))
         rows, columns = (slice(round(n), round(n + STRIDE * scale[axis])) for n, axis in ((y, 1), (x, 0)))
         result[rows, columns] = moves[top, left] * scale
@@ -95,8 +137,8 @@ def with_distant_matches(flow: Flow, small_a: Small, small_b: Small) -> Flow:
 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
-def _search(a, b, flow):  # type: ignore[no-untyped-def]
-    """For each block of ``a``: whether a match in ``b`` beats ``flow`` clearly, and the displacement of the best."""
+def _block_search(a, b, flow):  # type: ignore[no-untyped-def]
+    """Return for each block of ``a`` whether a match in ``b`` clearly beats ``flow``, and the best displacement."""
     h, w = a.shape
     gh, gw = (h - BLOCK) // STRIDE + 1, (w - BLOCK) // STRIDE + 1
     found, moves = np.zeros((gh, gw), np.bool_), np.zeros((gh, gw, 2), np.float32)
@@ -124,10 +166,10 @@ def _search(a, b, flow):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, fastmath=True, nogil=True)
 def _warped_mismatch(a, b, flow, top, left):  # type: ignore[no-untyped-def]
-    """Sum of absolute differences of one block of ``a`` and ``b`` sampled along ``flow``."""
+    """Return the sum of absolute differences of one block of ``a`` and ``b`` sampled along ``flow``."""
     total = F32(0)
     for row in range(top, top + BLOCK):
         for col in range(left, left + BLOCK):
-            there = linear(b, F32(col) + flow[row, col, 0], F32(row) + flow[row, col, 1])
-            total += abs(a[row, col] - there)
+            value = sample_linear(b, F32(col) + flow[row, col, 0], F32(row) + flow[row, col, 1])
+            total += abs(a[row, col] - value)
     return total

@@ -1,7 +1,7 @@
-"""Which of two moved frames shows what is there, as the frames beyond them tell.
+"""A check of both warped frames against the frames before and after the pair.
 
-Where the two differ, one follows a wrong motion, or shows what hides the rest. What is really there is most often
-there a frame further on as well, along that frame's own motion.
+Where the two warped frames differ, one follows a wrong motion or shows an occluding object. Content that is really
+there is usually there one frame further on as well, along that frame's own motion.
 """
 
 from __future__ import annotations
@@ -13,42 +13,44 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from vidsr.flow.warp import F32, linear
+from vidsr.flow.warp import F32, sample_linear
 
 Luma = NDArray[Any]  # float32, 8-bit code values, h x w
 Field = NDArray[Any]  # float32
 
 # Chosen on clips of the training set (train/LOG.md).
-WINDOW = 5  # pixels of the field over which frames are compared
-NOISE = 10.0  # code values of mismatch that mean nothing
-CLEAR = 3.0  # times that the frames must be as far apart as the better one from the frame beyond, to be told half
-FAINT = 4.0  # code values apart that are next to nothing
+WINDOW = 5  # field pixels over which frames are compared
+NOISE = 10.0  # code values of mismatch that noise explains
+HALF_EFFECT = 3.0  # ratio of the mismatch of the pair to the smaller mismatch beyond at which the check has half effect
+FAINT = 4.0  # code values of mismatch of the pair that are next to nothing
 
 
-def witnessed(share: Field, apart: Luma, missed_a: Luma, missed_b: Luma) -> Field:
-    """The share of the second frame, that frame and the first counting less by what those beyond miss of them.
+def checked_share(share: Field, mismatch: Luma, mismatch_a: Luma, mismatch_b: Luma) -> Field:
+    """Return the share of frame b, lower for the frame that differs more from the frame beyond it.
 
-    All are h x w; ``share`` 0 to 1, the others in code values: how far both moved frames are ``apart``, and what
-    `missed` gives for each. Who differs from the other less than from the frame beyond is not told by that.
+    All arrays are h x w. ``share`` is 0 to 1; the others are code values: ``mismatch`` between both warped frames,
+    ``mismatch_a`` and ``mismatch_b`` by `mismatch_beyond`. The check has no effect where the two frames differ less
+    from each other than from the frames beyond.
     """
-    apart, missed_a, missed_b = (cv2.blur(part, (WINDOW, WINDOW)) for part in (apart, missed_a, missed_b))
-    doubt_a, doubt_b = (np.square(part + np.float32(NOISE)) for part in (missed_a, missed_b))
-    told = np.square(apart)
-    told /= told + np.square(np.float32(CLEAR) * cv2.min(missed_a, missed_b)) + np.float32(FAINT**2)
-    return np.asarray(share + told * (share * doubt_a / (share * doubt_a + (1 - share) * doubt_b) - share))
+    mismatch, mismatch_a, mismatch_b = (cv2.blur(part, (WINDOW, WINDOW)) for part in (mismatch, mismatch_a, mismatch_b))
+    doubt_a, doubt_b = (np.square(part + np.float32(NOISE)) for part in (mismatch_a, mismatch_b))
+    effect = np.square(mismatch)
+    effect /= effect + np.square(np.float32(HALF_EFFECT) * cv2.min(mismatch_a, mismatch_b)) + np.float32(FAINT**2)
+    return np.asarray(share + effect * (share * doubt_a / (share * doubt_a + (1 - share) * doubt_b) - share))
 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
-def missed(near, beyond, ways, motion):  # type: ignore[no-untyped-def]
-    """Absolute difference of the frames ``near`` and ``beyond`` at the moment to make, h x w.
+def mismatch_beyond(near, beyond, displacements, flow):  # type: ignore[no-untyped-def]
+    """Return the absolute difference of the frames ``near`` and ``beyond`` along the motion, h x w code values.
 
-    ``ways`` leads from there to ``near`` (x and y), ``motion`` on from ``near`` to ``beyond``; all are of one size.
+    ``displacements`` (h x w x 2, x and y) lead from the phase to ``near``, ``flow`` from ``near`` to ``beyond``. All
+    have the same size.
     """
     h, w = near.shape
     result = np.empty((h, w), np.float32)
     for row in prange(h):
         for col in range(w):
-            x, y = F32(col) + ways[row, col, 0], F32(row) + ways[row, col, 1]
-            u, v = linear(motion[..., 0], x, y), linear(motion[..., 1], x, y)
-            result[row, col] = abs(linear(beyond, x + u, y + v) - linear(near, x, y))
+            x, y = F32(col) + displacements[row, col, 0], F32(row) + displacements[row, col, 1]
+            u, v = sample_linear(flow[..., 0], x, y), sample_linear(flow[..., 1], x, y)
+            result[row, col] = abs(sample_linear(beyond, x + u, y + v) - sample_linear(near, x, y))
     return result

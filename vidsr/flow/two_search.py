@@ -1,8 +1,8 @@
-"""What is to be expected between two frames, by two searches for motion.
+"""Two flow searches for one pair, quick and thorough, and the candidate frames that they give.
 
-Motion is searched twice, quickly as `flow` does it and to the last pixel; the second is searched once more at the
-moment to make (`residual`) and averaged with the motions around (`overlap`). Where the two searches disagree, the
-pictures made from them do, and each is right at times.
+The quick search is that of the engine ``flow``. The thorough one goes down to single pixels, is refined at the wanted
+phase, and is averaged by overlapped block motion compensation (`vidsr.flow.obmc`). Where the searches disagree, so do
+the frames made from them, and each is right at times.
 """
 
 from __future__ import annotations
@@ -10,67 +10,65 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vidsr.flow.midpoint import FlowPair, Motion
-
-Array = NDArray[Any]  # float32
+from vidsr.flow.bidirectional_flow import Array, BidirectionalFlow
+from vidsr.flow.flow_engine import FlowPair
 
 
 @dataclass(frozen=True, eq=False)
-class Motions:
-    """The motion between two frames, searched quickly and thoroughly."""
+class TwoSearchFlow:
+    """The flow between two frames, by both searches."""
 
-    quick: Motion
-    fine: Motion
+    quick: BidirectionalFlow
+    thorough: BidirectionalFlow
 
 
-class Prospect:
-    """Two frames, and their motion searched twice."""
+class TwoSearchPair:
+    """Two frames with their flow by both searches."""
 
     def __init__(self, quick: FlowPair) -> None:
-        self.quick, self._fine = quick, quick.thorough()
+        self.quick, self._thorough = quick, quick.thorough()
 
     @property
-    def motion(self) -> Motions:
-        """Both motions."""
-        return Motions(self.quick.motion, self._fine.motion)
+    def motion(self) -> TwoSearchFlow:
+        """Flow by both searches."""
+        return TwoSearchFlow(self.quick.motion, self._thorough.motion)
 
     @property
     def flow_confidence(self) -> float:
-        """Share of the picture that the thorough search followed there and back."""
-        return self.motion.fine.flow_confidence
+        """Share of the frame where forward and backward flow agree, by the thorough search."""
+        return self.motion.thorough.flow_confidence
 
-    def pins(self, before: object = None, after: object = None) -> list[Array]:
-        """How far each pixel of each plane is to be held in place."""
-        return self.quick.pins(*_quick(before, after))
+    def static_masks(self, before: TwoSearchFlow | None = None, after: TwoSearchFlow | None = None) -> list[Array]:
+        """Return the mask of static overlays at the size of each plane, 0 to 1."""
+        return self.quick.static_masks(_quick(before), _quick(after))
 
-    def at(
-        self, when: Fraction, pins: Sequence[Array], before: object = None, after: object = None
+    def candidates(
+        self,
+        phase: Fraction,
+        masks: Sequence[Array],
+        before: TwoSearchFlow | None = None,
+        after: TwoSearchFlow | None = None,
     ) -> tuple[Array, list[Array]]:
-        """What is expected at phase ``when``; ``before`` and ``after``: `motion` of the pairs on either side.
+        """Return the field and the candidate planes at ``phase``.
 
-        ``pins`` hold what `flow` makes in place, as `pins` gives them.
+        ``masks`` are those of `static_masks`. ``before`` and ``after`` are the `motion` of the pairs on either side.
 
         Returns:
-            The field as `vidsr.flow.warp.render` reads it; of each plane 3 x h x w code values: both frames as they
-            are expected there, and the picture that `flow` makes.
+            The field of the thorough search, h x w x 6, as `vidsr.flow.warp.render` reads it; for each plane, 3 x h x w
+            code values: both frames by overlapped block motion compensation, and the frame that ``flow`` makes.
         """
-        known = self._fine.field(when, *_fine(before, after))
-        field = self.quick.refined(known, when)
-        expected = self.quick.expected(np.ascontiguousarray(field[..., :4]))
-        made = self.quick.render(self.quick.field(when, *_quick(before, after)), when, pins)
-        return field, [np.concatenate([moved, plane[None]]) for moved, plane in zip(expected, made, strict=True)]
+        field = self.quick.refine(self._thorough.field(phase, _thorough(before), _thorough(after)), phase)
+        predicted = self.quick.obmc_predict(np.ascontiguousarray(field[..., :4]))
+        rendered = self.quick.render(self.quick.field(phase, _quick(before), _quick(after)), phase, masks)
+        return field, [np.concatenate([both, plane[None]]) for both, plane in zip(predicted, rendered, strict=True)]
 
 
-def _quick(*sides: object) -> list[Motion | None]:
-    """The motion on either side as it was searched quickly, where it is known."""
-    return [side.quick if isinstance(side, Motions) else None for side in sides]
+def _quick(flow: TwoSearchFlow | None) -> BidirectionalFlow | None:
+    return None if flow is None else flow.quick
 
 
-def _fine(*sides: object) -> list[Motion | None]:
-    """The same, as it was searched thoroughly."""
-    return [side.fine if isinstance(side, Motions) else None for side in sides]
+def _thorough(flow: TwoSearchFlow | None) -> BidirectionalFlow | None:
+    return None if flow is None else flow.thorough

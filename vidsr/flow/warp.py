@@ -1,7 +1,7 @@
-"""Two frames warped to a moment between them, and mixed.
+"""Backward warping of two frames to a phase between them, and their blend.
 
 Sampling is by cubic B-splines through the pixels (Unser, "Splines: a perfect fit for signal and image processing",
-1999): sharper than a cubic convolution at the same sixteen samples.
+1999): sharper than a cubic convolution with the same sixteen samples.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ _TAPS = np.array([_POLE ** abs(k) for k in range(-6, 7)])
 _TAPS /= _TAPS.sum()
 
 
-def spline(plane: Plane) -> Plane:
-    """Coefficients whose cubic B-spline goes through the pixels of ``plane``."""
+def spline_coefficients(plane: Plane) -> Plane:
+    """Return the coefficients of the cubic B-spline through the pixels of ``plane``."""
     return np.asarray(cv2.sepFilter2D(plane, cv2.CV_32F, _TAPS, _TAPS, borderType=cv2.BORDER_REFLECT_101))
 
 
-# Kernels compute in float32 and index with unsigned integers: float64 and the check for negative indices, as Python's
-# rules ask for, more than double their time.
+# Kernels compute in float32 and index with unsigned integers: float64 and Python's check for negative indices more than
+# double their time.
 
 
 @njit(inline="always")
 def between_pixels(position, length):  # type: ignore[no-untyped-def]
-    """The two pixels of a row of ``length`` around ``position``, held inside, and how far it is from the first."""
-    held = min(max(position, F32(0)), F32(length - 1))
-    first = U64(held)
-    return first, min(first + U64(1), U64(length - 1)), held - F32(first)
+    """Return the two pixels of a row of ``length`` around ``position``, clamped, and the distance from the first."""
+    clamped = min(max(position, F32(0)), F32(length - 1))
+    first = U64(clamped)
+    return first, min(first + U64(1), U64(length - 1)), clamped - F32(first)
 
 
 @njit(inline="always")
-def linear(plane, x, y):  # type: ignore[no-untyped-def]
-    """The plane's value at (x, y), linear between pixels, held inside the picture."""
+def sample_linear(plane, x, y):  # type: ignore[no-untyped-def]
+    """Return the value of ``plane`` at (x, y), bilinear, with coordinates clamped to the frame."""
     h, w = plane.shape
     x0, x1, fx = between_pixels(x, w)
     y0, y1, fy = between_pixels(y, h)
@@ -53,7 +53,7 @@ def linear(plane, x, y):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _four_pixels(position, length):  # type: ignore[no-untyped-def]
-    """The four pixels around ``position``; beyond the border the picture is mirrored, as for its coefficients."""
+    """Return the four pixels around ``position``, mirrored at the border as for the coefficients."""
     at = int(position)
     return (
         U64(min(abs(at - 1), length - 1)),
@@ -64,8 +64,8 @@ def _four_pixels(position, length):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _weights(f):  # type: ignore[no-untyped-def]
-    """Cubic B-spline at the four pixels around a position ``f`` behind the second of them."""
+def _spline_weights(f):  # type: ignore[no-untyped-def]
+    """Return the cubic B-spline weights of four pixels for a position ``f`` after the second of them."""
     rest = F32(1) - f
     k0 = rest * rest * rest * F32(1 / 6)
     k1 = (f - F32(2)) * f * f * F32(0.5) + F32(2 / 3)
@@ -74,14 +74,14 @@ def _weights(f):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def sample(c, x, y):  # type: ignore[no-untyped-def]
-    """The value at (x, y), held inside the picture, of the spline with coefficients ``c``."""
+def sample_spline(c, x, y):  # type: ignore[no-untyped-def]
+    """Return the value at (x, y) of the spline with coefficients ``c``; coordinates are clamped to the frame."""
     h, w = c.shape
     x, y = min(max(x, F32(0)), F32(w - 1)), min(max(y, F32(0)), F32(h - 1))
     x0, x1, x2, x3 = _four_pixels(x, w)
     y0, y1, y2, y3 = _four_pixels(y, h)
-    f0, f1, f2, f3 = _weights(x - F32(x1))
-    g0, g1, g2, g3 = _weights(y - F32(y1))
+    f0, f1, f2, f3 = _spline_weights(x - F32(x1))
+    g0, g1, g2, g3 = _spline_weights(y - F32(y1))
     return (
         g0 * (f0 * c[y0, x0] + f1 * c[y0, x1] + f2 * c[y0, x2] + f3 * c[y0, x3])
         + g1 * (f0 * c[y1, x0] + f1 * c[y1, x1] + f2 * c[y1, x2] + f3 * c[y1, x3])
@@ -91,25 +91,26 @@ def sample(c, x, y):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
-def mismatch(a, b, ways):  # type: ignore[no-untyped-def]
-    """Absolute difference of the two pictures along ``ways``: x and y to the first, x and y to the second."""
+def mismatch(a, b, displacements):  # type: ignore[no-untyped-def]
+    """Return the absolute difference of ``a`` and ``b`` along ``displacements`` (h x w x 4: x, y to a; x, y to b)."""
     h, w = a.shape
     result = np.empty((h, w), np.float32)
     for row in prange(h):
         for col in range(w):
-            way = ways[row, col]
-            from_a = linear(a, F32(col) + way[0], F32(row) + way[1])
-            from_b = linear(b, F32(col) + way[2], F32(row) + way[3])
+            d = displacements[row, col]
+            from_a = sample_linear(a, F32(col) + d[0], F32(row) + d[1])
+            from_b = sample_linear(b, F32(col) + d[2], F32(row) + d[3])
             result[row, col] = abs(from_a - from_b)
     return result
 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
-def render(a, b, spline_a, spline_b, pin, field, phase):  # type: ignore[no-untyped-def]
-    """The plane at ``phase`` between ``a`` and ``b``.
+def render(a, b, spline_a, spline_b, mask, field, phase):  # type: ignore[no-untyped-def]
+    """Return the interpolated plane at ``phase`` between ``a`` and ``b``.
 
-    ``field`` is h x w x 6 at any size: the ways to ``a`` and to ``b``, x and y each, in its own pixels; share of ``b``;
-    share of the plain mean. ``pin`` is the least share of the plain mean at each pixel.
+    ``field`` is h x w x 6 at any size: displacements to ``a`` and to ``b`` (x and y each, in its own pixels), share of
+    ``b``, static weight. The static weight is the share of the mean of the unwarped frames; ``mask`` (at the size of
+    the plane) is its lower limit.
     """
     h, w = a.shape
     fh, fw = field.shape[:2]
@@ -127,10 +128,10 @@ def render(a, b, spline_a, spline_b, pin, field, phase):  # type: ignore[no-unty
             au, av = left[0] + fx * (right[0] - left[0]), left[1] + fx * (right[1] - left[1])
             bu, bv = left[2] + fx * (right[2] - left[2]), left[3] + fx * (right[3] - left[3])
             share = left[4] + fx * (right[4] - left[4])
-            plain = max(left[5] + fx * (right[5] - left[5]), pin[row, col])
-            from_a = sample(spline_a, F32(col) + sx * au, F32(row) + sy * av)
-            from_b = sample(spline_b, F32(col) + sx * bu, F32(row) + sy * bv)
-            moved = from_a + share * (from_b - from_a)
+            static = max(left[5] + fx * (right[5] - left[5]), mask[row, col])
+            from_a = sample_spline(spline_a, F32(col) + sx * au, F32(row) + sy * av)
+            from_b = sample_spline(spline_b, F32(col) + sx * bu, F32(row) + sy * bv)
+            warped = from_a + share * (from_b - from_a)
             mean = a[row, col] + F32(phase) * (b[row, col] - a[row, col])
-            result[row, col] = moved + plain * (mean - moved)
+            result[row, col] = warped + static * (mean - warped)
     return result

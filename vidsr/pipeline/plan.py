@@ -28,12 +28,12 @@ from vidsr.stages.diagnosis import Diagnosis, Survey, diagnose
 from vidsr.stages.frame_log import COLUMNS, REFERENCE_COLUMNS, FrameLog, Measure, Tap
 from vidsr.stages.interpolate import Interpolate, make_engine
 from vidsr.stages.memory_budget import share, within
-from vidsr.stages.network_engine import NetEngine
+from vidsr.stages.network_engine import NetworkEngine
 from vidsr.stages.restore import Restore
 from vidsr.stages.rounding import Finish
 from vidsr.stages.runner import Runner
 from vidsr.stages.stopwatch import Stopwatch
-from vidsr.stages.temporal_denoise import HELD_BYTES, Steady
+from vidsr.stages.temporal_denoise import HELD_BYTES, TemporalDenoise
 from vidsr.stages.upscale import REDUCTION_KERNEL, Upscale, network_factors
 from vidsr.video import VideoReader, nearest_pixel_format, usable_encoding
 
@@ -128,7 +128,7 @@ class Plan:
         runners = [] if self.upscale is None else [reuse.runner for lane in self.upscale.lanes for reuse in lane]
         runners += [stage.method for stage in self.restores if isinstance(stage.method, Runner)]
         engine = None if self.interpolate is None else self.interpolate.engine
-        halved: list[Runner | NetEngine] = [*runners, engine] if isinstance(engine, NetEngine) else [*runners]
+        halved: list[Runner | NetworkEngine] = [*runners, engine] if isinstance(engine, NetworkEngine) else [*runners]
         if halved:
             counts["networks in float32, as half precision lost too much"] = sum(one.fp32_fallback for one in halved)
         if runners:
@@ -240,11 +240,11 @@ def make_restore(
     )
 
 
-def make_steady(options: EnhanceOptions, info: VideoInfo, restores: Sequence[Restore]) -> Steady | None:
+def make_steady(options: EnhanceOptions, info: VideoInfo, restores: Sequence[Restore]) -> TemporalDenoise | None:
     """What averages over time what was restored, as strongly as that; None where nothing was, and for a still."""
     if not options.temporal_denoise or not restores or info.fps is None:
         return None
-    return Steady(info.depth, max(restore.strength for restore in restores))
+    return TemporalDenoise(info.depth, max(restore.strength for restore in restores))
 
 
 def make_interpolate(options: EnhanceOptions, info: VideoInfo, compute: Compute, notes: Notes) -> Interpolate | None:

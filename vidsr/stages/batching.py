@@ -1,4 +1,4 @@
-"""Streams of single frames, and back into batches bounded in frames and bytes."""
+"""Streams of single frames, and batches bounded in frames and bytes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ BATCH_FRAMES = 16
 BATCH_BYTES = 32 << 20
 
 
-def singly(batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-    """The frames one by one."""
+def single_frames(batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
+    """Yield the frames of ``batches`` one by one."""
     for batch in batches:
         for n in range(len(batch)):
             yield batch[n : n + 1]
 
 
-def gathered(frames: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-    """The same frames in batches of at most `BATCH_FRAMES` and, unless one frame is larger, `BATCH_BYTES`."""
+def rebatched(frames: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
+    """Yield the frames in batches of at most `BATCH_FRAMES` and, unless one frame is larger, `BATCH_BYTES`."""
     held: list[FrameBatch] = []
     for frame in frames:
-        if held and sum(map(len, held)) + len(frame) > fitting(frame):
+        if held and sum(map(len, held)) + len(frame) > frames_per_batch(frame):
             yield concat(held)
             held = []
         held.append(frame)
@@ -29,8 +29,8 @@ def gathered(frames: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
         yield concat(held)
 
 
-def fitting(frame: FrameBatch) -> int:
-    """How many frames like the first of ``frame`` fit a batch, all as float32, which computed ones are."""
+def frames_per_batch(frame: FrameBatch) -> int:
+    """Return how many frames of the size of ``frame`` fit a batch, counted as float32."""
     first = frame[:1]
     floats = first.y.numel() + (0 if first.uv is None else first.uv.numel())
     return max(1, min(BATCH_FRAMES, BATCH_BYTES // (4 * floats)))

@@ -1,7 +1,7 @@
-"""Frames at the exact times of a clock, made between those of the source; real frames pass untouched.
+"""Frame interpolation: output frames at the exact times of an output clock; source frames pass unchanged.
 
-The stream keeps its length: the last frame is shown for as long as it was, held at every output time of its own
-interval, so N frames at 2x become 2N and sound stays in step to the end. Nothing is extrapolated.
+The stream keeps its duration. The last frame is repeated at every output time of its own interval, so N frames at 2x
+become 2N and audio stays in sync to the end. Nothing is extrapolated.
 """
 
 from __future__ import annotations
@@ -11,86 +11,87 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Any
 
 import torch
 
 from vidsr.concurrency import ordered_map
-from vidsr.flow import scene_cuts as scenes
+from vidsr.flow import scene_cuts
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.kernels.workers import numba_is_shared
 from vidsr.options.choices import Repeats
 from vidsr.options.frame_rate import Clock, Times
 from vidsr.options.parse import decimal
-from vidsr.stages.batching import fitting, gathered, singly
-from vidsr.stages.engines import Engine, Pair, make_engine
-from vidsr.stages.source_times import Source, distinct, evened, timed
+from vidsr.stages.batching import frames_per_batch, rebatched, single_frames
+from vidsr.stages.interpolation_engines import Engine, FramePair, make_engine
+from vidsr.stages.source_times import SourceFrame, evenly_spaced, merged_repeats, with_output_times
 from vidsr.stages.stopwatch import Stopwatch
 
 __all__ = ["Engine", "Interpolate", "make_engine"]
 
 HALF = Fraction(1, 2)
-ROUNDED = 4  # ticks of a frame, source and output, from which on times are rounded to ticks, not counted in them
+MIN_TICKS_PER_FRAME = 4  # a time base with fewer ticks per source and output frame counts frames: it rounds no times
 
 
 @dataclass(frozen=True)
 class Interval:
-    """From source ``a`` to the next, ``b``; None after the last."""
+    """The interval from source frame ``a`` to the next, ``b``. ``b`` is None after the last frame."""
 
-    a: Source
-    b: Source | None
-    near_a: list[Fraction]  # output times at which ``a`` itself is shown
-    between: list[Fraction]
-    near_b: list[Fraction]  # output times at which ``b`` itself is shown, next to none before its own
-    pair: Pair | None  # None where the nearer source is held
+    a: SourceFrame
+    b: SourceFrame | None
+    times_of_a: list[Fraction]  # output times that show ``a`` itself
+    between: list[Fraction]  # output times that need an interpolated frame, or the nearer of ``a`` and ``b``
+    times_of_b: list[Fraction]  # output times that show ``b`` itself: just before its own time
+    pair: FramePair[Any] | None  # None: the nearer source frame is shown
 
     @property
-    def motion(self) -> object:
-        """What the intervals on either side may know of this one."""
+    def motion(self) -> Any:
+        """Motion of the pair, for the intervals on either side; None without a pair."""
         return None if self.pair is None else self.pair.motion
 
     @property
     def phases(self) -> list[Fraction]:
-        """Where each time between lies on the way from ``a`` to ``b``."""
+        """Phase of each time in ``between``: 0 at ``a``, 1 at ``b``."""
         assert self.b is not None
         return [(time - self.a.time) / (self.b.time - self.a.time) for time in self.between]
 
 
 @dataclass(frozen=True)
 class Interpolate:
-    """The stream as ``clock`` asks for it, new frames made by ``engine`` (None holds the nearer frame).
+    """The stream at the output times of ``clock``, with new frames by ``engine``; without one, the nearer frame.
 
-    ``repeats`` keeps repeated frames as they are, or interpolates over them: motion then runs from one distinct frame
-    to the next (film at 24 in 60, drawings on twos). ``slow`` stretches time when all is done, 8 for eight times
-    slower. ``counts`` tells what was done so far.
+    ``repeats``: "keep" leaves repeated frames as they are. "interpolate" goes from one distinct frame to the next
+    (film at 24 in 60, animation on twos). ``slow`` stretches all output times, 8 for eight times slower. ``counts``
+    holds the number of frames of each kind so far.
     """
 
     clock: Clock
-    engine: Engine | None
-    info: VideoInfo  # of the stream that comes in
+    engine: Engine[Any] | None
+    info: VideoInfo  # of the input stream
     repeats: Repeats = "keep"
     slow: Fraction = Fraction(1)
-    lanes: int = field(default_factory=lambda: 2 if numba_is_shared() else 1)  # threads that find motion
-    watch: Stopwatch | None = None  # for finding it, on one thread
+    threads: int = field(default_factory=lambda: 2 if numba_is_shared() else 1)  # that estimate motion
+    watch: Stopwatch | None = None  # times the motion estimation; needs ``threads`` = 1
     name: str = "interpolate"
     counts: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("synthesised", "held_at_cuts", "duplicates"), 0), init=False
+        default_factory=lambda: dict.fromkeys(("interpolated", "held_at_cuts", "repeats"), 0), init=False
     )
 
     def __str__(self) -> str:
-        how = "nearest frame" if self.engine is None else self.engine.name
+        engine = "nearest frame" if self.engine is None else self.engine.name
         if self.slow == 1:
-            return f"interpolate: {how}, {self.clock}"
-        clock = self.clock.slowed(1 / self.slow)  # as it was asked for
+            return f"interpolate: {engine}, {self.clock}"
+        clock = self.clock.slowed(1 / self.slow)  # as the user asked for it
         rate = "" if clock == Times(Fraction(1)) else f"{clock}, "
-        return f"interpolate: {how}, {rate}{decimal(self.slow)} times slower"
+        return f"interpolate: {engine}, {rate}{decimal(self.slow)} times slower"
 
     @property
     def weights(self) -> dict[str, str]:
-        """SHA-256 of the engine's weights file, by its name."""
+        """SHA-256 of the engine's weights file, by file name."""
         return {} if self.engine is None else self.engine.weights
 
     def output(self, info: VideoInfo) -> VideoInfo:
-        """The same pictures at the clock's rate; frame count, duration and time base follow."""
+        """Return ``info`` with the frame rate, frame count, duration and time base of the output."""
         if info.fps is None:
             return info
         fps = self.clock.rate(info.fps)
@@ -103,115 +104,112 @@ class Interpolate:
         )
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """Batches of at most 16 frames and, unless one frame is larger, 32 MB."""
+        """Yield batches of at most 16 frames and, unless one frame is larger, 32 MB."""
         start: Fraction | None = None
-        for batch in gathered(self._frames(batches)):
+        for batch in rebatched(self._frames(batches)):
             start = batch.times[0] if start is None else start
-            yield _stretched(batch, start, self.slow)
+            yield _slowed(batch, start, self.slow)
 
     def _frames(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """Output frames, one or a few at a time."""
-        before: object = None
+        """Yield the output frames in order, one or a few at a time."""
+        before: Any = None
         with closing(self._intervals(self._sources(batches))) as intervals:
             interval = next(intervals, None)
             while interval is not None:
                 following = next(intervals, None)
-                yield from self._filled(interval, before, None if following is None else following.motion)
+                yield from self._interval_frames(interval, before, None if following is None else following.motion)
                 before, interval = interval.motion, following
 
-    def _sources(self, batches: Iterator[FrameBatch]) -> Iterator[Source]:
-        """The frames that motion runs between."""
-        sources = timed(singly(batches), self.clock, self.info)
+    def _sources(self, batches: Iterator[FrameBatch]) -> Iterator[SourceFrame]:
+        """Yield the source frames between which to interpolate."""
+        sources = with_output_times(single_frames(batches), self.clock, self.info)
         if self.repeats == "keep" or self.info.fps is None:
             yield from sources
             return
-        for source in evened(distinct(sources), 1 / self.info.fps):
-            self.counts["duplicates"] += source.repeats
+        for source in evenly_spaced(merged_repeats(sources), 1 / self.info.fps):
+            self.counts["repeats"] += source.repeats
             yield source
 
-    def _intervals(self, sources: Iterator[Source]) -> Generator[Interval]:
-        """What lies between each source and the next, and the last source for itself; motion is found ahead."""
-        return ordered_map(self._pairs(sources), [self._explored] * (1 if self.engine is None else self.lanes))
+    def _intervals(self, sources: Iterator[SourceFrame]) -> Generator[Interval]:
+        """Yield the interval after each source frame, with motion estimated ahead on ``threads`` threads."""
+        threads = 1 if self.engine is None else self.threads
+        return ordered_map(self._pairs(sources), [self._with_motion] * threads)
 
-    def _pairs(self, sources: Iterator[Source]) -> Iterator[Interval]:
-        """The same, before motion is found."""
+    def _pairs(self, sources: Iterator[SourceFrame]) -> Iterator[Interval]:
+        """Yield the interval after each source frame, without motion."""
         a = next(sources, None)
         while a is not None:
             b = next(sources, None)
-            near_b = [] if b is None else [time for time in a.times if b.time - time < self._rounding]
-            near_a = [time for time in a.times if time - a.time <= self._rounding]
-            between = a.times[len(near_a) : len(a.times) - len(near_b)]
+            times_of_b = [] if b is None else [time for time in a.times if b.time - time < self._rounding]
+            times_of_a = [time for time in a.times if time - a.time <= self._rounding]
+            between = a.times[len(times_of_a) : len(a.times) - len(times_of_b)]
             pair = self._prepare(a, b) if between and b is not None else None
-            yield Interval(a, b, near_a, between, near_b, pair)
+            yield Interval(a, b, times_of_a, between, times_of_b, pair)
             a = b
 
     @property
     def _rounding(self) -> Fraction:
-        """Seconds by which the container may have rounded times, as Matroska to milliseconds; 0 where none matter.
+        """Seconds by which the container may have rounded times (Matroska: to milliseconds); 0 if it rounds none.
 
-        A frame that near an output time was taken at it. A factor counts frames, and so knows no such times.
+        A source frame within this distance of an output time counts as taken at that time. A `Times` clock counts
+        frames, not seconds, so rounding does not matter to it.
         """
         tick, fps = self.info.time_base, self.info.fps
         if isinstance(self.clock, Times) or tick is None or fps is None:
             return Fraction(0)
-        return tick / 2 if ROUNDED * tick <= 1 / max(fps, self.clock.fps) else Fraction(0)
+        return tick / 2 if MIN_TICKS_PER_FRAME * tick <= 1 / max(fps, self.clock.fps) else Fraction(0)
 
-    def _prepare(self, a: Source, b: Source) -> Pair | None:
-        """The pair, or None where the nearer frame is to be held: equal frames, no engine."""
+    def _prepare(self, a: SourceFrame, b: SourceFrame) -> FramePair[Any] | None:
+        """Return the pair to interpolate; None for equal frames or without an engine."""
         return None if self.engine is None or _equal(a.frame, b.frame) else self.engine.prepare(a.frame, b.frame)
 
-    def _explored(self, interval: Interval) -> Interval:
-        """The interval with its motion found; without its pair across a cut, where the nearer frame is held."""
+    def _with_motion(self, interval: Interval) -> Interval:
+        """Return ``interval`` with its motion estimated; without its pair across a scene cut."""
         a, b, pair = interval.a, interval.b, interval.pair
         if pair is None or b is None:
             return interval
         with nullcontext() if self.watch is None else self.watch.step("flow"):
             flow_confidence = pair.flow_confidence
-        return replace(interval, pair=None) if scenes.is_cut(a.small, b.small, flow_confidence) else interval
+        is_cut = scene_cuts.is_cut(a.thumbnail, b.thumbnail, flow_confidence)
+        return replace(interval, pair=None) if is_cut else interval
 
-    def _filled(self, interval: Interval, before: object, after: object) -> Iterator[FrameBatch]:
-        """The output frames from a source up to the next."""
+    def _interval_frames(self, interval: Interval, before: Any, after: Any) -> Iterator[FrameBatch]:
+        """Yield the output frames of one interval; ``before`` and ``after`` are the motion of its neighbours."""
         a, b = interval.a, interval.b
-        yield from (_shown(a.frame, time) for time in interval.near_a)
+        yield from (_at_time(a.frame, time) for time in interval.times_of_a)
         if interval.pair is None:
-            yield from self._held(interval)
+            yield from self._nearest(interval)
         else:
-            yield from self._made(interval, before, after)
+            yield from self._interpolated(interval, interval.pair, before, after)
         if b is not None:
-            yield from (_shown(b.frame, time) for time in interval.near_b)
+            yield from (_at_time(b.frame, time) for time in interval.times_of_b)
 
-    def _made(self, interval: Interval, before: object, after: object) -> Iterator[FrameBatch]:
-        """A new frame at each time between."""
-        assert interval.pair is not None
-        a, times = interval.a, interval.between
-        self.counts["synthesised"] += len(times)
-        index, flow_confidence = a.frame.origins[0].index, interval.pair.flow_confidence
-        origins = [Origin(index, phase, flow_confidence=flow_confidence) for phase in interval.phases]
-        for some in _slices(len(times), a.frame):
-            y, uv = interval.pair.at(interval.phases[some], before, after)
-            yield FrameBatch(y, uv, tuple(times[some]), tuple(origins[some]))
+    def _interpolated(self, interval: Interval, pair: FramePair[Any], before: Any, after: Any) -> Iterator[FrameBatch]:
+        """Yield an interpolated frame at each time in ``between``."""
+        a, times, phases = interval.a, interval.between, interval.phases
+        self.counts["interpolated"] += len(times)
+        index, flow_confidence = a.frame.origins[0].index, pair.flow_confidence
+        origins = [Origin(index, phase, flow_confidence=flow_confidence) for phase in phases]
+        size = frames_per_batch(a.frame)
+        for part in (slice(start, start + size) for start in range(0, len(times), size)):
+            y, uv = pair.interpolate(phases[part], before, after)
+            yield FrameBatch(y, uv, tuple(times[part]), tuple(origins[part]))
 
-    def _held(self, interval: Interval) -> Iterator[FrameBatch]:
-        """The nearer source at each time between."""
+    def _nearest(self, interval: Interval) -> Iterator[FrameBatch]:
+        """Yield the nearer source frame at each time in ``between``."""
         a, b = interval.a, interval.b
         if b is None:
-            yield from (_shown(a.frame, time) for time in interval.between)
+            yield from (_at_time(a.frame, time) for time in interval.between)
             return
-        cut = self.engine is not None and not _equal(a.frame, b.frame)
-        self.counts["held_at_cuts"] += cut * len(interval.between)
+        is_cut = self.engine is not None and not _equal(a.frame, b.frame)
+        self.counts["held_at_cuts"] += is_cut * len(interval.between)
         for time, phase in zip(interval.between, interval.phases, strict=True):
-            origin = Origin(a.frame.origins[0].index, phase, scene_cut=cut)
-            yield _shown(a.frame if phase <= HALF else b.frame, time, origin)
+            origin = Origin(a.frame.origins[0].index, phase, scene_cut=is_cut)
+            yield _at_time(a.frame if phase <= HALF else b.frame, time, origin)
 
 
-def _slices(count: int, frame: FrameBatch) -> Iterator[slice]:
-    """``range(count)`` in pieces whose frames fit a batch."""
-    piece = fitting(frame)
-    return (slice(start, start + piece) for start in range(0, count, piece))
-
-
-def _shown(frame: FrameBatch, time: Fraction, origin: Origin | None = None) -> FrameBatch:
-    """``frame`` at another time, of the ``origin`` it has or another."""
+def _at_time(frame: FrameBatch, time: Fraction, origin: Origin | None = None) -> FrameBatch:
+    """Return the single ``frame`` at another ``time``, with its own origin or another."""
     return replace(frame, times=(time,), origins=frame.origins if origin is None else (origin,))
 
 
@@ -219,5 +217,6 @@ def _equal(a: FrameBatch, b: FrameBatch) -> bool:
     return torch.equal(a.y, b.y) and (a.uv is None or b.uv is None or torch.equal(a.uv, b.uv))
 
 
-def _stretched(batch: FrameBatch, start: Fraction, factor: Fraction) -> FrameBatch:
+def _slowed(batch: FrameBatch, start: Fraction, factor: Fraction) -> FrameBatch:
+    """Return ``batch`` with its times stretched by ``factor`` about ``start``."""
     return replace(batch, times=tuple(start + (time - start) * factor for time in batch.times))

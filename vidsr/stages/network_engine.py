@@ -1,4 +1,4 @@
-"""Frames between two frames, by a network: what optical flow finds, mixed anew; or estimated from nothing."""
+"""Frame interpolation by a network: it refines and blends what optical flow finds, or estimates the motion itself."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ import torch
 from torch import Tensor
 
 from vidsr.device import Compute
-from vidsr.flow.midpoint import Array, FlowEngine
-from vidsr.flow.two_search import Prospect
+from vidsr.flow.bidirectional_flow import Array
+from vidsr.flow.flow_engine import FlowEngine
+from vidsr.flow.two_search import TwoSearchFlow, TwoSearchPair
 from vidsr.frames import FrameBatch
 from vidsr.metrics import psnr_from_mse
 from vidsr.models import weights as store
 from vidsr.models.frame_network import Field, FrameNetwork, Scene, at_size, mixed
 from vidsr.stages.runner import MIN_HALF_PRECISION_PSNR
 
-Moved = tuple[Tensor, Tensor]  # both frames, 1 x 1 x h x w
+Warped = tuple[Tensor, Tensor]  # both frames, 1 x 1 x h x w
 
-FLOW = 0.25  # share of what `flow` makes: the two searches are wrong in different places
+FLOW_SHARE = 0.25  # share of the frame of the engine `flow`: its errors lie elsewhere, so the mean of both is better
 
 
-class NetEngine:
-    """The interpolation network ``name``, for planes of ``depth`` bits, on a device.
+class NetworkEngine:
+    """Interpolation engine for planes of ``depth`` bits by the network ``name`` on a device.
 
-    Motion is estimated on luma, at the size at which optical flow is searched; the planes themselves are then warped.
+    Motion is estimated on luma, at the size of the flow search. The planes themselves are warped at full size.
 
     Raises:
-        ModelError: there are no such weights.
+        ModelError: the weights file is missing.
     """
 
     def __init__(self, name: str, depth: int, compute: Compute) -> None:
@@ -41,87 +42,95 @@ class NetEngine:
         network, _ = store.read_frames(path)
         self._network = network.to(compute.device, compute.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
-        self.fp32_fallback = False  # whether half precision lost too much, so that the run is in float32
+        self.fp32_fallback = False  # whether the network fell back to float32, because half precision lost too much
         self._peak = (1 << depth) - 1
         self._flow = FlowEngine(depth)
 
-    def prepare(self, a: FrameBatch, b: FrameBatch) -> NetPair:
-        """Optical flow, if the network starts from it, found once for all phases."""
-        pair = NetPair(Prospect(self._flow.prepare(a, b)), self._network, self._peak)
+    def prepare(self, a: FrameBatch, b: FrameBatch) -> NetworkPair:
+        """Return the pair of two single frames; its flow, if the network needs it, is found once for all phases."""
+        pair = NetworkPair(TwoSearchPair(self._flow.prepare(a, b)), self._network, self._peak)
         if self._unchecked:
             self.check_precision(pair)
         return replace(pair, network=self._network)
 
-    def check_precision(self, pair: NetPair) -> None:
-        """Fall back to float32 if the frame midway differs from it by more than `MIN_HALF_PRECISION_PSNR`."""
+    def check_precision(self, pair: NetworkPair) -> None:
+        """Fall back to float32 if the frame at phase 1/2 differs from the float32 result.
+
+        The limit is a PSNR of ``MIN_HALF_PRECISION_PSNR`` dB.
+        """
         self._unchecked = False
         exact = replace(pair, network=copy.deepcopy(self._network).float())
-        (made, _), (wanted, _) = (each.at([Fraction(1, 2)]) for each in (pair, exact))
-        error = (made - wanted).square().mean().item()
-        if not psnr_from_mse(error, self._peak) >= MIN_HALF_PRECISION_PSNR:  # not a number is not enough either
+        (half, _), (full, _) = (each.interpolate([Fraction(1, 2)]) for each in (pair, exact))
+        error = (half - full).square().mean().item()
+        if not psnr_from_mse(error, self._peak) >= MIN_HALF_PRECISION_PSNR:  # written so that NaN fails too
             self._network, self.fp32_fallback = exact.network, True
 
 
 @dataclass(frozen=True, eq=False)
-class NetPair:
-    """Two frames and what optical flow says of them."""
+class NetworkPair:
+    """Two frames with their optical flow, and the network that interpolates between them."""
 
-    prospect: Prospect
+    flow: TwoSearchPair
     network: FrameNetwork
     peak: int
 
     @property
     def flow_confidence(self) -> float | None:
         """Share of the frame where forward and backward flow agree; None if the network does not use optical flow."""
-        return self.prospect.flow_confidence if self.network.needs_prior else None
+        return self.flow.flow_confidence if self.network.needs_prior else None
 
     @property
-    def motion(self) -> object:
-        """The motion that optical flow found."""
-        return self.prospect.motion if self.network.needs_prior else None
+    def motion(self) -> TwoSearchFlow | None:
+        """Optical flow between the frames; None if the network does not use it."""
+        return self.flow.motion if self.network.needs_prior else None
 
-    def at(
-        self, phases: Sequence[Fraction], before: object = None, after: object = None
+    def interpolate(
+        self, phases: Sequence[Fraction], before: TwoSearchFlow | None = None, after: TwoSearchFlow | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Luma and chroma planes at each of ``phases``, float32 code values."""
-        pins = self.prospect.pins(before, after)
-        pictures = [self._picture(phase, pins, before, after) for phase in phases]
-        y = torch.stack([luma for luma, *_ in pictures])
-        uv = [torch.cat(chroma) for _, *chroma in pictures if chroma]
+        """Return luma and chroma at each of ``phases``, float32 code values."""
+        masks = self.flow.static_masks(before, after)
+        frames = [self._frame(phase, masks, before, after) for phase in phases]
+        y = torch.stack([luma for luma, *_ in frames])
+        uv = [torch.cat(chroma) for _, *chroma in frames if chroma]
         return y, torch.stack(uv) if uv else None
 
     @torch.inference_mode()
-    def _picture(self, phase: Fraction, pins: Sequence[Array], before: object, after: object) -> list[Tensor]:
-        """Each plane, 1 x h x w code values, held in place where ``pins`` say."""
-        pair = self.prospect.quick
-        scenes = [self._scene(sides, self.peak, phase) for sides in zip(*pair.planes, strict=True)]
+    def _frame(
+        self, phase: Fraction, masks: Sequence[Array], before: TwoSearchFlow | None, after: TwoSearchFlow | None
+    ) -> list[Tensor]:
+        """Return each plane at ``phase``, 1 x h x w code values; ``masks`` mark static overlays."""
+        pair = self.flow.quick
+        scenes = [self._scene(planes, self.peak, phase) for planes in zip(*pair.planes, strict=True)]
         if not self.network.needs_prior:
-            field = self.network.motion(self._scene(pair.searched, 255, phase))
-            return self._planes(scenes, field, [None] * len(scenes), pins)
-        known, offers = self.prospect.at(phase, pins, before, after)
-        field = self.network.motion(scenes[0], Field.stacked(self._on_device(known).permute(2, 0, 1)[None]))
-        moved = [self._scene(sides[:2], self.peak, phase).here for sides in offers]
-        planes = zip(self._planes(scenes, field, moved, pins), offers, strict=True)
-        return [torch.lerp(plane, torch.from_numpy(sides[2]), FLOW) for plane, sides in planes]
+            field = self.network.motion(self._scene(pair.search_luma, 255, phase))
+            return self._planes(scenes, field, [None] * len(scenes), masks)
+        prior, candidates = self.flow.candidates(phase, masks, before, after)
+        field = self.network.motion(scenes[0], Field.stacked(self._on_device(prior).permute(2, 0, 1)[None]))
+        warped = [self._scene(planes[:2], self.peak, phase).here for planes in candidates]
+        results = zip(self._planes(scenes, field, warped, masks), candidates, strict=True)
+        return [torch.lerp(plane, torch.from_numpy(planes[2]), FLOW_SHARE) for plane, planes in results]
 
     def _planes(
-        self, scenes: Sequence[Scene], field: Field, moved: Sequence[Moved | None], pins: Sequence[Array]
+        self, scenes: Sequence[Scene], field: Field, warped: Sequence[Warped | None], masks: Sequence[Array]
     ) -> list[Tensor]:
-        """Each plane as ``field`` and what the network says of it make it, held in place where ``pins`` say."""
-        luma, field = self.network.finish(scenes[0], field, moved[0])
-        chroma = [mixed(scene, field, sides) for scene, sides in zip(scenes[1:], moved[1:], strict=True)]
-        planes = zip(scenes, [luma, *chroma], pins, strict=True)
-        return [self._pinned(scene, field, plane, pin) for scene, plane, pin in planes]
+        """Return each plane by the network and ``field``, with static overlays by ``masks``.
 
-    def _pinned(self, scene: Scene, field: Field, plane: Tensor, pin: Array) -> Tensor:
-        """``plane`` held in place where ``pin`` says, as far as ``field`` does not already."""
-        still = at_size(field.still, scene.size)
-        more = (self._on_device(pin) - still).clamp(min=0) / (1 - still).clamp(min=1e-3)
+        ``warped`` holds both frames of each plane if they are warped already.
+        """
+        luma, field = self.network.finish(scenes[0], field, warped[0])
+        chroma = [mixed(scene, field, both) for scene, both in zip(scenes[1:], warped[1:], strict=True)]
+        planes = zip(scenes, [luma, *chroma], masks, strict=True)
+        return [self._with_overlays(scene, field, plane, mask) for scene, plane, mask in planes]
+
+    def _with_overlays(self, scene: Scene, field: Field, plane: Tensor, mask: Array) -> Tensor:
+        """Return ``plane`` in code values, with static overlays by ``mask`` as far as ``field`` does not keep them."""
+        static = at_size(field.still, scene.size)
+        share = (self._on_device(mask) - static).clamp(min=0) / (1 - static).clamp(min=1e-3)
         mean = torch.lerp(*scene.here, scene.phase.expand_as(plane))
-        return torch.lerp(plane, mean, more)[0].cpu() * self.peak
+        return torch.lerp(plane, mean, share)[0].cpu() * self.peak
 
-    def _scene(self, sides: Iterable[Array], peak: float, phase: Fraction) -> Scene:
-        a, b = ((self._on_device(side) / peak)[None, None] for side in sides)
+    def _scene(self, planes: Iterable[Array], peak: float, phase: Fraction) -> Scene:
+        a, b = ((self._on_device(plane) / peak)[None, None] for plane in planes)
         return Scene(a, b, a.new_full((1, 1, 1, 1), float(phase)))
 
     def _on_device(self, array: Array) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which source frames motion runs between, when each was taken, and the output times that start from it."""
+"""Source frames with the output times that start from each, and with the time each was taken."""
 
 from __future__ import annotations
 
@@ -6,46 +6,47 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from vidsr.flow import scene_cuts as scenes
+from vidsr.flow import scene_cuts
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.frame_rate import Clock
 
-LONGEST_REPEAT = 4  # source frames that repeat one picture; with more of them, or as long a gap, it stands still
+LONGEST_REPEAT = 4  # repeats of one frame; after more of them, or a gap as long, the clip counts as standing still
 
 
 @dataclass
-class Source:
-    """A single source frame, its reduced luma, and the output times that start from it."""
+class SourceFrame:
+    """One source frame, its luma thumbnail, and the output times from it up to the next frame."""
 
     frame: FrameBatch
-    small: scenes.Small
+    thumbnail: scene_cuts.Thumbnail
     times: list[Fraction] = field(default_factory=list)
-    repeats: int = 0  # source frames after it that show the same
-    stood: bool = False  # it is the end of a picture that stood still, and was not in the stream
+    repeats: int = 0  # source frames after it that repeat it
+    inserted: bool = False  # a copy at the end of a long gap; not a frame of the source
 
     @property
     def time(self) -> Fraction:
-        """When it is shown."""
+        """Presentation time in seconds."""
         return self.frame.times[0]
 
 
-def timed(frames: Iterator[FrameBatch], clock: Clock, info: VideoInfo) -> Iterator[Source]:
-    """Every single frame, with the output times from it up to the next.
+def with_output_times(frames: Iterator[FrameBatch], clock: Clock, info: VideoInfo) -> Iterator[SourceFrame]:
+    """Yield every single frame with the output times of ``clock`` from it up to the next.
 
-    The last is shown no longer than an average one, whatever gap a variable rate left before it. A picture before a
-    long gap stands there, as it does in the source, and comes once more where it begins to move.
+    The last frame is shown for at most one average interval, whatever gap precedes it in a clip of variable frame rate.
+    A frame before a long gap stands still there, as it does in the source: a copy of it follows one usual interval
+    before the next frame, and motion starts from that copy.
     """
     period = Fraction(0) if info.fps is None else 1 / info.fps
     source, step, gap = None, period, period
     for index, frame in enumerate(frames):
-        following = Source(frame, scenes.reduce(frame.y, info.depth))
+        following = SourceFrame(frame, scene_cuts.thumbnail(frame.y, info.depth))
         if source is None:
             clock = clock.starting_at(following.time)
         else:
             source.times += clock.between(source.time, following.time, index - 1)
             usual, gap = max(gap, period), following.time - source.time
             if usual and gap > (LONGEST_REPEAT + 1) * usual:
-                yield from _standing(source, following.time - step)
+                yield from _split(source, following.time - step)
             else:
                 yield source
             step = min(gap, period or gap)
@@ -55,21 +56,21 @@ def timed(frames: Iterator[FrameBatch], clock: Clock, info: VideoInfo) -> Iterat
         yield source
 
 
-def _standing(source: Source, until: Fraction) -> Iterator[Source]:
-    """``source``, and the same picture at ``until`` with the output times that start from there."""
-    frame = replace(source.frame, times=(until,))
-    yield replace(source, times=[time for time in source.times if time < until])
-    yield replace(source, frame=frame, times=[time for time in source.times if time >= until], stood=True)
+def _split(source: SourceFrame, time: Fraction) -> Iterator[SourceFrame]:
+    """Yield ``source`` with its output times before ``time``, and a copy of it at ``time`` with the others."""
+    frame = replace(source.frame, times=(time,))
+    yield replace(source, times=[t for t in source.times if t < time])
+    yield replace(source, frame=frame, times=[t for t in source.times if t >= time], inserted=True)
 
 
-def distinct(sources: Iterator[Source]) -> Iterator[Source]:
-    """The frames that differ from the one before, each with the output times of its repeats too."""
+def merged_repeats(sources: Iterator[SourceFrame]) -> Iterator[SourceFrame]:
+    """Yield the frames that differ from the previous one, each with the output times of its repeats too."""
     current, run = next(sources, None), 0
     if current is None:
         return
     for source in sources:
-        run = run + 1 if scenes.is_duplicate(current.small, source.small) else 0
-        if 0 < run <= LONGEST_REPEAT and not source.stood:
+        run = run + 1 if scene_cuts.is_repeat(current.thumbnail, source.thumbnail) else 0
+        if 0 < run <= LONGEST_REPEAT and not source.inserted:
             current.repeats += 1
             current.times += source.times
         else:
@@ -78,13 +79,13 @@ def distinct(sources: Iterator[Source]) -> Iterator[Source]:
     yield current
 
 
-def evened(sources: Iterator[Source], tick: Fraction) -> Iterator[Source]:
-    """The same frames at the times when they were taken: film in video is shown at the first tick after.
+def evenly_spaced(sources: Iterator[SourceFrame], tick: Fraction) -> Iterator[SourceFrame]:
+    """Yield the frames at the times they were taken: film in video is shown at the first tick after that.
 
-    Film at 24 in 60 is shown for 3, 2, 3, 2 ticks; its frames were taken 2.5 ticks apart. A frame that stands less
-    than a tick behind the middle of its neighbours, with repeats around it, is moved there.
+    Film at 24 in 60 is shown for 3, 2, 3, 2 ticks, but its frames were taken 2.5 ticks apart. A frame less than a tick
+    after the midpoint of its neighbours, with repeats before or after it, moves to the midpoint.
     """
-    window: list[tuple[Fraction, Source]] = []  # three neighbours, each with the time at which it was shown
+    window: list[tuple[Fraction, SourceFrame]] = []  # three neighbours, each with the time at which it was shown
     for source in sources:
         window.append((source.time, source))
         if len(window) < 3:
@@ -97,8 +98,8 @@ def evened(sources: Iterator[Source], tick: Fraction) -> Iterator[Source]:
     yield from (source for _, source in window)
 
 
-def _move(before: Source, current: Source, time: Fraction) -> None:
-    """Put ``current`` at ``time``, earlier than it was, with the output times that now start from it."""
+def _move(before: SourceFrame, current: SourceFrame, time: Fraction) -> None:
+    """Move ``current`` to the earlier ``time``, and the output times from there on from ``before`` to it."""
     current.frame = replace(current.frame, times=(time,))
     current.times = [t for t in before.times if t >= time] + current.times
     before.times = [t for t in before.times if t < time]

@@ -1,8 +1,7 @@
-"""Steadying: luma averaged over time along the motion, so that what differs from frame to frame by mistake is less.
+"""Temporal denoising: luma averaged over three frames along the motion, so that noise and flicker are reduced.
 
-A window of three pictures: each is averaged with the one before and the one after it (`vidsr.flow.temporal_average`),
-never across a scene cut. Frames that repeat a picture are one picture: what stands still stays so. Chroma is not
-touched.
+Each frame is averaged with the previous and the next one (`vidsr.flow.temporal_average`), never across a scene cut. A
+run of repeated frames counts as one frame, so repeats stay equal. Chroma is unchanged.
 """
 
 from __future__ import annotations
@@ -17,25 +16,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidsr.flow import scene_cuts as scenes
-from vidsr.flow.search import find_flows, searched
-from vidsr.flow.temporal_average import steadied
-from vidsr.flow.warp import spline
+from vidsr.flow import scene_cuts
+from vidsr.flow.search import find_flows, search_luma
+from vidsr.flow.temporal_average import temporal_average
+from vidsr.flow.warp import spline_coefficients
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.stages.batching import gathered, singly
+from vidsr.stages.batching import rebatched, single_frames
 from vidsr.stages.changes import Changes
 
 Array = NDArray[Any]  # float32
-Neighbour = tuple[Array, Array]  # spline coefficients, and the motion to it
+Neighbour = tuple[Array, Array]  # spline coefficients of the neighbouring frame, and the optical flow to it
 
-HELD_BYTES = 24  # per pixel: three pictures and their splines
-LONGEST_WAIT = 8  # frames that repeat one picture and wait for the next: then they go on without it
+HELD_BYTES = 24  # per pixel: three frames and their spline coefficients
+LONGEST_WAIT = 8  # repeats of a frame that wait for the next distinct frame; then they go on without it
 
 
-class Steady:
-    """Luma plus ``strength`` times what averaging with the neighbours changes of it."""
+class TemporalDenoise:
+    """Luma plus ``strength`` times what the temporal average changes of it."""
 
-    name = "steady"
+    name = "temporal_denoise"
 
     def __init__(self, depth: int, strength: float = 1.0) -> None:
         self.depth = depth
@@ -43,69 +42,71 @@ class Steady:
         self.changes = Changes(self.name, (1 << depth) - 1)
 
     def output(self, info: VideoInfo) -> VideoInfo:
-        """The same stream."""
+        """Return ``info``: the format does not change."""
         return info
 
     def __str__(self) -> str:
         strength = "" if self.strength == 1 else f", strength {self.strength:g}"
-        return f"steady: averaged with the frames before and after, along the motion{strength}"
+        return f"temporal denoise: average with the previous and the next frame along the motion{strength}"
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """The same frames in other batches, float32 luma on the CPU, not rounded."""
-        return gathered(self._frames(singly(batches)))
+        """Yield the same frames in other batches, with unrounded float32 luma on the CPU."""
+        return rebatched(self._frames(single_frames(batches)))
 
     def _frames(self, frames: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        picture: Picture | None = None
+        current: DistinctFrame | None = None
         before: Neighbour | None = None
         for frame in frames:
-            if picture is not None and torch.equal(frame.y, picture.frame.y):
-                picture.waiting.append(frame)
-                if picture.result is not None or len(picture.waiting) == LONGEST_WAIT:
-                    yield from self._shown(picture, before, None)
+            if current is not None and torch.equal(frame.y, current.frame.y):
+                current.waiting.append(frame)
+                if current.result is not None or len(current.waiting) == LONGEST_WAIT:
+                    yield from self._denoised(current, before, None)
                 continue
-            following = Picture(frame, self.depth)
-            if picture is None:
-                picture = following
+            following = DistinctFrame(frame, self.depth)
+            if current is None:
+                current = following
                 continue
-            after, back = motion(picture, following)
-            yield from self._shown(picture, before, after)
-            picture, before = following, back
-        if picture is not None:
-            yield from self._shown(picture, before, None)
+            after, back = as_neighbours(current, following)
+            yield from self._denoised(current, before, after)
+            current, before = following, back
+        if current is not None:
+            yield from self._denoised(current, before, None)
 
-    def _shown(self, picture: Picture, before: Neighbour | None, after: Neighbour | None) -> Iterator[FrameBatch]:
-        """The frames that wait, with the picture steadied; it is when it is first shown."""
-        if picture.result is None:
+    def _denoised(
+        self, current: DistinctFrame, before: Neighbour | None, after: Neighbour | None
+    ) -> Iterator[FrameBatch]:
+        """Yield the waiting frames with denoised luma, which is computed when the first of them is due."""
+        if current.result is None:
             neighbours = [neighbour for neighbour in (before, after) if neighbour is not None]
             unit = ((1 << self.depth) - 1) / 255
-            result = torch.from_numpy(steadied(picture.luma, neighbours, unit))[None, None]
-            picture.result = torch.lerp(picture.frame.y.float(), result, self.strength)
-        for frame in picture.waiting:
-            self.changes.note(frame, picture.result)
-            yield frame.planes(picture.result, frame.uv)
-        picture.waiting.clear()
+            result = torch.from_numpy(temporal_average(current.luma, neighbours, unit))[None, None]
+            current.result = torch.lerp(current.frame.y.float(), result, self.strength)
+        for frame in current.waiting:
+            self.changes.note(frame, current.result)
+            yield frame.planes(current.result, frame.uv)
+        current.waiting.clear()
 
 
-class Picture:
-    """A picture that differs from the one before, and the frames that show it and were not handed on."""
+class DistinctFrame:
+    """A frame that differs from the previous one, with its repeats that wait for the result."""
 
     def __init__(self, frame: FrameBatch, depth: int) -> None:
         self.frame = frame
         self.waiting = [frame]
         self.result: Tensor | None = None
         self.luma: Array = frame.y[0, 0].numpy().astype(np.float32, copy=False)
-        self.small = scenes.reduce(frame.y, depth)
-        self.searched = cv2.convertScaleAbs(searched(self.luma, depth))
+        self.thumbnail = scene_cuts.thumbnail(frame.y, depth)
+        self.search_luma = cv2.convertScaleAbs(search_luma(self.luma, depth))
 
     @cached_property
     def coefficients(self) -> Array:
-        """Of the spline through its pixels."""
-        return spline(self.luma)
+        """Spline coefficients of the luma."""
+        return spline_coefficients(self.luma)
 
 
-def motion(a: Picture, b: Picture) -> tuple[Neighbour | None, Neighbour | None]:
-    """``b`` as a neighbour of ``a``, and ``a`` as one of ``b``; None and None where a new scene begins at ``b``."""
-    if scenes.is_cut(a.small, b.small):
+def as_neighbours(a: DistinctFrame, b: DistinctFrame) -> tuple[Neighbour | None, Neighbour | None]:
+    """Return ``b`` as a neighbour of ``a``, and ``a`` as a neighbour of ``b``; None and None across a scene cut."""
+    if scene_cuts.is_cut(a.thumbnail, b.thumbnail):
         return None, None
-    forward, backward = find_flows(a.searched, b.searched)
+    forward, backward = find_flows(a.search_luma, b.search_luma)
     return (b.coefficients, forward), (a.coefficients, backward)

@@ -25,8 +25,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from vidsr.flow import scene_cuts as scenes
-from vidsr.flow.midpoint import FlowEngine, FlowPair
+from vidsr.flow import scene_cuts
+from vidsr.flow.flow_engine import FlowEngine, FlowPair
 from vidsr.frames import FrameBatch, Origin
 from vidsr.options.paths import CLIP_SUFFIXES
 from vidsr.train.prepare import moving_layers as layers
@@ -62,7 +62,7 @@ class Triple:
     def of(cls, numbers: tuple[int, int, int], pair: FlowPair, phase: Fraction, truth: Luma, sides: Any) -> Triple:
         """The triple of ``pair`` with the motion on both ``sides``."""
         field = pair.field(phase, *sides)
-        wrong = np.abs(pair.render(field, phase, pair.pins(*sides))[0] - truth)
+        wrong = np.abs(pair.render(field, phase, pair.static_masks(*sides))[0] - truth)
         blocks = (max(1, truth.shape[1] // BLOCK), max(1, truth.shape[0] // BLOCK))
         error = cv2.resize(wrong, blocks, interpolation=cv2.INTER_AREA)
         return cls(*numbers, phase, field, np.asarray(error), float(np.square(wrong).mean()))
@@ -113,8 +113,8 @@ def prepared(engine: FlowEngine, a: FrameBatch, b: FrameBatch) -> FlowPair | Non
     if torch.equal(a.y, b.y):
         return None
     pair = engine.prepare(a, b)
-    small_a, small_b = scenes.reduce(a.y, 8), scenes.reduce(b.y, 8)
-    return None if scenes.is_cut(small_a, small_b, pair.flow_confidence) else pair
+    small_a, small_b = scene_cuts.thumbnail(a.y, 8), scene_cuts.thumbnail(b.y, 8)
+    return None if scene_cuts.is_cut(small_a, small_b, pair.flow_confidence) else pair
 
 
 def as_frame(luma: Luma, time: int | Fraction) -> FrameBatch:
@@ -125,8 +125,8 @@ def as_frame(luma: Luma, time: int | Fraction) -> FrameBatch:
 def of_clip(path: Path) -> Iterator[tuple[list[Luma], list[Triple]]]:
     """The frames and triples of a clip."""
     frames = [reduced(y.numpy()) for y in islice(read_luma(path), MOST_FRAMES)]
-    small = [scenes.reduce(torch.from_numpy(luma)[None, None], 8) for luma in frames]
-    repeats = sum(scenes.is_duplicate(a, b) for a, b in pairwise(small))
+    small = [scene_cuts.thumbnail(torch.from_numpy(luma)[None, None], 8) for luma in frames]
+    repeats = sum(scene_cuts.is_repeat(a, b) for a, b in pairwise(small))
     if repeats > REPEATS * len(frames):
         print(f"{path.name}: {repeats} of {len(frames)} frames repeat the one before: left out", flush=True)
         return

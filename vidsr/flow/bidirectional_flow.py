@@ -1,0 +1,115 @@
+"""Optical flow in both directions between two frames, with its confidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidsr.flow.projection import acceleration, confidence
+from vidsr.flow.search import find_flows, search_luma
+from vidsr.flow.temporal_check import mismatch_beyond
+from vidsr.flow.warp import spline_coefficients
+from vidsr.frames import FrameBatch
+
+Array = NDArray[Any]  # float32
+
+MAX_DURATION_RATIO = 2.0  # a neighbouring interval this many times longer or shorter is ignored
+AGREEMENT = 1.0  # field pixels by which forward and backward flow may differ and still agree
+
+
+class SearchLuma(NamedTuple):
+    """Luma of one frame for motion search and comparison: 8-bit code values in float32."""
+
+    full: Array  # at the size of the motion search
+    half: Array  # half of that, the size of the flow fields
+
+    @classmethod
+    def of(cls, luma: Array) -> SearchLuma:
+        """Return ``luma`` at both sizes."""
+        return cls(luma, _half(luma))
+
+
+class PreparedFrame:
+    """One frame of a pair, in the forms that flow search and warping need."""
+
+    def __init__(self, frame: FrameBatch, depth: int) -> None:
+        self.frame = frame
+        self.luma = SearchLuma.of(search_luma(frame.y[0, 0].numpy(), depth))
+
+    @cached_property
+    def planes(self) -> list[Array]:
+        """Each plane in float32. Like ``splines`` it is large, so it is made at the first rendering, not before."""
+        uv = [] if self.frame.uv is None else list(self.frame.uv[0])
+        return [plane.numpy().astype(np.float32) for plane in (self.frame.y[0, 0], *uv)]
+
+    @cached_property
+    def splines(self) -> list[Array]:
+        """Spline coefficients of each plane."""
+        return [spline_coefficients(plane) for plane in self.planes]
+
+
+@dataclass(frozen=True, eq=False)
+class BidirectionalFlow:
+    """Optical flow between frames ``a`` and ``b``, at half the size of the search, in pixels of that size."""
+
+    duration: Fraction  # seconds from a to b
+    luma_a: SearchLuma
+    luma_b: SearchLuma
+    forward: Array  # h x w x 2, from a to b
+    backward: Array  # h x w x 2, from b to a
+    confidence_a: Array  # h x w, 0 to 1, of ``forward``
+    confidence_b: Array  # h x w, 0 to 1, of ``backward``
+    flow_confidence: float  # share of the frame where forward and backward flow agree
+
+    @classmethod
+    def between(cls, a: PreparedFrame, b: PreparedFrame, thorough: bool = False) -> BidirectionalFlow:
+        """Return the flow between two frames; ``thorough`` searches down to single pixels, in twice the time."""
+        flows = find_flows(cv2.convertScaleAbs(a.luma.full), cv2.convertScaleAbs(b.luma.full), thorough)
+        forward, backward = (_half(flow) / 2 for flow in flows)
+        confidence_a, disagreement = confidence(forward, backward, a.luma.half, b.luma.half)
+        confidence_b, _ = confidence(backward, forward, b.luma.half, a.luma.half)
+        duration, flow_confidence = b.frame.times[0] - a.frame.times[0], float((disagreement < AGREEMENT).mean())
+        return cls(duration, a.luma, b.luma, forward, backward, confidence_a, confidence_b, flow_confidence)
+
+    def usable_neighbours(
+        self, before: BidirectionalFlow | None, after: BidirectionalFlow | None
+    ) -> tuple[BidirectionalFlow, BidirectionalFlow] | None:
+        """Return both neighbours if both are known and their durations are similar to this one; else None."""
+        if before is None or after is None:
+            return None
+        ratios = [self._ratio(side) for side in (before, after)]
+        is_uneven = min(ratios) < 1 / MAX_DURATION_RATIO or max(ratios) > MAX_DURATION_RATIO
+        return None if is_uneven else (before, after)
+
+    def accelerations(self, before: BidirectionalFlow, after: BidirectionalFlow) -> tuple[Array, Array]:
+        """Return the acceleration at ``a`` and at ``b``, as `vidsr.flow.projection.acceleration` does."""
+        return (
+            acceleration(self.forward, before.backward, self.confidence_a, before.confidence_b, self._ratio(before)),
+            acceleration(self.backward, after.forward, self.confidence_b, after.confidence_a, self._ratio(after)),
+        )
+
+    def mismatches_beyond(
+        self, displacements: Array, before: BidirectionalFlow, after: BidirectionalFlow
+    ) -> tuple[Array, Array]:
+        """Return how much ``a`` differs from the frame before it, and ``b`` from the one after, along the motion.
+
+        Both are h x w code values at the phase from which ``displacements`` lead to ``a`` and ``b``.
+        """
+        return (
+            mismatch_beyond(self.luma_a.half, before.luma_a.half, displacements[..., :2], before.backward),
+            mismatch_beyond(self.luma_b.half, after.luma_b.half, displacements[..., 2:4], after.forward),
+        )
+
+    def _ratio(self, other: BidirectionalFlow) -> float:
+        return float(other.duration / self.duration)
+
+
+def _half(plane: Array) -> Array:
+    h, w = plane.shape[:2]
+    return np.asarray(cv2.resize(plane, (w // 2, h // 2), interpolation=cv2.INTER_AREA))
