@@ -24,7 +24,8 @@ def name(path: Path) -> str:
 
 def commands_in(document: Path) -> Iterator[str]:
     """Every vidsr command of the indented blocks, those within pipes of commands too."""
-    for line in re.findall(r"^ {4,}(?! *\|)(.*\bvidsr .*)$", document.read_text(), re.MULTILINE):
+    text = document.read_text().replace("\\\n", " ")
+    for line in re.findall(r"^ {4,}(?! *\|)(.*\bvidsr .*)$", text, re.MULTILINE):
         yield from (part.strip() for part in line.partition("#")[0].split("|") if part.strip().startswith("vidsr "))
 
 
