@@ -15,10 +15,9 @@ from tests.clips import make_clip, read_number
 from vidsr import enhance
 from vidsr.cli.compare import compare_files
 from vidsr.errors import InputError, Notes, OptionError, OutputError, VerifyError
-from vidsr.options.enhance import parse_options
+from vidsr.options.enhance import parse_options, parse_reading
 from vidsr.options.image_sequence import ImageSequence, is_sequence
 from vidsr.options.paths import Job, list_jobs
-from vidsr.options.source import parse_reading
 from vidsr.pipeline.run import enhance_file
 from vidsr.pipeline.verify import verify_files
 from vidsr.video import VideoReader
@@ -150,11 +149,11 @@ def test_odd_folder_and_file_names(tmp_path: Path) -> None:
 def test_a_gap_in_the_numbers_is_one_clear_line(tmp_path: Path) -> None:
     source = pictures(tmp_path, 5)
     (tmp_path / "00003.png").unlink()
-    with pytest.raises(InputError, match=r"lacks 00003\.png \(4 of the 5 from 00001\.png to 00005\.png"):
+    with pytest.raises(InputError, match=r"lacks 00003\.png \(4 of the 5 files from 00001\.png to 00005\.png"):
         enhance(source, tmp_path / "b.mkv", scale=2)
     with pytest.raises(InputError, match="lacks 00003"):
         list_jobs([source], None, parse_options(scale=2))
-    with pytest.raises(InputError, match=r"names no picture that is there: such as x00001\.png"):
+    with pytest.raises(InputError, match=r"matches no file: name a pattern of existing files, such as x00001\.png"):
         enhance(tmp_path / "x%05d.png", tmp_path / "b.mkv", scale=2)
 
 
@@ -177,7 +176,7 @@ def test_pictures_are_not_written_over_unless_told_and_then_replaced_whole(tmp_p
     source = pictures(tmp_path / "in", 2)
     target = pictures(tmp_path / "out", 4)
     before = read(tmp_path / "out" / "00001.png")
-    with pytest.raises(OutputError, match=r"4 pictures such as 00001\.png exist"):
+    with pytest.raises(OutputError, match=r"has 4 images, such as 00001\.png: choose another"):
         enhance(source, target, **SCALE_1)
     assert np.array_equal(before, read(tmp_path / "out" / "00001.png"))
     enhance(source, target, overwrite=True, **SCALE_1)
@@ -344,7 +343,7 @@ def test_verify_names_a_picture_too_few_or_damaged(tmp_path: Path) -> None:
 def test_verify_takes_the_rate_of_the_pictures(tmp_path: Path) -> None:
     source = pictures(tmp_path / "in", 4)
     enhance(source, tmp_path / "b.mkv", scale=2, model="nearest", input_fps=24)
-    assert verify_files(source, tmp_path / "b.mkv", parse_reading("24")).ok
+    assert verify_files(source, tmp_path / "b.mkv", parse_reading(input_fps="24")).ok
     assert not verify_files(source, tmp_path / "b.mkv").ok
 
 

@@ -122,9 +122,9 @@ def test_the_encoder_gets_more_threads_than_it_would_take(
 
 @pytest.mark.parametrize("width", [16, 40, 48])
 def test_libx265_refuses_pictures_so_narrow_that_it_writes_past_its_memory(tmp_path: Path, width: int) -> None:
-    with pytest.raises(OptionError, match=f"libx265 takes no picture less than 64 wide, and this one is {width}"):
+    with pytest.raises(OptionError, match=f"libx265 needs frames at least 64 pixels wide, and these have {width}"):
         VideoWriter(tmp_path / "a.mkv", VideoInfo(width, 48, Fraction(25)), Encoding("libx265"))
-    with pytest.raises(OptionError, match="libx265 takes no picture less than 64 wide"):
+    with pytest.raises(OptionError, match="libx265 needs frames at least 64 pixels wide"):
         encode_and_decode(np.zeros((2, 48, width), np.uint8), "libx265", 30)
     assert not list(tmp_path.iterdir())
 
@@ -211,5 +211,5 @@ def test_a_reference_of_another_size_or_without_a_log_is_one_clear_line(tmp_path
     with pytest.raises(OptionError, match=r"a\.y4m is 8x6 and the result 16x12: name a clip of that size"):
         enhance(source, tmp_path / "b.mkv", scale=2, model="nearest", preset="ultrafast", reference=source)
     assert [path.name for path in tmp_path.iterdir()] == ["a.y4m"]
-    with pytest.raises(OptionError, match="--reference is measured in the per-frame log"):
+    with pytest.raises(OptionError, match="--reference needs the per-frame log"):
         parse_options(scale=2, log="none", reference=source)

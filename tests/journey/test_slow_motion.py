@@ -144,10 +144,10 @@ def test_one_filter_at_most_halves_the_speed() -> None:
     [
         ({"slow_motion": "0.5x"}, "is faster"),
         ({"slow_motion": "slow"}, "not a number"),
-        ({"fps": "2x", "slow_audio": True}, "--slow-audio goes with --slow-motion"),
+        ({"fps": "2x", "slow_audio": True}, "--slow-audio has no effect without --slow-motion"),
         ({"fps": "2x", "repeats": "drop"}, "choose keep, interpolate"),
         ({"fps": "2x", "interpolation": "rife"}, "choose auto, flow, net"),
-        ({"scale": 2, "interpolation": "flow"}, "makes frames in between, and none are asked for: add --fps"),
+        ({"scale": 2, "interpolation": "flow"}, "has no effect, as no option asks for new frames: add --fps"),
     ],
 )
 def test_what_makes_no_sense_is_said(options: dict[str, object], message: str) -> None:

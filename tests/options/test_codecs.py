@@ -1,3 +1,5 @@
+"""Encoder settings: defaults, accepted values, and one clear line for any other."""
+
 import pytest
 
 from vidsr.errors import OptionError
@@ -10,7 +12,7 @@ def test_defaults_are_libx264_crf_18_medium() -> None:
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_every_codec_takes_what_its_table_says(codec: str) -> None:
+def test_every_codec_accepts_the_values_of_its_table_entry(codec: str) -> None:
     entry = CODECS[codec]
     crf = None if entry.quality is None else 0.0
     for preset in [None] if entry.speed is None else entry.speed.choices:
@@ -20,36 +22,38 @@ def test_every_codec_takes_what_its_table_says(codec: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codec", "arguments", "said"),
+    ("codec", "arguments", "message"),
     [
-        ("libx264", {"crf": 52}, "--crf 52: libx264 takes 0 to 51"),
-        ("libx264", {"crf": -1}, "takes 0 to 51"),
+        ("libx264", {"crf": 52}, "--crf 52: libx264 accepts 0 to 51"),
+        ("libx264", {"crf": -1}, "accepts 0 to 51"),
         ("libsvtav1", {"preset": "medium"}, "--preset medium is unknown to libsvtav1"),
-        ("ffv1", {"crf": 18}, "ffv1 has no such dial"),
-        ("prores_ks", {"preset": "fast"}, "prores_ks has none"),
+        ("ffv1", {"crf": 18}, "ffv1 has no constant quality"),
+        ("prores_ks", {"preset": "fast"}, "prores_ks has no presets"),
         ("mpeg2video", {"crf": 18}, "--encoder-option"),
-        ("libx264", {"options": ["tune"]}, "'tune' is not key=value"),
-        ("libx264", {"options": ["=x"]}, "is not key=value"),
+        ("libx264", {"options": ["tune"]}, "'tune' is not KEY=VALUE"),
+        ("libx264", {"options": ["=x"]}, "is not KEY=VALUE"),
     ],
 )
-def test_what_a_codec_has_not_is_one_clear_line(codec: str, arguments: dict[str, object], said: str) -> None:
-    with pytest.raises(OptionError, match=said) as error:
+def test_a_value_that_a_codec_does_not_accept_gives_a_one_line_error(
+    codec: str, arguments: dict[str, object], message: str
+) -> None:
+    with pytest.raises(OptionError, match=message) as error:
         Encoding.parse(codec, **arguments)  # type: ignore[arg-type]
     assert "\n" not in str(error.value)
 
 
-def test_options_pass_as_they_are_and_win() -> None:
+def test_encoder_options_pass_unchanged_and_override_defaults() -> None:
     encoding = Encoding.parse("libx264", options=["tune=grain", "x264-params=a=1:b=2", "preset=slow"])
     assert encoding.arguments == {"crf": "18", "preset": "slow", "tune": "grain", "x264-params": "a=1:b=2"}
 
 
-def test_other_encoders_get_their_options_alone() -> None:
+def test_an_encoder_outside_the_table_gets_only_its_options() -> None:
     assert Encoding.parse("mpeg2video", options=["qscale=3"]).arguments == {"qscale": "3"}
     assert Encoding.parse("null").is_null
 
 
-def test_an_option_that_sets_the_rate_replaces_the_default_quality() -> None:
-    """x264 takes the constant quality of the two, and a lossless qp of 0 would be ignored in silence."""
+def test_an_encoder_option_that_sets_the_rate_replaces_the_default_quality() -> None:
+    """With both set, x264 uses the constant quality, and would silently ignore a lossless qp of 0."""
     assert "crf" not in Encoding.parse(options=["qp=0"]).arguments
     assert "crf" not in Encoding.parse("libx265", options=["b=2M"]).arguments
     assert Encoding.parse(crf=3, options=["qp=0"]).arguments["crf"] == "3"
@@ -60,7 +64,7 @@ def test_an_option_that_sets_the_rate_replaces_the_default_quality() -> None:
     ("height", "processors", "threads"),
     [(1080, 2, 5), (720, 2, 0), (1080, 1, 2), (2160, 4, 10), (1080, 4, 0), (1080, 64, 0), (16, 2, 0)],
 )
-def test_x264_works_on_more_pictures_only_where_processors_are_few_and_rows_many(
+def test_x264_gets_more_threads_only_with_few_processors_and_many_rows(
     height: int, processors: int, threads: int
 ) -> None:
     assert Encoding().frame_threads(height, processors) == threads

@@ -1,4 +1,4 @@
-"""Options: what a person writes becomes values that cannot be wrong, or one clear line."""
+"""Options: text becomes frozen values that cannot be wrong, or a one-line error."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vidsr.errors import OptionError
 from vidsr.options.enhance import parse_options
-from vidsr.options.output_size import Factor, Height, Size, parse_output_size
+from vidsr.options.output_size import SAME_SIZE, Factor, Height, Size
 from vidsr.options.parse import parse_time
 
 
@@ -22,21 +22,22 @@ def test_times_are_exact(text: str, seconds: Fraction) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1:2:3:4", "1m", "nan", "1:", ":1"])
-def test_what_is_no_time_is_one_clear_line(text: str) -> None:
+def test_text_that_is_not_a_time_gives_a_one_line_error(text: str) -> None:
     with pytest.raises(OptionError, match=r"--start .* is not a time: write seconds"):
         parse_time(text, "--start")
 
 
-def test_sizes() -> None:
-    assert parse_output_size("4", None, None) == Factor(Fraction(4))
-    assert parse_output_size("3/2", None, None).size(480, 270) == (720, 405)
-    assert parse_output_size(None, 1080, None) == Height(1080)
+def test_scale_height_and_size_give_the_output_size() -> None:
+    assert parse_options(scale="4").output_size == Factor(Fraction(4))
+    assert parse_options(scale="3/2").output_size.size(480, 270) == (720, 405)
+    assert parse_options(height=1080).output_size == Height(1080)
     assert Height(1080).size(640, 272) == (2542, 1080)
-    assert parse_output_size(None, None, "1920x1080") == Size(1920, 1080)
+    assert parse_options(size="1920x1080").output_size == Size(1920, 1080)
+    assert parse_options(fps="2x").output_size == SAME_SIZE
 
 
 @given(st.integers(1, 8000), st.integers(1, 8000), st.integers(1, 4000))
-def test_a_height_gives_an_even_width_of_the_same_shape(width: int, height: int, wanted: int) -> None:
+def test_a_height_gives_an_even_width_of_the_same_aspect_ratio(width: int, height: int, wanted: int) -> None:
     w, h = Height(wanted).size(width, height)
     assert h == wanted
     assert w % 2 == 0
@@ -45,7 +46,7 @@ def test_a_height_gives_an_even_width_of_the_same_shape(width: int, height: int,
 
 
 @pytest.mark.parametrize("tag", ["x4", "x1.5", "1080p", "1920x1080", ""])
-def test_tags_for_file_names(tag: str) -> None:
+def test_the_output_size_has_a_tag_for_file_names(tag: str) -> None:
     targets = {
         "x4": Factor(Fraction(4)),
         "x1.5": Factor(Fraction(3, 2)),
@@ -71,6 +72,7 @@ def test_tags_for_file_names(tag: str) -> None:
         ({"fps": "fast"}, "fast"),
         ({"scale": "2", "precision": "fp8"}, "choose auto, fp32, bf16, fp16"),
         ({"fps": "2x", "interpolation": "magic"}, "--interpolation 'magic' is unknown"),
+        ({"scale": "2", "batch": "many"}, "--batch 'many' is not a whole number: give 1 or more"),
         ({"scale": "2", "batch": 0}, "--batch 0 is not positive"),
         ({"scale": "2", "tile": -1}, "--tile -1 is not positive"),
         ({"scale": "2", "tile": 31}, "--tile 31 is too small: give 32 or more"),
@@ -78,13 +80,31 @@ def test_tags_for_file_names(tag: str) -> None:
         ({"scale": "2", "start": "5", "end": "2"}, "--end 2.0 is not after --start 5.0"),
     ],
 )
-def test_wrong_options_are_one_clear_line(arguments: dict[str, object], line: str) -> None:
+def test_wrong_options_give_a_one_line_error(arguments: dict[str, object], line: str) -> None:
     with pytest.raises(OptionError) as error:
         parse_options(**arguments)  # type: ignore[arg-type]
     assert line in str(error.value)
     assert "\n" not in str(error.value)
 
 
+def test_old_names_and_words_are_accepted_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match="duplicates= is now called repeats="):
+        assert parse_options(duplicates="smooth").repeats == "interpolate"
+    with pytest.warns(DeprecationWarning, match="source= is now called domain="):
+        assert parse_options(scale=2, source="video").domain == "compressed"
+    with pytest.warns(DeprecationWarning):
+        assert not parse_options(scale=2, steady=False).temporal_denoise
+    with pytest.warns(DeprecationWarning):
+        assert parse_options(scale=2, fps_in=24).reading.rate == 24
+    with pytest.warns(DeprecationWarning):
+        assert parse_options(scale=2, pipe="raw").stdout_format == "raw"
+
+
+def test_an_unknown_name_is_an_error_of_the_caller() -> None:
+    with pytest.raises(TypeError, match="unknown option sclae"):
+        parse_options(sclae=2)
+
+
 @pytest.mark.parametrize(("log", "parsed"), [(True, True), ("none", False), ("x.csv", Path("x.csv"))])
-def test_log(log: str | bool, parsed: Path | bool) -> None:
+def test_the_log_is_a_path_or_a_switch(log: str | bool, parsed: Path | bool) -> None:
     assert parse_options(scale=2, log=log).log == parsed

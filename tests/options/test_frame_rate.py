@@ -1,4 +1,4 @@
-"""Clocks: every output instant once, whatever the intervals; rates as people write them."""
+"""Clocks: every output time exactly once, whatever the intervals; rates from text."""
 
 from fractions import Fraction
 from itertools import accumulate, pairwise
@@ -44,7 +44,7 @@ def test_times_increase_strictly_and_stay_in_their_interval(
 
 @settings(deadline=None, max_examples=60)
 @given(st.sampled_from(RATES), starts, steps)
-def test_a_rate_misses_no_instant_and_makes_none_twice(fps: Fraction, start: Fraction, steps: list[Fraction]) -> None:
+def test_a_rate_produces_every_output_time_exactly_once(fps: Fraction, start: Fraction, steps: list[Fraction]) -> None:
     times = frame_times(start, steps)
     made, expected = ticks(Rate(fps), times), []
     while not expected or expected[-1] + 1 / fps < times[-1]:
@@ -68,7 +68,7 @@ def test_a_factor_puts_output_j_at_source_position_j_over_factor(
 
 @settings(deadline=None, max_examples=30)
 @given(st.sampled_from(RATES), starts, steps)
-def test_a_rate_does_not_care_where_intervals_are_cut(fps: Fraction, start: Fraction, steps: list[Fraction]) -> None:
+def test_a_rate_is_independent_of_the_source_intervals(fps: Fraction, start: Fraction, steps: list[Fraction]) -> None:
     times = frame_times(start, steps)
     assert ticks(Rate(fps), times) == ticks(Rate(fps), [times[0], times[-1]])
 
@@ -88,12 +88,14 @@ def test_a_whole_factor_keeps_every_source_frame_and_halves_uneven_intervals() -
         (Fraction(30), Fraction(24), {0, Fraction(1, 4), Fraction(1, 2), Fraction(3, 4)}),
     ],
 )
-def test_conversions_visit_just_these_phases(source: Fraction, target: Fraction, phases: set[Fraction]) -> None:
+def test_a_rate_conversion_needs_exactly_these_phases(
+    source: Fraction, target: Fraction, phases: set[Fraction]
+) -> None:
     times = [n / source for n in range(41)]
     assert {tick * source % 1 for tick in ticks(Rate(target), times)} == phases
 
 
-def test_film_in_a_60_hz_second_is_exact_although_the_rates_share_no_tick() -> None:
+def test_film_at_exactly_60_hz_is_exact_although_the_rates_share_no_tick() -> None:
     made = ticks(Rate(Fraction(60)), [n * Fraction(1001, 24000) for n in range(24001)])
     assert made[1] == Fraction(1, 60)
     assert len(made) == 60 * 1001
@@ -102,7 +104,7 @@ def test_film_in_a_60_hz_second_is_exact_although_the_rates_share_no_tick() -> N
 
 @settings(deadline=None, max_examples=40)
 @given(clocks, st.fractions(Fraction(1, 8), Fraction(16), max_denominator=8))
-def test_a_slowed_clock_ticks_as_often_once_time_is_stretched(clock: Clock, factor: Fraction) -> None:
+def test_a_slowed_clock_keeps_the_output_rate_once_time_is_stretched(clock: Clock, factor: Fraction) -> None:
     source = Fraction(24)
     if isinstance(clock, Rate):
         assert clock.slowed(factor).rate(source) / factor == clock.fps
@@ -112,7 +114,7 @@ def test_a_slowed_clock_ticks_as_often_once_time_is_stretched(clock: Clock, fact
 
 @settings(deadline=None, max_examples=40)
 @given(clocks, st.sampled_from([Fraction(1, 12800), Fraction(1, 90000), Fraction(1001, 24000), Fraction(1, 1000)]))
-def test_output_times_are_whole_numbers_of_the_clocks_tick(clock: Clock, time_base: Fraction) -> None:
+def test_output_times_are_whole_multiples_of_the_clock_tick(clock: Clock, time_base: Fraction) -> None:
     times = [time_base * n for n in (7, 49, 90, 133, 160)]
     assert all((tick / clock.tick(time_base)).denominator == 1 for tick in ticks(clock, times))
 
@@ -140,14 +142,14 @@ def test_output_times_are_whole_numbers_of_the_clocks_tick(clock: Clock, time_ba
         ("23.9", Rate(Fraction(239, 10))),
     ],
 )
-def test_rates_as_people_write_them(text: str, clock: Clock) -> None:
+def test_text_that_names_a_rate_is_parsed(text: str, clock: Clock) -> None:
     assert parse_fps(text) == clock
 
 
 @pytest.mark.parametrize(
     "text", ["", "fast", "x", "-24", "0", "0x", "1/0", "60/0x", "nan", "inf", "1e3", "2xx", "5000x", "99999", "60 fps"]
 )
-def test_what_is_no_rate_is_one_line_that_names_it(text: str) -> None:
+def test_text_that_names_no_rate_gives_a_one_line_error_with_the_text(text: str) -> None:
     with pytest.raises(OptionError) as caught:
         parse_fps(text)
     message = str(caught.value)
@@ -156,10 +158,10 @@ def test_what_is_no_rate_is_one_line_that_names_it(text: str) -> None:
 
 
 @pytest.mark.parametrize("clock", [Rate(Fraction(60)), Times(Fraction(2))])
-def test_a_rate_that_slow_motion_makes_absurd_is_said_of_both(clock: Clock) -> None:
-    with pytest.raises(OptionError, match=r"--fps, with --slow-motion, of (60000 frames|2000x)"):
+def test_a_rate_too_high_because_of_slow_motion_names_both_options(clock: Clock) -> None:
+    with pytest.raises(OptionError, match=r"--fps, multiplied by --slow-motion, is (60000 frames|2000x)"):
         clock.slowed(Fraction(1000))
 
 
-def test_clocks_tell_their_rate_in_words() -> None:
+def test_a_clock_prints_its_rate() -> None:
     assert [str(parse_fps(text)) for text in ("2x", "2.5x", "60", "23.976")] == ["2x", "2.5x", "60 fps", "23.976 fps"]

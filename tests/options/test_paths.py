@@ -1,4 +1,4 @@
-"""Jobs: what is read, where it goes, and that nothing is ever lost."""
+"""Paths: the input files, the output names, and no file replaced by accident."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -37,13 +37,13 @@ def files(folder: Path, *names: str) -> None:
         ("a.JPG", X4, None, "a.x4.JPG"),
     ],
 )
-def test_default_name_beside_the_input(
+def test_the_default_output_is_next_to_the_source_and_named_after_the_options(
     tmp_path: Path, source: str, options: EnhanceOptions, fps: Fraction | None, name: str
 ) -> None:
     assert output_path(Job(tmp_path / source, None), options, fps) == tmp_path / name
 
 
-def test_a_folder_is_walked_and_its_tree_kept(tmp_path: Path) -> None:
+def test_a_folder_is_searched_recursively_and_its_tree_kept(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     files(folder, "b.mp4", "a.mkv", "deep/er/c.MOV", "notes.txt", "cover.jpg", ".hidden.mp4")
     (folder / "deep" / "loop").symlink_to(folder)
@@ -53,7 +53,7 @@ def test_a_folder_is_walked_and_its_tree_kept(tmp_path: Path) -> None:
     assert output_path(listed.jobs[2], X4, None) == tmp_path / "out" / "deep" / "er" / "c.x4.mov"
 
 
-def test_a_folder_without_output_goes_beside_itself_and_not_into_itself(tmp_path: Path) -> None:
+def test_the_default_output_of_a_folder_is_a_folder_next_to_it(tmp_path: Path) -> None:
     files(tmp_path / "in", "a.mp4")
     (job,) = list_jobs([tmp_path / "in"], None, X4).jobs
     assert output_path(job, X4, None) == tmp_path / "in.x4" / "a.x4.mp4"
@@ -62,38 +62,38 @@ def test_a_folder_without_output_goes_beside_itself_and_not_into_itself(tmp_path
         assert job.root == tmp_path / name
 
 
-def test_a_folder_of_pictures_gives_its_pictures(tmp_path: Path) -> None:
+def test_a_folder_of_images_gives_its_images(tmp_path: Path) -> None:
     files(tmp_path / "in", "a.png", "b.jpg", "c.txt")
     assert [job.source.name for job in list_jobs([tmp_path / "in"], None, X4).jobs] == ["a.png", "b.jpg"]
 
 
-def test_one_clip_goes_to_exactly_the_output_named(tmp_path: Path) -> None:
+def test_one_clip_is_written_to_exactly_the_output_path(tmp_path: Path) -> None:
     files(tmp_path, "a.mp4")
     (job,) = list_jobs([tmp_path / "a.mp4"], tmp_path / "b.mkv", X4).jobs
     assert output_path(job, X4, None) == tmp_path / "b.mkv"
 
 
-def test_one_clip_into_a_folder(tmp_path: Path) -> None:
+def test_one_clip_is_written_into_an_output_folder(tmp_path: Path) -> None:
     files(tmp_path, "a.mp4")
     (job,) = list_jobs([tmp_path / "a.mp4"], tmp_path / "out", X4).jobs
     assert output_path(job, X4, None) == tmp_path / "out" / "a.x4.mp4"
 
 
-def test_several_clips_do_not_go_into_one_file(tmp_path: Path) -> None:
+def test_one_output_file_for_several_clips_is_refused(tmp_path: Path) -> None:
     files(tmp_path, "a.mp4", "b.mp4")
-    with pytest.raises(OptionError, match="is one file and there are several inputs"):
+    with pytest.raises(OptionError, match="is one file for several inputs"):
         list_jobs([tmp_path / "a.mp4", tmp_path / "b.mp4"], tmp_path / "c.mp4", X4)
 
 
-def test_missing_input_and_empty_folder_are_one_clear_line(tmp_path: Path) -> None:
+def test_a_missing_input_and_a_folder_without_clips_give_a_one_line_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.mp4 does not exist"):
         list_jobs([tmp_path / "nowhere.mp4"], None, X4)
     files(tmp_path, "in/notes.txt")
-    with pytest.raises(InputError, match="holds no clip"):
+    with pytest.raises(InputError, match="contains no clip"):
         list_jobs([tmp_path / "in"], None, X4)
 
 
-def test_nothing_is_overwritten_without_being_told(tmp_path: Path) -> None:
+def test_an_existing_output_is_only_replaced_with_overwrite(tmp_path: Path) -> None:
     files(tmp_path, "a.mp4", "a.x4.mp4")
     job = Job(tmp_path / "a.mp4", None)
     with pytest.raises(OutputError, match=r"a\.x4\.mp4 exists: choose another --output, or give --overwrite"):
@@ -101,14 +101,14 @@ def test_nothing_is_overwritten_without_being_told(tmp_path: Path) -> None:
     assert output_path(job, parse_options(scale=4, overwrite=True), None) == tmp_path / "a.x4.mp4"
 
 
-def test_the_input_itself_is_never_the_output_whatever_it_is_called(tmp_path: Path) -> None:
+def test_the_input_is_never_replaced_even_through_a_link(tmp_path: Path) -> None:
     files(tmp_path, "a.mp4")
     (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
     with pytest.raises(OutputError, match="is the input itself"):
         output_path(Job(tmp_path / "a.mp4", tmp_path / "link.mp4"), parse_options(scale=4, overwrite=True), None)
 
 
-def test_a_log_replaces_neither_input_output_nor_reference_nor_what_is_there(tmp_path: Path) -> None:
+def test_a_log_replaces_no_clip_of_the_run_and_no_existing_file(tmp_path: Path) -> None:
     files(tmp_path, "a.mp4", "true.mp4", "old.csv")
     (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
     source, target = tmp_path / "a.mp4", tmp_path / "b.mp4"
@@ -118,9 +118,9 @@ def test_a_log_replaces_neither_input_output_nor_reference_nor_what_is_there(tmp
         return frame_log_path(source, target, parse_options(scale=2, log=log, reference=reference, overwrite=overwrite))
 
     for name in ("a.mp4", "link.mp4", "b.mp4", "true.mp4", "x/../a.mp4"):
-        with pytest.raises(OutputError, match="is a clip of this run"):
+        with pytest.raises(OutputError, match="would replace a clip of this run"):
             logged(name)
-    with pytest.raises(OutputError, match="exists: name another, or give --overwrite"):
+    with pytest.raises(OutputError, match="exists: name another file, or give --overwrite"):
         logged("old.csv", overwrite=False)
     with pytest.raises(OutputError, match="exists: name a file, or none"):
         logged("/dev/null")
@@ -128,7 +128,7 @@ def test_a_log_replaces_neither_input_output_nor_reference_nor_what_is_there(tmp
     assert logged("new.csv", overwrite=False) == tmp_path / "new.csv"
 
 
-def test_an_input_called_as_the_output_is_until_it_is_whole(tmp_path: Path) -> None:
+def test_an_input_with_the_temporary_name_of_the_output_is_refused(tmp_path: Path) -> None:
     files(tmp_path, "a.part.mp4")
-    with pytest.raises(OutputError, match=r"a\.mp4 is called a\.part\.mp4 until it is whole, as the input is"):
+    with pytest.raises(OutputError, match=r"a\.mp4 is written as a\.part\.mp4 first, which is the input"):
         output_path(Job(tmp_path / "a.part.mp4", tmp_path / "a.mp4"), X4, None)

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidsr.errors import OptionError
-from vidsr.options.choices import ALPHAS, CHROMAS, DEINTERLACE, DOMAINS, HWACCELS, PRECISIONS, STDOUT_FORMATS
+from vidsr.options.choices import Alpha, Deinterlace, Domain, Hwaccel, OutputChroma, Precision, StdoutFormat
 from vidsr.options.codecs import CODECS, Encoding
 from vidsr.options.enhance import EnhanceOptions, parse_options
 from vidsr.options.frame_rate import Rate, Times
@@ -46,7 +46,11 @@ encodings = st.builds(
 )
 raw_formats = st.builds(RawFormat, counts, counts, st.just("yuv420p"), positive)
 readings = st.builds(
-    Reading, st.none() | positive, st.none() | raw_formats, st.sampled_from(ALPHAS), st.sampled_from(HWACCELS)
+    Reading,
+    st.none() | positive,
+    st.none() | raw_formats,
+    st.sampled_from(get_args(Alpha)),
+    st.sampled_from(get_args(Hwaccel)),
 )
 
 
@@ -63,21 +67,22 @@ def options(draw: st.DrawFn) -> EnhanceOptions:
         restorations=draw(restorations),
         temporal_denoise=draw(st.booleans()),
         model=draw(st.sampled_from(["auto", "fast+"])),
-        domain=draw(st.sampled_from(DOMAINS)),
-        precision=draw(st.sampled_from(PRECISIONS)),
+        domain=draw(st.sampled_from(get_args(Domain))),
+        precision=draw(st.sampled_from(get_args(Precision))),
         batch=draw(st.none() | counts),
         memory=draw(st.none() | counts),
         encoding=draw(encodings),
         reading=draw(readings),
-        stdout_format=draw(st.sampled_from(STDOUT_FORMATS)),
-        chroma=draw(st.none() | st.sampled_from(CHROMAS)),
+        stdout_format=draw(st.sampled_from(get_args(StdoutFormat))),
+        chroma=draw(st.none() | st.sampled_from(get_args(OutputChroma))),
         start=draw(st.none() | positive),
-        deinterlace=draw(st.sampled_from(DEINTERLACE)),
+        deinterlace=draw(st.sampled_from(get_args(Deinterlace))),
         log=draw(st.just(True) | paths),
         reference=draw(st.none() | paths),
     )
 
 
+@settings(deadline=None)
 @given(options())
 def test_options_survive_the_round_trip_through_json_text(given: EnhanceOptions) -> None:
     assert from_json(EnhanceOptions, json.loads(json.dumps(to_json(given)))) == given

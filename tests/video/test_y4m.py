@@ -20,9 +20,8 @@ from vidsr import enhance
 from vidsr.errors import ExitCode, InputError, Notes, OptionError, OutputError
 from vidsr.frames import ColorInfo, FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
-from vidsr.options.enhance import parse_options
+from vidsr.options.enhance import parse_options, parse_reading
 from vidsr.options.paths import Job, list_jobs
-from vidsr.options.source import parse_reading
 from vidsr.pipeline.estimate import estimate_all
 from vidsr.pipeline.run import enhance_file
 from vidsr.pipeline.verify import verify_files
@@ -284,10 +283,10 @@ def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("inputs", "output", "line"),
     [
-        (["-"], None, "- is the standard input, which gives a result no name"),
-        (["-", "a.mkv"], None, "- is the standard input, which gives a result no name"),
-        (["a.mkv", "a.mkv"], "-", "--output - is one file and there are several inputs"),
-        (["a.mkv", "a.mkv"], "%d.png", "%d.png is one file and there are several inputs"),
+        (["-"], None, r"- \(the standard input\) gives the output no name"),
+        (["-", "a.mkv"], None, r"- \(the standard input\) gives the output no name"),
+        (["a.mkv", "a.mkv"], "-", "--output - is one file for several inputs"),
+        (["a.mkv", "a.mkv"], "%d.png", "%d.png is one file for several inputs"),
     ],
 )
 def test_a_pipe_without_an_output_or_with_others_is_one_clear_line(

@@ -13,8 +13,7 @@ import typer
 from vidsr import __version__, runtime
 from vidsr.cli.options import EXAMPLES, OUTPUT, Device, Inputs, Json, Request, asks, request, with_strengths
 from vidsr.errors import ExitCode, PipeClosed, VerifyError, VidsrError
-from vidsr.options.enhance import parse_options
-from vidsr.options.source import parse_reading
+from vidsr.options.enhance import parse_options, parse_reading
 
 app = typer.Typer(
     name="vidsr",
@@ -206,7 +205,7 @@ def verify(
     from vidsr.cli.tables import print_verification
     from vidsr.pipeline.verify import verify_files
 
-    verification = verify_files(source, target, parse_reading(input_fps))
+    verification = verify_files(source, target, parse_reading(input_fps=input_fps))
     print_verification(verification, json)
     verification.demand()
 

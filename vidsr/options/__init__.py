@@ -1,1 +1,1 @@
-"""What the user asked for, parsed into frozen values."""
+"""What the user asks for: the option table, parsing, the frozen `EnhanceOptions`, and the paths of a run."""

@@ -1,4 +1,4 @@
-"""How the picture is to be encoded, and what that means to each encoder. Pure: FFmpeg is asked elsewhere."""
+"""Encoder settings, and the options of each encoder. FFmpeg itself is not asked here."""
 
 from __future__ import annotations
 
@@ -8,65 +8,68 @@ from typing import Literal
 
 from vidsr.errors import OptionError
 
-RATE_OPTIONS = frozenset({"qp", "b", "cq", "global_quality"})  # any of them stands for constant quality, not beside it
-NULL_CODEC = "null"  # writes nothing: for measuring everything but the encoder
+RATE_OPTIONS = frozenset({"qp", "b", "cq", "global_quality"})  # each replaces the default constant quality
+NULL_CODEC = "null"  # writes nothing, to measure everything but the encoder
 
 
 @dataclass(frozen=True)
 class Quality:
-    """The option of an encoder that sets constant quality: lower is better and bigger."""
+    """The option of an encoder that sets constant quality; lower is better and larger."""
 
     option: str
     default: float
-    worst: float
+    maximum: float
 
 
 @dataclass(frozen=True)
 class Speed:
-    """The option of an encoder that trades time for size, and the words it takes."""
+    """The option of an encoder that trades time for size, and its accepted values."""
 
     option: str
     default: str
     choices: tuple[str, ...]
 
 
-ROWS = 200  # that each of libx264's threads should have: with fewer it could not follow motion up and down as far
+# Rows of a frame per thread of libx264; with fewer rows its motion search reaches less far up and down.
+ROWS_PER_THREAD = 200
 
 
 @dataclass(frozen=True)
 class Codec:
-    """What an encoder understands; None where it has no such dial."""
+    """Options that an encoder has; None for those it lacks."""
 
     quality: Quality | None = None
     speed: Speed | None = None
-    fixed: dict[str, str] = field(default_factory=dict)  # options it always gets
-    params: Literal["x264-params", "x265-params", "svtav1-params"] | None = None  # where its own options go
-    quiet: dict[str, str] = field(default_factory=dict)  # own options that keep it from writing to the terminal
-    threads: str | None = None  # own option for the number of threads, where FFmpeg's has no effect
-    even: bool = False  # subsampled pictures need an even number of samples
-    min_width: int = 0  # width in samples that it takes
-    requires: str = ""  # to start at all, in words
-    fallback: str = ""  # encoder of the same format on the CPU, for where that is not there
-    writes_sar: bool = False  # the stream itself says the sample aspect ratio, whatever the container
+    fixed: dict[str, str] = field(default_factory=dict)  # options that are always set
+    params: Literal["x264-params", "x265-params", "svtav1-params"] | None = (
+        None  # parameter list of the encoder library
+    )
+    quiet: dict[str, str] = field(default_factory=dict)  # entries of that list that silence the library
+    threads: str | None = None  # entry of that list for the thread count, where FFmpeg's option has no effect
+    even: bool = False  # subsampled frames need an even width and height
+    min_width: int = 0  # smallest width in samples
+    requires: str = ""  # what the encoder needs to start, in words
+    fallback: str = ""  # encoder of the same format on the CPU
+    writes_sar: bool = False  # the stream itself states the sample aspect ratio
 
 
 _X26X = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
 _NVENC = ("p1", "p2", "p3", "p4", "p5", "p6", "p7", "fast", "medium", "slow")
-_RATELESS = {"b": "0"}  # constant quality instead of a bit rate
+_NO_BIT_RATE = {"b": "0"}  # constant quality instead of a bit rate
 
 
 def _digits(last: int) -> tuple[str, ...]:
     return tuple(str(n) for n in range(last + 1))
 
 
-def _nvenc(instead: str) -> Codec:
+def _nvenc(fallback: str) -> Codec:
     return Codec(
         Quality("cq", 19, 51),
         Speed("preset", "p5", _NVENC),
-        {"rc": "vbr", **_RATELESS},
+        {"rc": "vbr", **_NO_BIT_RATE},
         even=True,
-        requires="an NVIDIA GPU that encodes, which those made for computing (A100, H100) do not",
-        fallback=instead,
+        requires="an NVIDIA GPU with a video encoder, which compute models (A100, H100) lack",
+        fallback=fallback,
         writes_sar=True,
     )
 
@@ -74,7 +77,7 @@ def _nvenc(instead: str) -> Codec:
 _X264 = Codec(
     Quality("crf", 18, 51), Speed("preset", "medium", _X26X), params="x264-params", even=True, writes_sar=True
 )
-# Default qualities of the other encoders are meant to look like libx264's 18; they were not tuned by measurement.
+# The default qualities of the other encoders aim at the look of libx264's 18; they were not tuned by measurement.
 CODECS: dict[str, Codec] = {
     "libx264": _X264,
     "libx265": replace(
@@ -83,12 +86,12 @@ CODECS: dict[str, Codec] = {
         params="x265-params",
         quiet={"log-level": "none"},
         threads="pools",
-        min_width=64,  # up to 48 it writes past its memory (PyAV 18.1)
+        min_width=64,  # at widths up to 48 it writes past its memory (PyAV 18.1)
     ),
     "libsvtav1": Codec(
         Quality("crf", 25, 63), Speed("preset", "8", _digits(13)), params="svtav1-params", threads="lp", even=True
     ),
-    "libvpx-vp9": Codec(Quality("crf", 24, 63), Speed("cpu-used", "3", _digits(8)), {**_RATELESS, "row-mt": "1"}),
+    "libvpx-vp9": Codec(Quality("crf", 24, 63), Speed("cpu-used", "3", _digits(8)), {**_NO_BIT_RATE, "row-mt": "1"}),
     "libvpx": Codec(Quality("crf", 10, 63), Speed("cpu-used", "3", _digits(16)), {"b": "20M"}),
     "ffv1": Codec(fixed={"level": "3", "slicecrc": "1"}),
     "prores_ks": Codec(even=True),
@@ -103,22 +106,26 @@ class Encoding:
     """An encoder and its settings. Build one from text with `Encoding.parse`."""
 
     codec: str = "libx264"
-    crf: float | None = None  # None: the codec's default, 18 for libx264
-    preset: str | None = None  # None: the codec's default, medium for libx264
-    options: tuple[tuple[str, str], ...] = ()  # passed to the encoder as they are, after the others
+    crf: float | None = None  # None is the default of the codec, 18 for libx264
+    preset: str | None = None  # None is the default of the codec, medium for libx264
+    options: tuple[tuple[str, str], ...] = ()  # passed to the encoder unchanged, after the others
     threads: int = 0  # 0 lets the encoder choose
-    slices: bool = False  # of one picture at a time, not several pictures: slower, and fewer frames held
+    slices: bool = False  # threads share one frame instead of taking a frame each: slower, holds fewer frames
 
     def __post_init__(self) -> None:
         codec = self.table_entry
         if self.crf is not None:
             if codec.quality is None:
-                raise OptionError(f"--crf {self.crf:g}: {self.codec} has no such dial; use --encoder-option KEY=VALUE")
-            if not 0 <= self.crf <= codec.quality.worst:
-                raise OptionError(f"--crf {self.crf:g}: {self.codec} takes 0 to {codec.quality.worst:g}")
+                raise OptionError(
+                    f"--crf {self.crf:g}: {self.codec} has no constant quality: use --encoder-option KEY=VALUE"
+                )
+            if not 0 <= self.crf <= codec.quality.maximum:
+                raise OptionError(f"--crf {self.crf:g}: {self.codec} accepts 0 to {codec.quality.maximum:g}")
         if self.preset is not None:
             if codec.speed is None:
-                raise OptionError(f"--preset {self.preset}: {self.codec} has none; use --encoder-option KEY=VALUE")
+                raise OptionError(
+                    f"--preset {self.preset}: {self.codec} has no presets: use --encoder-option KEY=VALUE"
+                )
             if self.preset not in codec.speed.choices:
                 raise OptionError(
                     f"--preset {self.preset} is unknown to {self.codec}: choose {', '.join(codec.speed.choices)}"
@@ -134,49 +141,49 @@ class Encoding:
         options: Iterable[str] = (),
         threads: int = 0,
     ) -> Encoding:
-        """An encoding from what a person writes; ``options`` are ``key=value`` texts.
+        """Return the encoding for the values of the options; ``options`` are ``key=value`` texts.
 
         Raises:
-            OptionError: the codec has no such quality or preset, or an option is not ``key=value``.
+            OptionError: the codec does not accept the quality or preset, or an option is not ``key=value``.
         """
         return cls(codec, crf, preset, tuple(_pair(text) for text in options), threads)
 
     def frame_threads(self, height: int, processors: int) -> int:
-        """Pictures of ``height`` rows that libx264 is to work on side by side, a thread for each; 0: its own choice.
+        """Return the number of libx264's threads, one per frame of ``height`` rows; 0 is its own choice.
 
-        Its threads wait for rows that others have still to code. With one and a half for each processor, its own
-        choice, a fifth of two processors stays idle (benchmarks/throughput.py, part threads).
+        A thread waits for rows of the previous frame. With libx264's own choice, one and a half threads per processor,
+        a fifth of two processors stays idle (benchmarks/throughput.py, part threads).
         """
         if self.codec != "libx264" or self.threads:
             return self.threads
-        more = min(5 * processors // 2, height // ROWS)
+        more = min(5 * processors // 2, height // ROWS_PER_THREAD)
         return more if more > 3 * processors // 2 else 0
 
     def check_width(self, width: int) -> None:
-        """Nothing, if the encoder takes pictures that narrow.
+        """Check that the encoder accepts frames of that ``width``.
 
         Raises:
             OptionError: it does not.
         """
         if width < self.table_entry.min_width:
             raise OptionError(
-                f"--codec {self.codec} takes no picture less than {self.table_entry.min_width} wide, and this one is "
+                f"--codec {self.codec} needs frames at least {self.table_entry.min_width} pixels wide, and these have "
                 f"{width}: choose libx264"
             )
 
     @property
     def is_null(self) -> bool:
-        """Whether nothing is to be written."""
+        """Whether the run writes nothing."""
         return self.codec == NULL_CODEC
 
     @property
     def table_entry(self) -> Codec:
-        """What is known of the encoder; an FFmpeg encoder that is not in the table has no dials."""
+        """The entry of `CODECS`; without options for an FFmpeg encoder that is not in the table."""
         return CODECS.get(self.codec, Codec())
 
     @property
     def arguments(self) -> dict[str, str]:
-        """The encoder's options in FFmpeg's words."""
+        """The encoder's options as FFmpeg names them."""
         codec = self.table_entry
         arguments = dict(codec.fixed)
         if codec.quality is not None and not (self.crf is None and RATE_OPTIONS.intersection(dict(self.options))):
@@ -189,5 +196,5 @@ class Encoding:
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise OptionError(f"--encoder-option {text!r} is not key=value: write for example tune=grain")
+        raise OptionError(f"--encoder-option {text!r} is not KEY=VALUE: write for example tune=grain")
     return key.strip(), value

@@ -1,196 +1,137 @@
-"""What the user asked for: text is parsed here, once, into values that cannot be wrong."""
+"""The options of a run as frozen values: text is parsed once, here, into values that cannot be wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from vidsr.errors import OptionError
 from vidsr.options.choices import (
-    CHROMAS,
-    DEINTERLACE,
-    DOMAINS,
-    INTERPOLATIONS,
-    PRECISIONS,
-    REPEATS,
-    STDOUT_FORMATS,
-    Chroma,
     Deinterlace,
     Domain,
     Interpolation,
+    OutputChroma,
     Precision,
     Repeats,
     StdoutFormat,
 )
 from vidsr.options.codecs import Encoding
-from vidsr.options.frame_rate import Clock, parse_fps
-from vidsr.options.output_size import SAME_SIZE, OutputSize, Size, parse_output_size
-from vidsr.options.parse import decimal, parse_bytes, parse_choice, parse_time, positive_fraction, positive_int
-from vidsr.options.restoration import Restoration, parse_restoration
-from vidsr.options.source import Reading, parse_reading
+from vidsr.options.frame_rate import Clock
+from vidsr.options.output_size import SAME_SIZE, OutputSize, Size, only_size
+from vidsr.options.parse import decimal
+from vidsr.options.restoration import TASKS, Restoration, parse_restoration
+from vidsr.options.source import Reading
+from vidsr.options.table import option, parse_values
 
-MIN_TILE = 32  # pixels; with smaller ones a network computes little but the overlap, for ever
+READING = tuple(map(option, ("input_fps", "raw", "alpha", "hwaccel")))
+REQUESTS = ("scale", "height", "size", "fps", "slow_motion", *TASKS)  # at least one of them, or a flag, asks for work
 
 
 @dataclass(frozen=True)
 class EnhanceOptions:
-    """Everything a run needs to know besides its files. Build one from text with `parse_options`."""
+    """What a run shall do, apart from its files. Build one from text or keywords with `parse_options`."""
 
     output_size: OutputSize = SAME_SIZE
     clock: Clock | None = None  # None keeps every frame at its own time
     interpolation: Interpolation = "auto"
-    repeats: Repeats = "keep"  # repeated frames: shown again, or replaced by interpolated ones
-    slow_motion: Fraction = Fraction(1)  # times slower
-    slow_audio: bool = False  # slow the sound down too, at its pitch; else it is left out
+    repeats: Repeats = "keep"
+    slow_motion: Fraction = Fraction(1)  # time is stretched by this factor
+    slow_audio: bool = False  # stretch the audio too, at its pitch; otherwise slow motion leaves it out
     restorations: tuple[Restoration, ...] = ()  # in the order they run
-    temporal_denoise: bool = True  # average over time what was restored
+    temporal_denoise: bool = True  # average restored frames along the motion
     model: str = "auto"
-    domain: Domain = "auto"  # which weights: trained on clean pictures, or on what encoders leave
+    domain: Domain = "auto"
     device: str = "auto"
     precision: Precision = "auto"
     batch: int | None = None  # frames per network call; None chooses by pixel budget
-    tile: int | None = None  # side of a tile in input pixels; None is the whole picture
-    compile: bool = False  # networks through PyTorch's compiler
-    memory: int | None = None  # bytes that a run may take; None: what the machine has
+    tile: int | None = None  # side of a tile in source pixels; None takes the whole frame
+    compile: bool = False  # run networks through PyTorch's compiler
+    memory: int | None = None  # limit in bytes; None is the memory of the machine
     encoding: Encoding = field(default_factory=Encoding)
     reading: Reading = field(default_factory=Reading)
-    stdout_format: StdoutFormat = "y4m"  # what is written to the standard output
-    chroma: Chroma | None = None  # of the result; None is the source's, as far as the encoder takes it
-    start: Fraction | None = None  # seconds of the source's own clock
+    stdout_format: StdoutFormat = "y4m"
+    chroma: OutputChroma | None = None  # None is the source's, or the nearest that the encoder accepts
+    start: Fraction | None = None  # seconds on the source's own clock
     end: Fraction | None = None
-    frames: int | None = None  # source frames at most
+    frames: int | None = None  # maximum number of source frames
     deinterlace: Deinterlace = "auto"
-    log: Path | bool = True  # True: <output>.frames.csv
+    log: Path | bool = True  # True: OUTPUT.frames.csv
     reference: Path | None = None  # true high resolution to measure against
     verify: bool = True  # check the finished file against the plan
     overwrite: bool = False
-    square_pixels: bool = False  # an anamorphic picture is resized to be shown as it is stored
+    square_pixels: bool = False  # resize an anamorphic clip to square pixels
 
     def __post_init__(self) -> None:
         if self.slow_audio and self.slow_motion == 1:
-            raise OptionError("--slow-audio goes with --slow-motion: give both, or neither")
+            raise OptionError("--slow-audio has no effect without --slow-motion: give both, or neither")
         if self.interpolation != "auto" and not self.interpolates:
             raise OptionError(
-                f"--interpolation {self.interpolation} makes frames in between, and none are asked for: "
+                f"--interpolation {self.interpolation} has no effect, as no option asks for new frames: "
                 "add --fps, --slow-motion or --repeats interpolate"
             )
         if self.slow_motion < 1:
             raise OptionError(f"--slow-motion {decimal(self.slow_motion)}x is faster: give 1x or more, such as 8x")
         if self.square_pixels and isinstance(self.output_size, Size):
-            raise OptionError("--square-pixels chooses the width, and so does --size: use --height or --scale")
+            raise OptionError("--square-pixels and --size both set the width: use --height or --scale")
         if self.reference is not None and self.log is False:
-            raise OptionError("--reference is measured in the per-frame log: leave out --log none")
+            raise OptionError("--reference needs the per-frame log for its measures: leave out --log none")
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise OptionError(f"--end {float(self.end)} is not after --start {float(self.start)}: give a later end")
 
     @property
     def interpolates(self) -> bool:
-        """Whether frames are wanted between those of the source."""
+        """Whether the run makes new frames between those of the source."""
         return self.clock is not None or self.slow_motion != 1 or self.repeats == "interpolate"
 
 
-def parse_options(
-    *,
-    scale: str | int | float | Fraction | None = None,
-    height: int | None = None,
-    size: str | None = None,
-    fps: str | int | Fraction | None = None,
-    interpolation: str = "auto",
-    repeats: str = "keep",
-    slow_motion: str | int | None = None,
-    slow_audio: bool = False,
-    deblur: str | float | bool | None = None,
-    denoise: str | float | bool | None = None,
-    restore: str | float | bool | None = None,
-    deblur_model: str = "auto",
-    denoise_model: str = "auto",
-    restore_model: str = "auto",
-    temporal_denoise: bool = True,
-    model: str = "auto",
-    domain: str = "auto",
-    device: str = "auto",
-    precision: str = "auto",
-    batch: int | None = None,
-    tile: int | None = None,
-    compile: bool = False,
-    memory: str | int | None = None,
-    codec: str = "libx264",
-    crf: float | None = None,
-    preset: str | None = None,
-    encoder_options: Iterable[str] | None = None,
-    start: str | None = None,
-    end: str | None = None,
-    frames: int | None = None,
-    log: str | Path | bool | None = None,
-    deinterlace: str = "auto",
-    reference: str | Path | None = None,
-    verify: bool = True,
-    overwrite: bool = False,
-    square_pixels: bool = False,
-    input_fps: str | int | Fraction | None = None,
-    raw: str | None = None,
-    alpha: str = "refuse",
-    hwaccel: str = "none",
-    stdout_format: str = "y4m",
-    chroma: str = "auto",
-) -> EnhanceOptions:
-    """Options from what a person writes on the command line or in a Python call.
+def parse_options(**given: Any) -> EnhanceOptions:
+    """Return the options that the keywords ask for; their names, types and defaults are those of the option table.
 
     Raises:
-        OptionError: a value is unknown, contradicts another, or nothing is asked for.
+        OptionError: a value is not accepted, two options contradict each other, or none asks for work.
+        TypeError: there is no option of that name.
     """
-    asked = (scale, height, size, fps, slow_motion, deblur, denoise, restore)
-    if not square_pixels and repeats == "keep" and all(value is None for value in asked):
-        raise OptionError(
-            "nothing to do: ask for a size (--scale 4, --height 1080, --size 1920x1080), a rate (--fps 2x), "
-            "--slow-motion 8x, --repeats interpolate, or --deblur, --denoise or --restore"
-        )
-    restorations = (
-        parse_restoration("restore", restore, restore_model),
-        parse_restoration("denoise", denoise, denoise_model),
-        parse_restoration("deblur", deblur, deblur_model),
-    )
+    values = parse_values(given)
+    values["log"] = True if values["log"] is None else values["log"]
+    _check_request(values)
+    restorations = [parse_restoration(task, values.pop(task), values.pop(f"{task}_model")) for task in TASKS]
     return EnhanceOptions(
-        output_size=parse_output_size(None if scale is None else str(scale), height, size),
-        clock=None if fps is None else parse_fps(str(fps)),
-        interpolation=parse_choice(interpolation, INTERPOLATIONS, "--interpolation"),
-        repeats=parse_choice(repeats, REPEATS, "--repeats"),
-        slow_motion=Fraction(1) if slow_motion is None else parse_slow_motion(str(slow_motion)),
-        slow_audio=slow_audio,
-        restorations=tuple(wanted for wanted in restorations if wanted is not None),
-        temporal_denoise=temporal_denoise,
-        model=model,
-        domain=parse_choice(domain, DOMAINS, "--domain"),
-        device=device,
-        precision=parse_choice(precision, PRECISIONS, "--precision"),
-        batch=None if batch is None else positive_int(batch, "--batch"),
-        tile=None if tile is None else positive_int(tile, "--tile", MIN_TILE),
-        compile=compile,
-        memory=None if memory is None else parse_bytes(str(memory), "--memory"),
-        encoding=Encoding.parse(codec, crf=crf, preset=preset, options=encoder_options or ()),
-        reading=parse_reading(input_fps, raw, alpha, hwaccel),
-        stdout_format=parse_choice(stdout_format, STDOUT_FORMATS, "--stdout-format"),
-        chroma=None if chroma == "auto" else parse_choice(chroma, CHROMAS, "--chroma"),
-        start=parse_time(start, "--start"),
-        end=parse_time(end, "--end"),
-        frames=None if frames is None else positive_int(frames, "--frames"),
-        log=_parse_log(log),
-        deinterlace=parse_choice(deinterlace, DEINTERLACE, "--deinterlace"),
-        reference=None if reference is None else Path(reference),
-        verify=verify,
-        overwrite=overwrite,
-        square_pixels=square_pixels,
+        output_size=only_size(**{name: values.pop(name) for name in ("scale", "height", "size")}),
+        clock=values.pop("fps"),
+        slow_motion=values.pop("slow_motion") or Fraction(1),
+        restorations=tuple(one for one in restorations if one is not None),
+        encoding=Encoding.parse(
+            values.pop("codec"),
+            crf=values.pop("crf"),
+            preset=values.pop("preset"),
+            options=values.pop("encoder_options") or (),
+        ),
+        reading=_reading({one.name: values.pop(one.name) for one in READING}),
+        **values,  # every other option is a field of the same name
     )
 
 
-def parse_slow_motion(text: str) -> Fraction:
-    """How many times slower: 8x, 8 or 2.5x."""
-    return positive_fraction(text.strip().rstrip("xX×"), "--slow-motion")
+def parse_reading(**given: Any) -> Reading:
+    """Return how to read a source from the keywords input_fps, raw, alpha and hwaccel.
+
+    Raises:
+        OptionError: a value is not accepted.
+    """
+    return _reading(parse_values(given, READING))
 
 
-def _parse_log(log: str | Path | bool | None) -> Path | bool:
-    if log is None or isinstance(log, bool):
-        return log is not False
-    return False if str(log) == "none" else Path(log)
+def _reading(values: Mapping[str, Any]) -> Reading:
+    return Reading(values["input_fps"], values["raw"], values["alpha"], values["hwaccel"])
+
+
+def _check_request(values: Mapping[str, Any]) -> None:
+    """Raise an OptionError if the parsed ``values`` ask for no work."""
+    if values["square_pixels"] or values["repeats"] != "keep" or any(values[name] is not None for name in REQUESTS):
+        return
+    raise OptionError(
+        "nothing to do: set a size (--scale 4, --height 1080, --size 1920x1080), a frame rate (--fps 2x), "
+        "--slow-motion 8x, --repeats interpolate, or --deblur, --denoise or --restore"
+    )

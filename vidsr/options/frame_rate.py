@@ -1,8 +1,8 @@
-"""When output frames are shown: exact times, in seconds, from the times of the source frames.
+"""When output frames are shown: exact times in seconds, from the times of the source frames.
 
-A clock answers one question, interval by interval: which output times lie in the half-open [t0, t1) between two
-neighbouring source frames. The answers depend on nothing else, so no instant is made twice or missed, however the
-stream is cut into batches.
+A clock answers one question for each interval: which output times lie in the half-open [t0, t1) between two
+neighbouring source frames? The answer depends on nothing else. So no output time is missed or produced twice, however
+the stream is cut into batches.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from vidsr.errors import OptionError
+from vidsr.options.parse import parse_fraction
 
 MAX_TIMES = 1000
 MAX_RATE = 10000
@@ -20,13 +21,13 @@ MAX_RATE = 10000
 
 @dataclass(frozen=True)
 class Times:
-    """``factor`` frames for each source frame, evenly spread between it and the next.
+    """A clock of ``factor`` output frames per source frame, evenly spread over the interval to the next.
 
     The grid counts source frames, not seconds, so the midpoints of a clip of variable frame rate are midpoints. With
-    a factor that is not whole (5/2), output j stands at source position j / factor.
+    a factor such as 5/2, output frame j stands at source position j / factor.
 
     Raises:
-        OptionError: the factor is not above 0, or absurd.
+        OptionError: the factor is not above 0, or above `MAX_TIMES`.
     """
 
     factor: Fraction
@@ -39,33 +40,33 @@ class Times:
         return f"{float(self.factor):g}x"
 
     def between(self, t0: Fraction, t1: Fraction, index: int) -> list[Fraction]:
-        """Output times in [t0, t1), where source frame ``index`` is shown at t0 and the next at t1."""
+        """Return the output times in [t0, t1); source frame ``index`` is shown at t0 and the next at t1."""
         first, end = math.ceil(index * self.factor), math.ceil((index + 1) * self.factor)
         return [t0 + (t1 - t0) * (j / self.factor - index) for j in range(first, end)]
 
     def starting_at(self, time: Fraction) -> Times:
-        """The clock of a stream whose first frame is shown at ``time``."""
+        """Return the clock of a stream whose first frame is shown at ``time``: the same one."""
         return self
 
     def slowed(self, factor: Fraction) -> Times:
-        """The clock that serves as this one once time is stretched by ``factor``."""
+        """Return the clock that gives the same output once time is stretched by ``factor``."""
         return Times(self.factor * factor)
 
     def rate(self, source: Fraction) -> Fraction:
-        """Output frames per second, from those of the source."""
+        """Output frames per second, for ``source`` frames per second."""
         return source * self.factor
 
     def tick(self, source: Fraction) -> Fraction:
-        """A time base in which output times are whole numbers, given one of the source's."""
+        """Return a time base in which output times are whole numbers, from the time base of the source."""
         return source / self.factor.numerator
 
 
 @dataclass(frozen=True)
 class Rate:
-    """``fps`` frames a second, exactly, from ``start`` on.
+    """A clock of exactly ``fps`` frames per second, from ``start`` on.
 
     Raises:
-        OptionError: the rate is not above 0, or absurd.
+        OptionError: the rate is not above 0, or above `MAX_RATE`.
     """
 
     fps: Fraction
@@ -79,16 +80,16 @@ class Rate:
         return f"{float(self.fps):.5g} fps"
 
     def between(self, t0: Fraction, t1: Fraction, index: int) -> list[Fraction]:
-        """Output times in [t0, t1); ``index`` does not matter to a clock that counts seconds."""
+        """Return the output times in [t0, t1); ``index`` has no effect, as this clock counts seconds."""
         first, end = math.ceil((t0 - self.start) * self.fps), math.ceil((t1 - self.start) * self.fps)
         return [self.start + n / self.fps for n in range(first, end)]
 
     def starting_at(self, time: Fraction) -> Rate:
-        """The clock of a stream whose first frame is shown at ``time``, which it keeps."""
+        """Return the clock of a stream whose first frame is shown at ``time``, and keeps that time."""
         return replace(self, start=time)
 
     def slowed(self, factor: Fraction) -> Rate:
-        """The clock that serves as this one once time is stretched by ``factor``."""
+        """Return the clock that gives the same output once time is stretched by ``factor``."""
         return Rate(self.fps * factor)
 
     def rate(self, source: Fraction) -> Fraction:
@@ -96,7 +97,7 @@ class Rate:
         return self.fps
 
     def tick(self, source: Fraction) -> Fraction:
-        """A time base in which output times are whole numbers, given one of the source's."""
+        """Return a time base in which output times are whole numbers, from the time base of the source."""
         period = 1 / self.fps
         common = math.gcd(period.numerator * source.denominator, source.numerator * period.denominator)
         return Fraction(common, period.denominator * source.denominator)
@@ -105,25 +106,34 @@ class Rate:
 Clock = Times | Rate
 
 
-def parse_fps(text: str) -> Clock:
-    """The clock that ``text`` names: 2x, 2.5x or 5/2x a factor; 60, 60000/1001 or 23.976 a rate.
+def parse_fps(text: str, flag: str = "--fps") -> Clock:
+    """Return the clock that ``text`` names: a factor (2x, 2.5x, 5/2x) or a rate (60, 60000/1001, 23.976).
 
     A rounded NTSC rate means the exact one: 23.976 is 24000/1001, 29.97 is 30000/1001.
 
     Raises:
-        OptionError: it names none.
+        OptionError: the text names neither.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?|\d+/\d+)\s*([xX×]?)", text.strip())
     if match is None or re.search(r"/0+(?!\d)", text):
         raise OptionError(
-            f"--fps {text!r} is not a rate: write a factor (2x, 2.5x) or frames per second (60, 60000/1001)"
+            f"{flag} {text!r} is not a rate: write a factor (2x, 2.5x) or frames per second (60, 60000/1001)"
         )
     number, is_factor = match[1], bool(match[2])
     return Times(Fraction(number)) if is_factor else Rate(_ntsc(number) or Fraction(number))
 
 
+def parse_slow_motion(text: str, flag: str = "--slow-motion") -> Fraction:
+    """Return the factor by which time is stretched, from ``8x``, ``8`` or ``2.5x``.
+
+    Raises:
+        OptionError: the text is not a positive number.
+    """
+    return parse_fraction(text.strip().rstrip("xX×"), flag)
+
+
 def _ntsc(text: str) -> Fraction | None:
-    """n * 1000/1001 where ``text`` is that number rounded or cut after its second decimal or later."""
+    """Return n * 1000/1001 if ``text`` is that number rounded or cut after its second decimal or later."""
     _, _, decimals = text.partition(".")
     if len(decimals) < 2:
         return None
@@ -132,8 +142,8 @@ def _ntsc(text: str) -> Fraction | None:
     return exact if -unit / 2 <= exact - value < unit else None
 
 
-def _check(value: Fraction, most: int, unit: str) -> None:
-    if not 0 < value <= most:
+def _check(value: Fraction, maximum: int, unit: str) -> None:
+    if not 0 < value <= maximum:
         raise OptionError(
-            f"--fps, with --slow-motion, of {value}{unit} cannot be made: give more than 0 and at most {most}{unit}"
+            f"--fps, multiplied by --slow-motion, is {value}{unit}: give more than 0 and at most {maximum}{unit}"
         )

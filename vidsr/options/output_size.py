@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vidsr.errors import OptionError
-from vidsr.options.parse import decimal, positive_fraction, positive_int
+from vidsr.options.parse import decimal, parse_fraction, parse_int
 
 
 @dataclass(frozen=True)
@@ -63,20 +63,44 @@ OutputSize = Factor | Height | Size
 SAME_SIZE = Factor(Fraction(1))
 
 
-def parse_output_size(scale: str | None, height: int | None, size: str | None) -> OutputSize:
-    """Return the output size from ``--scale``, ``--height`` or ``--size``; without any, the source's.
+def parse_factor(text: str, flag: str) -> Factor:
+    """Return the factor that ``text`` names: 4, 1.5 or 3/2.
 
     Raises:
-        OptionError: two are given, or one is not a positive number.
+        OptionError: it is not a positive number.
     """
-    given = [name for name, value in (("--scale", scale), ("--height", height), ("--size", size)) if value is not None]
+    return Factor(parse_fraction(text, flag))
+
+
+def parse_height(value: int | str, flag: str) -> Height:
+    """Return a height of ``value`` rows.
+
+    Raises:
+        OptionError: it is not a positive whole number.
+    """
+    return Height(parse_int(value, flag))
+
+
+def parse_size(text: str, flag: str) -> Size:
+    """Return the size that ``text`` names, such as 1920x1080.
+
+    Raises:
+        OptionError: it is not a width and a height.
+    """
+    match = re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())
+    if match is None:
+        raise OptionError(f"{flag} {text!r} is not a size: write it as 1920x1080")
+    return Size(parse_int(match[1], flag), parse_int(match[2], flag))
+
+
+def only_size(**sizes: OutputSize | None) -> OutputSize:
+    """Return the size that is given, by option name; the source's size if none is.
+
+    Raises:
+        OptionError: more than one is given.
+    """
+    given = {name: size for name, size in sizes.items() if size is not None}
     if len(given) > 1:
-        raise OptionError(f"{' and '.join(given)} both set the output size: give one of them")
-    if height is not None:
-        return Height(positive_int(height, "--height"))
-    if size is not None:
-        match = re.fullmatch(r"(\d+)[xX×](\d+)", size.strip())
-        if match is None:
-            raise OptionError(f"--size {size!r} is not a size: write it as 1920x1080")
-        return Size(positive_int(match[1], "--size"), positive_int(match[2], "--size"))
-    return Factor(positive_fraction(scale if scale is not None else "1", "--scale"))
+        flags = " and ".join(f"--{name}" for name in given)
+        raise OptionError(f"{flags} both set the output size: give one of them")
+    return next(iter(given.values()), SAME_SIZE)

@@ -1,4 +1,4 @@
-"""Numbers, times, amounts and choices from what a person writes; ``option`` names it in errors."""
+"""Numbers, times, amounts and words from text; errors name the ``flag`` of the option."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ T = TypeVar("T", bound=str)
 
 
 def decimal(value: Fraction) -> str:
-    """``value`` in as few digits as tell it: 4, 1.5, 23.976."""
+    """Return ``value`` with at most three decimals and no trailing zeros: 4, 1.5, 23.976."""
     return f"{float(value):.3f}".rstrip("0").rstrip(".")
 
 
-def parse_choice(text: str, choices: tuple[T, ...], option: str) -> T:
-    """``text`` as one of ``choices``.
+def parse_choice(text: str, choices: tuple[T, ...], flag: str) -> T:
+    """Return ``text``, which must be one of ``choices``.
 
     Raises:
         OptionError: it is none of them.
@@ -27,60 +27,61 @@ def parse_choice(text: str, choices: tuple[T, ...], option: str) -> T:
     for choice in choices:
         if text == choice:
             return choice
-    raise OptionError(f"{option} {text!r} is unknown: choose {', '.join(map(str, choices))}")
+    raise OptionError(f"{flag} {text!r} is unknown: choose {', '.join(map(str, choices))}")
 
 
-def parse_time(text: str | None, option: str) -> Fraction | None:
-    """Seconds from ``75.5``, ``1:15.5`` or ``0:01:15.5``, exact.
+def parse_time(text: str, flag: str) -> Fraction:
+    """Return exact seconds from ``75.5``, ``1:15.5`` or ``0:01:15.5``.
 
     Raises:
-        OptionError: the text is none of these.
+        OptionError: the text has none of these forms.
     """
-    if text is None:
-        return None
     if not re.fullmatch(r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?", text.strip()):
-        raise OptionError(f"{option} {text!r} is not a time: write seconds (62.5) or minutes and seconds (1:02.5)")
+        raise OptionError(f"{flag} {text!r} is not a time: write seconds (62.5) or minutes and seconds (1:02.5)")
     seconds = Fraction(0)
     for part in text.strip().split(":"):
         seconds = seconds * 60 + Fraction(part)
     return seconds
 
 
-def parse_bytes(text: str, option: str) -> int:
-    """Bytes from ``4G``, ``800M`` or a plain number; powers of 1024.
+def parse_bytes(text: str, flag: str) -> int:
+    """Return bytes from ``4G``, ``800M`` or a plain number, in powers of 1024.
 
     Raises:
-        OptionError: it is none of these.
+        OptionError: the text has none of these forms.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
     if match is None or float(match[1]) == 0:
-        raise OptionError(f"{option} {text!r} is not an amount of memory: write 4G or 800M")
+        raise OptionError(f"{flag} {text!r} is not an amount of memory: write 4G or 800M")
     return int(float(match[1]) * BYTES[match[2].upper()])
 
 
-def positive_int(value: int | str, option: str, least: int = 1) -> int:
-    """``value`` as a whole number from ``least`` on.
+def parse_int(value: int | str, flag: str, minimum: int = 1) -> int:
+    """Return ``value`` as a whole number of at least ``minimum``.
 
     Raises:
-        OptionError: it is less.
+        OptionError: it is not a whole number, or less.
     """
-    number = int(value)
-    if number < least:
+    try:
+        number = int(value)
+    except ValueError:
+        raise OptionError(f"{flag} {value!r} is not a whole number: give {minimum} or more") from None
+    if number < minimum:
         fault = "not positive" if number < 1 else "too small"
-        raise OptionError(f"{option} {value} is {fault}: give {least} or more")
+        raise OptionError(f"{flag} {value} is {fault}: give {minimum} or more")
     return number
 
 
-def positive_fraction(text: str, option: str) -> Fraction:
-    """An exact number above zero from ``4``, ``1.5`` or ``3/2``.
+def parse_fraction(text: str, flag: str) -> Fraction:
+    """Return an exact number above zero from ``4``, ``1.5`` or ``3/2``.
 
     Raises:
-        OptionError: it is none of these.
+        OptionError: the text has none of these forms, or is not above zero.
     """
     try:
         value = Fraction(text)
     except (ValueError, ZeroDivisionError):
-        raise OptionError(f"{option} {text!r} is not a number: write 4, 1.5 or 3/2") from None
+        raise OptionError(f"{flag} {text!r} is not a number: write 4, 1.5 or 3/2") from None
     if value <= 0:
-        raise OptionError(f"{option} {text} is not positive: give a number above 0")
+        raise OptionError(f"{flag} {text} is not positive: give a number above 0")
     return value

@@ -1,4 +1,4 @@
-"""From what the user names (clips, images, folders) to the list of (source, target) files of a run."""
+"""Input and output paths: from the clips, images and folders of a command line to the files of a run."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import ImageSequence, is_sequence
 from vidsr.options.parse import decimal
 
-PIPE = Path("-")  # the standard input or output
+PIPE = Path("-")  # standard input or output
 
-OutputKind = Literal["clip", "planes", "images"]  # what is written: an encoder's work, y4m or raw, numbered pictures
+OutputKind = Literal["clip", "planes", "images"]  # an encoded file; y4m or raw planes; an image sequence
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 CLIP_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob", ".wmv", ".flv"}
     | {".3gp", ".ogv", ".y4m", ".mxf", ".dv", ".asf"}
 )
-# Containers that are written; what comes in another one goes out as Matroska, which carries everything.
+# Containers that are written. A source in another container gives Matroska, which holds every stream.
 WRITTEN = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
-# What a codec can not be put in goes to the container behind it.
+# Containers that accept a codec, and the one to fall back to.
 CONTAINERS: dict[str, tuple[frozenset[str], str]] = {
     "ffv1": (frozenset({".mkv"}), ".mkv"),
     "prores_ks": (frozenset({".mov", ".mkv"}), ".mov"),
     "libvpx-vp9": (frozenset({".webm", ".mkv", ".mp4", ".m4v"}), ".webm"),
     "libsvtav1": (frozenset({".mp4", ".m4v", ".mkv", ".webm"}), ".mp4"),
 }
-NOT_IN_WEBM = (frozenset({".mp4", ".m4v", ".mov", ".mkv"}), ".mkv")
+OTHER_CODECS = (frozenset({".mp4", ".m4v", ".mov", ".mkv"}), ".mkv")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One file to enhance. ``output`` None: beside the source, named after what was done."""
+    """One file to enhance; without ``output`` it goes next to the source, named after the options."""
 
     source: Path
     output: Path | None
-    root: Path | None = None  # the output folder in which a folder's tree is kept
-    below: Path = Path()  # the source's place in that tree
+    root: Path | None = None  # output folder that keeps the tree of an input folder
+    below: Path = Path()  # folder of the source in that tree
 
     @property
     def output_kind(self) -> OutputKind:
-        """What is made of the source, if it is no still picture."""
+        """The kind of output of a source that is not an image."""
         if self.output is None:
             return "clip"
         if is_sequence(self.output):
@@ -55,32 +55,32 @@ class Job:
 
     @property
     def is_image(self) -> bool:
-        """Whether the source is a still picture, by its name."""
+        """Whether the source is an image, judged by its name."""
         return is_image(self.source)
 
 
 @dataclass(frozen=True)
 class JobList:
-    """The files to enhance, in order, and the files of folders that are not clips."""
+    """The files to enhance, in order, and the other files of the folders."""
 
     jobs: tuple[Job, ...]
     skipped: tuple[Path, ...]
 
 
 def is_image(path: Path) -> bool:
-    """Whether the file is a still picture, by its name; numbered pictures are a clip."""
+    """Whether the file is an image, judged by its name; an image sequence is a clip."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not is_sequence(path)
 
 
 def list_jobs(inputs: Iterable[Path], output: Path | None, options: EnhanceOptions) -> JobList:
-    """Every file named by ``inputs``; folders are walked recursively, their tree kept below the output folder.
+    """Return a job for every file of ``inputs``; folders are searched recursively and keep their tree.
 
-    A single file with ``output`` that is not a folder (nor ends in a slash) is written to exactly that path. Numbered
-    pictures (``%05d.png``) are one input or output, and so are the standard input and output, ``-``.
+    A single file with an ``output`` that is not a folder (and has a suffix) is written to exactly that path. An image
+    sequence (``%05d.png``) is one input or output, and so is the standard input or output, ``-``.
 
     Raises:
-        InputError: an input does not exist, or a folder holds no clip.
-        OptionError: several inputs and an output that is one file, or a pipe without an output.
+        InputError: an input does not exist, or a folder contains neither clip nor image.
+        OptionError: the output is one file for several inputs, or the standard input has no output.
     """
     inputs = list(inputs)
     for path in inputs:
@@ -94,9 +94,11 @@ def list_jobs(inputs: Iterable[Path], output: Path | None, options: EnhanceOptio
     if output is not None and (
         output.is_file() or output.suffix.lower() in CLIP_SUFFIXES or is_sequence(output) or output == PIPE
     ):
-        raise OptionError(f"--output {output} is one file and there are several inputs: name a folder")
+        raise OptionError(f"--output {output} is one file for several inputs: name a folder")
     if PIPE in inputs:
-        raise OptionError("- is the standard input, which gives a result no name: name a file with --output, or -")
+        raise OptionError(
+            "- (the standard input) gives the output no name: name one with --output, or - for standard output"
+        )
     jobs: list[Job] = []
     skipped: list[Path] = []
     for path in inputs:
@@ -108,20 +110,20 @@ def list_jobs(inputs: Iterable[Path], output: Path | None, options: EnhanceOptio
         jobs += [Job(file, None, root, file.parent.relative_to(path)) for file in found]
         skipped += others
         if not found:
-            raise InputError(f"{path} holds no clip and no image: name a folder that does")
+            raise InputError(f"{path} contains no clip and no image: name another folder")
     return JobList(tuple(jobs), tuple(skipped))
 
 
 def partial_path(target: Path) -> Path:
-    """Where a result is written until it is whole."""
+    """Return the path under which an output is written until it is complete."""
     return target.with_name(f"{target.stem}.part{target.suffix}")
 
 
 def frame_log_path(source: Path, target: Path, options: EnhanceOptions) -> Path | None:
-    """Where the per-frame log of a run goes; None if none is written, as beside a pipe.
+    """Return the path of the per-frame log; None without one, as by default for a pipe.
 
     Raises:
-        OutputError: it would replace the source, the result, the reference, or another file without ``overwrite``.
+        OutputError: it would replace the source, the output, the reference, or another file without ``overwrite``.
     """
     if options.log is False or (options.log is True and target == PIPE):
         return None
@@ -129,22 +131,22 @@ def frame_log_path(source: Path, target: Path, options: EnhanceOptions) -> Path 
         return target.with_name(f"{target.name}.frames.csv")
     log = options.log
     if log.resolve() in {path.resolve() for path in (source, target, options.reference) if path is not None}:
-        raise OutputError(f"--log {log} is a clip of this run, which it would replace: name another, or none")
+        raise OutputError(f"--log {log} would replace a clip of this run: name another file, or none")
     if log.exists() and not (log.is_file() and options.overwrite):
-        remedy = "name another, or give --overwrite" if log.is_file() else "name a file, or none"
+        remedy = "name another file, or give --overwrite" if log.is_file() else "name a file, or none"
         raise OutputError(f"--log {log} exists: {remedy}")
     return log
 
 
 def output_path(job: Job, options: EnhanceOptions, fps: Fraction | None) -> Path:
-    """Where the result of ``job`` goes, once the output rate is known: ``clip.x4.48fps.mp4``.
+    """Return the output path of ``job`` at the output rate ``fps``, such as ``clip.x4.48fps.mp4``.
 
     Raises:
-        OutputError: the result would replace its own source, or an existing file without ``overwrite``.
+        OutputError: the output would replace its own source, or an existing file without ``overwrite``.
     """
     target = job.output
     if target is None:
-        # a sequence is called after its folder, and its clip lies beside that
+        # the clip of an image sequence is named after the sequence's folder and lies next to it
         source = job.source.parent.resolve() if is_sequence(job.source) else job.source
         folder = source.parent if job.root is None else job.root / job.below
         suffix = job.source.suffix if job.is_image else container(job.source, options)
@@ -158,7 +160,7 @@ def output_path(job: Job, options: EnhanceOptions, fps: Fraction | None) -> Path
         raise OutputError(f"{target} is the input itself: choose another --output")
     part = partial_path(target)
     if part.exists() and job.source.exists() and part.samefile(job.source):
-        raise OutputError(f"{target} is called {part.name} until it is whole, as the input is: choose another --output")
+        raise OutputError(f"{target} is written as {part.name} first, which is the input: choose another --output")
     if target.is_dir():
         raise OutputError(f"{target} is a folder: name a file, or end the folder with a slash")
     if target.exists() and not options.overwrite:
@@ -167,43 +169,43 @@ def output_path(job: Job, options: EnhanceOptions, fps: Fraction | None) -> Path
 
 
 def _free_sequence(target: ImageSequence, source: Path, options: EnhanceOptions) -> Path:
-    """The pattern of ``target``, if its pictures may be written."""
+    """Return the pattern of the sequence ``target``, if its images may be written."""
     if is_sequence(source) and source.parent.resolve() == target.pattern.parent.resolve():
-        mine, theirs = ImageSequence(source), target
-        if {theirs.path(n) for n in theirs.numbers} & {mine.path(n) for n in mine.numbers}:
+        inputs = ImageSequence(source)
+        if {target.path(n) for n in target.numbers} & {inputs.path(n) for n in inputs.numbers}:
             raise OutputError(f"{target.pattern} is the input itself: choose another --output")
     if target.numbers and not options.overwrite:
-        there = f"{len(target.numbers)} pictures such as {target.path(target.numbers[0]).name}"
-        raise OutputError(f"{target.pattern}: {there} exist: choose another --output, or give --overwrite")
+        there = f"{len(target.numbers)} images, such as {target.path(target.numbers[0]).name}"
+        raise OutputError(f"{target.pattern} has {there}: choose another --output, or give --overwrite")
     return target.pattern
 
 
 def container(source: Path, options: EnhanceOptions) -> str:
-    """The suffix of the same container family as ``source`` that takes the codec asked for."""
+    """Return the suffix of the output: that of ``source``, or of a container that accepts the codec."""
     suffix = source.suffix.lower()
     suffix = suffix if suffix in WRITTEN else ".mkv"
-    allowed, instead = CONTAINERS.get(options.encoding.codec, NOT_IN_WEBM)
-    return suffix if suffix in allowed else instead
+    allowed, fallback = CONTAINERS.get(options.encoding.codec, OTHER_CODECS)
+    return suffix if suffix in allowed else fallback
 
 
 def _tag(options: EnhanceOptions, fps: Fraction | None) -> str:
-    return _joined(options, "" if options.clock is None or fps is None else f"{decimal(fps)}fps")
+    return _tags(options, "" if options.clock is None or fps is None else f"{decimal(fps)}fps")
 
 
 def _folder_tag(options: EnhanceOptions) -> str:
-    return _joined(options, "" if options.clock is None else str(options.clock).replace(" ", ""))
+    return _tags(options, "" if options.clock is None else str(options.clock).replace(" ", ""))
 
 
-def _joined(options: EnhanceOptions, rate: str) -> str:
-    """What is done, for a file name."""
+def _tags(options: EnhanceOptions, rate: str) -> str:
+    """Return the part of a file name that tells what was done."""
     slow = "" if options.slow_motion == 1 else f"slow{decimal(options.slow_motion)}x"
     smooth = "smooth" if options.repeats == "interpolate" else ""
-    tags = (*(wanted.task for wanted in options.restorations), options.output_size.tag, slow, smooth, rate)
+    tags = (*(one.task for one in options.restorations), options.output_size.tag, slow, smooth, rate)
     return ".".join(tag for tag in tags if tag) or "vidsr"
 
 
 def _walk(folder: Path) -> tuple[list[Path], list[Path]]:
-    """(files to enhance, other files) below ``folder``: its clips; or, where it holds none, its images."""
+    """Return (files to enhance, other files) below ``folder``: its clips, or its images if there is no clip."""
     files = sorted(_files(folder))
     clips = [file for file in files if file.suffix.lower() in CLIP_SUFFIXES]
     chosen = clips or [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
@@ -211,7 +213,7 @@ def _walk(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    # os.walk does not follow links to folders, so a loop of links ends
+    # os.walk does not follow links to folders, so a loop of links is no problem
     for parent, _, names in os.walk(folder):
         for name in names:
             if not name.startswith("."):

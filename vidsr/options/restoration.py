@@ -1,4 +1,4 @@
-"""What is to be restored, how strongly and by which method, parsed from text. Pure."""
+"""What to restore, at which strength and by which method."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from vidsr.errors import OptionError
 
 Task = Literal["restore", "denoise", "deblur"]
-TASKS: tuple[Task, ...] = get_args(Task)  # in the order they run: sharpening last, so that it sharpens no noise
+TASKS: tuple[Task, ...] = get_args(Task)  # in the order they run: deblurring last, so that it sharpens no noise
 
 DEBLURRERS = ("unsharp", "wiener", "richardson-lucy")
 DENOISERS = ("bilateral", "nlm")
@@ -23,23 +23,25 @@ NETWORKS: dict[Task, tuple[str, ...]] = {  # the first is the default
 
 @dataclass(frozen=True)
 class Restoration:
-    """One thing to restore. Build one from text with `parse_restoration`."""
+    """One restoration of a clip. Build one from text with `parse_restoration`."""
 
     task: Task
-    strength: float | None = 1.0  # how much of the method's change is taken; None: all or nothing, by the picture
-    method: str = "auto"  # a network, a classical method, or the default
-    sigma: float | None = None  # of the blur (pixels) or noise (8-bit codes); None estimates it. Classical methods only
+    strength: float | None = 1.0  # share of the method's change, 0 to 1; None: all if the clip needs it, else nothing
+    method: str = "auto"  # a network, a classical method, or the default of the task
+    sigma: float | None = None  # classical methods: sigma of blur (pixels) or noise (8-bit codes); None: estimate it
 
 
 def parse_restoration(task: Task, strength: str | float | bool | None, model: str = "auto") -> Restoration | None:
-    """``strength`` 0 to 1 or ``auto``, ``model`` a method or ``wiener:1.6``; None where nothing is asked for.
+    """Return the restoration for a ``strength`` of 0 to 1 or ``auto``; None for no strength, False or 0.
+
+    ``model`` is a network or a classical method, such as ``wiener``, or ``wiener:1.6`` with its sigma.
 
     Raises:
         OptionError: a value is unknown or out of range.
     """
     if strength is None or strength is False:
         if model != "auto":
-            raise OptionError(f"--{task}-model {model} without --{task}: add --{task}")
+            raise OptionError(f"--{task}-model {model} has no effect without --{task}: add --{task}")
         return None
     amount = None if strength == "auto" else _strength(str(float(strength) if strength is True else strength), task)
     name, colon, number = model.partition(":")
@@ -53,11 +55,11 @@ def parse_restoration(task: Task, strength: str | float | bool | None, model: st
 
 def _strength(text: str, task: Task) -> float:
     if not re.fullmatch(r"0?\.\d+|[01](?:\.0*)?", text):
-        raise OptionError(f"--{task} {text!r} is no strength: write a number from 0 to 1, or auto")
+        raise OptionError(f"--{task} {text!r} is not a strength: write a number from 0 to 1, or auto")
     return float(text)
 
 
 def _sigma(text: str, task: Task, model: str) -> float:
     if not re.fullmatch(r"\d+(?:\.\d*)?|\.\d+", text) or not 0 < float(text) <= 100:
-        raise OptionError(f"--{task}-model {model!r}: write the sigma as a number above 0 and up to 100")
+        raise OptionError(f"--{task}-model {model!r} has no valid sigma: write a number above 0 and up to 100")
     return float(text)

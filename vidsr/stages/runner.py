@@ -15,7 +15,7 @@ from vidsr.errors import DeviceError
 from vidsr.kernels.subpixel import shuffled_codes
 from vidsr.metrics import psnr_from_mse
 from vidsr.models import Model
-from vidsr.options.enhance import MIN_TILE
+from vidsr.options.table import MIN_TILE
 from vidsr.stages.gpu import CudaGraphs, Uploads
 
 MIN_HALF_PRECISION_PSNR = 45.0  # dB against float32 on the first frame; below it the run falls back to float32
