@@ -1,15 +1,16 @@
-"""Tied kernels by orbits against the usual convolutions of PyTorch with the same kernels: seconds of both, their ratio.
+"""Convolutions with tied kernels: by orbits against the usual convolutions of PyTorch; seconds of both, their ratio.
 
     python benchmarks/group_convolution.py [--threads 1 2] [--repeats 10] [--json PATH]
 
-In float32: `best` x4 on a picture of 480x270, then the work of a training step, forward and backward, on 16 patches of
+In float32: `best` x4 on an image of 480x270, then the work of a training step, forward and backward, on 16 patches of
 64 pixels. Calls alternate A B A B after a warm-up; times are medians, the ratio is the median round by round. Where a
-processor multiplies in bf16, networks run in that, by usual convolutions.
+processor multiplies in bf16, networks run in bf16, by usual convolutions.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import statistics
@@ -18,55 +19,53 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from _timer import interleaved, machine, ratio
 
 from vidsr import runtime
+from vidsr.models import fused, load_model
+from vidsr.models.equivariant import use_orbit_convolutions
 
 Pair = tuple[Callable[[], object], Callable[[], object]]  # usual, by orbits
 
 
-def picture() -> Pair:
-    """`best` x4, as it is used."""
-    import torch
-
-    from vidsr.models import fused, load_model
-
-    network, orbits = load_model("best", 4).network, fused.by_orbits
-    quick = fused.fused(network)
-    fused.by_orbits = lambda network, settled: 0
+def inference() -> Pair:
+    """`best` x4 with fused layers, as a run uses it."""
+    network = load_model("best", 4).network
+    by_orbits = fused.fused(network)
+    fused.use_orbit_convolutions = lambda network, frozen: 0
     usual = fused.fused(network)
-    fused.by_orbits = orbits
+    fused.use_orbit_convolutions = use_orbit_convolutions
     x = torch.rand(1, 1, 270, 480)
     with torch.inference_mode():
-        assert torch.allclose(quick(x), usual(x), atol=1e-3)
-    return torch.inference_mode()(lambda: usual(x)), torch.inference_mode()(lambda: quick(x))
+        assert torch.allclose(by_orbits(x), usual(x), atol=1e-3)
+    return torch.inference_mode()(lambda: usual(x)), torch.inference_mode()(lambda: by_orbits(x))
 
 
-def step() -> Pair:
+def training_step() -> Pair:
     """Forward and backward on a batch, without the optimiser."""
-    import copy
-
-    import torch
-
-    from vidsr.models import load_model
-    from vidsr.models.equivariant.orbit_convolution import by_orbits
-
     usual = copy.deepcopy(load_model("best", 4).network).requires_grad_()
-    quick = copy.deepcopy(usual).to(memory_format=torch.contiguous_format)
-    by_orbits(quick)
+    by_orbits = copy.deepcopy(usual).to(memory_format=torch.contiguous_format)
+    use_orbit_convolutions(by_orbits)
     usual.to(memory_format=torch.channels_last)
     x = torch.rand(16, 1, 64, 64)
-    return lambda: usual.interior(x).square().mean().backward(), lambda: quick.interior(x).square().mean().backward()
+    return (
+        lambda: usual.interior(x).square().mean().backward(),
+        lambda: by_orbits.interior(x).square().mean().backward(),
+    )
 
 
-CASES: dict[str, Callable[[], Pair]] = {"best x4, 480x270": picture, "training step, 16 patches of 64": step}
+CASES: dict[str, Callable[[], Pair]] = {
+    "best x4, 480x270": inference,
+    "training step, 16 patches of 64": training_step,
+}
 
 
 def measure(repeats: int) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for name, make in CASES.items():
-        usual, quick = make()
-        seconds = interleaved({"usual": usual, "orbits": quick}, repeats, warm_up=1)
+        usual, by_orbits = make()
+        seconds = interleaved({"usual": usual, "orbits": by_orbits}, repeats, warm_up=1)
         medians = {key: statistics.median(values) for key, values in seconds.items()}
         rows.append({"case": name, **medians, "ratio": ratio(seconds["usual"], seconds["orbits"])})
     return rows
@@ -80,12 +79,12 @@ def main() -> None:
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        runtime.configure_process()  # what is measured runs as it does in the command
+        runtime.configure_process()  # run as the command does
         print(json.dumps(measure(arguments.repeats)))
         return
     table = []
     print(machine())
-    for threads in arguments.threads:  # a process each: pools of threads are made once
+    for threads in arguments.threads:  # a process for each: thread pools are made once
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "NUMBA_NUM_THREADS": str(threads)}
         command = [sys.executable, __file__, "--child", "--repeats", str(arguments.repeats)]
         for row in json.loads(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout):

@@ -71,6 +71,15 @@ def test_networks_and_training_import_without_av_cv2_numba() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_networks_and_training_import_neither_av_nor_cv2_where_they_are_installed() -> None:
+    modules = [name for name in modules_of("models", "train") if not name.startswith("vidsr.train.prepare")]
+    done = run(
+        f"import importlib, sys\nfor name in {modules}: importlib.import_module(name)\n"
+        "sys.exit(', '.join({'av', 'cv2'} & set(sys.modules)) or 0)"
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_import_contract_of_training_names_every_module_but_prepare() -> None:
     contracts = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (contract,) = [c for c in contracts if c["type"] == "forbidden" and "vidsr.models" in c["source_modules"]]

@@ -10,7 +10,7 @@ from vidsr.bench.roofline import clock_of
 from vidsr.device import Compute
 from vidsr.frames import FrameBatch
 from vidsr.models import Model, from_file
-from vidsr.models.equivariant.orbit_convolution import spared
+from vidsr.models.equivariant import saved_multiplications
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.paths import Job
 from vidsr.pipeline.plan import Plan
@@ -99,7 +99,7 @@ def work_of(plan: Plan) -> Work:
     for runner in plan.upscale.runners:
         if isinstance(runner.network, Model):
             usual = 1000 * from_file(runner.network.path).kmac_per_pixel
-            operations += 2 * (usual - spared(runner.network.network)) * width * height
+            operations += 2 * (usual - saved_multiplications(runner.network.network)) * width * height
             kernels = [p for p in runner.network.network.parameters() if p.ndim == 4]
             traffic += sum(sum(k.shape[:2]) * k.element_size() for k in kernels) * width * height
         width, height = width * runner.network.scale, height * runner.network.scale

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.models.architectures.unshuffled import Unshuffled
-from vidsr.models.equivariant.orbit_convolution import by_orbits
+from vidsr.models.equivariant import use_orbit_convolutions
 from vidsr.models.layers import LumaNetwork
 
 
@@ -39,7 +39,7 @@ def fused(network: LumaNetwork) -> LumaNetwork:
     if next(network.parameters()).device.type != "cpu" or not _is_there(network.dtype):
         return network
     network = copy.deepcopy(network)
-    if network.dtype == torch.float32 and by_orbits(network, settled=True):
+    if network.dtype == torch.float32 and use_orbit_convolutions(network, frozen=True):
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # in planes, as these are
     for module in network.modules():
         if isinstance(module, nn.Sequential):

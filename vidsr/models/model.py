@@ -22,9 +22,10 @@ from vidsr import runtime
 from vidsr.device import DTYPES
 from vidsr.errors import DeviceError, ModelError
 from vidsr.models import weights as store
+from vidsr.models.equivariant import is_equivariant
 from vidsr.models.fused import fused
 from vidsr.models.layers import LumaNetwork, SubpixelNetwork
-from vidsr.models.self_ensemble import MARK, InPoses, minds_the_pose
+from vidsr.models.self_ensemble import MARK, SelfEnsemble
 
 Picture = npt.NDArray[np.uint8]
 
@@ -91,15 +92,15 @@ class Model:
             self._luma(torch.zeros(1, 1, side, side))
         return int(counter.get_total_flops())
 
-    def in_poses(self) -> Model:
-        """The same in all eight poses of the picture, averaged.
+    def self_ensemble(self) -> Model:
+        """Return the self-ensemble: the mean over the eight flips and rotations of the input.
 
         Raises:
-            ModelError: it does not enlarge, or says the same in all of them.
+            ModelError: the model does not upscale, or is equivariant.
         """
-        model = replace(self, name=self.name + MARK, network=InPoses(self.network))
-        if not minds_the_pose(self.widened().network):
-            raise ModelError(f"{self.name} x{self.scale} says the same in all poses: leave out the {MARK} behind it")
+        model = replace(self, name=self.name + MARK, network=SelfEnsemble(self.network))
+        if is_equivariant(self.widened().network):
+            raise ModelError(f"{self.name} x{self.scale} is equivariant already: leave out the {MARK} behind its name")
         return model
 
     def fused(self) -> Model:
@@ -227,7 +228,7 @@ def load_model(
         ModelError: there is no such model, scale or domain; the message lists what there is.
     """
     if name.endswith(MARK):
-        return load_model(name.removesuffix(MARK), scale, device, dtype, domain, folder).in_poses()
+        return load_model(name.removesuffix(MARK), scale, device, dtype, domain, folder).self_ensemble()
     named = [e for e in store.table(folder) if e.name == name]
     if not named:
         names = sorted({e.name for e in store.table(folder)})

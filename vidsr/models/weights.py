@@ -15,8 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vidsr.errors import ModelError
-from vidsr.models.equivariant.orbit_convolution import in_all_poses, is_tied, read_part
-from vidsr.models.equivariant.symmetries import POSES
+from vidsr.models.equivariant import compress_tied, expand_tied
 from vidsr.models.frame_network import FrameNetwork
 from vidsr.models.layers import LumaNetwork
 
@@ -98,8 +97,7 @@ def write(path: Path, network: Network, metadata: dict[str, str]) -> None:
     """
     dtype = torch.float16 if network.anchored and count_parameters(network) > LARGE else torch.float32
     tensors = ((key, tensor.detach().cpu()) for key, tensor in network.state_dict().items())
-    once = {key: read_part(tensor) if is_tied(tensor) else tensor for key, tensor in tensors}
-    state = {key: tensor.to(dtype).contiguous() for key, tensor in once.items()}
+    state = {key: compress_tied(tensor).to(dtype).contiguous() for key, tensor in tensors}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     save_file(state, part, metadata)
@@ -137,18 +135,12 @@ def load(path: Path) -> tuple[Network, dict[str, str]]:
     try:
         network = build_network(metadata["architecture"], json.loads(metadata["config"]))
         whole = network.state_dict()
-        network.load_state_dict({k: _in_all_poses(v, whole[k]) if k in whole else v for k, v in state.items()})
+        network.load_state_dict({k: expand_tied(v, whole[k]) if k in whole else v for k, v in state.items()})
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         first_line = str(error).splitlines()[0]
         raise ModelError(f"{path}: weights that do not fit the architecture they name: {first_line}") from None
     network.eval().requires_grad_(False)
     return network, metadata
-
-
-def _in_all_poses(stored: Tensor, whole: Tensor) -> Tensor:
-    """``stored`` as ``whole`` is: a kernel of which one pose was written in all eight."""
-    is_part = stored.ndim == 4 and len(stored) * POSES == len(whole)
-    return in_all_poses(stored) if is_part else stored
 
 
 def describe(architecture: str, config: Any) -> dict[str, str]:

@@ -17,8 +17,8 @@ from torch import nn
 from vidsr.device import choose
 from vidsr.errors import OptionError
 from vidsr.models import weights as store
+from vidsr.models.equivariant import is_equivariant
 from vidsr.models.layers import LumaNetwork
-from vidsr.models.self_ensemble import minds_the_pose
 from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
 from vidsr.train.methods import equivariance as equivariant
 from vidsr.train.methods.distillation import with_lessons
@@ -205,7 +205,7 @@ def warm_start(network: nn.Module, path: Path, tied: bool = False) -> bool:
         OptionError: nothing fits, or ``tied`` kernels are wanted and these are not, and would lose what they do.
     """
     source, _ = store.load(path)
-    if tied and isinstance(source, LumaNetwork) and minds_the_pose(source):
+    if tied and isinstance(source, LumaNetwork) and not is_equivariant(source):
         raise OptionError(
             f"warm_start = {str(path)!r}: its kernels are not tied in all poses, and equivariant = true would undo "
             "them: start from weights trained with it, or from none"

@@ -10,7 +10,7 @@ from tests.models.test_model import write_weights
 from vidsr.errors import InputError, OptionError
 from vidsr.models import weights as store
 from vidsr.models.architectures.plain import Plain
-from vidsr.models.self_ensemble import InPoses, mean_of_poses
+from vidsr.models.self_ensemble import SelfEnsemble, ensemble_mean
 from vidsr.train.data.patches import make_pair
 from vidsr.train.data.shards import read_pairs, write_pairs
 from vidsr.train.methods.distillation import load_teachers, taught, with_lessons
@@ -31,7 +31,7 @@ def test_what_is_learnt_lies_between_the_truth_and_the_mean_of_the_teachers(tmp_
     teachers = load_teachers(replace(RECIPE, teachers=(str(first), str(second))), CPU)
     pair = make_pair(torch.randint(16, 236, (40, 52), dtype=torch.uint8), 2)
     y = pair.lr[None, None].float() / 255
-    said = (mean_of_poses(teachers[0], y) + mean_of_poses(teachers[1], y))[0, 0] / 2 * 255
+    said = (ensemble_mean(teachers[0], y) + ensemble_mean(teachers[1], y))[0, 0] / 2 * 255
     for trust in (0.0, 0.25, 1.0):
         result = taught(pair, teachers, trust, CPU)
         expected = ((1 - trust) * pair.hr.float() + trust * said).clamp(0, 255)
@@ -43,7 +43,7 @@ def test_what_is_learnt_lies_between_the_truth_and_the_mean_of_the_teachers(tmp_
 def test_a_teacher_that_says_the_same_in_all_poses_answers_once(tmp_path: Path) -> None:
     path = write_weights(tmp_path)
     recipe = replace(RECIPE, teachers=(str(path),))
-    assert isinstance(load_teachers(recipe, CPU)[0], InPoses)
+    assert isinstance(load_teachers(recipe, CPU)[0], SelfEnsemble)
     network, metadata = store.read(path)
     tie(network)
     store.write(path, network, metadata)

@@ -14,7 +14,7 @@ from tests.models.test_model import write_weights
 from vidsr.errors import OptionError
 from vidsr.models import weights as store
 from vidsr.models.architectures.plain import Config, Plain
-from vidsr.models.self_ensemble import POSES, turned
+from vidsr.models.equivariant import SYMMETRIES, apply_symmetry
 from vidsr.train import loop
 from vidsr.train.methods.equivariance import begin, mean_kernel, tie, tie_gradients
 from vidsr.train.recipe import Recipe
@@ -34,7 +34,10 @@ def is_equivariant(network: Plain) -> bool:
     picture = torch.rand(1, 1, 14, 17)
     with torch.no_grad():
         answer = network(picture)
-        return all(torch.allclose(network(turned(picture, p)), turned(answer, p), atol=1e-6) for p in range(POSES))
+        return all(
+            torch.allclose(network(apply_symmetry(picture, n)), apply_symmetry(answer, n), atol=1e-6)
+            for n in range(SYMMETRIES)
+        )
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
@@ -93,8 +96,8 @@ def test_gradients_are_those_of_the_batch_in_all_poses() -> None:
     picture, truth = torch.rand(2, 1, 16, 16), torch.rand(2, 1, 48, 48)
     (plain(picture) - truth).square().mean().backward()
     tie_gradients(plain)
-    for pose in range(POSES):
-        loss = (slow(turned(picture, pose)) - turned(truth, pose)).square().mean() / POSES
+    for pose in range(SYMMETRIES):
+        loss = (slow(apply_symmetry(picture, pose)) - apply_symmetry(truth, pose)).square().mean() / SYMMETRIES
         loss.backward()
     for one, other in zip(plain.parameters(), slow.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-7)

@@ -1,13 +1,14 @@
-"""Convolution that keeps to the eight poses of a picture, with a fifth of the multiplications.
+"""Convolution with tied kernels (tied.py) by orbits: a fifth of the multiplications. Numba kernels.
 
-Channels come in fields of eight, one for each pose. What an equivariant 3x3 kernel looks at around a pixel, nine taps
-of eight channels a field, splits into nine orbits of eight samples that a turn of the picture only permutes; along each
-the convolution is one on the group of the poses. After a Fourier transform on that group (four numbers and a matrix of
-two by two, for the square has five irreducible representations) it is a product of small matrices: 12 multiplications
-where there were 64. (Cohen, Welling, "Group equivariant convolutional networks", ICML 2016, for the convolution;
-Diaconis, Rockmore, "Efficient computation of the Fourier transform on finite groups", 1990, for the transform.)
+An equivariant 3x3 kernel reads nine taps of eight channels a field around a pixel. These split into nine orbits of
+eight samples that a symmetry of the image only permutes. Along each orbit the convolution is one on the group of the
+symmetries. A Fourier transform on that group turns it into products of small matrices (four numbers and a matrix of two
+by two, for the square has five irreducible representations): 12 multiplications instead of 64. (Cohen, Welling, "Group
+equivariant convolutional networks", ICML 2016, for the convolution; Diaconis, Rockmore, "Efficient computation of the
+Fourier transform on finite groups", 1990, for the transform.)
 
-Planes are worked at as one long row each, PIXELS at a time, so that all that is held stays in the second-level cache.
+Each plane is processed as one long row, in stretches of PIXELS pixels, so that a stretch stays in the second-level
+cache.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ import numpy as np
 
 from vidsr.kernels.jit import jit
 from vidsr.kernels.workers import in_parallel
-from vidsr.models.equivariant.symmetries import POSES, TAPS, Array, matrices, tap_after
+from vidsr.models.equivariant.symmetries import SYMMETRIES, TAPS, Array, matrices, tap_permutations
 
-PIXELS = 128  # worked at together
-TOGETHER = 16  # such stretches a task
-BORDER = 2  # around a gradient, which lets every tap reach it
-SHAPES = 64  # of planes whose offsets are remembered
+PIXELS = 128  # of a stretch
+TOGETHER = 16  # stretches a task
+BORDER = 2  # zeros around a gradient, so that every tap has a sample
+SHAPES = 64  # of planes, whose offsets are cached
 SINGLES = 4  # irreducible representations of one dimension; the fifth has two
 
 _P = np.uint64(PIXELS)  # unsigned, so that compiled code need not ask whether an index counts from the end
-_POSES = np.uint64(POSES)
+_SYMMETRIES = np.uint64(SYMMETRIES)
 _0, _1, _2, _3, _4, _5, _6, _7, _8 = (np.uint64(n) for n in range(9))
 
 
 def _ordered() -> Array:
-    """The poses as the butterflies below take them: by the two entries of their matrices that are not zero."""
+    """The symmetries in the order of the butterflies below: by the two entries of their matrices that are not zero."""
     straight = {(m[0, 0], m[1, 1]): n for n, m in enumerate(matrices()) if m[0, 0]}
     swapped = {(m[0, 1], m[1, 0]): n for n, m in enumerate(matrices()) if m[0, 1]}
     signs = [(1, 1), (-1, -1), (1, -1), (-1, 1)]
@@ -44,60 +45,59 @@ ORDER = _ordered()
 
 
 class Spectrum(NamedTuple):
-    """The transform of a kernel from ``fields`` to ``outer`` fields, scaled so that the way back needs no factors."""
+    """The transform of a kernel from ``fields`` to ``outer`` fields, scaled so that the inverse needs no factors."""
 
     singles: Array  # 4 x outer x 9 fields
     pair: Array  # 2 outer x 18 fields: rows by column of the matrix first, then field; columns the same, then orbit
 
 
 def convolve(planes: Array, spectrum: Spectrum, bias: Array, rectify: bool) -> Array:
-    """N x C x H x W float32 -> N x D x H-2 x W-2: the valid convolution, plus ``bias``, then ReLU if ``rectify``."""
+    """Return the valid convolution plus ``bias``, then ReLU if ``rectify``: N x C x H x W -> N x D x H-2 x W-2."""
     n, _, height, width = planes.shape
     result = np.empty((n, len(bias), height - 2, width - 2), np.float32)
-    rows, starts, begins = _stretches(planes)
+    rows, offsets, begins = _rows_and_stretches(planes)
     singles, pair = (np.ascontiguousarray(part, np.float32) for part in spectrum)
     low = np.float32(0 if rectify else np.finfo(np.float32).min)
 
     def work(task: tuple[int, int]) -> None:
-        picture, first = task
+        image, first = task
         part = begins[first : first + TOGETHER]
-        _convolve(rows[picture], starts, part, singles, pair, bias, result[picture], low)
+        _convolve(rows[image], offsets, part, singles, pair, bias, result[image], low)
 
-    in_parallel(work, [(picture, first) for picture in range(n) for first in range(0, len(begins), TOGETHER)])
+    in_parallel(work, [(image, first) for image in range(n) for first in range(0, len(begins), TOGETHER)])
     return result
 
 
 def rectified_gradient(gradient: Array, result: Array) -> Array:
-    """N x D x H x W -> N x D x H+4 x W+4: ``gradient`` where ``result`` is positive, elsewhere and around it zero."""
+    """Return ``gradient`` where ``result`` is positive, else zero, with a border of zeros: N x D x H+4 x W+4."""
     n, channels, height, width = gradient.shape
     padded = np.zeros((n, channels, height + 2 * BORDER, width + 2 * BORDER), np.float32)
     gradient, result = np.ascontiguousarray(gradient), np.ascontiguousarray(result)
-    in_parallel(lambda picture: _rectify(gradient[picture], result[picture], padded[picture]), range(n))
+    in_parallel(lambda image: _rectify(gradient[image], result[image], padded[image]), range(n))
     return padded
 
 
 def correlate(planes: Array, gradient: Array) -> Spectrum:
-    """The gradient of the spectrum, from the `rectified_gradient` of what `convolve` gave for ``planes``."""
+    """Return the gradient of the spectrum, from ``planes`` and the `rectified_gradient` of their convolution."""
     n, channels = planes.shape[:2]
-    fields, outer = channels // POSES, gradient.shape[1] // POSES
-    rows, starts, begins = _stretches(planes)
-    channels_of = np.arange(0, gradient.shape[1] * PIXELS, PIXELS, dtype=np.uint64).reshape(outer, POSES)
+    fields, outer = channels // SYMMETRIES, gradient.shape[1] // SYMMETRIES
+    rows, offsets, begins = _rows_and_stretches(planes)
+    channels_of = np.arange(0, gradient.shape[1] * PIXELS, PIXELS, dtype=np.uint64).reshape(outer, SYMMETRIES)
 
-    def work(picture: int) -> Spectrum:
+    def work(image: int) -> Spectrum:
         singles = np.zeros((SINGLES, outer, TAPS * fields), np.float32)
         pair = np.zeros((2 * outer, 2 * TAPS * fields), np.float32)
-        _correlate(rows[picture], starts, begins, gradient[picture], channels_of, singles, pair)
+        _correlate(rows[image], offsets, begins, gradient[image], channels_of, singles, pair)
         return Spectrum(singles, pair)
 
     parts = in_parallel(work, range(n))
     return Spectrum(*(np.sum(part, axis=0) for part in zip(*parts, strict=True)))
 
 
-def _stretches(planes: Array) -> tuple[Array, Array, Array]:
-    """Pictures as long rows, where in one the samples of each orbit lie for its first pixel, and where stretches begin.
+def _rows_and_stretches(planes: Array) -> tuple[Array, Array, Array]:
+    """Return images as long rows, the offsets of the samples of each orbit, and the first pixel of each stretch.
 
-    The last stretch ends with the picture, and so begins in the one before. Only where a whole picture is shorter, it
-    is padded.
+    The last stretch ends with the image, so it overlaps the one before. An image shorter than a stretch is padded.
     """
     n, channels, height, width = planes.shape
     missing = -(-(PIXELS + 2) // width) + 2 - height
@@ -105,24 +105,24 @@ def _stretches(planes: Array) -> tuple[Array, Array, Array]:
         planes = np.pad(planes, ((0, 0), (0, 0), (0, missing), (0, 0)))
     count = max(0, (height - 2) * width - 2)
     begins = np.arange(0, count, PIXELS).clip(max=max(count, PIXELS) - PIXELS)
-    starts = _starts(channels // POSES, planes.shape[2] * width, width)
-    return np.ascontiguousarray(planes).reshape(n, -1), starts, begins.astype(np.uint64)
+    offsets = _orbit_offsets(channels // SYMMETRIES, planes.shape[2] * width, width)
+    return np.ascontiguousarray(planes).reshape(n, -1), offsets, begins.astype(np.uint64)
 
 
 @lru_cache(SHAPES)
-def _starts(fields: int, plane: int, width: int) -> Array:
-    """9 fields x 8: where the samples of each orbit lie in planes of so many pixels, rows of ``width``."""
-    poses = ORDER.astype(int)
-    taps = tap_after()[poses].T  # 9 x 8
-    offsets = taps // 3 * width + taps % 3 + poses * plane
-    places: Array = np.arange(fields)[:, None, None] * POSES * plane + offsets
-    return places.reshape(-1, POSES).astype(np.uint64)
+def _orbit_offsets(fields: int, plane: int, width: int) -> Array:
+    """9 fields x 8: offsets of the samples of each orbit, for planes of ``plane`` pixels in rows of ``width``."""
+    order = ORDER.astype(int)
+    taps = tap_permutations()[order].T  # 9 x 8
+    offsets = taps // 3 * width + taps % 3 + order * plane
+    places: Array = np.arange(fields)[:, None, None] * SYMMETRIES * plane + offsets
+    return places.reshape(-1, SYMMETRIES).astype(np.uint64)
 
 
 @jit
 def _convolve(
     row: Array,
-    starts: Array,
+    offsets: Array,
     begins: Array,
     singles: Array,
     pair: Array,
@@ -130,30 +130,30 @@ def _convolve(
     result: Array,
     low: np.float32,
 ) -> None:
-    """The stretches of one picture that begin at ``begins``; nothing in the result is below ``low``."""
-    orbits, outer = np.uint64(len(starts)), np.uint64(singles.shape[1])
-    seen = np.empty(_POSES * orbits * _P, np.float32)
-    said = np.empty(_POSES * outer * _P, np.float32)
-    field = np.empty(_POSES * _P, np.float32)
+    """Convolve the stretches of one image that begin at ``begins``; no output is below ``low``."""
+    orbits, outer = np.uint64(len(offsets)), np.uint64(singles.shape[1])
+    transformed = np.empty(_SYMMETRIES * orbits * _P, np.float32)
+    products = np.empty(_SYMMETRIES * outer * _P, np.float32)
+    field = np.empty(_SYMMETRIES * _P, np.float32)
     flat_singles, flat_pair = singles.reshape(-1), pair.reshape(-1)
     part, size, weights = orbits * _P, outer * _P, outer * orbits
     for begin in begins:
-        _transform(row, begin, starts, seen)
+        _transform(row, begin, offsets, transformed)
         for n in range(_4):
-            _multiply(flat_singles[n * weights :], seen[n * part :], said[n * size :], outer, orbits)
+            _multiply(flat_singles[n * weights :], transformed[n * part :], products[n * size :], outer, orbits)
         for n in range(_4, _8, _2):
-            _multiply(flat_pair, seen[n * part :], said[n * size :], _2 * outer, _2 * orbits)
+            _multiply(flat_pair, transformed[n * part :], products[n * size :], _2 * outer, _2 * orbits)
         for f in range(outer):
-            _transform_back(said, np.uint64(f), size, field)
-            _deal_out(field, np.uint64(f), begin, bias, result, low)
+            _inverse_transform(products, np.uint64(f), size, field)
+            _store(field, np.uint64(f), begin, bias, result, low)
 
 
 @jit
-def _transform(row: Array, begin: np.uint64, starts: Array, seen: Array) -> None:
-    """The transform of every orbit: 8 x orbits x PIXELS of ``seen``, the matrix by rows after the four numbers."""
-    size = np.uint64(len(starts)) * _P
-    for orbit in range(np.uint64(len(starts))):
-        at = starts[orbit]
+def _transform(row: Array, begin: np.uint64, offsets: Array, transformed: Array) -> None:
+    """Transform every orbit into ``transformed``: 8 x orbits x PIXELS, the four numbers, then the matrix by rows."""
+    size = np.uint64(len(offsets)) * _P
+    for orbit in range(np.uint64(len(offsets))):
+        at = offsets[orbit]
         i0, i1, i2, i3 = begin + at[0], begin + at[1], begin + at[2], begin + at[3]
         i4, i5, i6, i7 = begin + at[4], begin + at[5], begin + at[6], begin + at[7]
         o = orbit * _P
@@ -162,21 +162,21 @@ def _transform(row: Array, begin: np.uint64, starts: Array, seen: Array) -> None
             e, f, g, h = row[i4 + p], row[i5 + p], row[i6 + p], row[i7 + p]
             ab, a_b, cd, c_d = a + b, a - b, c + d, c - d
             ef, e_f, gh, g_h = e + f, e - f, g + h, g - h
-            seen[o + p] = (ab + cd) + (ef + gh)
-            seen[o + size + p] = (ab - cd) + (gh - ef)
-            seen[o + _2 * size + p] = (ab + cd) - (ef + gh)
-            seen[o + _3 * size + p] = (ab - cd) - (gh - ef)
-            seen[o + _4 * size + p] = a_b + c_d
-            seen[o + _5 * size + p] = e_f + g_h
-            seen[o + _6 * size + p] = e_f - g_h
-            seen[o + _7 * size + p] = a_b - c_d
+            transformed[o + p] = (ab + cd) + (ef + gh)
+            transformed[o + size + p] = (ab - cd) + (gh - ef)
+            transformed[o + _2 * size + p] = (ab + cd) - (ef + gh)
+            transformed[o + _3 * size + p] = (ab - cd) - (gh - ef)
+            transformed[o + _4 * size + p] = a_b + c_d
+            transformed[o + _5 * size + p] = e_f + g_h
+            transformed[o + _6 * size + p] = e_f - g_h
+            transformed[o + _7 * size + p] = a_b - c_d
 
 
 @jit
-def _multiply(weights: Array, seen: Array, said: Array, rows: np.uint64, columns: np.uint64) -> None:
-    """``said`` (rows x PIXELS) = ``weights`` (rows x columns) times ``seen``, two rows and three columns at a time."""
+def _multiply(weights: Array, transformed: Array, products: Array, rows: np.uint64, columns: np.uint64) -> None:
+    """Compute ``products`` (rows x PIXELS) = ``weights`` (rows x columns) times ``transformed``, two by three."""
     for z in range(rows * _P):
-        said[z] = np.float32(0)
+        products[z] = np.float32(0)
     for k in range(_0, columns, _3):
         for j in range(_0, rows, _2):
             i = j * columns + k
@@ -184,18 +184,19 @@ def _multiply(weights: Array, seen: Array, said: Array, rows: np.uint64, columns
             d, e, f = weights[i + columns], weights[i + columns + _1], weights[i + columns + _2]
             r, o = k * _P, j * _P
             for p in range(_P):
-                x, y, z2 = seen[r + p], seen[r + _P + p], seen[r + _2 * _P + p]
-                said[o + p] += a * x + b * y + c * z2
-                said[o + _P + p] += d * x + e * y + f * z2
+                x, y, z2 = transformed[r + p], transformed[r + _P + p], transformed[r + _2 * _P + p]
+                products[o + p] += a * x + b * y + c * z2
+                products[o + _P + p] += d * x + e * y + f * z2
 
 
 @jit
-def _transform_back(said: Array, field: np.uint64, size: np.uint64, result: Array) -> None:
-    """The eight channels of a field, 8 x PIXELS, in the order of `order`."""
+def _inverse_transform(values: Array, field: np.uint64, size: np.uint64, result: Array) -> None:
+    """Invert the transform: the eight channels of a field, 8 x PIXELS, in the order of ``ORDER``."""
     o = field * _P
     for p in range(_P):
-        a, b, c, d = said[o + p], said[o + size + p], said[o + _2 * size + p], said[o + _3 * size + p]
-        e, f, g, h = said[o + _4 * size + p], said[o + _5 * size + p], said[o + _6 * size + p], said[o + _7 * size + p]
+        a, b, c, d = values[o + p], values[o + size + p], values[o + _2 * size + p], values[o + _3 * size + p]
+        e, f = values[o + _4 * size + p], values[o + _5 * size + p]
+        g, h = values[o + _6 * size + p], values[o + _7 * size + p]
         ac, a_c, bd, b_d = a + c, a - c, b + d, b - d
         result[p] = ac + bd + (e + h)
         result[_P + p] = ac + bd - (e + h)
@@ -208,7 +209,7 @@ def _transform_back(said: Array, field: np.uint64, size: np.uint64, result: Arra
 
 
 @jit
-def _deal_out(
+def _store(
     field: Array,
     number: np.uint64,
     begin: np.uint64,
@@ -216,11 +217,11 @@ def _deal_out(
     result: Array,
     low: np.float32,
 ) -> None:
-    """What a stretch holds into the rows it belongs to, but for the two last columns, which saw the next row."""
+    """Copy a stretch to its rows of the output, without the last two columns: their taps reach into the next row."""
     height, inner = np.uint64(result.shape[1]), np.uint64(result.shape[2])
     width = inner + _2  # of the planes, and so of the rows in a stretch
-    for n in range(_POSES):
-        channel = number * _POSES + ORDER[n]
+    for n in range(_SYMMETRIES):
+        channel = number * _SYMMETRIES + ORDER[n]
         plus = bias[channel]
         row, column, at = begin // width, begin % width, _0
         while at < _P and row < height:
@@ -243,42 +244,42 @@ def _rectify(gradient: Array, result: Array, padded: Array) -> None:
 @jit
 def _correlate(
     row: Array,
-    starts: Array,
+    offsets: Array,
     begins: Array,
     gradient: Array,
     fields: Array,
     singles: Array,
     pair: Array,
 ) -> None:
-    """Add one picture's share to the gradients of a spectrum."""
-    orbits, outer = np.uint64(len(starts)), np.uint64(singles.shape[1])
-    seen = np.empty(_POSES * orbits * _P, np.float32)
-    field = np.empty(_POSES * outer * _P, np.float32)
-    asked = np.empty(_POSES * outer * _P, np.float32)
+    """Add the contribution of one image to the gradients of a spectrum."""
+    orbits, outer = np.uint64(len(offsets)), np.uint64(singles.shape[1])
+    transformed = np.empty(_SYMMETRIES * orbits * _P, np.float32)
+    field = np.empty(_SYMMETRIES * outer * _P, np.float32)
+    gradients = np.empty(_SYMMETRIES * outer * _P, np.float32)
     part, size, weights = orbits * _P, outer * _P, outer * orbits
     flat_singles, flat_pair = singles.reshape(-1), pair.reshape(-1)
     end = _0
     for begin in begins:
-        _transform(row, begin, starts, seen)
-        _gather(gradient, begin, max(end, begin) - begin, field)
-        _transform(field, _0, fields, asked)
+        _transform(row, begin, offsets, transformed)
+        _load(gradient, begin, max(end, begin) - begin, field)
+        _transform(field, _0, fields, gradients)
         end = begin + _P
         for n in range(_4):
-            _products(asked[n * size :], seen[n * part :], flat_singles[n * weights :], outer, orbits)
+            _accumulate(gradients[n * size :], transformed[n * part :], flat_singles[n * weights :], outer, orbits)
         for n in range(_4, _8, _2):
-            _products(asked[n * size :], seen[n * part :], flat_pair, _2 * outer, _2 * orbits)
+            _accumulate(gradients[n * size :], transformed[n * part :], flat_pair, _2 * outer, _2 * orbits)
 
 
 @jit
-def _gather(gradient: Array, first: np.uint64, done: np.uint64, field: Array) -> None:
-    """The stretch of ``gradient`` that begins at ``first``; zero in the ``done`` pixels of the one before."""
+def _load(gradient: Array, first: np.uint64, done: np.uint64, field: Array) -> None:
+    """Copy the stretch of ``gradient`` that begins at ``first``; its first ``done`` pixels become zero."""
     height, inner = np.uint64(gradient.shape[1]) - _4, np.uint64(gradient.shape[2]) - _4
     width = inner + _2
     for z in range(np.uint64(len(field))):
         field[z] = np.float32(0)
     for channel in range(np.uint64(len(gradient))):
         o = channel * _P
-        source = channel - channel % _POSES + ORDER[channel % _POSES]
+        source = channel - channel % _SYMMETRIES + ORDER[channel % _SYMMETRIES]
         row, column, at = first // width, first % width, _0
         while at < _P and row < height:
             for p in range(max(done, at) - at, min(_P - at, max(column, inner) - column)):
@@ -288,15 +289,15 @@ def _gather(gradient: Array, first: np.uint64, done: np.uint64, field: Array) ->
 
 
 @jit
-def _products(asked: Array, seen: Array, sums: Array, rows: np.uint64, columns: np.uint64) -> None:
-    """Add to ``sums`` (rows x columns) the products of the rows of ``asked`` with those of ``seen``, two by three."""
+def _accumulate(gradients: Array, transformed: Array, sums: Array, rows: np.uint64, columns: np.uint64) -> None:
+    """Add to ``sums`` (rows x columns) the products of rows of ``gradients`` and of ``transformed``, two by three."""
     for k in range(_0, columns, _3):
         for j in range(_0, rows, _2):
             r, o = k * _P, j * _P
             a = b = c = d = e = f = np.float32(0)
             for p in range(_P):
-                x, y, z = seen[r + p], seen[r + _P + p], seen[r + _2 * _P + p]
-                u, v = asked[o + p], asked[o + _P + p]
+                x, y, z = transformed[r + p], transformed[r + _P + p], transformed[r + _2 * _P + p]
+                u, v = gradients[o + p], gradients[o + _P + p]
                 a += u * x
                 b += u * y
                 c += u * z

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from vidsr.evaluate.protocol import imresize, modcrop
-from vidsr.models.equivariant.symmetries import POSES
+from vidsr.models.equivariant import SYMMETRIES, apply_symmetry
 from vidsr.models.layers import padded
-from vidsr.models.self_ensemble import turned
 
 Windows = npt.NDArray[np.int64]  # a row per patch: picture, top and left in LR pixels, pose
 
@@ -90,8 +89,8 @@ class Patches:
         lrs, hrs = [], []
         for index, top, left, pose in windows.tolist():
             pair, scale = self.pairs[index], self.scale
-            lrs.append(turned(_window(pair.lr, top, left, self.patch), pose))
-            hrs.append(turned(_window(pair.hr, top * scale, left * scale, self.patch * scale), pose))
+            lrs.append(apply_symmetry(_window(pair.lr, top, left, self.patch), pose))
+            hrs.append(apply_symmetry(_window(pair.hr, top * scale, left * scale, self.patch * scale), pose))
         return torch.stack(lrs)[:, None].float() / 255, torch.stack(hrs)[:, None].float() / 255
 
     def gathered(self, windows: Windows) -> tuple[Tensor, Tensor]:
@@ -117,8 +116,8 @@ class Gather:
         self.widths = torch.tensor([plane.shape[1] for plane in planes], device=device)
         grid = torch.arange(side, device=device)
         # which row and column of the window each pixel of the turned patch comes from, for the eight poses
-        self.rows = torch.stack([turned(grid[:, None].expand(side, side), pose) for pose in range(POSES)])
-        self.columns = torch.stack([turned(grid[None, :].expand(side, side), pose) for pose in range(POSES)])
+        self.rows = torch.stack([apply_symmetry(grid[:, None].expand(side, side), pose) for pose in range(SYMMETRIES)])
+        self.columns = torch.stack([apply_symmetry(grid[None].expand(side, side), pose) for pose in range(SYMMETRIES)])
 
     def __call__(self, index: Tensor, top: Tensor, left: Tensor, pose: Tensor) -> Tensor:
         """N x 1 x side x side float32 in [0, 1]; N of each argument."""

@@ -19,10 +19,11 @@ import torch
 
 from vidsr.errors import InputError, OptionError
 from vidsr.models import weights as store
+from vidsr.models.equivariant import is_equivariant
 from vidsr.models.fused import fused
 from vidsr.models.layers import LumaNetwork
 from vidsr.models.model import codes
-from vidsr.models.self_ensemble import InPoses, minds_the_pose
+from vidsr.models.self_ensemble import SelfEnsemble
 from vidsr.train.data.patches import Pair
 from vidsr.train.data.shards import read_metadata, write_pairs
 from vidsr.train.recipe import Recipe
@@ -74,9 +75,9 @@ def load_teachers(recipe: Recipe, device: torch.device) -> list[LumaNetwork]:
         network, _ = store.read(Path(name))
         if network.scale != recipe.scale:
             raise OptionError(f"recipe {recipe.name}: {name} enlarges by {network.scale}, not by {recipe.scale}")
-        once = not minds_the_pose(network)
+        once = is_equivariant(network)
         network = fused(network.to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]
-        teachers.append(network if once else InPoses(network))
+        teachers.append(network if once else SelfEnsemble(network))
     return teachers
 
 

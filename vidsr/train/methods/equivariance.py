@@ -17,9 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.errors import OptionError
-from vidsr.models.equivariant.orbit_convolution import by_orbits, in_pose
-from vidsr.models.equivariant.symmetries import POSES
-from vidsr.models.self_ensemble import turned
+from vidsr.models.equivariant import SYMMETRIES, apply_symmetry, transform_kernel, use_orbit_convolutions
 
 
 def begin(network: nn.Module, keep: bool) -> None:
@@ -29,14 +27,14 @@ def begin(network: nn.Module, keep: bool) -> None:
         OptionError: its channels are no whole fields.
     """
     layers = _layers(network)
-    odd = [conv.out_channels for conv, _, outer in layers if outer and conv.out_channels % POSES]
+    odd = [conv.out_channels for conv, _, outer in layers if outer and conv.out_channels % SYMMETRIES]
     if odd:
-        raise OptionError(f"channels = {odd[0]} must be a multiple of {POSES} for equivariant = true")
+        raise OptionError(f"channels = {odd[0]} must be a multiple of {SYMMETRIES} for equivariant = true")
     tie(network)
     if not keep:
         for conv, _, _ in layers:
-            conv.weight.data *= math.sqrt(POSES)
-    by_orbits(network)
+            conv.weight.data *= math.sqrt(SYMMETRIES)
+    use_orbit_convolutions(network)
 
 
 @torch.no_grad()
@@ -83,8 +81,8 @@ def _same_in_poses(shape: torch.Size, inner: bool, outer: bool, device: torch.de
     """8 x numbers of a kernel: which come to be where each is, in one order for all that are the same."""
     numbers = torch.arange(shape.numel()).view(shape)
     poses = []
-    for pose in range(POSES):
-        taken = in_pose(numbers, pose, inner, outer)
+    for pose in range(SYMMETRIES):
+        taken = transform_kernel(numbers, pose, inner, outer)
         poses.append((taken if outer else _turned_subpixels(taken, pose)).flatten())
     return torch.stack(poses).sort(0).values.to(device)
 
@@ -94,4 +92,4 @@ def _turned_subpixels(kernel: Tensor, pose: int) -> Tensor:
     last = kernel.movedim(0, -1)
     side = math.isqrt(len(kernel))
     square = last.reshape(*last.shape[:-1], side, side)
-    return turned(square, pose).reshape(last.shape).movedim(-1, 0)
+    return apply_symmetry(square, pose).reshape(last.shape).movedim(-1, 0)

@@ -17,8 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidsr.models.equivariant.orbit_convolution import GroupConvReLU, isotypic
-from vidsr.models.equivariant.symmetries import TAPS
+from vidsr.models.equivariant import TAPS, OrbitConvReLU, isotypic_bases
 
 MOMENTUM = 0.95
 ITERATIONS = 5  # of Newton and Schulz
@@ -86,7 +85,7 @@ class Whitened(torch.optim.Optimizer):
             seen = places(self.seen[layer], layer)
             mean.lerp_(seen.mean(0), share)
             moments.lerp_(seen.T @ seen / len(seen), share)
-            root = tied_inverse_root if isinstance(layer, GroupConvReLU) else inverse_root
+            root = tied_inverse_root if isinstance(layer, OrbitConvReLU) else inverse_root
             whitener.copy_(root(moments))
         count.add_(1)
         return moments - torch.outer(mean, mean), whitener
@@ -112,7 +111,7 @@ def places(inputs: Tensor, layer: nn.Conv2d) -> Tensor:
     assert not isinstance(layer.padding, str)
     (rows, columns), (above, left) = layer.kernel_size, layer.padding
     around = (left, left, above, above)
-    stride = TIED_STRIDE if isinstance(layer, GroupConvReLU) else STRIDE
+    stride = TIED_STRIDE if isinstance(layer, OrbitConvReLU) else STRIDE
     lain = F.pad(inputs.float(), around).unfold(2, rows, stride).unfold(3, columns, stride)
     return lain.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(0, 2)
 
@@ -124,7 +123,7 @@ def inverse_root(moments: Tensor) -> Tensor:
 
 def tied_inverse_root(moments: Tensor) -> Tensor:
     """The same of what a layer with tied kernels sees, in all poses of the picture: it falls apart into blocks."""
-    bases = [basis.to(moments.device) for basis in isotypic(moments.shape[0] // TAPS)]
+    bases = [basis.to(moments.device) for basis in isotypic_bases(moments.shape[0] // TAPS)]
     blocks = [torch.einsum("dmn,nk,dlk->ml", basis, moments, basis) / len(basis) for basis in bases]
     roots = _inverse_roots(blocks, [len(basis) for basis in bases])
     parts = [torch.einsum("dmn,ml,dlk->nk", basis, root, basis) for basis, root in zip(bases, roots, strict=True)]
