@@ -26,7 +26,7 @@ def test_published_weights_carry_their_scores_and_get_a_card(
     cv2.imwrite(str(tmp_path / "squares" / "a.png"), picture)
     config = {"scale": 2, "channels": 8, "layers": 1}
     weights = tmp_path / "run" / "tiny-clean-x2.safetensors"
-    recipe = 'name = "tiny"\nwarm_start = "somewhere/other-clean-x2.safetensors"\n'
+    recipe = 'name = "tiny"\ninit = "somewhere/other-clean-x2.safetensors"\n'
     metadata = {"architecture": "plain", "config": json.dumps(config), "recipe": recipe}
     metadata |= {"data": "squares", "steps": "3 of 4", "minutes": "0.1", "note": "for the eye"}
     store.write(weights, build_network("plain", config), metadata)

@@ -29,7 +29,7 @@ data = ["{shard}"]
 steps = 60
 batch = 4
 patch = 16
-rate = 4e-3
+learning_rate = 4e-3
 warm_up = 5
 validate_every = 15
 checkpoint_every = 10
@@ -146,7 +146,7 @@ def test_a_resumed_run_with_teachers_equals_an_uninterrupted_one(tmp_path: Path,
 
 
 def test_a_network_tied_in_all_poses_stays_so(tmp_path: Path, shard: Path) -> None:
-    recipe = write_recipe(tmp_path, shard, 'equivariant = true\noptimiser = "whitened"\ndraws = 2')
+    recipe = write_recipe(tmp_path, shard, 'equivariant = true\noptimiser = "whitened"\ncandidates = 2')
     network = from_file(loop.run(recipe, tmp_path / "run", steps=12)).network
     picture = torch.rand(1, 1, 20, 24)
     with torch.no_grad():
@@ -207,7 +207,7 @@ def test_absent_data_is_named(tmp_path: Path, shard: Path) -> None:
 
 def test_warm_start_from_another_scale_takes_what_fits(tmp_path: Path, shard: Path) -> None:
     source = loop.run(write_recipe(tmp_path, shard), tmp_path / "x2", steps=20)
-    recipe = replace(read(write_recipe(tmp_path, shard)), scale=3, warm_start=str(source))
+    recipe = replace(read(write_recipe(tmp_path, shard)), scale=3, init=str(source))
     network = loop.start(recipe, torch.device("cpu")).network
     x = torch.rand(1, 1, 12, 12)
     head = from_file(source).network.body[0]
@@ -223,17 +223,24 @@ def test_the_plateau_schedule_halves_the_rate_and_cosine_ends_at_the_final_rate(
     state = loop.start(recipe, torch.device("cpu"))
     for psnr in (30.0, 29.0, 29.5):
         loop.note_progress(recipe, state, psnr)
-    assert learning_rate(recipe, state) == pytest.approx(recipe.rate / 2)
+    assert learning_rate(recipe, state) == pytest.approx(recipe.learning_rate / 2)
     cosine = parse({"name": "a", "architecture": "plain", "scale": 2, "steps": 100, "warm_up": 10}, "test")
     state.step = 0
-    assert learning_rate(cosine, state) == pytest.approx(cosine.rate / 10)
+    assert learning_rate(cosine, state) == pytest.approx(cosine.learning_rate / 10)
     state.step = 100
-    assert learning_rate(cosine, state) == pytest.approx(cosine.final_rate)
+    assert learning_rate(cosine, state) == pytest.approx(cosine.final_learning_rate)
 
 
 def test_the_last_steps_may_have_a_loss_of_their_own() -> None:
     recipe = parse(
-        {"name": "a", "architecture": "plain", "scale": 2, "steps": 100, "finish": {"l2": 2.0}, "loss": {"l1": 1.0}},
+        {
+            "name": "a",
+            "architecture": "plain",
+            "scale": 2,
+            "steps": 100,
+            "final_loss": {"l2": 2.0},
+            "loss": {"l1": 1.0},
+        },
         "test",
     )
     output, truth = torch.full((1, 1, 4, 4), 0.5), torch.zeros(1, 1, 4, 4)

@@ -24,7 +24,7 @@ def test_shipped_recipes_are_valid_and_named_after_what_they_make(path: Path) ->
     assert path.stem == (recipe.name if frames else f"{recipe.name}{domain}-x{recipe.scale}")
 
 
-FROM_SHIPPED = [path for path in SHIPPED if read(path).warm_start.startswith("vidsr/")]
+FROM_SHIPPED = [path for path in SHIPPED if read(path).init.startswith("vidsr/")]
 
 
 @pytest.mark.parametrize("path", FROM_SHIPPED, ids=lambda p: p.stem)
@@ -46,12 +46,12 @@ def test_shipped_weights_that_a_recipe_starts_from_fit_its_network(path: Path, m
             r"teachers are for networks that enlarge, not for 'deblur'",
         ),
         ({"architecture": "espcn", "equivariant": True}, "equivariant = true is for a plain network, not 'espcn'"),
-        ({"draws": 0}, "draws = 0 must be at least 1"),
+        ({"candidates": 0}, "candidates = 0 must be at least 1"),
         ({"compile": True, "optimiser": "whitened"}, r"whitened looks into layers"),
         ({"loss": {"psnr": 1.0}}, r"unknown loss 'psnr'; known: l1"),
         ({"schedule": "steep"}, r"'steep'; one of cosine"),
         ({"precision": "int8"}, r"'int8'; one of bf16"),
-        ({"halves": ["fp8"]}, r"halves = 'fp8'; of bf16, fp16"),
+        ({"half_precision": ["fp8"]}, r"half_precision = 'fp8'; of bf16, fp16"),
         ({"data": "a.safetensors"}, r"data = 'a.safetensors' is not of type tuple"),
     ],
 )
@@ -75,6 +75,6 @@ def test_files_that_are_no_recipe_are_one_line(tmp_path: Path) -> None:
 
 
 def test_lists_and_tables_arrive_typed() -> None:
-    recipe = parse({**MINIMAL, "betas": [0.9, 0.999], "config": {"channels": 8}, "finish": {"l2": 1}}, "test.toml")
+    recipe = parse({**MINIMAL, "betas": [0.9, 0.999], "config": {"channels": 8}, "final_loss": {"l2": 1}}, "test.toml")
     assert recipe.betas == (0.9, 0.999)
     assert recipe.config == {"channels": 8}

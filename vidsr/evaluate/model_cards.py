@@ -58,7 +58,7 @@ def card(model: Model) -> str:
     """The section of one weights file."""
     meta = model.metadata
     recipe = tomllib.loads(meta["recipe"])
-    warm = recipe.get("warm_start", "")
+    warm = recipe.get("init", "")
     lines = [
         f"## {model.path.name}",
         "",

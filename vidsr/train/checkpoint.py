@@ -95,7 +95,7 @@ def export(path: Path, recipe: Recipe, recipe_text: str, state: State) -> None:
         "config": json.dumps(recipe.network_config),
         "recipe": recipe_text,
         "note": recipe.note,
-        "halves": ", ".join(recipe.halves),
+        "halves": ", ".join(recipe.half_precision),
         "data": ", ".join(Path(name).stem for name in recipe.data),
         "steps": f"{state.step} of {recipe.steps}",
         "minutes": f"{state.seconds / 60:.1f}",

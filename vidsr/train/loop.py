@@ -134,11 +134,11 @@ def run(
 
     ``steps`` and ``minutes`` stop this session early (the schedule stays the recipe's), leaving a checkpoint that
     ``resume`` continues as if nothing had happened. Ctrl-C saves a checkpoint too, then passes on. ``init``: a model's
-    name or a weights file to start from, instead of the recipe's ``warm_start``.
+    name or a weights file to start from, instead of the recipe's ``init``.
     """
     recipe = read(recipe_path)
     if init is not None:
-        recipe = replace(recipe, warm_start=str(find_weights(init, recipe)))
+        recipe = replace(recipe, init=str(find_weights(init, recipe)))
     out.mkdir(parents=True, exist_ok=True)
     target = choose(device, "fp32").device  # the recipe says what runs in bf16
     torch.backends.cudnn.benchmark = target.type == "cuda"  # every step has the same shapes
@@ -164,7 +164,7 @@ def start(recipe: Recipe, device: torch.device) -> State:
     """The state before the first step."""
     torch.manual_seed(recipe.seed)
     network: Any = store.build_network(recipe.architecture, recipe.network_config)
-    warm = bool(recipe.warm_start) and warm_start(network, Path(recipe.warm_start), recipe.equivariant)
+    warm = bool(recipe.init) and warm_start(network, Path(recipe.init), recipe.equivariant)
     if recipe.reparameterise:
         plain = recipe.equivariant or recipe.optimiser == "whitened"
         network.for_training(keep=warm, branches=not plain)
@@ -180,8 +180,8 @@ def start(recipe: Recipe, device: torch.device) -> State:
 def make_optimiser(recipe: Recipe, network: nn.Module, device: torch.device) -> torch.optim.Optimizer:
     """The optimiser that the recipe names, of all that ``network`` learns."""
     if recipe.optimiser == "whitened":
-        return Whitened(network, recipe.rate)
-    return torch.optim.Adam(network.parameters(), recipe.rate, recipe.betas, fused=device.type == "cuda")
+        return Whitened(network, recipe.learning_rate)
+    return torch.optim.Adam(network.parameters(), recipe.learning_rate, recipe.betas, fused=device.type == "cuda")
 
 
 def find_weights(init: str, recipe: Recipe, folder: Path = store.WEIGHTS) -> Path:
@@ -207,7 +207,7 @@ def warm_start(network: nn.Module, path: Path, tied: bool = False) -> bool:
     source, _ = store.load(path)
     if tied and isinstance(source, LumaNetwork) and not is_equivariant(source):
         raise OptionError(
-            f"warm_start = {str(path)!r}: its kernels are not tied in all poses, and equivariant = true would undo "
+            f"init = {str(path)!r}: its kernels are not tied in all poses, and equivariant = true would undo "
             "them: start from weights trained with it, or from none"
         )
     if grow(network, source):
@@ -215,7 +215,7 @@ def warm_start(network: nn.Module, path: Path, tied: bool = False) -> bool:
     own = network.state_dict()
     fitting = {k: v for k, v in source.state_dict().items() if k in own and own[k].shape == v.shape}
     if not fitting:
-        raise OptionError(f"warm_start = {str(path)!r}: nothing in it fits this network")
+        raise OptionError(f"init = {str(path)!r}: nothing in it fits this network")
     network.load_state_dict(fitting, strict=False)
     resample_tail(network, source)
     return any(tensor.ndim == 4 for tensor in fitting.values())

@@ -22,7 +22,7 @@ class Adversarial:
     """Settings of a training against a discriminator (adversarial.py)."""
 
     channels: int = 64  # of the discriminator's first layer; the published 64
-    rate: float = 1e-4  # its peak learning rate, on the recipe's schedule
+    learning_rate: float = 1e-4  # its peak learning rate, on the recipe's schedule
     weight: float = 1e-3  # of passing for true, in the generator's loss; the published 1e-3
     content: float = 0.01  # of the distance of features
     vgg: str = ""  # file with torchvision's weights of VGG19, whose features to compare instead of the discriminator's
@@ -40,32 +40,32 @@ class Recipe:
     domain: str = "clean"
     note: str = ""  # what to know before choosing these weights, in a few words
     data: tuple[str, ...] = ()  # shards made by `vidsr dataset`
-    warm_start: str = ""  # weights of the same architecture, any scale, to grow from or to take what fits
+    init: str = ""  # weights of the same architecture, any scale, to grow from or to take what fits
     adversarial: Adversarial = Adversarial()
     reparameterise: bool = True  # in the form that trains better, where the architecture has one
     equivariant: bool = False  # a turned or mirrored picture enlarged is the enlarged picture turned or mirrored
     steps: int = 20_000
     batch: int = 32
-    draws: int = 1  # patches drawn for each one learnt from: of all that are, those with the most detail
+    candidates: int = 1  # patches drawn for each one learnt from: of all that are, those with the most detail
     patch: int = 64  # side of a training crop, LR pixels
     margin: int = 0  # LR pixels beyond a picture's edges, mirrored as networks are given them, that crops may hold
     loss: dict[str, float] = field(default_factory=lambda: {"l1": 1.0})  # name -> weight
-    finish: dict[str, float] = field(default_factory=dict)  # loss of the last `finish_fraction` of the steps
-    finish_fraction: float = 0.1
+    final_loss: dict[str, float] = field(default_factory=dict)  # loss of the last `final_loss_fraction` of the steps
+    final_loss_fraction: float = 0.1
     teachers: tuple[str, ...] = ()  # weights of the same scale, whose mean in all eight poses is to be learnt
-    trust: float = 0.75  # share of what they say in what is learnt, beside the truth's
-    taught: float = 0.0  # weight, until then, of the pixels by which motion between frames is off optical flow's
+    teacher_weight: float = 0.75  # share of what they say in what is learnt, beside the truth's
+    flow_loss: float = 0.0  # weight, until then, of the pixels by which motion between frames is off optical flow's
     optimiser: Optimiser = "adam"
-    rate: float = 1e-3  # peak learning rate
-    final_rate: float = 1e-6
+    learning_rate: float = 1e-3  # peak learning rate
+    final_learning_rate: float = 1e-6
     warm_up: int = 300  # steps of linear warm-up
     schedule: Schedule = "cosine"
     patience: int = 5  # validations without progress before a plateau halves the rate
     betas: tuple[float, float] = (0.9, 0.99)  # of Adam
-    clip: float = 0.5  # largest norm of the gradient
+    max_gradient_norm: float = 0.5  # largest norm of the gradient
     ema: float = 0.999
     precision: Precision = "bf16"  # fp32 on a CPU that would emulate bf16
-    halves: tuple[Half, ...] = get_args(Half)  # what the weights bear in use; in others they run in fp32
+    half_precision: tuple[Half, ...] = get_args(Half)  # what the weights bear in use; in others they run in fp32
     compile: bool = False  # by torch.compile, on CUDA; a CPU would need a C++ compiler to run the recipe
     seed: int = 0
     validate_every: int = 500
@@ -73,7 +73,7 @@ class Recipe:
     checkpoint_every: int = 250
 
     def __post_init__(self) -> None:
-        unknown = [n for n in (*self.loss, *self.finish) if n not in LOSSES]
+        unknown = [n for n in (*self.loss, *self.final_loss) if n not in LOSSES]
         if unknown:
             raise OptionError(f"recipe {self.name}: unknown loss {unknown[0]!r}; known: {', '.join(LOSSES)}")
         for key, choices in (
@@ -84,14 +84,14 @@ class Recipe:
         ):
             if getattr(self, key) not in choices:
                 raise OptionError(f"recipe {self.name}: {key} = {getattr(self, key)!r}; one of {', '.join(choices)}")
-        for half in self.halves:
+        for half in self.half_precision:
             if half not in get_args(Half):
-                raise OptionError(f"recipe {self.name}: halves = {half!r}; of {', '.join(get_args(Half))}")
-        for key in ("scale", "steps", "batch", "draws", "patch", "validate_every", "checkpoint_every"):
+                raise OptionError(f"recipe {self.name}: half_precision = {half!r}; of {', '.join(get_args(Half))}")
+        for key in ("scale", "steps", "batch", "candidates", "patch", "validate_every", "checkpoint_every"):
             if getattr(self, key) < 1:
                 raise OptionError(f"recipe {self.name}: {key} = {getattr(self, key)} must be at least 1")
-        if not 0 <= self.trust <= 1:
-            raise OptionError(f"recipe {self.name}: trust = {self.trust} must lie from 0 to 1")
+        if not 0 <= self.teacher_weight <= 1:
+            raise OptionError(f"recipe {self.name}: teacher_weight = {self.teacher_weight} must lie from 0 to 1")
         if self.compile and self.optimiser == "whitened":
             raise OptionError(f"recipe {self.name}: the optimiser whitened looks into layers: leave out compile = true")
         if self.teachers and self.task not in ("upscale", "adversarial"):

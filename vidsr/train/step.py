@@ -46,7 +46,7 @@ def descend(recipe: Recipe, state: State, loss: Tensor) -> None:
     loss.backward()  # type: ignore[no-untyped-call]
     if recipe.equivariant:
         equivariant.tie_gradients(state.network)
-    nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip)
+    nn.utils.clip_grad_norm_(state.network.parameters(), recipe.max_gradient_norm)
     state.optimiser.step()
     if recipe.equivariant:
         equivariant.tie(state.network)
@@ -56,13 +56,13 @@ def descend(recipe: Recipe, state: State, loss: Tensor) -> None:
 
 def weighted_loss(recipe: Recipe, step: int, output: Tensor, truth: Tensor) -> Tensor:
     """The recipe's loss at ``step``."""
-    weights = recipe.finish if is_finishing(recipe, step) else recipe.loss
+    weights = recipe.final_loss if is_finishing(recipe, step) else recipe.loss
     return torch.stack([weight * LOSSES[name](output, truth) for name, weight in weights.items()]).sum()
 
 
 def is_finishing(recipe: Recipe, step: int) -> bool:
     """Whether the loss of the end is the one at ``step``."""
-    return bool(recipe.finish) and step >= recipe.steps * (1 - recipe.finish_fraction)
+    return bool(recipe.final_loss) and step >= recipe.steps * (1 - recipe.final_loss_fraction)
 
 
 def learning_rate(recipe: Recipe, state: State) -> float:
@@ -70,8 +70,9 @@ def learning_rate(recipe: Recipe, state: State) -> float:
     warm = min(1.0, (state.step + 1) / max(1, recipe.warm_up))
     if recipe.schedule == "cosine":
         share = min(1.0, state.step / recipe.steps)
-        return warm * (recipe.final_rate + (recipe.rate - recipe.final_rate) * (1 + math.cos(math.pi * share)) / 2)
-    return warm * max(recipe.final_rate, recipe.rate * state.plateau_factor)
+        high, low = recipe.learning_rate, recipe.final_learning_rate
+        return warm * (low + (high - low) * (1 + math.cos(math.pi * share)) / 2)
+    return warm * max(recipe.final_learning_rate, recipe.learning_rate * state.plateau_factor)
 
 
 @torch.no_grad()

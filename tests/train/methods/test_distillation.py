@@ -78,7 +78,7 @@ def test_lessons_of_other_teachers_are_not_kept(tmp_path: Path, what: str) -> No
     recipe, path = teach_recipe(tmp_path), tmp_path / "lessons.safetensors"
     with_lessons(recipe, path, CPU, lambda *_: None)
     if what == "trust":
-        recipe = replace(recipe, trust=0.5)
+        recipe = replace(recipe, teacher_weight=0.5)
     elif what == "teacher":
         network, metadata = store.read(Path(recipe.teachers[0]))
         next(network.parameters()).mul_(0.5)
@@ -114,5 +114,5 @@ def write_data(path: Path, seed: int) -> None:
 
 
 def test_trust_is_a_share() -> None:
-    with pytest.raises(OptionError, match=r"trust = 1\.5 must lie from 0 to 1"):
-        replace(RECIPE, trust=1.5)
+    with pytest.raises(OptionError, match=r"teacher_weight = 1\.5 must lie from 0 to 1"):
+        replace(RECIPE, teacher_weight=1.5)

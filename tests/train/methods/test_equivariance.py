@@ -68,7 +68,7 @@ def test_what_is_tied_already_stays() -> None:
 def test_only_weights_that_are_tied_are_a_start(tmp_path: Path) -> None:
     recipe = Recipe("wide", "plain", scale=2, config={"channels": 16, "layers": 1}, equivariant=True)
     path = write_weights(tmp_path)
-    recipe = replace(recipe, warm_start=str(path))
+    recipe = replace(recipe, init=str(path))
     with pytest.raises(OptionError, match=r"tiny-clean-x2\.safetensors'.* not tied in all poses"):
         loop.start(recipe, torch.device("cpu"))
     small, metadata = store.read(path)

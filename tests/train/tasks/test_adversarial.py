@@ -20,7 +20,7 @@ __all__ = ["one_thread", "shard"]  # fixtures
 GAN = """
 task = "adversarial"
 note = "for the eye"
-adversarial = { channels = 4, rate = 2e-3, weight = 1e-3, content = 0.01 }
+adversarial = { channels = 4, learning_rate = 2e-3, weight = 1e-3, content = 0.01 }
 """
 
 

@@ -112,7 +112,7 @@ scale = 1
 domain = "any"
 config = {config}
 data = ["{pictures}"]
-warm_start = "{warm}"
+init = "{warm}"
 steps = 4
 batch = 2
 patch = {patch}
@@ -176,7 +176,7 @@ def test_a_network_that_does_not_deconvolve_is_refused(tmp_path: Path, pictures:
 
 
 def test_layers_behind_a_look_that_was_not_trained_are_refused(tmp_path: Path, pictures: Path) -> None:
-    with pytest.raises(OptionError, match="warm_start"):
+    with pytest.raises(OptionError, match="need its weights: name init"):
         loop.run(write_recipe(tmp_path, pictures, architecture="gated_unet", config=SMALL_UNET), tmp_path / "run")
 
 

@@ -110,8 +110,8 @@ def test_a_network_from_nothing_is_taught_motion_until_the_finish(done: int, cou
             return scene, prior, truth
 
     def loss(taught: float) -> float:
-        finish = {"finish": {"l1": 2.0}, "finish_fraction": 0.5}
-        recipe = Recipe("tiny", "superslomo", task="interpolate", steps=4, precision="fp32", taught=taught, **finish)  # type: ignore[arg-type]
+        finish = {"final_loss": {"l1": 2.0}, "final_loss_fraction": 0.5}
+        recipe = Recipe("tiny", "superslomo", task="interpolate", steps=4, precision="fp32", flow_loss=taught, **finish)  # type: ignore[arg-type]
         state = loop.start(recipe, torch.device("cpu"))
         state.step = done
         off.append(apart(state.network.motion(scene), prior).item())

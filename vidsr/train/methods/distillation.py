@@ -42,7 +42,7 @@ def with_lessons(recipe: Recipe, path: Path, device: torch.device, done: Callabl
         pairs, validation = load_pairs(recipe, torch.device("cpu"))
         lessons = []
         for pair in pairs:
-            lessons.append(taught(pair, teachers, recipe.trust, device))
+            lessons.append(taught(pair, teachers, recipe.teacher_weight, device))
             done(len(lessons), len(pairs))
         write_pairs(lessons, validation, path, recipe.scale, {"lessons": sources})
     return replace(recipe, data=(str(path),))
@@ -54,7 +54,7 @@ def fingerprint(recipe: Recipe) -> str:
     Raises:
         InputError: a shard or a teacher's weights can not be read.
     """
-    digest = hashlib.sha256(f"x{recipe.scale} {recipe.trust}".encode())
+    digest = hashlib.sha256(f"x{recipe.scale} {recipe.teacher_weight}".encode())
     for name in (*recipe.data, *recipe.teachers):
         try:
             with Path(name).open("rb") as file:

@@ -61,7 +61,7 @@ def make_rival(recipe: Recipe, device: torch.device) -> Rival:
     """A fresh discriminator and its optimiser, from the recipe's seed."""
     torch.manual_seed(recipe.seed)
     network = Discriminator(recipe.adversarial.channels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.adversarial.rate, betas=recipe.betas)
+    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.adversarial.learning_rate, betas=recipe.betas)
     return Rival(network, optimiser)
 
 
@@ -80,7 +80,7 @@ def train_step(recipe: Recipe, state: State, interior: Interior, patches: Patche
 def tell_apart(recipe: Recipe, state: State, rival: Rival, output: Tensor, truth: Tensor) -> Losses:
     """One step of the discriminator towards telling ``output`` from ``truth``."""
     for group in rival.optimiser.param_groups:
-        group["lr"] = recipe.adversarial.rate * learning_rate(recipe, state) / recipe.rate
+        group["lr"] = recipe.adversarial.learning_rate * learning_rate(recipe, state) / recipe.learning_rate
     with autocast(recipe, state, truth.device):
         (true, _), (made, _) = rival.network(truth), rival.network(output)
     loss = _cross_entropy(true, 1.0) + _cross_entropy(made, 0.0)

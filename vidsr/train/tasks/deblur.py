@@ -32,8 +32,8 @@ def train_step(recipe: Recipe, state: State, interior: Interior, data: Blurred) 
     bad, sharp, damages = data.damaged_at(state.step)
     look = state.network.look
     alone = look.shifts is None
-    if not alone and not recipe.warm_start:
-        raise OptionError(f"recipe {recipe.name}: layers behind a deconvolution need its weights: name a warm_start")
+    if not alone and not recipe.init:
+        raise OptionError(f"recipe {recipe.name}: layers behind a deconvolution need its weights: name init")
     with torch.set_grad_enabled(alone):
         found = look.seen(bad)
     with autocast(recipe, state, bad.device):

@@ -111,8 +111,8 @@ def train_step(recipe: Recipe, state: State, forward: Interior, data: Frames) ->
     with autocast(recipe, state, truth.device):
         output, field = forward(scene, prior)
     loss = weighted_loss(recipe, state.step, output.float(), truth)
-    if recipe.taught and not is_finishing(recipe, state.step):
-        loss = loss + recipe.taught * apart(field, prior)
+    if recipe.flow_loss and not is_finishing(recipe, state.step):
+        loss = loss + recipe.flow_loss * apart(field, prior)
     descend(recipe, state, loss)
     return {"loss": loss.detach()}
 

@@ -25,7 +25,7 @@ class Pictures:
         train, self.validation = load_pairs(recipe, device)
         if recipe.margin:
             train = [with_margin(pair, recipe.scale, recipe.margin, recipe.patch) for pair in train]
-        self.patches = Patches(train, recipe.scale, recipe.batch, recipe.patch, recipe.seed, recipe.draws)
+        self.patches = Patches(train, recipe.scale, recipe.batch, recipe.patch, recipe.seed, recipe.candidates)
         self.baseline = validation_psnr(None, self.validation)
         self._compile = recipe.compile and device.type == "cuda"
 
