@@ -30,7 +30,7 @@ from vidsr.train.tasks import adversarial
 from vidsr.train.tasks import deblur as look
 from vidsr.train.tasks import interpolate as between
 from vidsr.train.tasks.blurred import Blurred
-from vidsr.train.tasks.interpolate import Frames
+from vidsr.train.tasks.interpolate import InterpolationData
 from vidsr.train.tasks.upscale import Pictures
 
 
@@ -48,7 +48,7 @@ class Data(Protocol):
     def psnr(self, network: Any) -> float:
         """Of ``network`` on the validation data, dB."""
 
-    def picture(self, network: Any) -> npt.NDArray[np.uint8]:
+    def sample_image(self, network: Any) -> npt.NDArray[np.uint8]:
         """Samples to look at: rows of what the network starts from | output | truth."""
 
 
@@ -57,7 +57,7 @@ TASKS: dict[str, tuple[Callable[[Recipe, torch.device], Data], Callable[[Recipe,
     "upscale": (Pictures, train_step),
     "adversarial": (Pictures, adversarial.train_step),
     "deblur": (Blurred, look.train_step),
-    "interpolate": (Frames, between.train_step),
+    "interpolate": (InterpolationData, between.train_step),
 }
 
 
@@ -244,7 +244,7 @@ def advance(
             losses.clear()
             watch.report(report, state.metrics)
         if recipe.samples_every and state.step % recipe.samples_every == 0:
-            watch.sample(Sample(state.step, data.picture(state.average)))
+            watch.sample(Sample(state.step, data.sample_image(state.average)))
         if state.step % recipe.checkpoint_every == 0:
             save_checkpoint(checkpoint, recipe, state)
             watch.saved()

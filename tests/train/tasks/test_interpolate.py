@@ -1,73 +1,17 @@
-"""Crops of triples: every variation of a crop is made by its field as the crop itself is."""
+"""Training of the networks that interpolate frames."""
 
 from pathlib import Path
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 
 from vidsr.models import weights as store
 from vidsr.models.frame_network import Field, apart, mixed
 from vidsr.train import loop
-from vidsr.train.prepare import moving_layers as layers
-from vidsr.train.prepare import windows
+from vidsr.train.data.triples import MARGIN, random_crop, read_triples, stack
 from vidsr.train.recipe import Recipe
-from vidsr.train.tasks.interpolate import MARGIN, crop, read_triples, stacked, train_step, varied
-
-
-@pytest.fixture(scope="module")
-def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight scenes of layers of smooth noise."""
-    rng = np.random.default_rng(1)
-    pictures = [
-        cv2.resize(rng.integers(0, 256, (60, 80), np.uint8), (600, 450), interpolation=cv2.INTER_CUBIC)
-        for _ in range(3)
-    ]
-    path = tmp_path_factory.mktemp("triples") / "scenes.safetensors"
-    assert windows.save(windows.synthetic(pictures, 8, 3), path) == 8
-    return path
-
-
-def squared(picture: torch.Tensor, truth: torch.Tensor) -> float:
-    return float((picture - truth).square().mean()) * 255**2
-
-
-def test_a_scene_is_the_same_picture_at_the_same_time_and_moves() -> None:
-    pictures = [np.random.default_rng(0).integers(0, 256, (400, 600), np.uint8)]
-    scene = layers.draw(pictures, np.random.default_rng(5))
-    assert np.array_equal(scene.at(0.25), scene.at(0.25))
-    assert not np.array_equal(scene.at(0.0), scene.at(1.0))
-
-
-def test_the_field_of_a_triple_makes_its_truth(shard: Path) -> None:
-    (spare,) = read_triples(shard, spare=True)
-    assert len(read_triples(shard, spare=False)) == 7
-    gains = []
-    for triple in (spare, *read_triples(shard, spare=False)):
-        rng = np.random.default_rng(0)
-        for _ in range(6):
-            part = varied(crop(triple, 96, rng), rng)
-            scene, prior, truth = stacked([part], MARGIN, torch.device("cpu"))
-            assert truth.shape[-2:] == (96, 96)
-            made, blended = mixed(scene, prior), torch.lerp(*scene.here, scene.phase)
-            gains.append(squared(made, truth) / squared(blended, truth))
-    assert np.median(gains) < 0.5
-
-
-def test_variations_are_all_there_and_keep_what_belongs_together(shard: Path) -> None:
-    triple = read_triples(shard, spare=False)[0]
-    part = crop(triple, 64, np.random.default_rng(2))
-
-    def error(seed: int) -> tuple[float, npt.NDArray[np.uint8]]:
-        scene, prior, truth = stacked([varied(part, np.random.default_rng(seed))], MARGIN, torch.device("cpu"))
-        return squared(mixed(scene, prior), truth), truth[0, 0].numpy()
-
-    errors, truths = zip(*(error(seed) for seed in range(48)), strict=True)
-    assert max(errors) == pytest.approx(min(errors), rel=0.02)
-    assert len({truth.tobytes() for truth in truths}) == 8  # mirrored twice, lying or not
-
+from vidsr.train.tasks.interpolate import train_step
 
 RECIPE = """
 name = "tiny"
@@ -89,9 +33,11 @@ SMALL = {
 
 
 @pytest.mark.parametrize("architecture", SMALL)
-def test_every_network_trains_and_its_weights_can_be_read(architecture: str, shard: Path, tmp_path: Path) -> None:
+def test_every_network_trains_and_its_weights_can_be_read(
+    architecture: str, triples_shard: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "tiny.toml"
-    path.write_text(RECIPE.format(architecture=architecture, config=SMALL[architecture], shard=shard))
+    path.write_text(RECIPE.format(architecture=architecture, config=SMALL[architecture], shard=triples_shard))
     weights = loop.run(path, tmp_path / "run")
     assert weights.name == "tiny-frames.safetensors"
     network, metadata = store.read_frames(weights)
@@ -101,9 +47,11 @@ def test_every_network_trains_and_its_weights_can_be_read(architecture: str, sha
 
 
 @pytest.mark.parametrize(("done", "counts"), [(0, 1), (3, 0)])
-def test_a_network_from_nothing_is_taught_motion_until_the_finish(done: int, counts: int, shard: Path) -> None:
-    crops = [crop(triple, 64, np.random.default_rng(0)) for triple in read_triples(shard, spare=False)]
-    scene, prior, truth = stacked(crops, MARGIN, torch.device("cpu"))
+def test_the_loss_on_optical_flow_counts_until_the_final_loss(done: int, counts: int, triples_shard: Path) -> None:
+    crops = [
+        random_crop(triple, 64, np.random.default_rng(0)) for triple in read_triples(triples_shard, validation=False)
+    ]
+    scene, prior, truth = stack(crops, MARGIN, torch.device("cpu"))
 
     class Data:
         def batch_at(self, step: int) -> tuple[object, ...]:
@@ -122,15 +70,15 @@ def test_a_network_from_nothing_is_taught_motion_until_the_finish(done: int, cou
     assert off[0] > 0.1
 
 
-def test_ways_of_two_sizes_are_compared_in_the_pixels_of_the_second() -> None:
+def test_displacements_of_two_sizes_are_compared_in_pixels_of_the_second() -> None:
     full, half = torch.full((1, 4, 8, 8), 6.0), torch.full((1, 4, 4, 4), 2.0)
     share = torch.zeros(1, 1, 8, 8)
     assert apart(Field(full, share, share), Field(half, share, share)).item() == pytest.approx(1.0)
 
 
-def test_the_refining_network_starts_as_optical_flow(shard: Path) -> None:
+def test_an_untrained_refining_network_equals_optical_flow(triples_shard: Path) -> None:
     network = store.build_network("refine", {})
-    (triple,) = read_triples(shard, spare=True)
-    scene, prior, _ = stacked([crop(triple, 96, np.random.default_rng(0))], MARGIN, torch.device("cpu"))
+    (triple,) = read_triples(triples_shard, validation=True)
+    scene, prior, _ = stack([random_crop(triple, 96, np.random.default_rng(0))], MARGIN, torch.device("cpu"))
     with torch.no_grad():
         assert (network(scene, prior)[0] - mixed(scene, prior)).abs().max() < 0.02

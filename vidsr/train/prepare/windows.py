@@ -1,12 +1,12 @@
-"""Frames to interpolate between, with what optical flow makes of them, as one memory-mapped shard.
+"""Write frame triples, with the field of optical flow for each, as one memory-mapped shard.
 
     python -m vidsr.train.prepare.windows -o SHARD --clips DIR... --photos DIR... [--scenes 600] [--seed 0]
 
-A triple is two frames of a clip, a frame between them, and the field by which the engine `flow` would make it: ways to
-both frames, share of the second, share of the plain mean. Fields are kept so that training needs no optical flow, and
-are made with the motion of the neighbouring pairs, as in use. Clips are cut into windows of at most seven frames and
-reduced to at most 480 columns; no window reaches across a cut. Synthetic scenes (`train/layers.py`) join them, true at
-any phase.
+A triple is two frames of a clip, a frame between them, and the field by which the engine `flow` would interpolate it:
+displacements to both frames, the weight of the second, and the weight of the plain mean. Fields are stored so that
+training needs no optical flow. They use the motion of the neighbouring pairs, as in use. Clips are cut into windows of
+at most seven frames and downscaled to at most 480 columns; no window contains a scene cut. Synthetic scenes
+(`moving_layers.py`) join them, whose frame is known at any phase.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ from vidsr.flow import scene_cuts
 from vidsr.flow.flow_engine import FlowEngine, FlowPair
 from vidsr.frames import FrameBatch, Origin
 from vidsr.options.paths import CLIP_SUFFIXES
-from vidsr.train.prepare import moving_layers as layers
+from vidsr.train.data.triples import BLOCK
+from vidsr.train.prepare import moving_layers
 from vidsr.train.prepare.dataset import find_files, luma_planes
 from vidsr.video.luma import read_luma
 
 Luma = NDArray[np.uint8]  # h x w
 Array = NDArray[Any]
 
-WIDEST = 480
-BLOCK = 16  # pixels a side over which the error of `flow` is kept
-ERROR_STEP = 8.0  # kept errors per code value
-MOST_FRAMES = 160  # of one clip
+MAX_COLUMNS = 480
+MAX_FRAMES = 160  # of one clip
+ERROR_UNITS = 8.0  # units of a stored error per code value
 DISTANCES = (2, 4, 3)  # frames from the first to the second of a pair
-REPEATS = 0.02  # share of a clip's frames that repeat the one before, above which its times can not be trusted
-FAR = 100.0  # squared error, code values, of a picture that is far off
-SPARE = 8  # every so-manieth clip or scene is for validation
+MAX_REPEATS = 0.02  # largest share of repeated frames in a clip whose frame times are reliable
+LARGE_ERROR = 100.0  # mean squared error, code values squared, of a wrong frame
+VALIDATION_EVERY = 8  # one clip or scene in this many is for validation
 
 
 @dataclass(frozen=True, eq=False)
-class Triple:
-    """Two frames, a frame between them, and what `flow` makes of it."""
+class FlowTriple:
+    """Numbers of two frames and of a frame between them, and how `flow` interpolates it."""
 
     first: int  # frame numbers
     second: int
@@ -56,31 +56,64 @@ class Triple:
     phase: Fraction
     field: Array  # h/2 x w/2 x 6, float32
     error: Array  # mean absolute error of `flow` in each block
-    squared: float  # its mean squared error
+    squared_error: float  # mean squared error of `flow`
 
     @classmethod
-    def of(cls, numbers: tuple[int, int, int], pair: FlowPair, phase: Fraction, truth: Luma, sides: Any) -> Triple:
-        """The triple of ``pair`` with the motion on both ``sides``."""
+    def of(cls, numbers: tuple[int, int, int], pair: FlowPair, phase: Fraction, truth: Luma, sides: Any) -> FlowTriple:
+        """Return the triple of ``pair``; ``sides``: the motion of the pairs before and after it."""
         field = pair.field(phase, *sides)
-        wrong = np.abs(pair.render(field, phase, pair.static_masks(*sides))[0] - truth)
+        error = np.abs(pair.render(field, phase, pair.static_masks(*sides))[0] - truth)
         blocks = (max(1, truth.shape[1] // BLOCK), max(1, truth.shape[0] // BLOCK))
-        error = cv2.resize(wrong, blocks, interpolation=cv2.INTER_AREA)
-        return cls(*numbers, phase, field, np.asarray(error), float(np.square(wrong).mean()))
+        by_block = cv2.resize(error, blocks, interpolation=cv2.INTER_AREA)
+        return cls(*numbers, phase, field, np.asarray(by_block), float(np.square(error).mean()))
 
 
-def reduced(luma: Luma, widest: int = WIDEST) -> Luma:
-    """``luma`` with at most ``widest`` columns, both sides even."""
+def build(clips: Sequence[Path], photos: Sequence[Path], scenes: int, seed: int, out: Path) -> int:
+    """Write the triples of ``clips`` and of ``scenes`` scenes cut from ``photos``; return their number.
+
+    ``clips`` and ``photos`` are files or folders.
+    """
+
+    def sources() -> Iterator[tuple[list[Luma], list[FlowTriple]]]:
+        for path in find_files(clips):
+            if path.suffix.lower() in CLIP_SUFFIXES:
+                yield from clip_triples(path)
+        images = [plane.numpy() for path in find_files(photos) for plane in luma_planes(path, 2, 1)]
+        if images:
+            yield from synthetic_triples(images, scenes, seed)
+
+    return write_shard(sources(), out)
+
+
+def clip_triples(path: Path) -> Iterator[tuple[list[Luma], list[FlowTriple]]]:
+    """Yield the frames and triples of a clip, or nothing if too many of its frames are repeated."""
+    frames = [fit_width(y.numpy()) for y in islice(read_luma(path), MAX_FRAMES)]
+    small = [scene_cuts.thumbnail(torch.from_numpy(luma)[None, None], 8) for luma in frames]
+    repeats = sum(scene_cuts.is_repeat(a, b) for a, b in pairwise(small))
+    if repeats > MAX_REPEATS * len(frames):
+        print(f"{path.name}: {repeats} of {len(frames)} frames repeat the previous one: skipped", flush=True)
+        return
+    found: list[FlowTriple] = []
+    for distance in DISTANCES:
+        phases = [Fraction(k, distance) for k in range(1, distance)]
+        found += triples_at(frames, distance % 2, distance, phases)
+    if found:
+        yield frames, found
+
+
+def fit_width(luma: Luma, columns: int = MAX_COLUMNS) -> Luma:
+    """Downscale ``luma`` to at most ``columns`` columns, both sides even."""
     h, w = luma.shape
-    width = min(widest, w) // 2 * 2
+    width = min(columns, w) // 2 * 2
     height = round(h * width / w / 2) * 2
     return np.asarray(cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA))
 
 
-def triples(frames: Sequence[Luma], start: int, distance: int, phases: Sequence[Fraction]) -> Iterator[Triple]:
-    """The triples of the pairs ``start``, ``start + distance`` ... of ``frames``; one of ``phases`` of each in turn."""
+def triples_at(frames: Sequence[Luma], start: int, distance: int, phases: Sequence[Fraction]) -> Iterator[FlowTriple]:
+    """Yield a triple for each pair ``start``, ``start + distance`` ... of ``frames``, cycling through ``phases``."""
     engine = FlowEngine()
-    kept = [as_frame(luma, n) for n, luma in enumerate(frames)][start::distance]
-    pairs = [prepared(engine, a, b) for a, b in pairwise(kept)]
+    chosen = [to_batch(luma, n) for n, luma in enumerate(frames)][start::distance]
+    pairs = [prepare_pair(engine, a, b) for a, b in pairwise(chosen)]
     for index, pair in enumerate(pairs):
         if pair is None:
             continue
@@ -88,28 +121,13 @@ def triples(frames: Sequence[Luma], start: int, distance: int, phases: Sequence[
         phase = phases[index % len(phases)]
         first = start + index * distance
         truth = first + round(phase * distance)
-        triple = Triple.of((first, first + distance, truth), pair, phase, frames[truth], sides)
-        if told(triple, frames[first], frames[first + distance], frames[truth]):
+        triple = FlowTriple.of((first, first + distance, truth), pair, phase, frames[truth], sides)
+        if is_usable(triple, frames[first], frames[first + distance], frames[truth]):
             yield triple
 
 
-def told(triple: Triple, first: Luma, second: Luma, truth: Luma) -> bool:
-    """Whether both frames tell something of the truth.
-
-    They do not where the better copy is nearer to it than `flow`: then it was not taken between the two; nor where
-    `flow` is far off and no nearer than the mean: time lapse, repeated frames.
-    """
-
-    def squared(picture: Array) -> float:
-        return float(np.square(picture - truth).mean())
-
-    a, b = first.astype(np.float32), second.astype(np.float32)
-    followed = triple.squared < max(FAR, 0.8 * squared(a + np.float32(triple.phase) * (b - a)))
-    return followed and triple.squared < min(squared(a), squared(b))
-
-
-def prepared(engine: FlowEngine, a: FrameBatch, b: FrameBatch) -> FlowPair | None:
-    """The pair, or None where it is cut or stands still."""
+def prepare_pair(engine: FlowEngine, a: FrameBatch, b: FrameBatch) -> FlowPair | None:
+    """Return the pair, or None for a scene cut or a repeated frame."""
     if torch.equal(a.y, b.y):
         return None
     pair = engine.prepare(a, b)
@@ -117,53 +135,56 @@ def prepared(engine: FlowEngine, a: FrameBatch, b: FrameBatch) -> FlowPair | Non
     return None if scene_cuts.is_cut(small_a, small_b, pair.flow_confidence) else pair
 
 
-def as_frame(luma: Luma, time: int | Fraction) -> FrameBatch:
-    """One grey frame."""
-    return FrameBatch(torch.from_numpy(luma)[None, None], None, (Fraction(time),), (Origin(0),))
+def is_usable(triple: FlowTriple, first: Luma, second: Luma, truth: Luma) -> bool:
+    """Whether the true frame can be interpolated from the two frames.
+
+    It cannot if one of the two frames is nearer to it than the frame of `flow`: then it was not taken between them. Nor
+    can it if `flow` has a large error and is hardly better than the mean, as in time lapse and with repeated frames.
+    """
+
+    def squared_error(frame: Array) -> float:
+        return float(np.square(frame - truth).mean())
+
+    a, b = first.astype(np.float32), second.astype(np.float32)
+    mean = a + np.float32(triple.phase) * (b - a)
+    is_followed = triple.squared_error < max(LARGE_ERROR, 0.8 * squared_error(mean))
+    return is_followed and triple.squared_error < min(squared_error(a), squared_error(b))
 
 
-def of_clip(path: Path) -> Iterator[tuple[list[Luma], list[Triple]]]:
-    """The frames and triples of a clip."""
-    frames = [reduced(y.numpy()) for y in islice(read_luma(path), MOST_FRAMES)]
-    small = [scene_cuts.thumbnail(torch.from_numpy(luma)[None, None], 8) for luma in frames]
-    repeats = sum(scene_cuts.is_repeat(a, b) for a, b in pairwise(small))
-    if repeats > REPEATS * len(frames):
-        print(f"{path.name}: {repeats} of {len(frames)} frames repeat the one before: left out", flush=True)
-        return
-    found: list[Triple] = []
-    for distance in DISTANCES:
-        phases = [Fraction(k, distance) for k in range(1, distance)]
-        found += triples(frames, distance % 2, distance, phases)
-    if found:
-        yield frames, found
+def synthetic_triples(photos: Sequence[Luma], count: int, seed: int) -> Iterator[tuple[list[Luma], list[FlowTriple]]]:
+    """Yield ``count`` scenes of layers cut from ``photos``, at random phases in eighths."""
+    for number in range(count):
+        rng = np.random.default_rng((seed, number))
+        yield scene_triple(moving_layers.draw_scene(photos, rng), Fraction(int(rng.integers(1, 8)), 8))
 
 
-def of_scene(scene: layers.Scene, phase: Fraction) -> tuple[list[Luma], list[Triple]]:
-    """Four frames of a scene and one between the middle two."""
+def scene_triple(scene: moving_layers.LayeredScene, phase: Fraction) -> tuple[list[Luma], list[FlowTriple]]:
+    """Return two frames of a scene and the frame between them, with their triple.
+
+    The frames before and after them are rendered too, for the motion of the neighbouring pairs.
+    """
     times = [Fraction(n) for n in (-1, 0, 1, 2)]
     frames = [scene.at(float(time)) for time in times]
     truth = scene.at(float(phase))
     engine = FlowEngine()
-    batches = [as_frame(luma, time) for luma, time in zip(frames, times, strict=True)]
+    batches = [to_batch(luma, time) for luma, time in zip(frames, times, strict=True)]
     before, pair, after = (engine.prepare(a, b) for a, b in pairwise(batches))
-    made = Triple.of((0, 1, 2), pair, phase, truth, (before.motion, after.motion))
-    return [frames[1], frames[2], truth], [made]
+    triple = FlowTriple.of((0, 1, 2), pair, phase, truth, (before.motion, after.motion))
+    return [frames[1], frames[2], truth], [triple]
 
 
-def synthetic(pictures: Sequence[Luma], count: int, seed: int) -> Iterator[tuple[list[Luma], list[Triple]]]:
-    """Layered scenes of ``pictures`` at phases of an eighth."""
-    for number in range(count):
-        rng = np.random.default_rng((seed, number))
-        yield of_scene(layers.draw(pictures, rng), Fraction(int(rng.integers(1, 8)), 8))
+def to_batch(luma: Luma, time: int | Fraction) -> FrameBatch:
+    """Return one grey frame as a batch."""
+    return FrameBatch(torch.from_numpy(luma)[None, None], None, (Fraction(time),), (Origin(0),))
 
 
-def save(sources: Iterator[tuple[list[Luma], list[Triple]]], out: Path) -> int:
-    """Write the shard; the number of triples."""
+def write_shard(sources: Iterator[tuple[list[Luma], list[FlowTriple]]], out: Path) -> int:
+    """Write the frames and triples of ``sources`` as the shard ``out``; return the number of triples."""
     luma: list[Array] = []
     sizes: list[tuple[int, ...]] = []
-    ways, shares, errors, squared = [], [], [], []
+    displacements, blend, errors = [], [], []
     rows: list[tuple[int, ...]] = []
-    at = np.zeros(3, np.int64)  # where the next frame, field and block of errors begin
+    at = np.zeros(3, np.int64)  # offsets of the next frame, field and block errors
     for source, (frames, found) in enumerate(sources):
         base = len(sizes)
         for frame in frames:
@@ -173,48 +194,33 @@ def save(sources: Iterator[tuple[list[Luma], list[Triple]]], out: Path) -> int:
         for triple in found:
             numbers = (base + triple.first, base + triple.second, base + triple.truth)
             phase = (triple.phase.numerator, triple.phase.denominator)
-            rows.append((*numbers, *phase, int(at[1]), int(at[2]), int(source % SPARE == SPARE - 1)))
-            ways.append(np.moveaxis(triple.field[..., :4], -1, 0).astype(np.float16).reshape(-1))
-            shares.append((np.moveaxis(triple.field[..., 4:], -1, 0) * 255).round().astype(np.uint8).reshape(-1))
-            errors.append((triple.error * ERROR_STEP).clip(1, 255).astype(np.uint8).reshape(-1))
-            squared.append(triple.squared)
+            is_validation = source % VALIDATION_EVERY == VALIDATION_EVERY - 1
+            rows.append((*numbers, *phase, int(at[1]), int(at[2]), int(is_validation)))
+            displacements.append(np.moveaxis(triple.field[..., :4], -1, 0).astype(np.float16).reshape(-1))
+            blend.append((np.moveaxis(triple.field[..., 4:], -1, 0) * 255).round().astype(np.uint8).reshape(-1))
+            errors.append((triple.error * ERROR_UNITS).clip(1, 255).astype(np.uint8).reshape(-1))
             at[1:] += (triple.field[..., 0].size, triple.error.size)
     tensors = {
         "luma": torch.from_numpy(np.concatenate(luma)),
         "frames": torch.tensor(sizes),
-        "ways": torch.from_numpy(np.concatenate(ways)),
-        "shares": torch.from_numpy(np.concatenate(shares)),
+        "displacements": torch.from_numpy(np.concatenate(displacements)),
+        "blend": torch.from_numpy(np.concatenate(blend)),
         "errors": torch.from_numpy(np.concatenate(errors)),
         "triples": torch.tensor(rows),
-        "squared": torch.tensor(squared),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, out, {"kind": "triples"})
     return len(rows)
 
 
-def build(clips: Sequence[Path], photos: Sequence[Path], scenes: int, seed: int, out: Path) -> int:
-    """A shard of the clips of ``clips`` and of ``scenes`` scenes made of ``photos`` (files or folders)."""
-
-    def sources() -> Iterator[tuple[list[Luma], list[Triple]]]:
-        for path in find_files(clips):
-            if path.suffix.lower() in CLIP_SUFFIXES:
-                yield from of_clip(path)
-        pictures = [plane.numpy() for path in find_files(photos) for plane in luma_planes(path, 2, 1)]
-        if pictures:
-            yield from synthetic(pictures, scenes, seed)
-
-    return save(sources(), out)
-
-
 def main() -> None:
-    """Build a shard."""
+    """Write the shard that the command line describes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--clips", type=Path, nargs="*", default=[], help="clips or folders of clips")
-    parser.add_argument("--photos", type=Path, nargs="*", default=[], help="pictures to make scenes of")
-    parser.add_argument("--scenes", type=int, default=600)
-    parser.add_argument("--seed", type=int, default=0, help="of the scenes")
+    parser.add_argument("--photos", type=Path, nargs="*", default=[], help="images to cut the layers of scenes from")
+    parser.add_argument("--scenes", type=int, default=600, help="number of synthetic scenes")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the scenes")
     given = parser.parse_args()
     count = build(given.clips, given.photos, given.scenes, given.seed, given.output)
     print(f"{given.output}: {count} triples")

@@ -18,7 +18,7 @@ from vidsr.train.data import shards as shard_files
 from vidsr.train.data.patches import Pair, Patches, centre_crops
 from vidsr.train.recipe import Recipe
 from vidsr.train.step import Interior
-from vidsr.train.tasks.validation import sample_picture, validation_psnr
+from vidsr.train.tasks.validation import sample_image, validation_psnr
 
 UNTOUCHED = 0.15  # of the patches: a network must learn to leave a good picture alone
 BLURS: tuple[tuple[float, Blur | None], ...] = (  # and how often each is drawn
@@ -96,9 +96,9 @@ class Blurred:
         """Of ``network`` on the validation crops, dB."""
         return validation_psnr(network, self.validation)
 
-    def picture(self, network: LumaNetwork) -> npt.NDArray[np.uint8]:
+    def sample_image(self, network: LumaNetwork) -> npt.NDArray[np.uint8]:
         """Rows of bad | output | sharp."""
-        return sample_picture(network, self.validation[:4])
+        return sample_image(network, self.validation[:4])
 
 
 def drawn(rng: np.random.Generator) -> Damage:

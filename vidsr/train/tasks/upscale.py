@@ -15,7 +15,7 @@ from vidsr.train.data import shards
 from vidsr.train.data.patches import Pair, Patches, centre_crops, with_margin
 from vidsr.train.recipe import Recipe
 from vidsr.train.step import Interior
-from vidsr.train.tasks.validation import sample_picture, validation_psnr
+from vidsr.train.tasks.validation import sample_image, validation_psnr
 
 
 class Pictures:
@@ -41,9 +41,9 @@ class Pictures:
         """Of ``network`` on the validation crops, dB."""
         return validation_psnr(network, self.validation)
 
-    def picture(self, network: LumaNetwork) -> npt.NDArray[np.uint8]:
+    def sample_image(self, network: LumaNetwork) -> npt.NDArray[np.uint8]:
         """Rows of LR (bicubic) | output | HR."""
-        return sample_picture(network, self.validation[:4])
+        return sample_image(network, self.validation[:4])
 
 
 def load_pairs(recipe: Recipe, device: torch.device) -> tuple[list[Pair], list[Pair]]:

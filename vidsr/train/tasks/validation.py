@@ -34,7 +34,7 @@ def validation_psnr(network: LumaNetwork | None, pairs: list[Pair]) -> float:
     return sum(values) / max(1, len(values))
 
 
-def sample_picture(network: LumaNetwork, pairs: list[Pair]) -> npt.NDArray[np.uint8]:
+def sample_image(network: LumaNetwork, pairs: list[Pair]) -> npt.NDArray[np.uint8]:
     """A row per pair: LR (bicubic) | output | HR."""
     height, width = (max(p.hr.shape[axis] for p in pairs) for axis in (0, 1))
     rows = []
