@@ -13,7 +13,7 @@ from vidsr.video.luma import read_luma
     ("pix_fmt", "tag", "black", "white"),
     [("yuv420p", 1, 0, 255), ("yuvj420p", 2, 16, 235), ("yuv420p10le", 1, 0, 255), ("yuv420p10le", 2, 16, 235)],
 )
-def test_full_range_and_ten_bit_clips_enter_as_limited_8_bit(
+def test_full_range_and_ten_bit_clips_are_read_as_limited_8_bit(
     tmp_path: Path, pix_fmt: str, tag: int, black: int, white: int
 ) -> None:
     clip = make_clip(tmp_path / "clip.mkv", 1, (128, 96), pix_fmt=pix_fmt, codec="ffv1", tags={"color_range": tag})

@@ -18,19 +18,19 @@ from vidsr.train.prepare import dataset
 from vidsr.video.luma import read_luma
 
 
-def write_picture(path: Path, height: int = 100, width: int = 120, seed: int = 0) -> np.ndarray:
+def write_image(path: Path, height: int = 100, width: int = 120, seed: int = 0) -> np.ndarray:
     rgb = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), rgb[:, :, ::-1])
     return rgb
 
 
-def test_a_shard_gives_back_the_luma_of_each_picture(tmp_path: Path) -> None:
-    first = write_picture(tmp_path / "in" / "a.png", 100, 120, 1)
-    second = write_picture(tmp_path / "in" / "deep" / "b.png", 130, 97, 2)
-    (tmp_path / "in" / "notes.txt").write_text("no picture")
-    (tmp_path / "in" / "broken.jpg").write_bytes(b"no picture either")
-    write_picture(tmp_path / "in" / "tiny.png", 20, 200)
+def test_a_shard_holds_the_luma_of_each_image(tmp_path: Path) -> None:
+    first = write_image(tmp_path / "in" / "a.png", 100, 120, 1)
+    second = write_image(tmp_path / "in" / "deep" / "b.png", 130, 97, 2)
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"no image either")
+    write_image(tmp_path / "in" / "tiny.png", 20, 200)
     shard = tmp_path / "out" / "set.safetensors"
     summary = dataset.build([tmp_path / "in"], shard, split=(100, 0, 0))
     assert sorted(Path(s).name for s in summary.skipped) == ["broken.jpg", "notes.txt", "tiny.png"]
@@ -51,7 +51,7 @@ def test_the_split_is_by_file_seeded_and_80_10_10(tmp_path: Path) -> None:
         dataset.split_files(files, (80, 10, 20), seed=0)
 
 
-def test_an_empty_or_absent_source_is_named(tmp_path: Path) -> None:
+def test_errors_name_an_empty_or_absent_source(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         dataset.build([tmp_path / "absent"], tmp_path / "x")
     (tmp_path / "empty").mkdir()
@@ -59,7 +59,7 @@ def test_an_empty_or_absent_source_is_named(tmp_path: Path) -> None:
         dataset.build([tmp_path / "empty"], tmp_path / "x")
 
 
-def test_frames_of_a_clip_enter_a_shard(samples: Path, tmp_path: Path) -> None:
+def test_a_shard_holds_frames_of_a_clip(samples: Path, tmp_path: Path) -> None:
     clips = sorted(p for p in samples.iterdir() if p.suffix in CLIP_SUFFIXES)
     summary = dataset.build([clips[0]], tmp_path / "set.safetensors", split=(100, 0, 0), every=20)
     first = next(read_luma(clips[0]))
@@ -69,9 +69,7 @@ def test_frames_of_a_clip_enter_a_shard(samples: Path, tmp_path: Path) -> None:
     assert torch.equal(planes[0], first)
 
 
-def test_a_compact_shard_holds_the_same_pictures_in_fewer_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_compact_shard_holds_the_same_images_in_fewer_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, shift in (("a", 0), ("b", 40)):
         ramp = np.add.outer(np.arange(150), np.arange(128 + shift)).astype(np.uint8) // 2
         cv2.imwrite(str(tmp_path / f"{name}.png"), ramp)
@@ -83,7 +81,7 @@ def test_a_compact_shard_holds_the_same_pictures_in_fewer_bytes(
     assert max((a.int() - b.int()).abs().max().item() for a, b in zip(exact, near, strict=True)) <= 8
     sizes = [(tmp_path / f"{compact}.safetensors").stat().st_size for compact in (True, False)]
     assert sizes[0] < sizes[1] / 3
-    torchvision, io = ModuleType("torchvision"), ModuleType("torchvision.io")  # not there to test with
+    torchvision, io = ModuleType("torchvision"), ModuleType("torchvision.io")  # not installed for tests
     io.ImageReadMode = SimpleNamespace(GRAY="grey")
     io.decode_jpeg = lambda file, mode: torch.from_numpy(cv2.imdecode(file.numpy(), cv2.IMREAD_GRAYSCALE))[None]
     monkeypatch.setitem(sys.modules, "torchvision", torchvision)
@@ -107,8 +105,8 @@ def test_a_dataset_takes_every_clip_that_enhance_takes(tmp_path: Path) -> None:
     assert summary.images["train"] == len(clips)
 
 
-def test_kinds_and_shares_are_chosen_and_wrong_ones_named(tmp_path: Path) -> None:
-    write_picture(tmp_path / "a.png")
+def test_kinds_and_shares_are_chosen_and_errors_name_wrong_ones(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
     make_clip(tmp_path / "b.mkv", 1, (128, 96), codec="ffv1")
     for kinds in (("images",), ("clips",)):
         summary = dataset.build([tmp_path], tmp_path / "out" / "x.safetensors", (100, 0, 0), kinds=kinds)
@@ -123,7 +121,7 @@ def test_kinds_and_shares_are_chosen_and_wrong_ones_named(tmp_path: Path) -> Non
         dataset.build([tmp_path], tmp_path / "out" / "x.safetensors", reduce=0)
 
 
-def test_reduction_by_two_removes_what_is_too_fine(tmp_path: Path) -> None:
+def test_downscaling_by_two_removes_the_finest_detail(tmp_path: Path) -> None:
     checker = torch.zeros(32, 32, 3)
     checker[::2, ::2] = checker[1::2, 1::2] = 200.0
     small = dataset.downscale(checker, 2)

@@ -1,3 +1,5 @@
+"""Pairs of sharp and compressed squares."""
+
 from fractions import Fraction
 
 import cv2
@@ -8,7 +10,7 @@ from vidsr.degrade.blur import Clip
 from vidsr.degrade.degradations import Resize
 from vidsr.errors import InputError
 from vidsr.kernels.resample import resize
-from vidsr.train.prepare.video_pairs import Motion, Pair, _path, _weights, compressed_video, video_pairs
+from vidsr.train.prepare.video_pairs import Motion, SquarePair, _path, _weights, compressed_video, video_pairs
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -20,7 +22,7 @@ PHOTO = noise(1, 200, 240)[0]
 CLIP = np.stack([np.roll(PHOTO, 3 * t, 1)[:180, :180] for t in range(12)])
 
 
-def make(count: int, sources: list[np.ndarray], scale: int = 2, **options: object) -> list[Pair]:
+def make(count: int, sources: list[np.ndarray], scale: int = 2, **options: object) -> list[SquarePair]:
     return list(video_pairs(sources, count, scale, 5, **{"size": 48, "frames": 4, **options}))  # type: ignore[arg-type]
 
 
@@ -33,7 +35,7 @@ def test_the_sharp_square_is_an_untouched_crop() -> None:
 
 @pytest.mark.parametrize("source", [PHOTO, CLIP], ids=["photo", "clip"])
 @pytest.mark.parametrize("scale", [2, 3])
-def test_both_squares_show_the_same_place_and_moment(source: np.ndarray, scale: int) -> None:
+def test_both_squares_show_the_same_crop_of_the_same_frame(source: np.ndarray, scale: int) -> None:
     for hr, lr in make(3, [source], scale, degradation=Resize(Fraction(1, scale))):
         np.testing.assert_array_equal(lr, resize(hr, 48, 48, kernel="bicubic"))
 
@@ -47,14 +49,14 @@ def test_pair_i_depends_on_the_seed_and_i_alone() -> None:
 
 
 def test_compression_costs_detail() -> None:
-    def error(pairs: list[Pair]) -> float:
+    def error(pairs: list[SquarePair]) -> float:
         return float(np.mean([(cv2.resize(p.lr, (96, 96)) - p.hr.astype(float)) ** 2 for p in pairs]))
 
     clean = make(12, [PHOTO], degradation=Resize(Fraction(1, 2)))
     assert error(make(12, [PHOTO], degradation=compressed_video(2))) > 1.05 * error(clean)
 
 
-def test_small_sources_are_left_out_and_none_left_is_an_error() -> None:
+def test_small_sources_are_skipped_and_none_left_is_an_error() -> None:
     tiny = np.zeros((50, 400), np.uint8)
     short = np.zeros((3, 300, 300), np.uint8)
     assert all(pair.hr.any() for pair in make(4, [tiny, PHOTO, short]))
@@ -68,7 +70,7 @@ def test_clips_get_their_share() -> None:
     assert _weights([PHOTO, PHOTO], 0.3) == pytest.approx([0.5, 0.5])
 
 
-def test_the_path_rests_at_the_target_and_keeps_its_bounds() -> None:
+def test_the_path_is_zero_at_the_target_and_within_its_limits() -> None:
     motion = Motion(speed=2, shake=0)
     for seed in range(20):
         path = _path(5, 3, 4, motion, np.random.default_rng(seed))

@@ -1,4 +1,4 @@
-"""Shards of training data, made from images and clips.
+"""Writing shards of training data from images and clips.
 
-The only part of `train` that may import PyAV, OpenCV or Numba.
+This is the only part of `train` that may import PyAV, OpenCV or Numba; import-linter holds the rest to that.
 """

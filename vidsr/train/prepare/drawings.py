@@ -1,6 +1,6 @@
-"""Drawings made of photographs: flat shades and dark outlines, as dense as prints and cartoons are.
+"""Synthetic drawings made of photographs: flat shades and dark outlines, as dense as in prints and cartoons.
 
-What denoising takes for noise first is fine drawn texture, and photographs have little of it.
+Denoising mistakes fine drawn texture for noise before anything else, and photographs have little of it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 Plane = npt.NDArray[np.uint8]  # H x W luma
 
-SHADES = (4, 10)  # least and most
-SMOOTH = (0.6, 2.0)  # standard deviation, pixels of the drawing, before shades are told apart
-OUTLINED = 0.8  # share of drawings that have outlines
+SHADES = (4, 10)  # smallest and largest number
+SMOOTHING = (0.6, 2.0)  # standard deviation of the blur before the shades are chosen, pixels of the drawing
+OUTLINED = 0.8  # share of drawings with outlines
 
 
 def drawing(photo: Plane, rng: np.random.Generator) -> Plane:
-    """A drawing of ``photo``, of half its size: its shades few and shuffled, with outlines between them."""
-    smooth = cv2.GaussianBlur(photo.astype(np.float32), (0, 0), 2 * rng.uniform(*SMOOTH))
+    """Return a drawing of ``photo`` at half its size, with few, shuffled shades and outlines between them."""
+    smooth = cv2.GaussianBlur(photo.astype(np.float32), (0, 0), 2 * rng.uniform(*SMOOTHING))
     count = int(rng.integers(*SHADES, endpoint=True))
     edges = np.quantile(smooth, np.linspace(0, 1, count + 1)[1:-1])
     shade = np.digitize(smooth, edges).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Shards of (sharp, degraded) pairs of one size: the data of the restoration networks."""
+"""Write shards of (sharp, degraded) pairs of one size: the data of the restoration networks."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from vidsr.train.prepare.drawings import drawing
 from vidsr.train.prepare.video_pairs import Plane, video_pairs
 from vidsr.train.prepare.video_shard import read_sources, write
 
-UNTOUCHED = 0.15  # of the pairs: a network must learn to leave a good picture alone
-WITH_DRAWINGS = ("noise-drawings",)  # kinds that must tell fine texture from what they undo, ...
-DRAWINGS_ALONE = ("noise-texture",)  # ... and those that show nothing else
+CLEAN_SHARE = 0.15  # of the pairs are not degraded: a network must learn to leave a clean image unchanged
+WITH_DRAWINGS = ("noise-drawings",)  # kinds that add drawings: the network must tell fine texture from noise
+DRAWINGS_ONLY = ("noise-texture",)  # kinds that hold nothing else
 
 ENCODERS = OneOf(
     (
@@ -53,7 +53,7 @@ BLURS = OneOf(
 
 
 NOISES = OneOf((GaussianNoise((1.0, 20.0)), PoissonNoise((0.1, 3.0))), (0.8, 0.2))
-# H.264 as it is met most: the middle preset and what shows; finer quantizers less often
+# H.264 as most clips have it: mostly the medium preset and visible artefacts; finer quantizers less often
 H264 = OneOf(
     (
         VideoCodec("libx264", (20, 36), ("veryfast", "medium", "medium")),
@@ -63,24 +63,24 @@ H264 = OneOf(
 )
 
 
-def _or_untouched(step: Degradation, untouched: float = UNTOUCHED) -> Degradation:
-    return OneOf((step, None), (1 - untouched, untouched))
+def _or_clean(step: Degradation, clean: float = CLEAN_SHARE) -> Degradation:
+    return OneOf((step, None), (1 - clean, clean))
 
 
-# what is made worse, for each kind of network; the first word of a kind is what its networks undo
+# kind of shard -> degradation; the first word of a kind names the degradation that its networks undo
 KINDS: dict[str, Degradation] = {
-    "blur": _or_untouched(
+    "blur": _or_clean(
         Chain((BLURS, GaussianNoise((0.0, 4.0)), maybe(0.1, VideoCodec("libx264", (13, 28), ("veryfast",)))))
     ),
-    "noise": _or_untouched(NOISES),
-    "noise-drawings": _or_untouched(NOISES),
-    # half of it untouched: how noisy fine texture is, only the whole picture tells
-    "noise-texture": _or_untouched(GaussianNoise((1.0, 20.0)), 0.5),
-    "codec": _or_untouched(
-        # no blur: a network that has seen it sharpens what was soft before it was encoded, and loses by it
+    "noise": _or_clean(NOISES),
+    "noise-drawings": _or_clean(NOISES),
+    # half of it clean: only the whole image shows how noisy its fine texture is
+    "noise-texture": _or_clean(GaussianNoise((1.0, 20.0)), 0.5),
+    "codec": _or_clean(
+        # no blur: a network trained with it sharpens images that were soft before encoding, and loses by it
         Chain((maybe(0.2, GaussianNoise((0.5, 3.0))), ENCODERS))
     ),
-    "codec-h264": _or_untouched(Chain((maybe(0.1, GaussianNoise((0.5, 2.0))), H264)), 0.1),
+    "codec-h264": _or_clean(Chain((maybe(0.1, GaussianNoise((0.5, 2.0))), H264)), 0.1),
 }
 
 
@@ -96,15 +96,15 @@ def build(
     frames: int = 9,
     clip_share: float = 0.3,
 ) -> Summary:
-    """Write ``count`` pairs of squares ``size`` pixels wide, degraded as KINDS[``kind``] says, as the shard ``out``.
+    """Write ``count`` pairs of squares ``size`` pixels a side, degraded by KINDS[``kind``], as the shard ``out``.
 
-    ``photos``: shards made by `vidsr dataset`, of which the training split is taken. ``clips``: files or folders;
-    ``clip_share`` of the pairs are theirs. An encoder sees ``frames`` frames of each pair.
+    ``photos``: shards made by `vidsr dataset`; their training split is used. ``clips``: files or folders, from which
+    ``clip_share`` of the pairs come. Encoders get ``frames`` frames for each pair.
     """
     sources = read_sources(photos, clips)
-    if kind in WITH_DRAWINGS + DRAWINGS_ALONE:
-        added = finer(sources, np.random.default_rng(seed))
-        sources = added if kind in DRAWINGS_ALONE else [*sources, *added]
+    if kind in WITH_DRAWINGS + DRAWINGS_ONLY:
+        added = fine_texture(sources, np.random.default_rng(seed))
+        sources = added if kind in DRAWINGS_ONLY else [*sources, *added]
     made = video_pairs(
         sources, count, 1, seed, size=size, frames=frames, clip_share=clip_share, degradation=KINDS[kind]
     )
@@ -112,8 +112,8 @@ def build(
     return write(pairs, out, 1)
 
 
-def finer(sources: Sequence[Plane | Clip], rng: np.random.Generator) -> list[Plane]:
-    """Each photo (H x W) of ``sources`` at half its size, and as a drawing."""
+def fine_texture(sources: Sequence[Plane | Clip], rng: np.random.Generator) -> list[Plane]:
+    """Return each photo (H x W) of ``sources`` at half its size, then each as a drawing."""
     photos = [source for source in sources if source.ndim == 2]
     halves = [cv2.resize(p, (p.shape[1] // 2, p.shape[0] // 2), interpolation=cv2.INTER_AREA) for p in photos]
     return [np.asarray(half, np.uint8) for half in halves] + [drawing(photo, rng) for photo in photos]

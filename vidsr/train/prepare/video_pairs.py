@@ -1,9 +1,9 @@
-"""Training pairs for compressed video: a sharp picture, and what reducing and encoding a clip of it leaves.
+"""Training pairs for compressed video: a sharp square, and the same square downscaled and encoded in a clip.
 
-A codec's damage depends on motion and on the frames around, so a still is first turned into a short clip by panning,
-zooming and turning a window over it; that clip is reduced and encoded by a real encoder, and one of its predicted
-frames is kept. Frames of real clips enter the same way, with their own motion. The idea of coding crops of images as
-video is VCISR's (Wang et al. 2023, arXiv:2311.00996).
+The artefacts of a codec depend on motion and on neighbouring frames. So a still image first becomes a short clip: a
+window pans, zooms and turns over it. That clip is downscaled and encoded by a real encoder, and one of its predicted
+frames is kept. Frames of real clips enter the same way, with their own motion. Coding crops of images as video was
+proposed for VCISR (Wang et al. 2023, arXiv:2311.00996).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from vidsr.errors import InputError
 
 Plane = npt.NDArray[np.uint8]  # H x W luma
 
-# An encoder that sees nine frames of a small square makes each worse, by about two steps of CRF, than in the whole of a
-# long clip: these ranges stand for 17 to 35 and so on.
+# An encoder given nine frames of a small square degrades them more than the same frames in a long clip, by about two
+# steps of CRF: these ranges stand for 17 to 35 and so on.
 CODECS = OneOf(
     (
         VideoCodec("libx264", (15, 33), ("veryfast", "medium")),
@@ -39,12 +39,12 @@ CODECS = OneOf(
 
 
 def compressed_video(scale: int) -> Chain:
-    """What happens to a clip on its way to small and compressed: soft lens, reduction, grain, encoder."""
-    smaller = Fraction(1, scale)
+    """Return the degradation of a compressed clip: soft lens, downscale by ``scale``, grain, encoder."""
+    factor = Fraction(1, scale)
     return Chain(
         (
             maybe(0.15, Blurred(GaussianBlur((0.2, 0.3 * scale)))),
-            OneOf(tuple(Resize(smaller, kernel) for kernel in ("bicubic", "lanczos", "bilinear")), (0.8, 0.1, 0.1)),
+            OneOf(tuple(Resize(factor, kernel) for kernel in ("bicubic", "lanczos", "bilinear")), (0.8, 0.1, 0.1)),
             maybe(0.2, GaussianNoise((0.3, 2.0))),
             CODECS,
         )
@@ -53,19 +53,19 @@ def compressed_video(scale: int) -> Chain:
 
 @dataclass(frozen=True)
 class Motion:
-    """How a window moves over a still; the extremes, in pixels of the reduced picture and per frame."""
+    """Limits of the motion of a window over a still image, in LR pixels per frame."""
 
     speed: float = 6.0
     shake: float = 0.3  # standard deviation of the position
-    zoom: float = 0.01  # relative change of size
-    turn: float = 0.006  # radians
+    zoom: float = 0.01  # relative change of size per frame
+    turn: float = 0.006  # radians per frame
 
 
-class Pair(NamedTuple):
-    """A sharp square and its degraded reduction."""
+class SquarePair(NamedTuple):
+    """A sharp square, and the same square downscaled and degraded."""
 
-    hr: Plane  # size x scale pixels each way
-    lr: Plane  # size pixels each way
+    hr: Plane  # size x scale pixels a side
+    lr: Plane  # size pixels a side
 
 
 def video_pairs(
@@ -78,13 +78,15 @@ def video_pairs(
     frames: int = 9,
     clip_share: float = 0.3,
     degradation: Degradation | None = None,
-) -> Iterator[Pair]:
-    """``count`` pairs of luma squares, LR ``size`` pixels wide, made one by one.
+) -> Iterator[SquarePair]:
+    """Yield ``count`` pairs of luma squares, LR ``size`` pixels a side.
 
-    ``sources`` are sharp photos (H x W) and clips (T x H x W), uint8 luma in the range the network will see. A photo is
-    drawn as often as the square root of its area says, and so is a clip; ``clip_share`` of the pairs come from clips
-    when there are both. Pair i depends on ``seed`` and i alone. Sources too small for a square are left out;
-    InputError when none is left.
+    ``sources``: sharp photos (H x W) and clips (T x H x W), uint8 luma in the range of the network's input. Photos and
+    clips are drawn with weights in proportion to the square root of their area; ``clip_share`` of the pairs come from
+    clips if there are both. Pair i depends on ``seed`` and i alone. Sources too small for a square are skipped.
+
+    Raises:
+        InputError: all sources are too small.
     """
     edge = size * scale
     usable = [s for s in sources if min(s.shape[-2:]) >= edge and (s.ndim == 2 or len(s) >= frames)]
@@ -101,11 +103,11 @@ def video_pairs(
         clip = (
             _window(source, edge, frames, rng) if source.ndim == 3 else _pan(source, edge, frames, target, scale, rng)
         )
-        yield Pair(clip[target].copy(), degrade(clip, rng)[target])
+        yield SquarePair(clip[target].copy(), degrade(clip, rng)[target])
 
 
 def _weights(sources: Sequence[npt.NDArray[np.uint8]], clip_share: float) -> npt.NDArray[np.float64]:
-    """How often each source is drawn; they sum to 1."""
+    """Return the probability of each source; they sum to 1."""
     weights: npt.NDArray[np.float64] = np.sqrt([float(np.prod(s.shape[-2:])) for s in sources])
     is_clip = np.array([s.ndim == 3 for s in sources])
     if is_clip.any() and not is_clip.all():
@@ -116,13 +118,16 @@ def _weights(sources: Sequence[npt.NDArray[np.uint8]], clip_share: float) -> npt
 
 
 def _window(clip: Clip, edge: int, frames: int, rng: np.random.Generator) -> Clip:
-    """``frames`` consecutive frames of a real clip, cropped at a random place."""
+    """Return ``frames`` consecutive frames of a real clip, cropped at a random position."""
     start, top, left = (int(rng.integers(n + 1)) for n in np.subtract(clip.shape, (frames, edge, edge)))
     return clip[start : start + frames, top : top + edge, left : left + edge]
 
 
 def _pan(photo: Plane, edge: int, frames: int, target: int, scale: int, rng: np.random.Generator) -> Clip:
-    """A clip of a window that moves over ``photo``; frame ``target`` is an unfiltered crop, so that HR stays sharp."""
+    """Return a clip of a window that moves over ``photo``.
+
+    Frame ``target`` is a crop without interpolation, so that HR stays sharp.
+    """
     top, left = (int(rng.integers(n - edge + 1)) for n in photo.shape)
     steps = _path(frames, target, scale, Motion(), rng)
     clip = np.empty((frames, edge, edge), np.uint8)
@@ -137,13 +142,13 @@ def _pan(photo: Plane, edge: int, frames: int, target: int, scale: int, rng: np.
 
 
 def _path(frames: int, target: int, scale: int, motion: Motion, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Position (x, y in HR pixels), log zoom and angle of the window at each frame, relative to frame ``target``."""
+    """Draw position (x, y in HR pixels), log zoom and angle of the window at each frame, relative to ``target``."""
     direction = rng.uniform(0, 2 * np.pi)
-    speed = motion.speed * rng.uniform() ** 2  # most clips move slowly
-    steady = np.array([np.cos(direction) * speed, np.sin(direction) * speed, 0, 0])
+    speed = motion.speed * rng.uniform() ** 2  # slow motion is more frequent
+    per_frame = np.array([np.cos(direction) * speed, np.sin(direction) * speed, 0, 0])
     if rng.uniform() < 0.5:
-        steady[2:] = rng.uniform(-1, 1, 2) * (motion.zoom, motion.turn)
-    path: npt.NDArray[np.float64] = np.arange(frames)[:, None] * steady
+        per_frame[2:] = rng.uniform(-1, 1, 2) * (motion.zoom, motion.turn)
+    path: npt.NDArray[np.float64] = np.arange(frames)[:, None] * per_frame
     path[:, :2] += rng.uniform() * motion.shake * rng.standard_normal((frames, 2))
     path = path - path[target]
     path[:, :2] *= scale
@@ -151,7 +156,7 @@ def _path(frames: int, target: int, scale: int, motion: Motion, rng: np.random.G
 
 
 def _similarity(left: float, top: float, zoom: float, angle: float, edge: int) -> npt.NDArray[np.float64]:
-    """The 2 x 3 matrix from a window's pixels to the photo's: turned and zoomed about the window's centre."""
+    """Return the 2 x 3 matrix from window pixels to photo pixels, turned and zoomed about the window's centre."""
     cos, sin, middle = np.cos(angle) * zoom, np.sin(angle) * zoom, (edge - 1) / 2
     turn = np.array([[cos, -sin], [sin, cos]])
     offset = np.array([left, top]) + middle - turn @ (middle, middle)

@@ -1,4 +1,4 @@
-"""A shard of (HR, LR) pairs that went through real video encoders: the data of the `video` domain."""
+"""Write shards of (HR, LR) pairs whose LR passed a real video encoder: the data of the compressed domain."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from vidsr.train.prepare.dataset import Summary, downscale, find_files
 from vidsr.train.prepare.video_pairs import Plane, video_pairs
 from vidsr.video.luma import read_luma
 
-FRAMES = 24  # kept of each clip, from its middle part: memory
-SKIPPED = 12  # frames before them
-SPARE = 25  # one pair in this many goes to validation
+FRAMES = 24  # of each clip, to limit memory
+SKIPPED_FRAMES = 12  # at the start of each clip
+VALIDATION_EVERY = 25  # one pair in this many is for validation
 
 
 def build(
@@ -31,10 +31,10 @@ def build(
     size: int = 80,
     seed: int = 0,
 ) -> Summary:
-    """Write ``count`` pairs, LR ``size`` pixels wide, as the shard ``out``.
+    """Write ``count`` pairs, LR ``size`` pixels a side, as the shard ``out``.
 
-    ``photos``: shards made by `vidsr dataset`, of which the training split is taken. ``clips``: files or folders; clips
-    are reduced by 2 first, which removes what their own encoder left.
+    ``photos``: shards made by `vidsr dataset`; their training split is used. ``clips``: files or folders. Clips are
+    downscaled by 2 first, which removes the artefacts of their own encoder.
     """
     made = video_pairs(read_sources(photos, clips), count, scale, seed, size=size)
     pairs = [Pair(torch.from_numpy(p.lr), torch.from_numpy(p.hr)) for p in made]
@@ -42,21 +42,22 @@ def build(
 
 
 def read_sources(photos: Sequence[Path], clips: Sequence[Path]) -> list[Plane | Clip]:
-    """The training pictures (H x W) of shards, and some frames (T x H x W) of every clip at or under ``clips``."""
-    pictures: list[Plane | Clip] = [plane.numpy() for shard in photos for plane in read_shard(shard, "train")]
-    return pictures + [read_clip(file) for file in find_files(clips) if file.suffix.lower() in CLIP_SUFFIXES]
+    """Return the training images (H x W) of shards, and frames (T x H x W) of every clip at or under ``clips``."""
+    images: list[Plane | Clip] = [plane.numpy() for shard in photos for plane in read_shard(shard, "train")]
+    return images + [read_clip(file) for file in find_files(clips) if file.suffix.lower() in CLIP_SUFFIXES]
 
 
 def read_clip(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """T x H x W luma of ``FRAMES`` frames, reduced by 2."""
-    frames = islice(read_luma(path), SKIPPED, SKIPPED + FRAMES)
+    """Return the luma of ``FRAMES`` frames, downscaled by 2: T x H x W uint8."""
+    frames = islice(read_luma(path), SKIPPED_FRAMES, SKIPPED_FRAMES + FRAMES)
     small = [downscale(y[:, :, None], 2)[:, :, 0].round().to(torch.uint8) for y in frames]
     return torch.stack(small).numpy() if small else np.zeros((0, 0, 0), np.uint8)
 
 
 def write(pairs: Sequence[Pair], out: Path, scale: int) -> Summary:
-    """Write pairs as a shard, one in ``SPARE`` of them for validation."""
-    validation, train = pairs[::SPARE], [pair for index, pair in enumerate(pairs) if index % SPARE]
+    """Write pairs as a shard, one in ``VALIDATION_EVERY`` for validation."""
+    validation = pairs[::VALIDATION_EVERY]
+    train = [pair for index, pair in enumerate(pairs) if index % VALIDATION_EVERY]
     write_pairs(train, validation, out, scale)
     counts = {"train": len(train), "validation": len(validation), "test": 0}
     return Summary(counts, sum(p.hr.numel() for p in pairs) / 1e6, ())
