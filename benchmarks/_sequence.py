@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidsr.frames import FrameBatch, Origin, concat
+from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.restore import Restore
 from vidsr.stages.rounding import Finish
 from vidsr.stages.temporal_denoise import TemporalDenoise
@@ -27,7 +28,7 @@ def restored(method: Method, frames: Luma, temporal: bool) -> Luma:
     def each(planes: Tensor, peak: int) -> Tensor:
         return torch.from_numpy(np.stack([method(plane) for plane in planes[:, 0].numpy()]))[:, None].float()
 
-    batches = _batches(frames)
+    batches = mark_repeats(_batches(frames))
     for stage in (Restore("restore", each, "", 1.0, 255), *([TemporalDenoise(8)] if temporal else []), Finish(8)):
         batches = stage(batches)
     return np.asarray(concat(list(batches)).y[:, 0].numpy())

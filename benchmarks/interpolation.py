@@ -40,6 +40,7 @@ from vidsr.models import weights as store
 from vidsr.options.choices import Interpolation
 from vidsr.options.frame_rate import Times
 from vidsr.stages.interpolate import Interpolate, make_engine
+from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.rounding import Finish
 from vidsr.video import VideoReader
 
@@ -89,7 +90,7 @@ def restore(clip: FrameBatch, info: VideoInfo, engine: Interpolation) -> tuple[M
     halved = replace(info, fps=Fraction(15), frames=len(kept))
     stage, finish = Interpolate(Times(Fraction(2)), make_engine(engine, 8), halved), Finish(8)
     started = perf_counter()
-    result = concat(list(finish(stage(iter([kept])))))
+    result = concat(list(finish(stage(mark_repeats(iter([kept]))))))
     seconds = perf_counter() - started
     numbers = [round(time * 30) for time in result.times]
     made = {n: luma.numpy() for n, luma in zip(numbers, result.y[:, 0], strict=True) if n % 2 and n < len(clip)}

@@ -41,11 +41,15 @@ class FrameBatch:
     uv: Tensor | None  # N x 2 x h x w; None for grey
     times: tuple[Fraction, ...]  # presentation time of each frame, seconds, exact
     origins: tuple[Origin, ...]
+    repeats: tuple[bool, ...] = ()  # whether each frame equals the one before it in the stream; () means none does
 
     def __post_init__(self) -> None:
         n = self.y.shape[0]
-        if not (n == len(self.times) == len(self.origins)) or (self.uv is not None and self.uv.shape[0] != n):
-            raise ValueError(f"batch of {n} frames with {len(self.times)} times and {len(self.origins)} origins")
+        if not self.repeats:
+            object.__setattr__(self, "repeats", (False,) * n)
+        lengths = [len(self.times), len(self.origins), len(self.repeats), n if self.uv is None else len(self.uv)]
+        if lengths != [n] * 4:
+            raise ValueError(f"a batch of {n} frames has {lengths} times, origins, repeats and chroma planes")
 
     def __len__(self) -> int:
         return self.y.shape[0]
@@ -53,7 +57,7 @@ class FrameBatch:
     def __getitem__(self, key: slice) -> FrameBatch:
         """Frames ``key`` as a view."""
         uv = None if self.uv is None else self.uv[key]
-        return FrameBatch(self.y[key], uv, self.times[key], self.origins[key])
+        return FrameBatch(self.y[key], uv, self.times[key], self.origins[key], self.repeats[key])
 
     def __repr__(self) -> str:
         chroma = None if self.uv is None else tuple(self.uv.shape)
@@ -83,6 +87,7 @@ def concat(batches: list[FrameBatch]) -> FrameBatch:
         join(uvs) if uvs else None,
         tuple(t for b in batches for t in b.times),
         tuple(o for b in batches for o in b.origins),
+        tuple(r for b in batches for r in b.repeats),
     )
 
 

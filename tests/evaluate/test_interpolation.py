@@ -28,7 +28,7 @@ def test_every_engine_is_measured_on_the_removed_frames(samples: Path) -> None:
     duplicate, blend, flow, net = (score.psnr_y for score in comparison.scores)
     assert duplicate < blend < flow
     assert net > blend
-    assert list(comparison.samples) == [*ENGINES, "truth"]
+    assert list(comparison.samples) == [*ENGINES, "original"]
     assert comparison.tag == "2x" and all(score.fps > 0 for score in comparison.scores)
     assert contact_sheet(comparison, 2).ndim == 3
 

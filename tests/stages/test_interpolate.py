@@ -19,6 +19,7 @@ from vidsr.options.frame_rate import Clock, Rate, Times, parse_fps
 from vidsr.stages import batching as batches
 from vidsr.stages.interpolate import Interpolate
 from vidsr.stages.interpolation_engines import BlendEngine, Engine, FramePair, Planes, make_engine
+from vidsr.stages.repeats import mark_repeats
 
 HALF = Fraction(1, 2)
 
@@ -49,7 +50,7 @@ def singles(batch: FrameBatch, cuts: Sequence[int] = ()) -> Iterator[FrameBatch]
 
 
 def run(stage: Interpolate, batch: FrameBatch, cuts: Sequence[int] = ()) -> FrameBatch:
-    return concat(list(stage(singles(batch, cuts))))
+    return concat(list(stage(mark_repeats(singles(batch, cuts)))))
 
 
 @dataclass
@@ -419,3 +420,22 @@ def test_slow_motion_is_told_by_the_rate_that_was_asked_for(clock: Clock, slow: 
     _, info = clip(drifting(1))
     stage = Interpolate(clock.slowed(Fraction(slow)), None, info, slow=Fraction(slow))
     assert str(stage) == f"interpolate: {words}"
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    shown=st.lists(st.integers(0, 2), min_size=1, max_size=10),
+    fps=st.sampled_from([Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(3)]),
+    engine=st.sampled_from([BlendEngine(), None]),
+)
+def test_an_output_frame_marked_as_repeated_equals_the_one_before_also_where_frames_are_dropped(
+    shown: list[int], fps: Fraction, engine: BlendEngine | None
+) -> None:
+    lumas = [torch.full((16, 16), 40 * number, dtype=torch.uint8) for number in shown]
+    batch, info = clip(lumas, fps=Fraction(1))
+    result = run(Interpolate(Rate(fps), engine, info), batch)
+    for n, repeated in enumerate(result.repeats):
+        same = n > 0 and torch.equal(result.y[n], result.y[n - 1])
+        is_source = n == 0 or result.origins[n].phase == 0 == result.origins[n - 1].phase
+        assert same or not repeated
+        assert repeated or not (same and is_source), "a source frame shown twice is marked"

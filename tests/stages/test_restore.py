@@ -22,6 +22,7 @@ from vidsr.pipeline.plan import Plan, make_restores
 from vidsr.pipeline.run import enhance_file
 from vidsr.stages.classical import Classical
 from vidsr.stages.diagnosis import Survey, diagnose
+from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.restore import Restore
 from vidsr.stages.runner import Runner
 from vidsr.video import VideoReader
@@ -69,7 +70,7 @@ def test_a_picture_that_repeats_is_restored_once_wherever_the_batches_are_cut(pe
         FrameBatch(torch.cat(planes), None, (Fraction(0),) * len(planes), (Origin(0),) * len(planes))
         for planes in stream
     ]
-    results = list(restore(iter(whole)))
+    results = list(restore(mark_repeats(iter(whole))))
     assert sum(calls) == 4 and restore.repeated == 5
     for source, result in zip(whole, results, strict=True):
         torch.testing.assert_close(result.y, source.y.float() + 1)

@@ -15,6 +15,7 @@ from vidsr.flow.warp import spline_coefficients
 from vidsr.frames import FrameBatch, Origin, VideoInfo, concat
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.plan import Plan
+from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.temporal_denoise import LONGEST_WAIT, TemporalDenoise
 
 Plane = npt.NDArray[np.float32]
@@ -35,10 +36,12 @@ def noisy(planes: Sequence[Plane], sigma: float = 4.0, seed: int = 1) -> list[Pl
 
 
 def stream(planes: Sequence[Plane], unit: float = 1.0) -> list[FrameBatch]:
+    """Frames whose chroma changes with the luma: a repeated frame repeats both."""
+    images = [next(i for i, first in enumerate(planes) if first is plane) for plane in planes]
     return [
         FrameBatch(
             torch.from_numpy(plane * np.float32(unit))[None, None],
-            torch.full((1, 2, plane.shape[0] // 2, plane.shape[1] // 2), n, dtype=torch.uint8),
+            torch.full((1, 2, plane.shape[0] // 2, plane.shape[1] // 2), images[n], dtype=torch.uint8),
             (n / FPS,),
             (Origin(n),),
         )
@@ -52,10 +55,12 @@ def denoise(planes: Sequence[Plane], depth: int = 8, cut: Sequence[int] = (), st
     frames = stream(planes, unit)
     edges = [0, *cut, len(frames)]
     batches = [concat(frames[a:b]) for a, b in pairwise(edges)]
-    result = concat(list(TemporalDenoise(depth, strength)(iter(batches))))
+    result = concat(list(TemporalDenoise(depth, strength)(mark_repeats(iter(batches)))))
     assert result.times == tuple(frame.times[0] for frame in frames)
     assert [origin.index for origin in result.origins] == list(range(len(frames)))
-    assert result.uv is not None and result.uv[:, 0, 0, 0].tolist() == list(range(len(frames)))
+    assert result.uv is not None and torch.equal(
+        result.uv, torch.cat([frame.uv for frame in frames if frame.uv is not None])
+    )
     assert result.uv.dtype == torch.uint8
     return [plane[0].numpy() / np.float32(unit) for plane in result.y]
 
@@ -149,9 +154,9 @@ def test_a_still_that_lasts_is_handed_on_without_waiting_for_its_end() -> None:
         for taken, frame in enumerate(frames, 1):  # noqa: B007
             yield frame
 
-    for number, _ in enumerate(TemporalDenoise(8)._frames(counted()), 1):
+    for number, _ in enumerate(TemporalDenoise(8)._frames(mark_repeats(counted())), 1):
         assert taken - number <= LONGEST_WAIT
-    results = list(TemporalDenoise(8)._frames(iter(frames)))
+    results = list(TemporalDenoise(8)._frames(mark_repeats(iter(frames))))
     assert len(results) == len(frames)
     assert all(torch.equal(result.y, results[1].y) for result in results[1:])
 

@@ -16,6 +16,7 @@ from vidsr.frames import Chroma, ColorInfo, FrameBatch, Origin, VideoInfo
 from vidsr.options.enhance import parse_options
 from vidsr.options.output_size import Factor, Size
 from vidsr.pipeline.plan import Plan
+from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.upscale import Upscale, network_factors, siting_shift
 
 INFO = VideoInfo(width=32, height=24, fps=Fraction(25))
@@ -105,7 +106,7 @@ def test_repeated_frames_are_made_once_and_shown_as_often_as_they_come(shown: li
     cuts = sorted(data.draw(st.sets(st.integers(1, len(shown)), max_size=4)) | {0, len(shown)})
     upscale = Upscale(Factor(Fraction(2)), INFO, (), "bicubic")
     parts = [whole[a:b] for a, b in itertools.pairwise(cuts)]
-    results = list(upscale(iter(parts)))
+    results = list(upscale(mark_repeats(iter(parts))))
     once = Upscale(Factor(Fraction(2)), INFO, (), "bicubic")
     for result, part in zip(results, parts, strict=True):
         assert result.times == part.times and result.origins == part.origins
@@ -164,7 +165,7 @@ def test_several_devices_give_what_one_gives_in_order(shown: list[int], cuts: se
         plan = Plan(parse_options(scale=2, model="fast", device=device), INFO)
         assert plan.upscale is not None
         assert len(plan.upscale.lanes) == device.count("cpu")
-        results.append((list(plan.upscale(iter(parts))), plan.counts["frames repeated"]))
+        results.append((list(plan.upscale(mark_repeats(iter(parts)))), plan.counts["frames repeated"]))
     (alone, repeated), (together, repeated_together) = results
     assert repeated == repeated_together
     for a, b in zip(alone, together, strict=True):

@@ -19,6 +19,7 @@ from vidsr.pipeline.verify import verify
 from vidsr.runtime import idle_seconds, processors
 from vidsr.stages.frame_log import FrameLog
 from vidsr.stages.memory_budget import frame_bytes
+from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.stopwatch import Stopwatch
 from vidsr.video import VideoReader, open_writer
 
@@ -69,7 +70,7 @@ def _staged(
         plan = Plan(options, reader.info)
         if plan.interpolate is not None:
             plan.interpolate = replace(plan.interpolate, threads=1, watch=watch)
-        stream = watch.timed("decode", reader.batches(plan.frames_per_batch))
+        stream = watch.timed("decode", mark_repeats(reader.batches(plan.frames_per_batch)))
         with FrameLog(target.with_suffix(".csv"), plan.log_columns) as log:
             for stage in plan.stages(log if options.log is not False else None, None, watch):
                 stream = watch.timed(stage.name, stage(stream))

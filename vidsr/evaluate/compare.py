@@ -16,6 +16,7 @@ from vidsr.kernels.metrics import sse, ssim
 from vidsr.metrics import psnr_from_mse
 from vidsr.stages import Stage
 from vidsr.stages.batching import single_frames
+from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.rounding import Finish
 from vidsr.stages.stopwatch import Stopwatch
 
@@ -111,6 +112,7 @@ def compare_methods(
 
 def _run(frames: Iterator[FrameBatch], stages: Sequence[Stage], info: VideoInfo) -> Iterator[FrameBatch]:
     """Pass ``frames`` through ``stages`` and round them to the depth of the original."""
+    frames = mark_repeats(frames)
     for stage in (*stages, Finish(info.depth)):
         frames = stage(frames)
     return frames

@@ -21,6 +21,7 @@ from vidsr.options.choices import INTERPOLATIONS, Interpolation
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.frame_rate import Clock, Times
 from vidsr.stages.interpolate import Interpolate, make_engine
+from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.rounding import Finish
 from vidsr.video import VideoReader
 
@@ -99,6 +100,6 @@ def interpolate(
     finish = Finish(info.depth)
     list(finish(stage(iter([kept[:2]]))))  # warm-up: loads weights and compiles kernels
     started = perf_counter()
-    result = concat(list(finish(stage(iter([kept])))))
+    result = concat(list(finish(stage(mark_repeats(iter([kept]))))))
     seconds = perf_counter() - started
     return {round(time * step): result[n : n + 1] for n, time in enumerate(result.times)}, seconds

@@ -23,6 +23,7 @@ from vidsr.pipeline.verify import Verification, verify
 from vidsr.stages import Stage
 from vidsr.stages.diagnosis import Survey
 from vidsr.stages.frame_log import FrameLog
+from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.stopwatch import Stopwatch
 from vidsr.video import SlowMotion, VideoReader, Writer, has_copyable_streams, lost, open_writer
 from vidsr.video.image import is_animated, read_image, write_image
@@ -105,7 +106,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
                 notes,
             ) as writer,
             prefetch(
-                decoding.timed("decode", reader.batches(plan.frames_per_batch)),
+                decoding.timed("decode", mark_repeats(reader.batches(plan.frames_per_batch))),
                 QUEUE_BATCHES,
                 "decode",
                 plan.share.queue,

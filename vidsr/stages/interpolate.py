@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-import torch
-
 from vidsr.concurrency import ordered_map
 from vidsr.flow import scene_cuts
 from vidsr.frames import FrameBatch, Origin, VideoInfo
@@ -30,6 +28,7 @@ from vidsr.stages.stopwatch import Stopwatch
 __all__ = ["Engine", "Interpolate", "make_engine"]
 
 HALF = Fraction(1, 2)
+OutputFrames = tuple[FrameBatch, int | None]  # frames, and the source image they show; None if interpolated
 MIN_TICKS_PER_FRAME = 4  # a time base with fewer ticks per source and output frame counts frames: it rounds no times
 
 
@@ -111,7 +110,13 @@ class Interpolate:
             yield _slowed(batch, start, self.slow)
 
     def _frames(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """Yield the output frames in order, one or a few at a time."""
+        """Yield the output frames in order, one or a few at a time, with their repeats marked."""
+        last: int | None = None
+        for frames, image in self._output_frames(batches):
+            yield replace(frames, repeats=(image is not None and image == last,) * len(frames))
+            last = image
+
+    def _output_frames(self, batches: Iterator[FrameBatch]) -> Iterator[OutputFrames]:
         before: Any = None
         with closing(self._intervals(self._sources(batches))) as intervals:
             interval = next(intervals, None)
@@ -160,8 +165,8 @@ class Interpolate:
         return tick / 2 if MIN_TICKS_PER_FRAME * tick <= 1 / max(fps, self.clock.fps) else Fraction(0)
 
     def _prepare(self, a: SourceFrame, b: SourceFrame) -> FramePair[Any] | None:
-        """Return the pair to interpolate; None for equal frames or without an engine."""
-        return None if self.engine is None or _equal(a.frame, b.frame) else self.engine.prepare(a.frame, b.frame)
+        """Return the pair to interpolate; None for repeated frames or without an engine."""
+        return None if self.engine is None or a.image == b.image else self.engine.prepare(a.frame, b.frame)
 
     def _with_motion(self, interval: Interval) -> Interval:
         """Return ``interval`` with its motion estimated; without its pair across a scene cut."""
@@ -173,18 +178,20 @@ class Interpolate:
         is_cut = scene_cuts.is_cut(a.thumbnail, b.thumbnail, flow_confidence)
         return replace(interval, pair=None) if is_cut else interval
 
-    def _interval_frames(self, interval: Interval, before: Any, after: Any) -> Iterator[FrameBatch]:
+    def _interval_frames(self, interval: Interval, before: Any, after: Any) -> Iterator[OutputFrames]:
         """Yield the output frames of one interval; ``before`` and ``after`` are the motion of its neighbours."""
         a, b = interval.a, interval.b
-        yield from (_at_time(a.frame, time) for time in interval.times_of_a)
+        yield from (_at_time(a, time) for time in interval.times_of_a)
         if interval.pair is None:
             yield from self._nearest(interval)
         else:
             yield from self._interpolated(interval, interval.pair, before, after)
         if b is not None:
-            yield from (_at_time(b.frame, time) for time in interval.times_of_b)
+            yield from (_at_time(b, time) for time in interval.times_of_b)
 
-    def _interpolated(self, interval: Interval, pair: FramePair[Any], before: Any, after: Any) -> Iterator[FrameBatch]:
+    def _interpolated(
+        self, interval: Interval, pair: FramePair[Any], before: Any, after: Any
+    ) -> Iterator[OutputFrames]:
         """Yield an interpolated frame at each time in ``between``."""
         a, times, phases = interval.a, interval.between, interval.phases
         self.counts["interpolated"] += len(times)
@@ -193,28 +200,25 @@ class Interpolate:
         size = frames_per_batch(a.frame)
         for part in (slice(start, start + size) for start in range(0, len(times), size)):
             y, uv = pair.interpolate(phases[part], before, after)
-            yield FrameBatch(y, uv, tuple(times[part]), tuple(origins[part]))
+            yield FrameBatch(y, uv, tuple(times[part]), tuple(origins[part])), None
 
-    def _nearest(self, interval: Interval) -> Iterator[FrameBatch]:
+    def _nearest(self, interval: Interval) -> Iterator[OutputFrames]:
         """Yield the nearer source frame at each time in ``between``."""
         a, b = interval.a, interval.b
         if b is None:
-            yield from (_at_time(a.frame, time) for time in interval.between)
+            yield from (_at_time(a, time) for time in interval.between)
             return
-        is_cut = self.engine is not None and not _equal(a.frame, b.frame)
+        is_cut = self.engine is not None and a.image != b.image
         self.counts["held_at_cuts"] += is_cut * len(interval.between)
         for time, phase in zip(interval.between, interval.phases, strict=True):
             origin = Origin(a.frame.origins[0].index, phase, scene_cut=is_cut)
-            yield _at_time(a.frame if phase <= HALF else b.frame, time, origin)
+            yield _at_time(a if phase <= HALF else b, time, origin)
 
 
-def _at_time(frame: FrameBatch, time: Fraction, origin: Origin | None = None) -> FrameBatch:
-    """Return the single ``frame`` at another ``time``, with its own origin or another."""
-    return replace(frame, times=(time,), origins=frame.origins if origin is None else (origin,))
-
-
-def _equal(a: FrameBatch, b: FrameBatch) -> bool:
-    return torch.equal(a.y, b.y) and (a.uv is None or b.uv is None or torch.equal(a.uv, b.uv))
+def _at_time(source: SourceFrame, time: Fraction, origin: Origin | None = None) -> OutputFrames:
+    """Return the frame of ``source`` at another ``time``, with its own origin or another."""
+    origins = source.frame.origins if origin is None else (origin,)
+    return replace(source.frame, times=(time,), origins=origins), source.image
 
 
 def _slowed(batch: FrameBatch, start: Fraction, factor: Fraction) -> FrameBatch:

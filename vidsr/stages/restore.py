@@ -16,6 +16,7 @@ from vidsr.kernels.resample import resize
 from vidsr.metrics import psnr_from_mse
 from vidsr.options.restoration import Task
 from vidsr.stages.changes import Changes
+from vidsr.stages.repeats import each_once
 
 
 class Method(Protocol):
@@ -44,7 +45,7 @@ class Restore:
         self.strength = strength
         self.peak = peak
         self.weights = dict(weights)  # file name -> sha256, for the record of the run
-        self.repeated = 0  # frames whose luma equalled that of the one before
+        self.repeated = 0  # repeated frames
         self.changes = Changes(task, peak)
 
     def output(self, info: VideoInfo) -> VideoInfo:
@@ -56,26 +57,13 @@ class Restore:
         return f"{self.name}: {self.words}{strength}"
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """The same frames, float32 luma on the CPU, not rounded; a picture that repeats is not restored again."""
-        last: tuple[Tensor, Tensor] | None = None  # the picture before, and what was made of it
-        for batch in batches:
-            y = self._each_once(batch.y, last)
-            last = batch.y[-1:], y[-1:]
-            self.changes.note(batch, y)
-            yield batch.planes(y, batch.uv)
-
-    def _each_once(self, y: Tensor, last: tuple[Tensor, Tensor] | None) -> Tensor:
-        """``y`` restored; a picture that equals the one before, which for the first is ``last``, repeats its result."""
-        pictures = [y[i : i + 1] for i in range(len(y))]
-        before = [None if last is None else last[0], *pictures[:-1]]
-        fresh = [was is None or not torch.equal(now, was) for now, was in zip(pictures, before, strict=True)]
-        self.repeated += fresh.count(False)
-        if all(fresh):
-            return self.restored(y)
-        made = [] if last is None else [last[1]]
-        new = [picture for picture, is_new in zip(pictures, fresh, strict=True) if is_new]
-        made += [self.restored(torch.cat(new))] if new else []
-        return torch.cat(made)[torch.tensor(fresh).cumsum(0) - int(last is None)]
+        """The same frames, float32 luma on the CPU, not rounded; a repeated frame is not restored again."""
+        for batch, result in each_once(
+            batches, lambda distinct: distinct.planes(self.restored(distinct.y), distinct.uv)
+        ):
+            self.repeated += sum(batch.repeats)
+            self.changes.note(batch, result.y)
+            yield result
 
     def restored(self, y: Tensor) -> Tensor:
         """The luma planes ``y`` (N x 1 x H x W code values) restored."""

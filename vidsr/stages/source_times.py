@@ -19,6 +19,7 @@ class SourceFrame:
 
     frame: FrameBatch
     thumbnail: scene_cuts.Thumbnail
+    image: int  # repeated frames have the number of the frame they repeat
     times: list[Fraction] = field(default_factory=list)
     repeats: int = 0  # source frames after it that repeat it
     inserted: bool = False  # a copy at the end of a long gap; not a frame of the source
@@ -37,9 +38,10 @@ def with_output_times(frames: Iterator[FrameBatch], clock: Clock, info: VideoInf
     before the next frame, and motion starts from that copy.
     """
     period = Fraction(0) if info.fps is None else 1 / info.fps
-    source, step, gap = None, period, period
+    source, step, gap, image = None, period, period, 0
     for index, frame in enumerate(frames):
-        following = SourceFrame(frame, scene_cuts.thumbnail(frame.y, info.depth))
+        image += not frame.repeats[0]
+        following = SourceFrame(frame, scene_cuts.thumbnail(frame.y, info.depth), image)
         if source is None:
             clock = clock.starting_at(following.time)
         else:

@@ -57,7 +57,7 @@ class TemporalDenoise:
         current: DistinctFrame | None = None
         before: Neighbour | None = None
         for frame in frames:
-            if current is not None and torch.equal(frame.y, current.frame.y):
+            if current is not None and frame.repeats[0]:
                 current.waiting.append(frame)
                 if current.result is not None or len(current.waiting) == LONGEST_WAIT:
                     yield from self._denoised(current, before, None)

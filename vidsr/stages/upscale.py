@@ -17,17 +17,16 @@ from torch import Tensor
 from vidsr.color import DEFAULT_LOCATION, LOCATIONS
 from vidsr.concurrency import ordered_map
 from vidsr.errors import OptionError
-from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo, concat
+from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo
 from vidsr.kernels.resample import resize
 from vidsr.options.output_size import OutputSize
+from vidsr.stages.repeats import spread, with_distinct
 from vidsr.stages.runner import Runner
 from vidsr.stages.stopwatch import Stopwatch
 from vidsr.stages.tile_reuse import TileReuse
 
 CHROMA_KERNEL = "bicubic"
 REDUCTION_KERNEL = "lanczos"  # from the network's size down to the one asked for
-
-Fresh = tuple[FrameBatch, list[bool]]  # frames, and which of them differ from the one before
 
 
 class Upscale:
@@ -55,7 +54,7 @@ class Upscale:
         self.peak = info.peak
         self.source = (info.width, info.height)
         self.width, self.height = target.size(info.width, info.height)
-        self.repeated = 0  # frames that equalled the one before them
+        self.repeated = 0  # repeated frames
         self.subsampling = SUBSAMPLING[info.chroma]
         self.rounds = False  # whether to make integers at once, where that is cheaper and nothing comes between
         self.watch = Stopwatch()  # for the parts of this stage; a run puts its own here
@@ -76,47 +75,25 @@ class Upscale:
         return f"{self.method} {scales} ({devices}) to {self.width}x{self.height}"
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """The same frames, larger: float32 code values, or what ``rounds`` says; one that repeats is not made again."""
+        """The same frames, larger: float32 code values, or what ``rounds`` says; a repeated frame is not made again."""
         alone = len(self.lanes) == 1
-        work = [partial(self._new, lane, self.watch if alone else Stopwatch()) for lane in self.lanes]
+        work = [partial(self._upscaled, lane, self.watch if alone else Stopwatch()) for lane in self.lanes]
         last: FrameBatch | None = None
-        for batch, fresh, new in ordered_map(self._fresh(batches), work):
-            large = new if new is not None and all(fresh) else self._spread(batch, fresh, new, last)
-            last = large[-1:]
-            yield large
+        for batch, large in ordered_map(with_distinct(batches), work):
+            self.repeated += sum(batch.repeats)
+            result = spread(batch, large, last)
+            last = result[-1:]
+            yield result
 
-    def _fresh(self, batches: Iterator[FrameBatch]) -> Iterator[Fresh]:
-        """Each batch, and which of its frames differ from the one before."""
-        last: FrameBatch | None = None
-        for batch in batches:
-            fresh = [not _same(batch, i, last) for i in range(len(batch))]
-            self.repeated += fresh.count(False)
-            last = batch[-1:]
-            yield batch, fresh
-
-    def _new(
-        self, lane: list[TileReuse], watch: Stopwatch, given: Fresh
-    ) -> tuple[FrameBatch, list[bool], FrameBatch | None]:
-        """The same, and the fresh frames enlarged; None if there are none."""
-        batch, fresh = given
-        if not all(fresh):
-            pieces = [batch[i : i + 1] for i, is_new in enumerate(fresh) if is_new]
-            if not pieces:
-                return batch, fresh, None
-            batch = concat(pieces)
-        y = self._luma(batch.y, lane, watch)
-        return *given, batch.planes(y, None if batch.uv is None else self._chroma(batch, watch))
-
-    def _spread(
-        self, batch: FrameBatch, fresh: list[bool], new: FrameBatch | None, last: FrameBatch | None
-    ) -> FrameBatch:
-        """``batch`` enlarged, of which ``new`` has the fresh frames; the others repeat, the first ones ``last``."""
-        made = [] if new is None else [new]
-        if last is not None:
-            made.insert(0, last if new is None else last.planes(last.y.to(new.y.device), last.uv))
-        which = torch.tensor(fresh).cumsum(0) - int(last is None)
-        all_made = concat(made)
-        return batch.planes(all_made.y[which], None if all_made.uv is None else all_made.uv[which])
+    def _upscaled(
+        self, lane: list[TileReuse], watch: Stopwatch, given: tuple[FrameBatch, FrameBatch | None]
+    ) -> tuple[FrameBatch, FrameBatch | None]:
+        """The batch, and its distinct frames enlarged; None if there are none."""
+        batch, distinct = given
+        if distinct is None:
+            return batch, None
+        y = self._luma(distinct.y, lane, watch)
+        return batch, distinct.planes(y, None if distinct.uv is None else self._chroma(distinct, watch))
 
     def _luma(self, y: Tensor, lane: list[TileReuse], watch: Stopwatch) -> Tensor:
         with watch.step("network"):
@@ -145,15 +122,6 @@ class Upscale:
 
 def _near_one(ratio: Fraction) -> bool:
     return abs(ratio - 1) < Fraction(1, 50)
-
-
-def _same(batch: FrameBatch, index: int, last: FrameBatch | None) -> bool:
-    """Whether frame ``index`` equals the one before it, which for the first of a batch is ``last``."""
-    before = batch[index - 1 : index] if index else last
-    frame = batch[index : index + 1]
-    if before is None or not torch.equal(frame.y, before.y):
-        return False
-    return frame.uv is None or before.uv is None or torch.equal(frame.uv, before.uv)
 
 
 def siting_shift(step: int, at: float, factor: Fraction) -> float:
