@@ -1,4 +1,4 @@
-"""Commands side by side: the clips they take, ours and the ffmpeg program's for the same work."""
+"""Clips for the benchmarks, and the commands of vidsr and ffmpeg for the same work."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ENCODER = ["-c:v", "libx264", "-crf", "18", "-preset", "medium", "-pix_fmt", "yu
 
 
 def film() -> Path:
-    """A real clip: of the data folder if it is there, else a sample."""
+    """Return a real clip: from the data folder if it exists, else a sample."""
     path = DATA / "train" / "clips" / "bbb_1080p24.mp4"
     return path if path.exists() else next((ROOT / "samples").glob("*.mp4"))
 
 
 def make_clip(folder: Path, frames: int, size: str = "480x270") -> Path:
-    """``frames`` frames of a real clip at ``size``, repeated when it is shorter."""
+    """Write ``frames`` frames of a real clip at ``size``; a shorter clip is repeated."""
     target = folder / f"{frames}-{size}.mp4"
     scale = f"scale={size.replace('x', ':')}:flags=area"
     loop = ["ffmpeg", "-v", "error", "-stream_loop", "-1", "-i", str(film()), "-frames:v", str(frames)]
@@ -29,7 +29,7 @@ def make_clip(folder: Path, frames: int, size: str = "480x270") -> Path:
 
 
 def held_clip(folder: Path, clip: Path) -> Path:
-    """Every tenth frame of ``clip`` ten times: slides. Lossless, so that decoded frames repeat exactly."""
+    """Write every tenth frame of ``clip`` ten times, as slides; lossless, so that decoded frames repeat exactly."""
     target = folder / "held.mkv"
     filters = ["-vf", "framestep=10,fps=24", "-c:v", "ffv1"]
     run(["ffmpeg", "-v", "error", "-i", str(clip), *filters, "-y", str(target)])
@@ -37,7 +37,7 @@ def held_clip(folder: Path, clip: Path) -> Path:
 
 
 def desktop_clip(folder: Path, clip: Path, frames: int, encoder: tuple[str, ...]) -> Path:
-    """The first frame of ``clip``, on which a white window of 24 pixels moves, as a screen recorder sees it."""
+    """Write the first frame of ``clip`` with a white window of 24 pixels that moves, as a screen recording."""
     still, target = folder / "still.png", folder / f"desktop-{encoder[0]}.mkv"
     run(["ffmpeg", "-v", "error", "-i", str(clip), "-frames:v", "1", "-y", str(still)])
     inputs = ["-loop", "1", "-framerate", "24", "-i", str(still), "-f", "lavfi", "-i", "color=white:size=24x24:rate=24"]
@@ -48,14 +48,14 @@ def desktop_clip(folder: Path, clip: Path, frames: int, encoder: tuple[str, ...]
 
 
 def vidsr(clip: Path, target: Path, *options: str) -> list[str]:
-    """The command that enlarges ``clip`` four times, or does what ``options`` say."""
+    """Return the command that upscales ``clip`` by four, or enhances it with ``options``."""
     size = () if {"--fps", "--scale"} & set(options) else ("--scale", "4")
     enhance = [sys.executable, "-m", "vidsr", "enhance", str(clip), "-o", str(target), *size, "--overwrite"]
     return [*enhance, "--quiet", *options]
 
 
 def ffmpeg(clip: Path, target: Path, kernel: str, threads: int | None = None) -> list[str]:
-    """The ffmpeg command that does the same with a classical kernel; ``threads`` of x264, None: its own choice."""
+    """Return the ffmpeg command for the same with a classical kernel; ``threads`` is x264's, None its default."""
     scale = f"scale=1920:1080:flags={kernel}"
     more = [] if threads is None else ["-threads", str(threads)]
     return ["ffmpeg", "-v", "error", "-i", str(clip), "-vf", scale, *ENCODER, *more, "-c:a", "copy", "-y", str(target)]

@@ -1,4 +1,4 @@
-"""What throughput is held to, and whether it holds, from the tables of benchmarks/throughput.py."""
+"""Bars of throughput, checked on the tables of benchmarks/throughput.py."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 Table = dict[str, Any]
 
-WHOLE = {"fast": 1.4, "balanced": 2.0}  # times the ffmpeg program's bicubic
-FLAT = 1.05  # peak memory of 2,000 frames over that of 200
+WHOLE = {"fast": 1.4, "balanced": 2.0}  # time relative to the ffmpeg program's bicubic
+FLAT = 1.05  # peak memory of 2,000 frames relative to 200
 
 
 def bars(table: Table) -> list[str]:
-    """One line for every bar whose figures are there: whether it holds, what it asks, what was measured."""
+    """Return one line per bar whose figures exist: whether it holds, the measured value and the limit."""
     return [
         f"{'holds' if low <= value <= high else 'FAILS'}: {what} {value:.3g} "
         f"({f'at most {high:g}' if low == 0 else f'at least {low:g}'})"
@@ -21,23 +21,23 @@ def bars(table: Table) -> list[str]:
 
 
 def _bars(table: Table) -> Iterator[tuple[str, float, float, float]]:
-    """What is measured, its value, the least and the most it may be."""
+    """Yield name, value, minimum and maximum of each bar."""
     for model, rows in table.get("runs", {}).items():
         for name in (model, f"{model}, no log") if model in WHOLE else ():
-            yield f"{name}: whole process over ffmpeg bicubic's", rows[name]["alone_ratio"], 0, WHOLE[model]
-        yield f"{model}: with the log over without", rows[model]["log_ratio"], 0, 1.1
+            yield f"{name}: whole process relative to ffmpeg bicubic", rows[name]["alone_ratio"], 0, WHOLE[model]
+        yield f"{model}: with the log relative to without", rows[model]["log_ratio"], 0, 1.1
     for model, row in table.get("stages", {}).items():
-        yield f"{model}: run over the bound of its own costs", row["efficiency"], 0.85, float("inf")
+        yield f"{model}: run relative to the bound of its own costs", row["efficiency"], 0.85, float("inf")
         if model == "balanced":
-            yield "balanced: network over the matrix product's rate", row["of_peak"], 0.6, float("inf")
+            yield "balanced: network relative to the matrix-product rate", row["of_peak"], 0.6, float("inf")
     if "ratio" in table.get("flow", {}):
-        yield "flow: output frames a second over minterpolate's", table["flow"]["ratio"], 2, float("inf")
+        yield "flow: output frames per second relative to minterpolate", table["flow"]["ratio"], 2, float("inf")
     memory = table.get("memory", {})
     if memory:
-        yield "memory of 2,000 frames over that of 200", memory["2000"] / memory["200"], 0, FLAT
+        yield "memory of 2,000 frames relative to 200", memory["2000"] / memory["200"], 0, FLAT
         yield "3840x2160 to 7680x4320, MB", memory["3840x2160 to 7680x4320"], 0, 4096
     for what, limit in (("help", 0.4), ("two frames", 3.0)):
         if what in table.get("start", {}):
             yield f"start: seconds of {what}", table["start"][what], 0, limit
     for name, row in table.get("repeats", {}).items():
-        yield f"{name}: looking for what repeats over computing", row["looking"], 0, 0.01
+        yield f"{name}: search for unchanged tiles relative to the network", row["looking"], 0, 0.01

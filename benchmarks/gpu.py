@@ -1,10 +1,10 @@
-"""How much of a device's own rate a run reaches, with nothing encoded: 1080p to 4K, and 1080p at twice the rate.
+"""Measure a run against its network alone on a GPU, without encoding: 1080p to 4K, and 1080p at twice the frame rate.
 
     python benchmarks/gpu.py [--device cuda] [--models fast balanced] [--size 1920x1080] [--frames 240] [--json PATH]
 
-"Network" is the upscaling network on planes that lie on the device, batch after batch, waited for at the end. "Run" is
-`vidsr.enhance` with `codec="null"`, after a short run that starts everything: decoding, copies, chroma, rounding. The
-bar is nine tenths of the network's rate, where that is what limits. Interpolation has no bar.
+"Network" is the upscaling network on planes on the device, batch after batch, synchronised at the end. "Run" is
+`vidsr.enhance` with `codec="null"` after a short warm-up run: decoding, copies, chroma and rounding included. The bar
+is 0.9 of the network's rate where the network is the bottleneck. Interpolation has no bar.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from _timer import machine
 from vidsr import runtime
 
 BAR = 0.9
-WARM_UP = 3  # batches, of which the third records a CUDA graph
+WARM_UP = 3  # batches; the third records a CUDA graph
 
 
 def network_fps(clip: Path, options: dict[str, Any]) -> tuple[float, str]:
-    """Frames a second of the networks alone, and where they ran."""
+    """Return the frames per second of the network alone, and its device and precision."""
     import torch
 
     from vidsr.options.enhance import parse_options
@@ -49,12 +49,12 @@ def network_fps(clip: Path, options: dict[str, Any]) -> tuple[float, str]:
         return perf_counter() - begun
 
     frames(WARM_UP)
-    batches = max(4, int(2 / (frames(2) / 2)))  # two seconds of them
+    batches = max(4, int(2 / (frames(2) / 2)))  # two seconds
     return batches * len(planes) / frames(batches), str(runner.compute)
 
 
 def run_fps(clip: Path, options: dict[str, Any]) -> tuple[float, dict[str, int]]:
-    """Output frames a second of a warm run, and what it counted."""
+    """Return the output frames per second of a warm run, and its counts."""
     import vidsr
 
     target = clip.with_name("out.mp4")
@@ -86,11 +86,11 @@ def main() -> None:
             result[model] = {"network_fps": alone, "run_fps": whole, "where": where, "counts": counts}
             verdict = "holds" if whole / alone >= BAR else "FAILS"
             print(f"{model} x2 of {arguments.size} on {where}: network {alone:.1f} fps, run {whole:.1f} fps")
-            print(f"{verdict}: {model}, run over network {whole / alone:.2f} (at least {BAR})", flush=True)
+            print(f"{verdict}: {model}, run relative to network {whole / alone:.2f} (at least {BAR})", flush=True)
         for engine in arguments.engines:
             whole, counts = run_fps(clip, {**common, "fps": "2x", "interpolation": engine})
             result[f"2x {engine}"] = {"run_fps": whole, "counts": counts}
-            print(f"2x by {engine} of {arguments.size}: {whole:.1f} output frames a second", flush=True)
+            print(f"2x by {engine} of {arguments.size}: {whole:.1f} output frames per second", flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -1,12 +1,12 @@
-"""Every second frame dropped and put back, by each engine and by the ffmpeg program's minterpolate, side by side.
+"""Drop every second frame and interpolate it again with each engine and the ffmpeg program's minterpolate.
 
     python benchmarks/interpolation.py [--clips bikes bee] [--frames 61] [--json PATH]
 
-Clips: those of $VIDSR_DATA/clips (default: shared/data beside the repository), reduced by area to at most 480 columns.
-The dropped frames are the truth: PSNR and SSIM of 8-bit luma, on the frames that every method makes (minterpolate
-leaves some out at either end). Moving clips are those where blending stays under 40 dB. Times are wall time per output
-frame (real ones included) from frames in memory to frames in memory; that of ffmpeg is its run with the filter less
-its run without, so neither side pays for starting, reading or writing.
+Clips: $VIDSR_DATA/clips (default: ../shared/data/clips), downscaled by area to at most 480 columns. The dropped frames
+are the truth: PSNR and SSIM of 8-bit luma, on the frames that every method makes (minterpolate leaves some out at both
+ends). Moving clips are those where blending stays below 40 dB. Times are wall time per output frame, source frames
+included, from memory to memory. That of ffmpeg is its run with the filter minus its run without, so neither side pays
+for start-up, reading or writing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets it, before a pool of workers starts
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before a worker pool starts
 
 import cv2
 import numpy as np
@@ -48,7 +48,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
 WIDEST = 480
 NETWORKS = ("net", "superslomo")
-STILL = 40.0  # dB of blending from which on a clip hardly moves
+STILL = 40.0  # dB; a clip that blending restores as well as this hardly moves
 ENGINES: dict[str, Interpolation] = {
     "duplicate": "none",
     "blend": "blend",
@@ -58,24 +58,24 @@ ENGINES: dict[str, Interpolation] = {
 }
 
 Luma = NDArray[np.uint8]
-Made = dict[int, Luma]  # frame number of the whole clip -> luma
+Made = dict[int, Luma]  # frame number in the clip -> luma
 
 
 def read(path: Path, frames: int) -> tuple[FrameBatch, VideoInfo]:
-    """The clip's first frames, 8 bits, at most 480 columns, as if of constant rate."""
+    """Return the first frames of a clip in 8 bits, at most 480 columns, at a constant rate."""
     with VideoReader(path) as reader:
         info = reader.info
         width = min(WIDEST, info.width) // 2 * 2
         height = round(info.height * width / info.width / 2) * 2
         small = replace(info, width=width, height=height, fps=Fraction(30), time_base=None)
-        batches = [_reduced(batch, small) for batch in islice(reader.batches(1), frames)]
+        batches = [_downscaled(batch, small) for batch in islice(reader.batches(1), frames)]
     clip = concat(batches)
-    odd = len(clip) - (1 - len(clip) % 2)  # so that it ends with a frame that is kept
+    odd = len(clip) - (1 - len(clip) % 2)  # the last frame must be a kept one
     times = tuple(Fraction(i, 30) for i in range(odd))
     return replace(clip[:odd], times=times), replace(small, frames=odd)
 
 
-def _reduced(batch: FrameBatch, info: VideoInfo) -> FrameBatch:
+def _downscaled(batch: FrameBatch, info: VideoInfo) -> FrameBatch:
     def planes(values: Tensor, size: tuple[int, int]) -> Tensor:
         resized = [cv2.resize(plane.numpy(), size, interpolation=cv2.INTER_AREA) for plane in values[0]]
         return torch.from_numpy(np.stack(resized))[None]
@@ -84,8 +84,8 @@ def _reduced(batch: FrameBatch, info: VideoInfo) -> FrameBatch:
     return batch.planes(planes(batch.y, (info.width, info.height)), uv)
 
 
-def restore(clip: FrameBatch, info: VideoInfo, engine: Interpolation) -> tuple[Made, float]:
-    """The dropped frames as ``engine`` makes them, and its seconds per output frame."""
+def interpolate(clip: FrameBatch, info: VideoInfo, engine: Interpolation) -> tuple[Made, float]:
+    """Return the dropped frames as ``engine`` makes them, and its seconds per output frame."""
     kept = concat([clip[i : i + 1] for i in range(0, len(clip), 2)])
     halved = replace(info, fps=Fraction(15), frames=len(kept))
     stage, finish = Interpolate(Times(Fraction(2)), make_engine(engine, 8), halved), Finish(8)
@@ -97,8 +97,8 @@ def restore(clip: FrameBatch, info: VideoInfo, engine: Interpolation) -> tuple[M
     return made, seconds / len(result)
 
 
-def filtered(clip: FrameBatch, info: VideoInfo) -> tuple[Made, float]:
-    """The dropped frames as the ffmpeg program makes them, and its seconds per output frame."""
+def interpolate_with_ffmpeg(clip: FrameBatch, info: VideoInfo) -> tuple[Made, float]:
+    """Return the dropped frames as the ffmpeg program makes them, and its seconds per output frame."""
     kept = concat([clip[i : i + 1] for i in range(0, len(clip), 2)])
     frames, seconds = minterpolate(kept, info, 2)
     made = {n: frame.y[0, 0].numpy() for n, frame in frames.items() if n % 2 and n < len(clip)}
@@ -106,12 +106,12 @@ def filtered(clip: FrameBatch, info: VideoInfo) -> tuple[Made, float]:
 
 
 def measure(path: Path, frames: int, with_ffmpeg: bool) -> dict[str, dict[str, float]]:
-    """For each method: mean PSNR-Y and SSIM-Y of the frames it put back, and milliseconds per output frame."""
+    """Return mean PSNR-Y and SSIM-Y of the dropped frames and milliseconds per output frame, by method."""
     clip, info = read(path, frames)
     engines = {name: engine for name, engine in ENGINES.items() if engine not in NETWORKS or store.has_frames(engine)}
-    made = {name: restore(clip, info, engine) for name, engine in engines.items()}
+    made = {name: interpolate(clip, info, engine) for name, engine in engines.items()}
     if with_ffmpeg:
-        made["minterpolate"] = filtered(clip, info)
+        made["minterpolate"] = interpolate_with_ffmpeg(clip, info)
     common = sorted(set.intersection(*(set(frames) for frames, _ in made.values())))
     truth = {n: clip.y[n, 0].numpy() for n in common}
     return {
@@ -125,7 +125,7 @@ def measure(path: Path, frames: int, with_ffmpeg: bool) -> dict[str, dict[str, f
 
 
 def summary(table: dict[str, dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """Mean of every figure over the moving clips."""
+    """Return the mean of every figure over the moving clips."""
     moving = [row for row in table.values() if row["blend"]["psnr_y"] < STILL]
     methods = moving[0] if moving else {}
     return {
@@ -152,7 +152,7 @@ def main() -> None:
     with_ffmpeg = shutil.which("ffmpeg") is not None
     if not with_ffmpeg:
         print("the ffmpeg program is not installed: its column is left out")
-    runtime.configure_process()  # as the command does: it keeps the memory that it frees
+    runtime.configure_process()  # as the command line does: freed memory stays in the process
     table: dict[str, dict[str, dict[str, float]]] = {}
     measure(paths[0], 5, False)  # compiles the kernels
     for path in paths:

@@ -1,17 +1,17 @@
-"""Every kernel against what OpenCV does in its place: milliseconds of both, and their ratio.
+"""Time every kernel against its OpenCV counterpart: milliseconds of both, and their ratio.
 
     python benchmarks/kernels.py [--threads 1 2] [--repeats 40] [--json PATH]
 
-Both sides have the same threads and write into arrays that exist. Calls alternate A B A B after a warm-up; the times
-are medians, the ratio is the median of the ratios round by round, and "best" that of the fastest calls of each, which
-tells more on a machine that has other work to do. A ratio above 1 is a loss, marked so. OpenCV has no antialiased
-cubic, no Lanczos of three lobes and no fused metrics: what stands beside those is the nearest it has.
+Both sides use the same number of threads and write into existing arrays. Calls alternate A B A B after a warm-up. Times
+are medians, and the ratio is the median of the ratios round by round. "best" is the ratio of the fastest calls, which
+is more reliable on a busy machine. A ratio above 1 is a loss and is marked. OpenCV has no antialiased cubic, no Lanczos
+of three lobes and no fused metrics: these are compared with the nearest function.
 
-Enlarging by bicubic and Lanczos, and Gaussian blur, are held to twice OpenCV's time; at the end, whether that holds.
-Why the losses: two sizes whose ratio is not one of small integers are gathered sample by sample, where OpenCV shuffles
-registers; bilinear takes four weights where two would do, and OpenCV has a routine of its own for each type; halving
-stands beside INTER_AREA, a mean of four pixels where the antialiased cubic weighs sixty-four; the squared error is
-summed in doubles, so that it is exact for 16 bits too.
+Bar: bicubic and Lanczos upscaling and Gaussian blur take at most twice OpenCV's time. Reasons for losses: sizes whose
+ratio is not one of small integers are gathered sample by sample, where OpenCV shuffles registers. Bilinear takes four
+weights where two are enough, and OpenCV has a routine for each type. Halving is compared with INTER_AREA, a mean of
+four pixels, where the antialiased cubic weighs sixty-four. The squared error is summed in doubles, so that it is exact
+for 16 bits too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pathlib import Path
 from _timer import interleaved, machine, ratio
 
 Call = Callable[[], object]
-Case = tuple[str, Call, str, Call]  # what, ours, OpenCV's name, OpenCV's
+Case = tuple[str, Call, str, Call]  # name, our call, name of OpenCV's, OpenCV's call
 
 
 def resize_cases() -> Iterator[Case]:
@@ -44,17 +44,17 @@ def resize_cases() -> Iterator[Case]:
         "bicubic_opencv": "INTER_CUBIC",
         "lanczos": "INTER_LANCZOS4",
     }
-    everything = [(kernel, (480, 270), (1920, 1080), dtype) for dtype in ("u1", "u2", "f4") for kernel in KERNELS]
+    upscales = [(kernel, (480, 270), (1920, 1080), dtype) for dtype in ("u1", "u2", "f4") for kernel in KERNELS]
     ratios = [
         (kernel, source, (1920, 1080), "u1")
         for source in ((960, 540), (1280, 720), (1270, 700))
         for kernel in ("bicubic", "lanczos")
     ]
-    reductions = [
+    downscales = [
         (kernel, (1920, 1080), target, "u1") for target in ((960, 540), (480, 270)) for kernel in ("bicubic", "lanczos")
     ]
-    for kernel, source, target, dtype in everything + ratios + reductions:
-        image = picture(source, dtype)
+    for kernel, source, target, dtype in upscales + ratios + downscales:
+        image = noisy_ramp(source, dtype)
         ours, theirs = np.empty(target[::-1], dtype), np.empty(target[::-1], dtype)
         flag = "INTER_AREA" if target[0] < source[0] else flags[kernel]
         yield (
@@ -75,7 +75,7 @@ def blur_cases() -> Iterator[Case]:
 
     sizes = [(size, "u1") for size in (3, 5, 7, 11, 21)] + [(size, dtype) for dtype in ("u2", "f4") for size in (5, 11)]
     for size, dtype in sizes:
-        image = picture((1920, 1080), dtype)
+        image = noisy_ramp((1920, 1080), dtype)
         ours, theirs = np.empty_like(image), np.empty_like(image)
         yield (
             f"Gaussian blur {size}x{size} 1920x1080 {np.dtype(dtype).name}",
@@ -90,16 +90,20 @@ def metric_cases() -> Iterator[Case]:
 
     from vidsr.kernels.metrics import sse, sse_resized, ssim
 
-    high, other, low = picture((1920, 1080), "u1", 1), picture((1920, 1080), "u1", 2), picture((480, 270), "u1")
+    high, other, low = (
+        noisy_ramp((1920, 1080), "u1", 1),
+        noisy_ramp((1920, 1080), "u1", 2),
+        noisy_ramp((480, 270), "u1"),
+    )
     yield "squared error 1920x1080", lambda: sse(high, other), "norm", lambda: cv2.norm(high, other, cv2.NORM_L2SQR)
     yield (
-        "squared error against the enlarged input",
+        "squared error against the upscaled input",
         lambda: sse_resized(low, high),
         "resize INTER_CUBIC + norm",
         lambda: cv2.norm(cv2.resize(low, (1920, 1080), interpolation=cv2.INTER_CUBIC), high, cv2.NORM_L2SQR),
     )
     yield (
-        "squared error of the reduced output",
+        "squared error of the downscaled output",
         lambda: sse_resized(high, low),
         "resize INTER_AREA + norm",
         lambda: cv2.norm(cv2.resize(high, (480, 270), interpolation=cv2.INTER_AREA), low, cv2.NORM_L2SQR),
@@ -108,7 +112,7 @@ def metric_cases() -> Iterator[Case]:
 
 
 def opencv_ssim(a, b) -> float:
-    """SSIM as OpenCV's own tutorial writes it."""
+    """Return the SSIM as OpenCV's tutorial computes it."""
     import cv2
     import numpy as np
 
@@ -121,8 +125,8 @@ def opencv_ssim(a, b) -> float:
     return float((luminance * (2 * covariance + c2) / (variances + c2)).mean())
 
 
-def picture(size: tuple[int, int], dtype: str, seed: int = 0):
-    """A plane of ``size`` (width, height) of noise over a ramp."""
+def noisy_ramp(size: tuple[int, int], dtype: str, seed: int = 0):
+    """Return a plane of ``size`` (width, height) with noise over a ramp."""
     import numpy as np
 
     codes = np.random.default_rng(seed).integers(0, 100, size[::-1]) + np.linspace(0, 155, size[0])
@@ -130,7 +134,7 @@ def picture(size: tuple[int, int], dtype: str, seed: int = 0):
 
 
 def measure(threads: int, repeats: int) -> list[dict[str, object]]:
-    """Every case, with ``threads`` threads on both sides."""
+    """Measure every case with ``threads`` threads on both sides."""
     import cv2
 
     cv2.setNumThreads(threads)
@@ -152,8 +156,8 @@ def measure(threads: int, repeats: int) -> list[dict[str, object]]:
     return rows
 
 
-def in_a_process_of_its_own(threads: int, repeats: int) -> list[dict[str, object]]:
-    """`measure` where the pools of threads have that size from their start."""
+def measure_in_new_process(threads: int, repeats: int) -> list[dict[str, object]]:
+    """Run `measure` in a process whose thread pools have that size from their start."""
     environment = {**os.environ, "NUMBA_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
     command = [sys.executable, __file__, "--only", str(threads), "--repeats", str(repeats)]
     return json.loads(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout)
@@ -171,16 +175,16 @@ def table(rows: list[dict[str, object]]) -> str:
     return "\n".join(lines)
 
 
-BAR = 2.0  # times OpenCV's
+BAR = 2.0  # time relative to OpenCV
 
 
 def bars(rows: list[dict[str, object]]) -> list[str]:
-    """A line for each kernel that is held to the bar: whether it holds."""
+    """Return one line per kernel with a bar: whether it holds."""
     lines = []
     for row in rows:
         name = str(row["kernel"])
-        enlarges = name.startswith(("bicubic ", "lanczos ")) and "1920x1080 to" not in name
-        if enlarges or name.startswith("Gaussian blur"):
+        upscales = name.startswith(("bicubic ", "lanczos ")) and "1920x1080 to" not in name
+        if upscales or name.startswith("Gaussian blur"):
             verdict = "holds" if row["ratio"] <= BAR else "FAILS"
             lines.append(f"{verdict}: {name}, {row['threads']} threads, {row['ratio']:.2f} (at most {BAR:g})")
     return lines
@@ -197,7 +201,7 @@ def main() -> None:
     if options.only:
         print(json.dumps(measure(options.only, options.repeats)))
         return
-    rows = [row for threads in options.threads for row in in_a_process_of_its_own(threads, options.repeats)]
+    rows = [row for threads in options.threads for row in measure_in_new_process(threads, options.repeats)]
     print(f"{machine()}\n\n{table(rows)}\n")
     print(*bars(rows), sep="\n")
     if options.json:

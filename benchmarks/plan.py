@@ -1,7 +1,7 @@
-"""How near `vidsr plan` comes to the run: python benchmarks/plan.py [CASE...]; writes benchmarks/results/plan.json.
+"""Compare the estimates of `vidsr plan` with the run: python benchmarks/plan.py [CASE...].
 
-Each case is planned, then run, both as processes of their own, as a user does. Clips are the samples, repeated so that
-a run takes longer than what the plan tries out.
+Writes benchmarks/results/plan.json. Each case is planned, then run, each in a new process. Clips are the samples,
+repeated so that a run takes longer than the trial run of the plan.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ CASES: dict[str, tuple[str, int, list[str]]] = {
     "city_cut 2x frames, libx265": ("city_cut.mp4", 3, ["--fps", "2x", "--codec", "libx265", "--preset", "fast"]),
 }
 
-GAP = 0.05  # seconds between two turns, since sound may last a little longer than the picture
+GAP = 0.05  # seconds between two repetitions, because audio may last longer than video
 
 
 def repeated(source: Path, target: Path, times: int) -> Path:
-    """The clip's picture and sound ``times`` times in a row, not encoded again."""
+    """Write the video and audio of a clip ``times`` times in a row, without encoding."""
     with av.open(str(source)) as old:
         length = old.duration / 1_000_000 + GAP
         with av.open(str(target), "w") as new:
             streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
-            for turn in range(times):
+            for repetition in range(times):
                 old.seek(0)
                 for packet in old.demux():
                     if packet.dts is None:
                         continue
-                    shift = round(turn * length / packet.time_base)
+                    shift = round(repetition * length / packet.time_base)
                     packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
                     packet.stream = streams[packet.stream.index]
                     new.mux(packet)
@@ -46,7 +46,7 @@ def repeated(source: Path, target: Path, times: int) -> Path:
 
 
 def timed(*arguments: str) -> tuple[float, str]:
-    """(seconds, standard output) of the command."""
+    """Run a command; return its seconds and its standard output."""
     begun = time.perf_counter()
     command = [sys.executable, "-m", "vidsr", *arguments]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True)
@@ -57,11 +57,11 @@ def case(name: str, folder: Path) -> dict[str, Any]:
     clip, times, options = CASES[name]
     source = repeated(REPO / "samples" / clip, folder / "in.mkv", times)
     target = folder / "out.mkv"
-    plan_seconds, told = timed("plan", str(source), "-o", str(target), "--json", *options)
+    plan_seconds, planned = timed("plan", str(source), "-o", str(target), "--json", *options)
     untouched = sorted(path.name for path in folder.iterdir()) == ["in.mkv"]
-    estimate = json.loads(told)
+    estimate = json.loads(planned)
     seconds, _ = timed("enhance", str(source), "-o", str(target), "--quiet", *options)
-    made = target.stat().st_size
+    written = target.stat().st_size
     for path in folder.iterdir():
         path.unlink()
     estimated = {key: estimate[key] for key in ("seconds", "bytes", "memory")}
@@ -71,7 +71,7 @@ def case(name: str, folder: Path) -> dict[str, Any]:
         "untouched": untouched,
         "basis": estimate["files"][0]["basis"],
         "estimate": estimated,
-        "run": {"seconds": seconds, "bytes": made},
+        "run": {"seconds": seconds, "bytes": written},
     }
 
 

@@ -1,12 +1,11 @@
-"""PSNR-Y and SSIM of every shipped network by the papers' protocol, beside bicubic and the published figures.
+"""Measure PSNR-Y and SSIM of every shipped network by the papers' protocol, with bicubic and published figures.
 
     python benchmarks/quality.py [--sets set5 set14] [--models fast balanced+] [--json PATH]
 
-Sets are folders of sharp pictures in $VIDSR_DATA (default: shared/data beside the repository): those of SETS that are
-there. LR pictures are made by
-MATLAB's antialiased bicubic, scores are on BT.601 limited luma with the scale cropped at each border. The frame rate is
-that of the network alone at 480x270 on this machine, in the precision that `auto` chooses. With --json, rows of
-networks that were not measured stay as they are, and each row names the machine it comes from.
+Sets are folders of sharp images in $VIDSR_DATA (default: ../shared/data); missing ones of SETS are left out. LR images
+come from MATLAB's antialiased bicubic. Scores are on BT.601 limited luma, with a border of the scale cropped on each
+side. The frame rate is that of the network alone at 480x270 on this machine, in the precision that `auto` chooses. With
+--json, rows of networks that were not measured stay, and each row names its machine.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ from vidsr.stages.runner import Runner
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
-CALLS, WARM_UP = 8, 8  # the first network's first seconds were slower, whichever it was
-SLOW = 4.0  # seconds of a call that need no such care
+CALLS, WARM_UP = 8, 8  # the first seconds are slower, whichever network comes first
+SLOW = 4.0  # seconds; longer calls need no warm-up
 
 SETS = ("set5", "set14", "bsd100", "urban100")
 # PSNR-Y on SETS as published, of networks of the size of ours: SRCNN 9-5-5 (Dong et al. 2016); ESPCN, ECBSR-M4C16 and
@@ -60,7 +59,7 @@ PUBLISHED: dict[tuple[str, int], tuple[float, float, float, float]] = {
 
 
 def rows(sets: list[str], models: list[str] | None) -> Iterator[dict[str, Any]]:
-    """One row per network that enlarges, scale and set."""
+    """Yield one row per upscaling network, scale and set."""
     for listed, mark in product(list_models(), ("", MARK)):
         name, scale, domain = listed["name"] + mark, listed["scale"], listed["domain"]
         if scale == 1 or (name not in models if models else mark):
@@ -86,13 +85,13 @@ def rows(sets: list[str], models: list[str] | None) -> Iterator[dict[str, Any]]:
 
 
 def published(name: str, scale: int, folder: str) -> float | None:
-    """What was published of a network of that size."""
+    """Return the published PSNR-Y of a network of that size; None if there is none."""
     figures = dict(zip(SETS, PUBLISHED.get((name, scale), ()), strict=False))
     return figures.get(folder)
 
 
 def frames_per_second(name: str, scale: int, domain: str) -> float:
-    """Of the network alone, on 480x270 luma: the median of its calls, after those in which memory and clock settle."""
+    """Return the rate of the network alone on 480x270 luma: the median of its calls after a warm-up."""
     compute = choose("auto", "auto")
     runner = Runner(load_model(name, scale, compute.device, compute.dtype, domain).fused(), compute)
     frames = torch.randint(0, 256, (4, 1, 270, 480), dtype=torch.uint8)
@@ -105,8 +104,8 @@ def frames_per_second(name: str, scale: int, domain: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", nargs="+", help="folders; default: all that are there")
-    parser.add_argument("--models", nargs="+", help="names; default: all networks that enlarge")
+    parser.add_argument("--sets", nargs="+", help="folders; default: all that exist")
+    parser.add_argument("--models", nargs="+", help="names; default: all upscaling networks")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     if not DATA.is_dir():
@@ -130,7 +129,7 @@ def main() -> None:
 
 
 def write(path: Path, table: list[dict[str, Any]]) -> None:
-    """Put the rows of ``table`` into the results at ``path``; those of other networks stay, with their machine."""
+    """Write the rows of ``table`` to ``path``; rows of other networks stay, with their machine."""
     known = json.loads(path.read_text())["rows"] if path.exists() else []
     measured = {row["model"] for row in table}
     where = f"{machine()}, {choose('auto', 'auto')}, torch {torch.__version__}"

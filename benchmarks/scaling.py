@@ -1,9 +1,9 @@
-"""How the cost of a run grows with frames, with pixels and with the batch, as exponents: 1 is linear.
+"""Measure how the cost of a run grows with frames, pixels and batch size, as exponents: 1 is linear.
 
     python benchmarks/scaling.py [--model fast] [--json PATH]
 
-Processor time of `vidsr enhance --scale 2 --codec null` in whole processes, less that of one frame (start-up), over
-1, 4 and 16 times 40 frames of 480x270, over 40 frames of 320x180 to 1920x1080, and with 1, 4 and 16 frames a call.
+Processor time of `vidsr enhance --scale 2 --codec null` in whole processes, minus that of one frame (start-up): for 1,
+4 and 16 times 40 frames of 480x270, for 40 frames of 320x180 to 1920x1080, and with 1, 4 and 16 frames per call.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ OPTIONS = ("--scale", "2", "--codec", "null", "--log", "none")
 
 
 def cost(clip: Path, *options: str) -> float:
-    """Core-seconds of all frames but the first, the least of three runs."""
+    """Return the core-seconds of all frames but the first, the minimum of three runs."""
     command = vidsr(clip, clip.with_name("out.mp4"), *OPTIONS, *options)
     whole, first = (min(run([*command, *more]).cpu for _ in range(3)) for more in ((), ("--frames", "1")))
     return whole - first
 
 
 def exponent(sizes: list[float], costs: list[float]) -> float:
-    """Slope of log cost over log size, by least squares."""
+    """Return the slope of log cost over log size, by least squares."""
     return statistics.linear_regression([math.log(s) for s in sizes], [math.log(c) for c in costs]).slope
 
 

@@ -1,13 +1,13 @@
-"""Precision, recall and F1 of the scene-cut detector, on pairs of frames made from real clips.
+"""Measure precision, recall and F1 of the scene-cut detector on pairs of frames from real clips.
 
     python benchmarks/scene_cuts.py [--pairs 400] [--json PATH]
 
-Cuts: those that the clips contain, and pairs of frames from different clips. No cuts: neighbours, every second frame,
-flashes, steps of fades and of dissolves, fast pans with motion blur. Clips: those of $VIDSR_DATA/clips (default:
-shared/data beside the repository), reduced to 320x180 luma. The limits in vidsr/flow/scene_cuts.py were
-chosen on other clips.
-Judged three times: by likeness alone, as for blending, and with what optical flow could follow, quick as for the engine
-`flow` and thorough as for `net`.
+Cuts: those of the clips, and pairs of frames from different clips. No cuts: neighbours, every second frame, flashes,
+steps of fades and dissolves, fast pans with motion blur. Clips: $VIDSR_DATA/clips (default: ../shared/data/clips),
+downscaled to 320x180 luma. The thresholds in vidsr/flow/scene_cuts.py were chosen on other clips.
+
+Each pair is judged three times: by similarity alone, as for the engine `blend`; with the confidence of the quick flow,
+as for `flow`; and with that of the thorough flow, as for `net`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets it, before a pool of workers starts
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before a worker pool starts
 
 import cv2
 import numpy as np
@@ -37,22 +37,22 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
 WIDTH, HEIGHT, FRAMES = 320, 180, 250
 
-# the frame before each cut that a clip contains, found by eye
+# the frame before each cut of a clip, found by eye
 CUTS = {"bikes": {29, 75, 136, 186, 241}, "city_cc0": {115}, "bbb_1080p60": {20}}
 
 Luma = NDArray[np.uint8]
-Pair = tuple[str, bool, Luma, Luma]  # what it is, whether it is a cut, both frames
+Pair = tuple[str, bool, Luma, Luma]  # kind, whether it is a cut, both frames
 
 
 def read(path: Path) -> list[Luma]:
-    """The clip's first frames, reduced."""
+    """Return the first frames of a clip, downscaled."""
     with VideoReader(path) as reader:
         frames = (batch.y[0, 0].numpy() for batch in islice(reader.batches(1), FRAMES))
         return [cv2.resize(frame, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for frame in frames]
 
 
 def natural(clips: dict[str, list[Luma]]) -> Iterator[Pair]:
-    """Neighbours and every second frame as they are."""
+    """Yield pairs of neighbours, of every second frame, and across the cuts of the clips."""
     for name, frames in clips.items():
         cuts = CUTS.get(name, set())
         for kind, step in (("neighbours", 1), ("every 2nd frame", 2)):
@@ -64,7 +64,7 @@ def natural(clips: dict[str, list[Luma]]) -> Iterator[Pair]:
 
 
 def made(clips: dict[str, list[Luma]], pairs: int) -> Iterator[Pair]:
-    """Cuts between clips, and half as many of each thing that looks like one."""
+    """Yield cuts between clips, and half as many of each effect that resembles a cut."""
     rng = np.random.default_rng(0)
     names = list(clips)
 
@@ -94,11 +94,11 @@ def _mixed(a: Luma, b: Luma | int, share: float) -> Luma:
     return np.asarray(a * (1 - share) + np.asarray(b) * share).astype(np.uint8)
 
 
-def _pan(picture: Luma, rng: np.random.Generator) -> tuple[Luma, Luma]:
-    """Two views of ``picture``, enlarged, 5 to 25 % of the width apart and blurred along the way."""
+def _pan(frame: Luma, rng: np.random.Generator) -> tuple[Luma, Luma]:
+    """Return two views of the upscaled frame, 5 to 25 % of the width apart, blurred along the motion."""
     zoom, distance = rng.uniform(1.6, 2.5), rng.uniform(0.05, 0.25) * WIDTH * rng.choice([-1, 1])
     drop = rng.uniform(-0.05, 0.05) * HEIGHT
-    large = cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+    large = cv2.resize(frame, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
     length = max(1, int(abs(distance) / 2))
     blur = np.full((1, length), 1 / length, np.float32)
     middle = large.shape[1] / 2, large.shape[0] / 2
@@ -110,7 +110,7 @@ def _pan(picture: Luma, rng: np.random.Generator) -> tuple[Luma, Luma]:
 
 
 def judge(a: Luma, b: Luma, engine: FlowEngine | None) -> bool:
-    """What the stage would decide."""
+    """Return whether the interpolation stage takes the pair for a cut."""
     first, second = (
         FrameBatch(torch.from_numpy(np.ascontiguousarray(p))[None, None], None, (Fraction(i),), (Origin(i),))
         for i, p in enumerate((a, b))
@@ -120,16 +120,16 @@ def judge(a: Luma, b: Luma, engine: FlowEngine | None) -> bool:
 
 
 def score(pairs: list[Pair], engine: FlowEngine | None) -> dict[str, object]:
-    """Precision, recall, F1, and the wrong pairs by kind."""
+    """Return precision, recall, F1, and the wrong pairs by kind."""
     decided = [(kind, cut, judge(a, b, engine)) for kind, cut, a, b in pairs]
-    hits = sum(cut and said for _, cut, said in decided)
-    precision, recall = hits / sum(said for *_, said in decided), hits / sum(cut for _, cut, _ in decided)
+    hits = sum(cut and detected for _, cut, detected in decided)
+    precision, recall = hits / sum(detected for *_, detected in decided), hits / sum(cut for _, cut, _ in decided)
     return {
         "precision": precision,
         "recall": recall,
         "f1": 2 * precision * recall / (precision + recall),
         "pairs": dict(Counter(kind for kind, *_ in decided)),
-        "wrong": dict(Counter(kind for kind, cut, said in decided if cut != said)),
+        "wrong": dict(Counter(kind for kind, cut, detected in decided if cut != detected)),
     }
 
 
@@ -143,7 +143,7 @@ def main() -> None:
         raise SystemExit(f"no clips in {folder}: name the data folder with VIDSR_DATA")
     clips = {path.stem: read(path) for path in sorted(folder.iterdir())}
     pairs = [*natural(clips), *made(clips, arguments.pairs)]
-    engines = {"likeness alone": None, "with flow": FlowEngine(), "with thorough flow": FlowEngine(thorough=True)}
+    engines = {"similarity alone": None, "with flow": FlowEngine(), "with thorough flow": FlowEngine(thorough=True)}
     results = {name: score(pairs, engine) for name, engine in engines.items()}
     for name, result in results.items():
         print(f"{name}: precision {result['precision']:.3f}, recall {result['recall']:.3f}, F1 {result['f1']:.3f}")

@@ -1,22 +1,22 @@
-"""Whole-process wall time of `vidsr enhance` beside the ffmpeg program, and where the time goes.
+"""Measure the whole-process time of `vidsr enhance` against the ffmpeg program, and the cost of each step.
 
     python benchmarks/throughput.py [--rounds 3] [--models fast] [--parts runs stages flow ...] [--json PATH]
 
 Input: 300 frames of a real clip at 480x270 (Big Buck Bunny of $VIDSR_DATA, else the shipped sample, repeated).
 
-runs     both sides write 1920x1080 with libx264, crf 18, preset medium, in turn A B A B; medians, and the log's cost;
-         ffmpeg with its own number of x264's threads, which the bar is over, and with as many as vidsr gives it
-stages   core-seconds of every step (`vidsr bench`), the bounds that follow and the part of them that a run reaches;
-         OpenCV's resize and the numba kernels beside the network
-flow     twice the frame rate at 480x270 beside minterpolate, nothing encoded
+runs     both programs write 1920x1080 with libx264, CRF 18, preset medium, in turn A B A B; medians, and the cost of
+         the log; ffmpeg with its default of x264 threads (the bar refers to it), and with as many as vidsr uses
+stages   core-seconds of every step (`vidsr bench`), the bounds that follow, and the share of them that a run reaches;
+         OpenCV's resize and the Numba kernels, to compare with the network
+flow     twice the frame rate at 480x270 against minterpolate, without encoding
 memory   peak resident size at 200 and at 2,000 frames of one size, and of 3840x2160 to 7680x4320 within 4 GB
-repeats  slides and a desktop on which a window moves, beside a clip of which nothing repeats
-start    `--help`, and a run of two frames, decoding, network and encoding included
-threads  one thread for the network, for the kernels; three to eight for x264, by vidsr and by the ffmpeg program
+repeats  slides, and a desktop with a window that moves, against a clip without repeated frames
+start    `--help`, and a run of two frames with decoding, network and encoding
+threads  one thread for the network and for the kernels; three to eight for x264, in vidsr and in the ffmpeg program
 
-At the end: what of this has a bar, and whether it holds. The wall ratio is that of the machine as it was. "Alone"
-leaves out what other processes took: (own processor time and idle time of the machine) / processors. With --add the
-runs of an earlier --json PATH count too.
+The last lines list the bars and whether they hold. The wall ratio includes the load of other processes. "Alone" leaves
+it out: (own processor time + idle time of the machine) / processors. With --add, the runs of an earlier --json PATH
+count too.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ from vidsr.options.codecs import Encoding
 
 FRAMES = 300
 MODELS = ("fast", "balanced")
-STAGED = 96  # frames in the costs of the steps
-SHARED = 72  # frames for each way to share the threads out, of which there are many
-X264_THREADS = (3, 4, 5, 6, 8)  # on two processors x264 takes three by itself
+STAGED = 96  # frames, for the costs of the steps
+SHARED = 72  # frames, for each of the many ways to share the threads
+X264_THREADS = (3, 4, 5, 6, 8)  # the default of x264 is three on two processors
 Table = dict[str, Any]
 
 
 def runs(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
-    """For each model its runs and ffmpeg's in turn, after those of ``before``, and what they say."""
+    """Run each model and ffmpeg in turn, add the runs of ``before``, and return the summaries."""
     clip, target = make_clip(folder, FRAMES), folder / "out.mp4"
     table = dict(before)
     threads = Encoding().frame_threads(1080, runtime.processors())
@@ -76,7 +76,7 @@ def runs(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
             )
         if threads:
             fair = table[model][model]["wall_ratio"] / table[model][f"ffmpeg bicubic, {threads} threads"]["wall_ratio"]
-            print(f"{model} over ffmpeg with as many threads of x264: {fair:.2f} x")
+            print(f"{model} relative to ffmpeg with as many x264 threads: {fair:.2f} x")
         log = table[model][model]["alone_s"] / table[model][f"{model}, no log"]["alone_s"]
         table[model][model]["log_ratio"] = log
         print(f"the log costs {log - 1:.1%}", flush=True)
@@ -84,7 +84,7 @@ def runs(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
 
 
 def summary(usages: list[Usage], base: list[Usage]) -> Table:
-    """Medians of a command's runs, and their ratio to ``base``, run by run; it may have been run before."""
+    """Return the medians of the runs of a command, and their ratio to ``base``, run by run."""
     pairs = list(zip(usages, base[-len(usages) :], strict=True))
     return {
         "wall_s": statistics.median(u.wall for u in usages),
@@ -98,7 +98,7 @@ def summary(usages: list[Usage], base: list[Usage]) -> Table:
 
 
 def stages(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
-    """What `vidsr bench` says of each model."""
+    """Return the output of `vidsr bench` for each model."""
     clip = make_clip(folder, FRAMES)
     table: Table = {}
     for model in arguments.models:
@@ -119,7 +119,7 @@ def stages(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
 
 
 def flow(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
-    """Output frames per second of `--fps 2x` and of minterpolate, from whole processes that encode nothing."""
+    """Return the output frames per second of `--fps 2x` and of minterpolate, whole processes without encoding."""
     from vidsr.evaluate.minterpolate import FILTER
 
     fps = 48
@@ -135,14 +135,14 @@ def flow(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
             statistics.median(getattr(usages[name], what) for usages in rounds) for what in ("alone", "wall", "cpu")
         )
         table[name] = {"alone_s": alone, "fps": 2 * FRAMES / alone, "wall_s": wall, "cpu_s": cpu}
-        print(f"{name:24s} {table[name]['fps']:6.1f} output frames a second, start-up included; {cpu:.1f} core-s")
+        print(f"{name:24s} {table[name]['fps']:6.1f} output frames per second, start-up included; {cpu:.1f} core-s")
     table["ratio"] = table["vidsr flow"]["fps"] / table["minterpolate"]["fps"]
     print(f"ratio {table['ratio']:.2f}")
     return table
 
 
 def memory(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
-    """Peak resident MB of a short and a long run, and of a very large picture."""
+    """Return the peak resident MB of a short and a long run, and of a very large frame."""
     table: Table = {}
     for frames in (200, 2000):
         small = make_clip(folder, frames, "160x90")
@@ -156,7 +156,7 @@ def memory(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
 
 
 def repeats(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
-    """What the upscale x2 of screen recordings of 1280x720, of which much repeats, costs with re-use and without."""
+    """Return the cost of an x2 upscale of 1280x720 screen recordings, with tile reuse and without."""
     frames = 60
     moving = make_clip(folder, frames, "1280x720")
     clips = {
@@ -169,15 +169,13 @@ def repeats(folder: Path, before: Table, arguments: argparse.Namespace) -> Table
     for model in arguments.models:
         for name, clip in clips.items():
             table[f"{model}, {name}"] = row = reusing(clip, model, frames)
-            costs = f"{row['computed_ms']:.1f} core-ms a frame computed whole, {row['reused_ms']:.1f} with re-use"
-            print(
-                f"{model}, {name}: {costs}, {row['gain']:.1f} times; looking for it {row['looking']:.2%} of the network"
-            )
+            costs = f"{row['computed_ms']:.1f} core-ms per frame computed in full, {row['reused_ms']:.1f} with reuse"
+            print(f"{model}, {name}: {costs}, {row['gain']:.1f} times; search {row['looking']:.2%} of the network")
     return table
 
 
 def reusing(clip: Path, model: str, frames: int) -> Table:
-    """The upscale of ``clip``, in this process: core-ms a frame, and the share of looking for what repeats."""
+    """Upscale ``clip`` in this process: core-ms per frame, and the share of the search for unchanged tiles."""
     from vidsr.kernels.changes import changed_tiles
     from vidsr.options.enhance import parse_options
     from vidsr.pipeline.plan import Plan
@@ -190,12 +188,12 @@ def reusing(clip: Path, model: str, frames: int) -> Table:
     assert plan.upscale is not None
     plan.upscale.rounds = True
     (runner,) = plan.upscale.runners
-    pictures = [picture for batch in batches for picture in batch.y]
+    frames_y = [luma for batch in batches for luma in batch.y]
 
     def timed(work: Callable[[], object]) -> float:
         begun = process_time()
         work()
-        return 1000 * (process_time() - begun) / len(pictures)
+        return 1000 * (process_time() - begun) / len(frames_y)
 
     def computed() -> None:
         for batch in batches:
@@ -206,30 +204,30 @@ def reusing(clip: Path, model: str, frames: int) -> Table:
         for _ in plan.upscale(iter(batches)):
             pass
 
-    def looked() -> None:
-        for a, b in pairwise(pictures):
+    def searched() -> None:
+        for a, b in pairwise(frames_y):
             changed_tiles(a[0].numpy(), b[0].numpy(), SIDE, runner.network.halo)
 
     runner(batches[0].y, 255, True)
-    timed(looked)  # kernels are compiled
-    whole, again, looking = timed(computed), timed(reused), timed(looked)
+    timed(searched)  # kernels are compiled
+    whole, again, looking = timed(computed), timed(reused), timed(searched)
     return {"computed_ms": whole, "reused_ms": again, "gain": whole / again, "looking": looking / whole}
 
 
 def start(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
-    """Seconds that do not grow with the clip, had the process the machine for itself."""
+    """Return the core-seconds that do not grow with the clip."""
     two = vidsr(make_clip(folder, FRAMES), folder / "out.mp4", "--model", "fast", "--frames", "2")
     commands = {"help": [sys.executable, "-m", "vidsr", "--help"], "two frames": two}
     table: Table = {}
     for name, command in commands.items():
         run(command)
-        table[name] = statistics.median(run(command).cpu for _ in range(arguments.rounds))  # one core is at work
+        table[name] = statistics.median(run(command).cpu for _ in range(arguments.rounds))  # only one core works
         print(f"start: {name} {table[name]:.2f} core-s")
     return table
 
 
 def threads(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
-    """Ways to share the processors between network (PyTorch), kernels (numba) and encoder, and ffmpeg's beside them."""
+    """Time the ways to share processors between network (PyTorch), kernels (Numba) and encoder, and ffmpeg."""
     target, clip = folder / "out.mp4", make_clip(folder, SHARED)
     network, kernels = {"OMP_NUM_THREADS": "1"}, {"NUMBA_NUM_THREADS": "1"}
     ways = {"ffmpeg bicubic": (ffmpeg(clip, target, "bicubic"), {})}
@@ -247,7 +245,7 @@ def threads(folder: Path, before: Table, arguments: argparse.Namespace) -> Table
             usages[way].append(run(command, environment))
     table = {way: summary(row, usages["ffmpeg bicubic"]) for way, row in usages.items()}
     for way, row in table.items():
-        figures = f"alone {row['alone_s']:5.2f} s, {row['cpu_s']:5.2f} core-s, {row['wall_s']:5.2f} s of the wall"
+        figures = f"alone {row['alone_s']:5.2f} s, {row['cpu_s']:5.2f} core-s, {row['wall_s']:5.2f} s wall"
         print(f"{way:30s} {figures}")
     return table
 
@@ -264,13 +262,13 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--add", action="store_true", help="to what --json PATH holds")
+    parser.add_argument("--add", action="store_true", help="add to the runs in --json PATH")
     arguments = parser.parse_args()
     if shutil.which("ffmpeg") is None:
         raise SystemExit("the ffmpeg program is not installed: the comparison needs it")
     result: Table = json.loads(arguments.json.read_text()) if arguments.add and arguments.json.exists() else {}
     result |= {"machine": machine()}
-    runtime.configure_process()  # what is measured in this process runs as it does in the command
+    runtime.configure_process()  # measure under the settings of the command line
     print(f"{FRAMES} frames 480x270 -> 1920x1080, libx264 crf 18 medium, {machine()}")
     with tempfile.TemporaryDirectory() as scratch:
         for part in arguments.parts:
