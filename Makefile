@@ -5,7 +5,7 @@ export PYTHON3
 PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check
 # More options for pip, for example the address of an index that has a CPU build of PyTorch.
-PIP_FLAGS :=
+PIP_FLAGS ?=
 DEMO_CLIP := samples/phone_dog.mp4
 DEMO_OUTPUT := out/phone_dog.x4.2x.mp4
 
