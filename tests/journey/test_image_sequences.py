@@ -126,7 +126,7 @@ def test_limited_grey_is_full_in_pictures(tmp_path: Path) -> None:
 def test_the_default_rate_is_said(tmp_path: Path) -> None:
     with VideoReader(pictures(tmp_path, 2)) as reader:
         assert reader.info.fps == 25
-        assert reader.notes.texts == ["taken as 25 pictures a second: --input-fps says another"]
+        assert reader.notes.texts == ["image sequence read at 25 fps: --input-fps sets another rate"]
 
 
 def test_numbers_go_on_as_in_the_source(tmp_path: Path) -> None:
@@ -261,9 +261,9 @@ def test_what_pictures_cannot_hold_is_said(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=6, times=times, audio=1, chapters=True, metadata={"title": "x"})
     said = Notes()
     enhance_file(Job(source, tmp_path / "%d.png"), parse_options(**SCALE_1), on_note=said.add)
-    assert any("#1 audio" in note and ".mkv would keep it" in note for note in said.texts)
+    assert any("#1 audio" in note and ".mkv can" in note for note in said.texts)
     assert any("2 chapters" in note for note in said.texts)
-    assert any("frames are not shown at their own times" in note for note in said.texts)
+    assert any("frames are not shown at their original times" in note for note in said.texts)
 
 
 @pytest.mark.parametrize("degrees", [0, 90, -90, 180])
@@ -317,7 +317,7 @@ def test_compare_takes_pictures(tmp_path: Path) -> None:
 
 def test_an_encoder_asked_for_pictures_is_one_clear_line(tmp_path: Path) -> None:
     source = pictures(tmp_path / "in", 1)
-    with pytest.raises(OptionError, match=r"a sequence of \.png takes no --codec"):
+    with pytest.raises(OptionError, match=r"a sequence of \.png uses no encoder: leave out --codec"):
         enhance(source, tmp_path / "%d.png", scale=1, codec="libx265")
 
 

@@ -18,7 +18,7 @@ from vidsr.options.enhance import parse_options
 from vidsr.options.paths import list_jobs
 from vidsr.video import VideoReader, VideoWriter
 from vidsr.video.encode_decode import encode_and_decode
-from vidsr.video.encoder import LEAST_LOOKAHEAD, add_picture
+from vidsr.video.encoder import LEAST_LOOKAHEAD, add_video_stream
 
 QUICK: dict[str, Any] = {"log": False, "preset": "ultrafast"}
 
@@ -95,7 +95,7 @@ def test_what_the_encoder_cannot_do_is_one_clear_line_with_the_size(
 def test_large_pictures_are_held_in_smaller_numbers(tmp_path: Path, size: tuple[int, int], frames: str | None) -> None:
     for codec in ("libx264", "libx265"):
         with av.open(str(tmp_path / "a.mkv"), "w") as output:
-            stream = add_picture(output, VideoInfo(*size, Fraction(25)), Encoding(codec), Fraction(1, 25))
+            stream = add_video_stream(output, VideoInfo(*size, Fraction(25)), Encoding(codec), Fraction(1, 25))
             options = stream.codec_context.options
             x265 = dict(pair.split("=") for pair in options.get("x265-params", "").split(":") if pair)
             assert (options if codec == "libx264" else x265).get("rc-lookahead") == frames
@@ -116,7 +116,7 @@ def test_the_encoder_gets_more_threads_than_it_would_take(
 ) -> None:
     monkeypatch.setattr("vidsr.video.encoder.processors", lambda: 2)
     with av.open(str(tmp_path / "a.mkv"), "w") as output:
-        stream = add_picture(output, VideoInfo(2 * height, height, Fraction(25)), encoding, Fraction(1, 25))
+        stream = add_video_stream(output, VideoInfo(2 * height, height, Fraction(25)), encoding, Fraction(1, 25))
         assert stream.codec_context.thread_count == threads
 
 

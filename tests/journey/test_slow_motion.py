@@ -11,7 +11,7 @@ from tests.clips import make_clip
 from vidsr import enhance
 from vidsr.errors import Notes, OptionError, OutputError
 from vidsr.options.enhance import parse_options
-from vidsr.video import SlowMotion, slow_audio
+from vidsr.video import SlowMotion, carried_streams, lost_streams
 from vidsr.video.slow_audio import speeds
 
 
@@ -45,7 +45,7 @@ def test_eight_times_slower_is_eight_times_as_many_frames_at_exact_times(tmp_pat
     assert picture_times(tmp_path / "b.mp4") == [Fraction(n, 25) for n in range(40)]
     with av.open(tmp_path / "b.mp4") as file:
         assert [stream.type for stream in file.streams] == ["video"]
-    assert sum("left out of slow motion" in note for note in notes) == 4  # two sounds, subtitles, chapters
+    assert sum("(slow motion)" in note for note in notes) == 4  # two sounds, subtitles, chapters
 
 
 def test_the_rate_asked_for_is_that_of_the_slow_clip(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_slowed_sound_keeps_in_step(tmp_path: Path, factor: int, suffix: str) ->
         source, tmp_path / f"b{suffix}", slow_motion=f"{factor}x", slow_audio=True,
         codec="libvpx-vp9" if suffix == ".webm" else "libx264",
     )  # fmt: skip
-    assert any("slowed, and encoded again" in note for note in notes)
+    assert any("slowed down and encoded again" in note for note in notes)
     began, ended = sound(source)
     after = sound(tmp_path / f"b{suffix}")
     assert after[0] == pytest.approx(began * factor, abs=0.04 * factor)
@@ -110,21 +110,21 @@ def test_slowed_sound_keeps_its_pitch_and_its_place_to_a_hundredth_of_a_source_s
 
 def test_sound_that_the_encoder_does_not_take_is_one_clear_line_and_leaves_no_file(tmp_path: Path) -> None:
     source = bursts(tmp_path / "a.mkv", rate=192_000)
-    with pytest.raises(OutputError, match=r"sound of mono at 192000 Hz cannot be slowed.*leave out --slow-audio"):
+    with pytest.raises(OutputError, match=r"audio of mono at 192000 Hz is not supported.*leave out --slow-audio"):
         slowed(source, tmp_path / "b.mp4", slow_motion="2x", slow_audio=True)
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
 
 
 def test_what_is_said_of_the_sound_is_what_becomes_of_it(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=3, audio=1, font=b"letters")
-    slow = SlowMotion(Fraction(2), sound=True)
+    slow = SlowMotion(Fraction(2), audio=True)
 
     def beside(source: Path, target: Path) -> list[list[str]]:
-        return [[str(line) for line in say(source, target, slow=slow)] for say in (slow_audio.kept, slow_audio.lost)]
+        return [[str(line) for line in say(source, target, slow=slow)] for say in (carried_streams, lost_streams)]
 
     kept, lost = beside(source, tmp_path / "b.mkv")
     assert ["attachment" in line for line in kept] == [True]
-    assert ["slowed, and encoded again" in line for line in lost] == [True]
+    assert ["slowed down and encoded again" in line for line in lost] == [True]
     kept, lost = beside(source, tmp_path / "b.mp4")
     assert not kept and any("cannot hold it" in line and "attachment" in line for line in lost)
     kept, lost = beside(source, tmp_path / "%05d.png")

@@ -104,7 +104,7 @@ def test_a_12_bit_clip_in_a_10_bit_file_is_rounded_once(tmp_path: Path) -> None:
     report = enhance(
         source, tmp_path / "b.mkv", scale=1, encoder_options=("qp=0",), preset="ultrafast", on_note=notes.add
     )
-    assert notes.texts[0] == "libx264 takes no yuv420p12le: written as yuv420p10le"
+    assert notes.texts[0] == "libx264 does not support yuv420p12le: written as yuv420p10le"
     assert report.output.depth == 10
     assert report.means["psnr_y_consistency"] > 60, "the log compares in the codes of the output"
     with VideoReader(source) as before, VideoReader(tmp_path / "b.mkv") as after:

@@ -74,7 +74,7 @@ def test_transparent_clip_is_refused_at_once_and_dropped_if_told_and_said(
     tmp_path: Path, name: str, pix_fmt: str, codec: str
 ) -> None:
     path = coded(tmp_path / name, [frame_with_alpha(pix_fmt, 200)], codec)
-    with pytest.raises(InputError, match=r"a\.m.. is transparent in parts .frame 0.*--alpha drop"):
+    with pytest.raises(InputError, match=r"a\.m.. is partly transparent .frame 0.*--alpha drop"):
         VideoReader(path)
     with VideoReader(path, reading=DROP) as reader:
         assert "--alpha drop" in reader.notes.texts[0]

@@ -19,7 +19,7 @@ from vidsr.options.paths import Job
 from vidsr.options.source import Reading
 from vidsr.pipeline.run import enhance_file
 from vidsr.video import VideoReader, nvidia, open_writer
-from vidsr.video.planes import planes_of
+from vidsr.video.planes import integer_planes
 
 NVDEC = Reading(hwaccel="cuda")
 
@@ -63,8 +63,8 @@ class PretendedGpu:
                 yield laid
 
         monkeypatch.setattr(nvidia, "cuda_problem", lambda: None)
-        monkeypatch.setattr(nvidia, "asked", lambda: None)
-        monkeypatch.setattr(nvidia, "is_taken", lambda stream: taken)
+        monkeypatch.setattr(nvidia, "cuda_hwaccel", lambda: None)
+        monkeypatch.setattr(nvidia, "is_supported", lambda stream: taken)
         monkeypatch.setattr(VideoReader, "_decode", on_gpu)
 
 
@@ -93,10 +93,10 @@ def test_the_layouts_of_a_gpu_hold_the_same_planes(
 def test_rows_of_p010_that_end_within_a_vector_are_the_same_every_time(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mkv", pix_fmt="yuv420p10le", codec="ffv1", size=(66, 50))
     with VideoReader(clip) as reader:
-        kept, frame = reader._kept, next(reader._decode())
+        kept, frame = reader._format, next(reader._decode())
     laid = frame.reformat(format="p010le", threads=1)
     for _ in range(200):
-        for made, plane in zip(planes_of(laid, kept), planes_of(frame, kept), strict=True):
+        for made, plane in zip(integer_planes(laid, kept), integer_planes(frame, kept), strict=True):
             assert np.array_equal(made, plane)
 
 
@@ -109,7 +109,7 @@ def test_what_a_gpu_gives_with_other_values_is_decoded_again_without_it(
     made, info, notes = frames(clip, NVDEC)
     assert_same(made, plain)
     assert info == plain_info
-    assert notes == ["decoded on the CPU: NVDEC does not give the values of p016le as they are"]
+    assert notes == ["decoded on the CPU: NVDEC does not output exact code values of p016le"]
 
 
 def test_a_codec_that_the_gpu_does_not_take_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +118,7 @@ def test_a_codec_that_the_gpu_does_not_take_is_said(tmp_path: Path, monkeypatch:
     PretendedGpu(monkeypatch, "p010le", taken=False)
     made, _, notes = frames(clip, NVDEC)
     assert_same(made, plain)
-    assert notes == ["decoded on the CPU: NVDEC does not take ffv1 of yuv420p10le"]
+    assert notes == ["decoded on the CPU: NVDEC does not support ffv1 in yuv420p10le"]
 
 
 @pytest.mark.parametrize("codec", ["h264_nvenc", "hevc_nvenc", "av1_nvenc"])
@@ -143,7 +143,7 @@ def test_where_a_gpu_does_not_encode_the_cpu_does_and_it_is_said(no_nvenc: None,
     assert nvidia.usable_encoding(Encoding(codec, crf=21, preset="p6"), notes) == Encoding(instead, crf=21)
     said = f"encoded by {instead} on the CPU: {codec} does not start (pretended)"
     nvidia.usable_encoding(Encoding(codec), notes)
-    assert notes.texts == [f"{said}, not in preset p6, which it does not have", said]
+    assert notes.texts == [f"{said}; preset p6 is ignored", said]
 
 
 def test_options_in_the_words_of_a_gpus_encoder_keep_it_so_that_it_says_why_it_fails(no_nvenc: None) -> None:

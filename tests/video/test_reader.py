@@ -257,7 +257,7 @@ def test_a_recording_whose_clock_is_set_anew_goes_on_without_a_gap_and_says_so(
     assert numbers(batches) == [*range(20), *range(20)]
     times = [time for batch in batches for time in batch.times]
     assert {b - a for a, b in pairwise(times)} == {Fraction(1, 25)}
-    assert problems["timestamp jumps removed"] == 1
+    assert problems["timestamp_jumps_removed"] == 1
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from tests.clips import make_clip, make_frame
 from vidsr.errors import InputError, OutputError
 from vidsr.options.codecs import Encoding
-from vidsr.video import VideoReader, VideoWriter, preflight, streams
+from vidsr.video import VideoReader, VideoWriter, lost_streams, streams
 
 FAST = Encoding(preset="ultrafast")
 SECOND = Fraction(1)
@@ -47,7 +47,7 @@ RICH = {"frames": 60, "audio": 2, "chapters": True, "metadata": {"title": "A tit
 
 def test_matroska_with_two_sounds_ass_subtitles_a_font_and_chapters(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", **RICH, subtitles="ass", font=b"not really a font" * 9)
-    assert preflight(source, tmp_path / "b.mkv") == []
+    assert lost_streams(source, tmp_path / "b.mkv") == []
     target = copy(source, tmp_path / "b.mkv")
     assert kinds(target) == kinds(source)
     assert [kind for kind, _, _ in kinds(target)] == ["video", "audio", "audio", "subtitle", "attachment"]
@@ -66,7 +66,7 @@ def test_mp4_with_late_sound_text_chapters_cover_and_free_tags(tmp_path: Path, s
     target = copy(source, tmp_path / f"b{suffix}")
     kept = 6 if suffix == ".mp4" else 5  # QuickTime has no place for a cover
     assert [kind[:2] for kind in kinds(target)] == [kind[:2] for kind in kinds(source)][:kept]
-    assert ("mjpeg" in " ".join(map(str, preflight(source, target)))) == (suffix == ".mov")
+    assert ("mjpeg" in " ".join(map(str, lost_streams(source, target)))) == (suffix == ".mov")
     for index in {1, 2, 3, kept - 1} - {4}:
         assert packets(target, index) == packets(source, index)
     with av.open(str(target)) as after:
@@ -80,7 +80,7 @@ def test_mp4_with_late_sound_text_chapters_cover_and_free_tags(tmp_path: Path, s
 def test_free_tags_of_a_phone_are_kept(tmp_path: Path, suffix: str) -> None:
     tags = {"title": "A title", "com.android.version": "9", "location": "-15.8355-048.0153/"}
     source = make_clip(tmp_path / "a.mp4", frames=2, metadata=tags)
-    assert preflight(source, tmp_path / f"b{suffix}") == []
+    assert lost_streams(source, tmp_path / f"b{suffix}") == []
     with av.open(str(copy(source, tmp_path / f"b{suffix}"))) as after:
         found = {key.lower(): value for key, value in after.metadata.items()}
         assert found.items() >= tags.items()
@@ -88,11 +88,11 @@ def test_free_tags_of_a_phone_are_kept(tmp_path: Path, suffix: str) -> None:
 
 def test_free_tags_that_a_cover_displaces_in_mp4_are_said(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=2, metadata={"unusual": "kept"}, cover=True)
-    (line,) = preflight(source, tmp_path / "b.mp4")
-    assert "beside a cover: UNUSUAL" in line.text
+    (line,) = lost_streams(source, tmp_path / "b.mp4")
+    assert line.text == "left out: tags UNUSUAL (.mp4 cannot hold them together with a cover)"
     target = copy(source, tmp_path / "b.mp4")
     assert packets(target, 1)[0][1] == packets(source, 1)[0][1]
-    assert preflight(source, tmp_path / "b.mkv") == []
+    assert lost_streams(source, tmp_path / "b.mkv") == []
 
 
 def test_cover_becomes_an_attached_file_in_matroska(tmp_path: Path) -> None:
@@ -110,9 +110,9 @@ def test_cover_beside_a_title_in_no_known_letters(tmp_path: Path) -> None:
 
 def test_what_mp4_cannot_hold_is_said_before_the_work(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=30, subtitles="ass", font=b"font")
-    lines = preflight(source, tmp_path / "b.mp4")
+    lines = lost_streams(source, tmp_path / "b.mp4")
     assert len(lines) == 2
-    assert all(".mkv would keep it" in line.text for line in lines)
+    assert all(".mkv can" in line.text for line in lines)
     assert "ass" in lines[0].text
     assert "test.ttf" in lines[1].text
     assert [s.type for s in streams(copy(source, tmp_path / "b.mp4"))] == ["video"]
@@ -120,28 +120,28 @@ def test_what_mp4_cannot_hold_is_said_before_the_work(tmp_path: Path) -> None:
 
 def test_text_that_only_mp4_holds_names_mp4(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=30, subtitles="mov_text")
-    (line,) = preflight(source, tmp_path / "b.mkv")
-    assert ".mp4 would keep it" in line.text
+    (line,) = lost_streams(source, tmp_path / "b.mkv")
+    assert ".mp4 can" in line.text
 
 
 def test_titles_that_mov_cannot_hold_are_said(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", audio=True)
-    (note,) = preflight(source, tmp_path / "b.mov")
-    assert note.text == "left out, .mov holds no such tags of #1: title"
-    assert preflight(source, tmp_path / "b.mp4") == []
+    (note,) = lost_streams(source, tmp_path / "b.mov")
+    assert note.text == "left out: tags title of #1 (.mov cannot hold them)"
+    assert lost_streams(source, tmp_path / "b.mp4") == []
 
 
 def test_webm_keeps_opus(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.webm", codec="libvpx-vp9", audio=True)
-    assert preflight(source, tmp_path / "b.webm") == []
-    assert preflight(source, tmp_path / "b.mkv") == []
+    assert lost_streams(source, tmp_path / "b.webm") == []
+    assert lost_streams(source, tmp_path / "b.mkv") == []
     assert packets(copy(source, tmp_path / "b.mkv"), 1) == packets(source, 1)
 
 
 def test_an_unknown_container_is_one_clear_line(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=1)
     with pytest.raises(OutputError, match=r"b\.xyz names no output container"):
-        preflight(source, tmp_path / "b.xyz")
+        lost_streams(source, tmp_path / "b.xyz")
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
@@ -184,7 +184,7 @@ def test_time_code_is_kept_by_mp4_and_matroska(tmp_path: Path) -> None:
         output.mux(stream.encode(None))
     assert [s.type for s in streams(source)] == ["video", "data"]
     for suffix in (".mov", ".mp4", ".mkv"):
-        assert preflight(source, tmp_path / f"b{suffix}") == []
+        assert lost_streams(source, tmp_path / f"b{suffix}") == []
         with av.open(str(copy(source, tmp_path / f"b{suffix}"))) as after:
             tags = {key.lower(): value for key, value in after.streams.video[0].metadata.items()}
             assert tags["timecode"] == "01:02:03:04"

@@ -49,7 +49,7 @@ def test_y4m(tmp_path: Path, damage: Callable[[bytearray], None]) -> None:
     assert report.frames == 2
     (note,) = [note for note in report.notes if note.code == "source_truncated"]
     assert report.truncated and note.level == "warning"
-    assert "the last picture that could be read is that of 0.040 s" in note.text
+    assert "is truncated: the last readable frame is at 0.040 s" in note.text
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
@@ -104,4 +104,4 @@ def test_the_exit_code_and_the_line_of_a_folder_with_one_such_clip(
     with Reporter(Verbosity.QUIET) as reporter:
         assert enhance_all([tmp_path / "in"], tmp_path / "out", options, reporter) is ExitCode.TRUNCATED
     said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1 and "short.y4m breaks off" in said[0]
+    assert len(said) == 1 and "short.y4m is truncated" in said[0]

@@ -163,9 +163,9 @@ def test_what_y4m_cannot_hold_is_said(tmp_path: Path) -> None:
         for batch in reader.batches(4):
             writer.write(batch)
     said = "; ".join(writer.notes.texts)
-    for word in ("rotation by 90", "transfer smpte2084", "frames are not shown at their own times"):
+    for word in ("rotation by 90", "transfer smpte2084", "frames are not shown at their original times"):
         assert word in said
-    with pytest.raises(OptionError, match="y4m takes no --codec"):
+    with pytest.raises(OptionError, match="y4m uses no encoder: leave out --codec"):
         Y4mWriter(tmp_path / "c.y4m", reader.info, Encoding(crf=20))
 
 
@@ -206,7 +206,9 @@ def test_between_two_ffmpeg_programs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".mkv", ".nut", ".ts"])
 def test_other_containers_on_the_standard_input(tmp_path: Path, standard: Run, suffix: str) -> None:
     source = make_clip(tmp_path / f"a{suffix}", 5, audio=1)
-    assert any("left out, a pipe is read only once: #1 audio" in note for note in standard(source, **BICUBIC))
+    assert any(
+        "left out: #1 audio" in note and "a pipe is read only once" in note for note in standard(source, **BICUBIC)
+    )
     info, batches = batches_of(tmp_path / "out")
     assert (info.width, info.height) == (128, 96)
     assert [read_number(y[0].numpy()) for batch in batches for y in batch.y] == list(range(5))

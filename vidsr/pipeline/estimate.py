@@ -20,7 +20,7 @@ from vidsr.pipeline.run import open_reader, slowing
 from vidsr.pipeline.survey import survey
 from vidsr.pipeline.trial_run import Trial, peak_memory, try_out
 from vidsr.stages.diagnosis import Survey
-from vidsr.video import is_pipe, kept, lost
+from vidsr.video import carried_streams, is_pipe, lost_streams
 from vidsr.video.image import read_image
 
 STARTUP = process_time()  # what the imports took, which the run will take again
@@ -138,8 +138,8 @@ def _look(job: Job, options: EnhanceOptions) -> Outlook:
     copied: list[str] = []
     if not job.is_image:
         beside = (job.source, target, options.reading, slowing(options))
-        copied = kept(*beside)
-        notes.extend(lost(*beside))
+        copied = carried_streams(*beside)
+        notes.extend(lost_streams(*beside))
     return Outlook(
         job.source, target, info, plan.output, plan.words, plan.weights, tuple(copied), tuple(notes), problem
     )

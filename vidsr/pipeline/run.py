@@ -25,7 +25,7 @@ from vidsr.stages.diagnosis import Survey
 from vidsr.stages.frame_log import FrameLog
 from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.stopwatch import Stopwatch
-from vidsr.video import SlowMotion, VideoReader, Writer, has_copyable_streams, lost, open_writer
+from vidsr.video import SlowMotion, VideoReader, Writer, has_copyable_streams, lost_streams, open_writer
 from vidsr.video.image import is_animated, read_image, write_image
 
 QUEUE_BATCHES = 2
@@ -89,7 +89,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
         target = _prepare(output_path(job, options, plan.output.fps))
         log_path = frame_log_path(job.source, target, options)
         slow = slowing(options)
-        notes.extend(lost(job.source, target, options.reading, slow))
+        notes.extend(lost_streams(job.source, target, options.reading, slow))
         with (
             _reference(options, plan.output) as reference,
             nullcontext() if log_path is None else FrameLog(log_path, plan.log_columns) as log,

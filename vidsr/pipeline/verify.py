@@ -168,7 +168,7 @@ def _time_checks(times: tuple[Fraction, ...], target: FileContents, shift: Fract
 
 
 def _decodes(target: FileContents) -> Check:
-    problems = ", ".join(f"{count} {name}" for name, count in target.problems.items() if count)
+    problems = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in target.problems.items() if count)
     return Check("every frame decodes", "yes", problems or "yes", not problems)
 
 

@@ -1,15 +1,15 @@
-"""The only package that imports av: what a clip holds, its frames as planes, and a clip written from planes."""
+"""Read and write clips and images: the only package that imports av."""
 
 from vidsr.video.containers import FRAMES_ONLY, container_format
 from vidsr.video.formats import nearest_format, nearest_pixel_format, pix_fmt
 from vidsr.video.inspect import ExpectedContents, FileContents, PacketSizes, Track, inspect_file, packet_sizes
 from vidsr.video.nvidia import usable_encoding
+from vidsr.video.preflight import carried_streams, lost_streams
 from vidsr.video.probe import probe
 from vidsr.video.quantizer import mean_quantizer
 from vidsr.video.reader import VideoReader
-from vidsr.video.slow_audio import SlowMotion, kept, lost
+from vidsr.video.slow_audio import SlowMotion
 from vidsr.video.source import has_copyable_streams, is_pipe
-from vidsr.video.stream_copy import preflight
 from vidsr.video.streams import StreamInfo, streams
 from vidsr.video.writer import NullWriter, VideoWriter, Writer, open_writer
 
@@ -25,19 +25,18 @@ __all__ = [
     "VideoReader",
     "VideoWriter",
     "Writer",
+    "carried_streams",
     "container_format",
     "has_copyable_streams",
     "inspect_file",
     "is_pipe",
-    "kept",
-    "lost",
+    "lost_streams",
     "mean_quantizer",
     "nearest_format",
     "nearest_pixel_format",
     "open_writer",
     "packet_sizes",
     "pix_fmt",
-    "preflight",
     "probe",
     "streams",
     "usable_encoding",

@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import av
-from av.stream import Disposition, Stream
+from av.container import InputContainer
+from av.stream import AttachmentStream, Disposition, Stream
 from av.video.stream import VideoStream
 
 from vidsr.errors import OutputError
@@ -80,6 +81,16 @@ def can_carry(stream: Stream, container: str) -> bool:
 def is_cover(stream: Stream) -> bool:
     """Whether the stream is a cover image."""
     return isinstance(stream, VideoStream) and bool(stream.disposition & Disposition.attached_pic)
+
+
+def has_cover(opened: InputContainer, container: str) -> bool:
+    """Whether the file has a cover that ``container`` can hold."""
+    return any(is_cover(stream) and can_carry(stream, container) for stream in opened.streams)
+
+
+def is_timeless(stream: Stream) -> bool:
+    """Whether the stream has no place in time: a font or a cover."""
+    return isinstance(stream, AttachmentStream) or is_cover(stream)
 
 
 def file_tags(tags: Mapping[str, str]) -> dict[str, str]:

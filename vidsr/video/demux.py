@@ -12,8 +12,8 @@ from av.packet import Packet
 from av.stream import Stream
 
 FAILED_READS = 100  # consecutive failures after which the rest of the file is given up
-REST_LOST = "unreadable rest of the file"
-CLOCK_JUMPS = "timestamp jumps removed"
+REST_LOST = "unreadable_rest"
+CLOCK_JUMPS = "timestamp_jumps_removed"
 RECORDING_FORMATS = ("mpegts", "mpeg")  # containers whose clock may be reset in the middle
 MAX_GAP = 10  # seconds without audio and video; a longer gap means that the clock was reset
 MAX_STEP_BACK = Fraction(1, 10)  # seconds by which a stream may run back; smaller steps are repaired by the reader
@@ -35,7 +35,7 @@ def packets(
         try:
             for packet in container.demux(read):
                 if failed:
-                    problems["unreadable places skipped"] += 1
+                    problems["unreadable_places_skipped"] += 1
                 failed = 0
                 if clock is not None:
                     clock.correct(packet)

@@ -1,4 +1,4 @@
-"""The encoder of a picture: opened for a stream of a file, told all that is known of the picture."""
+"""Set up a video encoder: stream, options, colour tags, HDR10 metadata, threads and lookahead."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder,
 from vidsr.video.sidedata import hdr_options, scaled_matrix
 from vidsr.video.source import reason
 
-PARTS = 90_000  # parts of a second for clips whose own are not known
-MOST_TICKS = 1 << 31  # per second; containers keep 32 bits
-USUAL_LOOKAHEAD, LEAST_LOOKAHEAD = 40, 5  # frames; x265 asks for more than it has B-frames in a row
+DEFAULT_TICKS = 90_000  # per second, for clips of unknown time base
+MOST_TICKS = 1 << 31  # per second; containers store 32 bits
+USUAL_LOOKAHEAD, LEAST_LOOKAHEAD = 40, 5  # frames; x265 needs more than its number of consecutive B-frames
 LOOKAHEAD_SAMPLES = USUAL_LOOKAHEAD * 3840 * 2160
-APPLE_TAG = "hvc1"  # of HEVC in MP4, which Apple's players ask for
+APPLE_TAG = "hvc1"  # codec tag of HEVC in MP4 that Apple players need
 
 
 def tick(info: VideoInfo) -> Fraction:
-    """The length of the stamps to write: that of ``info``'s times, or one in which its frame rate is exact."""
+    """Return the time base to write, in seconds: that of ``info``, or one that represents its frame rate exactly."""
     if info.time_base is not None and info.time_base.denominator < MOST_TICKS:
         return info.time_base
-    parts = lcm(PARTS, info.fps.numerator) if info.fps is not None else PARTS
-    return Fraction(1, parts if parts < MOST_TICKS else PARTS)
+    ticks = lcm(DEFAULT_TICKS, info.fps.numerator) if info.fps is not None else DEFAULT_TICKS
+    return Fraction(1, ticks if ticks < MOST_TICKS else DEFAULT_TICKS)
 
 
-def add_picture(output: OutputContainer, info: VideoInfo, encoding: Encoding, tick: Fraction) -> VideoStream:
-    """A stream of ``output`` for frames of ``info`` with stamps of length ``tick``; its encoder is not yet open.
+def add_video_stream(output: OutputContainer, info: VideoInfo, encoding: Encoding, tick: Fraction) -> VideoStream:
+    """Add a stream for frames of ``info`` to ``output`` with the time base ``tick``; its encoder is not yet open.
 
     Raises:
-        OptionError: the encoder does not take pictures that narrow.
-        OutputError: the container does not take the codec.
+        OptionError: the frames are too narrow for the encoder.
+        OutputError: the container cannot hold the codec.
     """
     encoding.check_width(info.width)
     try:
@@ -57,7 +57,7 @@ def add_picture(output: OutputContainer, info: VideoInfo, encoding: Encoding, ti
     context = stream.codec_context
     context.time_base = tick
     context.sample_aspect_ratio = info.sar
-    # several pictures at a time, as the ffmpeg program has it, unless memory is short; PyAV's own choice is slices
+    # frame threads, as in ffmpeg, unless memory is short; PyAV's default is slice threads
     sliced = encoding.slices or _lookahead(info) is not None
     context.thread_type = "SLICE" if sliced else "AUTO"
     context.thread_count = encoding.threads if sliced else encoding.frame_threads(info.height, processors())
@@ -71,21 +71,21 @@ def add_picture(output: OutputContainer, info: VideoInfo, encoding: Encoding, ti
 
 
 def open_encoder(stream: VideoStream, encoding: Encoding) -> None:
-    """Opens the encoder of ``stream``.
+    """Open the encoder of ``stream``.
 
     Raises:
-        OptionError: the encoder does not know one of its options.
-        OutputError: it does not start.
+        OptionError: the encoder has no such option.
+        OutputError: the encoder does not start.
     """
     context = stream.codec_context
     size = f"{context.width}x{context.height}"  # a failure resets them
-    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to the terminal, and asks only this
+    os.environ.setdefault("SVT_LOG", "1")  # keeps SVT-AV1 from printing its settings
     try:
         context.open()
     except (av.FFmpegError, ValueError) as error:
         needs = f"; it needs {encoding.table_entry.requires}" if encoding.table_entry.requires else ""
         raise OutputError(
-            f"{encoding.codec} does not start with pictures of {size} ({reason(error)}){needs}: "
+            f"{encoding.codec} does not start with frames of {size} ({reason(error)}){needs}: "
             "choose another --codec, another size or other options"
         ) from None
     unknown = [key for key, _ in encoding.options if key in context.options]
@@ -94,7 +94,7 @@ def open_encoder(stream: VideoStream, encoding: Encoding) -> None:
 
 
 def set_color(target: VideoCodecContext | VideoFrame, info: VideoInfo) -> None:
-    """Sets the colour tags that ``info`` has."""
+    """Set the colour tags that ``info`` has."""
     color = info.color
     for attribute, value in (
         ("colorspace", number(MATRICES, color.matrix)),
@@ -107,17 +107,17 @@ def set_color(target: VideoCodecContext | VideoFrame, info: VideoInfo) -> None:
 
 
 def note_unwritable(info: VideoInfo, encoding: Encoding, container: str, notes: Notes) -> None:
-    """Note the facts of ``info`` that neither the encoder nor the container can write."""
-    words = []
+    """Note the properties of ``info`` that neither the encoder nor the container can store."""
+    lost = []
     codec = encoding.codec
     if container in ("matroska", "webm") and info.sar != 1 and not encoding.table_entry.writes_sar:
-        words.append(f"the sample aspect ratio {info.sar} of {codec} cannot be written there: end the name in .mp4")
+        lost.append(f"sample aspect ratio {info.sar} ({codec} in Matroska cannot hold it, .mp4 can)")
     if container == "mov" and info.color.range == "full" and codec == "prores_ks":
-        words.append("full range of prores_ks cannot be written there: end the name in .mkv")
+        lost.append("full range (prores_ks in .mov cannot hold it, .mkv can)")
     if info.hdr is not None and encoding.table_entry.params is None:
-        words.append(f"HDR10 metadata cannot be written by {codec}: choose libx265, libx264 or libsvtav1")
-    for word in words:
-        notes.info("metadata_left_out", word)
+        lost.append(f"HDR10 metadata ({codec} cannot write it; libx265, libx264 and libsvtav1 can)")
+    for metadata in lost:
+        notes.info("metadata_left_out", f"left out: {metadata}")
 
 
 def _coded_pix_fmt(info: VideoInfo, encoding: Encoding) -> str:
@@ -127,7 +127,7 @@ def _coded_pix_fmt(info: VideoInfo, encoding: Encoding) -> str:
 
 
 def _options(encoding: Encoding, info: VideoInfo) -> dict[str, str]:
-    """The encoder's options, with what its own parameter list has to say besides: HDR10, threads, silence."""
+    """Return the encoder's options, including HDR10, threads and log level in its own parameter list."""
     lookahead = _lookahead(info)
     options = encoding.arguments
     if lookahead and encoding.table_entry.params == "x264-params":
@@ -148,6 +148,6 @@ def _options(encoding: Encoding, info: VideoInfo) -> dict[str, str]:
 
 
 def _lookahead(info: VideoInfo) -> int | None:
-    """Frames to hold before the first is written, for pictures of which the usual number would fill the memory."""
+    """Return a shorter lookahead for frames so large that the usual one would fill the memory; None for the usual."""
     frames = LOOKAHEAD_SAMPLES // (info.width * info.height)
     return None if frames >= USUAL_LOOKAHEAD else max(LEAST_LOOKAHEAD, frames)

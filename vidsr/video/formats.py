@@ -1,4 +1,4 @@
-"""FFmpeg's names and numbers for pixel formats and colour tags, and the nearest format an encoder takes."""
+"""Pixel formats and colour tags by FFmpeg's names and numbers, and the nearest format an encoder supports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENDIAN = "le" if sys.byteorder == "little" else "be"
 
 
 def pix_fmt(chroma: Chroma, depth: int) -> str:
-    """FFmpeg's name of planar Y'CbCr in that chroma format and depth."""
+    """Return FFmpeg's name of planar Y'CbCr in that chroma format and depth."""
     return ("gray" if chroma == "gray" else f"yuv{chroma}p") + ("" if depth == 8 else f"{depth}{ENDIAN}")
 
 
@@ -45,30 +45,30 @@ RANGES: dict[int, Literal["limited", "full"]] = {1: "limited", 2: "full"}
 
 
 def number(names: Mapping[int, str], name: str | None) -> int | None:
-    """FFmpeg's number of a tag; None for an absent or unknown one."""
+    """Return FFmpeg's number of a colour tag; None for a missing or unknown tag."""
     return next((key for key, value in names.items() if value == name), None)
 
 
 @dataclass(frozen=True)
 class PlanarFormat:
-    """The planar format in which a decoded picture is kept, and the tags that follow from where it comes from."""
+    """The planar format that holds decoded frames, and the colour tags that the decoded format implies."""
 
     chroma: Chroma
     depth: int
-    is_rgb: bool = False  # as decoded
+    is_rgb: bool = False  # decoded as RGB
     matrix: str | None = None
     range: Literal["limited", "full"] | None = None
 
     @property
     def pix_fmt(self) -> str:
-        """FFmpeg's name of the format."""
+        """Return FFmpeg's name of the format."""
         return pix_fmt(self.chroma, self.depth)
 
 
 def planar_format(frame: VideoFrame) -> PlanarFormat:
-    """The format in which pictures like ``frame`` are kept: their own if it is planar Y'CbCr, else the nearest.
+    """Return the planar format for frames like ``frame``: their own if it is planar Y'CbCr, else the nearest.
 
-    An alpha channel is not.
+    An alpha channel is dropped.
     """
     name = frame.format.name.replace("yuva", "yuv")
     if name in PLANAR:
@@ -85,7 +85,7 @@ def planar_format(frame: VideoFrame) -> PlanarFormat:
 
 
 def _nearest_chroma(planar: VideoFormat) -> Chroma:
-    """The chroma format with at least as many samples each way; 4:1:1 and 4:1:0 have fewer than any."""
+    """Return a chroma format with at least as many samples in each direction; 4:1:1 and 4:1:0 have fewer than any."""
     across = 64 // planar.chroma_width(64)
     down = 64 // planar.chroma_height(64)
     if across == 1:
@@ -94,21 +94,21 @@ def _nearest_chroma(planar: VideoFormat) -> Chroma:
 
 
 def default_matrix(width: int, height: int) -> Literal["bt709", "smpte170m"]:
-    """The matrix of an untagged picture of that size: BT.709 from 720 lines on, BT.601 below."""
+    """Return the matrix that RGB frames of that size are converted with: BT.709 for HD, BT.601 for SD."""
     return "bt709" if height >= 720 or width >= 1280 else "smpte170m"
 
 
 def encoder(encoding: Encoding) -> Codec:
-    """FFmpeg's encoder of that name.
+    """Return FFmpeg's encoder for ``encoding``.
 
     Raises:
-        OptionError: this build of FFmpeg has none.
+        OptionError: this FFmpeg build has no such video encoder.
     """
     try:
         codec = Codec(encoding.codec, "w")
     except UnknownCodecError:
         raise OptionError(
-            f"--codec {encoding.codec} is no encoder of this FFmpeg build: try libx264, libx265 or libsvtav1"
+            f"--codec {encoding.codec} is not in this FFmpeg build: try libx264, libx265 or libsvtav1"
         ) from None
     if codec.type != "video":
         raise OptionError(f"--codec {encoding.codec} encodes {codec.type}: name a video encoder, such as libx264")
@@ -116,43 +116,41 @@ def encoder(encoding: Encoding) -> Codec:
 
 
 def nearest_format(info: VideoInfo, encoding: Encoding, notes: Notes) -> VideoInfo:
-    """``info`` in the chroma format, depth and size that the encoder takes; ``notes`` gets every change.
+    """Return ``info`` in the chroma format, depth and size that the encoder supports; ``notes`` gets each change.
 
     Raises:
-        OptionError: no such encoder, or it takes no planar Y'CbCr at all.
+        OptionError: the encoder does not exist or supports no planar Y'CbCr.
     """
     return _even(nearest_pixel_format(info, encoding, notes), encoding, notes)
 
 
 def nearest_pixel_format(info: VideoInfo, encoding: Encoding, notes: Notes) -> VideoInfo:
-    """``info`` in the chroma format and depth that the encoder takes; ``notes`` gets every change.
+    """Return ``info`` in the chroma format and depth that the encoder supports; ``notes`` gets each change.
 
-    Chroma is rather kept finer than made coarser, depth rather higher than lower.
+    Prefers finer chroma to coarser chroma, and a higher depth to a lower depth.
 
     Raises:
-        OptionError: no such encoder, or it takes no planar Y'CbCr at all.
+        OptionError: the encoder does not exist or supports no planar Y'CbCr.
     """
     if encoding.is_null:
         return info
     names = [f.name for f in encoder(encoding).video_formats or ()]
-    taken = [PLANAR[name] for name in names if name in PLANAR]
+    supported = [PLANAR[name] for name in names if name in PLANAR]
     if "p010le" in names:  # interleaved chroma, otherwise the same values
-        taken.append(("420", 10))
-    if not names:  # the encoder does not say
-        taken = [(info.chroma, info.depth)]
-    if not taken:
-        raise OptionError(f"--codec {encoding.codec} takes no planar Y'CbCr: try libx264")
-    chroma, depth = min(taken, key=lambda one: _distance(info, *one))
+        supported.append(("420", 10))
+    if not names:  # the encoder has no list
+        supported = [(info.chroma, info.depth)]
+    if not supported:
+        raise OptionError(f"--codec {encoding.codec} supports no planar Y'CbCr: try libx264")
+    chroma, depth = min(supported, key=lambda one: _distance(info, *one))
     if (chroma, depth) != (info.chroma, info.depth):
-        notes.info(
-            "format_changed",
-            f"{encoding.codec} takes no {pix_fmt(info.chroma, info.depth)}: written as {pix_fmt(chroma, depth)}",
-        )
+        asked, written = pix_fmt(info.chroma, info.depth), pix_fmt(chroma, depth)
+        notes.info("format_changed", f"{encoding.codec} does not support {asked}: written as {written}")
     return replace(info, chroma=chroma, depth=depth)
 
 
 def _even(info: VideoInfo, encoding: Encoding, notes: Notes) -> VideoInfo:
-    """``info`` with one more column or row where an encoder of subsampled pictures needs even sides."""
+    """Return ``info`` with one more column or row where the encoder needs even sizes for subsampled chroma."""
     if not encoding.table_entry.even or info.chroma not in ("420", "422"):
         return info
     width = info.width + info.width % 2
@@ -161,13 +159,13 @@ def _even(info: VideoInfo, encoding: Encoding, notes: Notes) -> VideoInfo:
         return info
     notes.info(
         "padded_to_even",
-        f"{encoding.codec} takes no odd size in {info.chroma}: padded by the edge to {width}x{height}",
+        f"{encoding.codec} needs even sizes for {info.chroma}: padded by repeating the edge to {width}x{height}",
     )
     return replace(info, width=width, height=height)
 
 
 def _distance(info: VideoInfo, chroma: Chroma, depth: int) -> tuple[bool, int, bool, int]:
-    """Sorts formats by what they lose of ``info``, then by what they add."""
+    """Sort key of a format: first what it loses of ``info``, then what it adds."""
     finer = _CHROMAS.index(chroma) - _CHROMAS.index(info.chroma)
     deeper = depth - info.depth
     return finer < 0, abs(finer), deeper < 0, abs(deeper)

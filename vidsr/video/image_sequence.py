@@ -1,4 +1,4 @@
-"""Numbered pictures written from planes."""
+"""Write frames as an image sequence: numbered image files."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from vidsr.video.constant_rate import ConstantRateTimes, note_left_out, refuse_e
 from vidsr.video.image import EIGHT_BIT_ONLY, write_image
 from vidsr.video.inspect import ExpectedContents
 
-SUBSAMPLED = (".jpg", ".jpeg", ".webp")  # 4:2:0 as they are written here
+SUBSAMPLED = (".jpg", ".jpeg", ".webp")  # written as 4:2:0
 
 
 class ImageSequenceWriter:
-    """Writes frames of ``info`` as pictures named after ``pattern``, RGB or grey, numbered from ``first``.
+    """Writes frames of ``info`` as RGB or grey images named by ``pattern`` and numbered from ``first``.
 
-    Until the block is left without an exception they lie in the folder ``<pattern without suffix>.part`` beside
-    theirs; an exception removes it. Pictures of the same pattern that were there before give way at the end. Quarter
-    turns and mirrors of the display matrix are carried out. Planes may be float32: they are rounded once, in RGB.
+    The images appear when the block ends without an exception, and replace all earlier images of the pattern. Until
+    then they are in the folder ``<pattern without suffix>.part`` next to the target; an exception removes it. Quarter
+    turns and mirrors of the display matrix are applied. Planes may be float32 and are rounded once, in RGB.
 
     Raises:
-        OptionError: an encoder is asked for.
-        OutputError: the pictures cannot be written.
+        OptionError: an encoder is selected.
+        OutputError: the images cannot be written.
     """
 
     def __init__(
@@ -39,15 +39,15 @@ class ImageSequenceWriter:
         self._info = info
         self._target = ImageSequence(pattern)
         self._part = ImageSequence(pattern.with_name(f"{pattern.stem}.part") / pattern.name)
-        self._grid = ConstantRateTimes(info)
+        self._times = ConstantRateTimes(info)
         self._first = first
         self.notes = Notes() if notes is None else notes
         note_left_out(info, pattern.suffix, True, self.notes)
         if info.depth > 8 and pattern.suffix.lower() in EIGHT_BIT_ONLY:
             self.notes.info(
-                "depth_reduced", f"{pattern.suffix} holds 8 bits of the {info.depth}: .png and .tif hold 16"
+                "depth_reduced", f"{pattern.suffix} holds 8 of the {info.depth} bits: .png and .tif hold 16"
             )
-        self._clear()  # what a run that was killed has left
+        self._clear()  # leftovers of a killed run
         try:
             self._part.pattern.parent.mkdir(parents=True)
         except OSError as error:
@@ -66,18 +66,18 @@ class ImageSequenceWriter:
             self._clear()
 
     def write(self, batch: FrameBatch) -> None:
-        """Writes the next frames.
+        """Write the next frames.
 
         Raises:
-            OutputError: a picture cannot be written.
+            OutputError: an image cannot be written.
         """
         for i, time in enumerate(batch.times):
-            write_image(self._part.path(self._first + self._grid.count), batch[i : i + 1], self._info)
-            self._grid.add(time)
+            write_image(self._part.path(self._first + self._times.count), batch[i : i + 1], self._info)
+            self._times.add(time)
 
     @property
     def expected(self) -> ExpectedContents:
-        """What the pictures should hold, for checking them."""
+        """The contents that the written images should have."""
         suffix = self._target.pattern.suffix.lower()
         chroma: Chroma = "gray" if self._info.chroma == "gray" and suffix != ".webp" else "444"
         if chroma == "444" and suffix in SUBSAMPLED:
@@ -96,24 +96,24 @@ class ImageSequenceWriter:
             display_matrix=None,
             hdr=None,
         )
-        return ExpectedContents(self._target.pattern, info, self._grid.times, None)
+        return ExpectedContents(self._target.pattern, info, self._times.times, None)
 
     def _finish(self) -> None:
-        if not self._grid.count:
+        if not self._times.count:
             raise OutputError(f"{self._target.pattern} would hold no frame: choose another --start or --end")
-        made = range(self._first, self._first + self._grid.count)
+        numbers = range(self._first, self._first + self._times.count)
         try:
             for number in ImageSequence(self._target.pattern).numbers:
-                if number not in made:
+                if number not in numbers:
                     self._target.path(number).unlink()
-            for number in made:
+            for number in numbers:
                 self._part.path(number).replace(self._target.path(number))
         except OSError as error:
             raise OutputError(f"{self._target.pattern} cannot be written ({error.strerror}): check the disk") from None
-        self._grid.note_moved(self._target.pattern.suffix, self.notes)
+        self._times.note_moved(self._target.pattern.suffix, self.notes)
 
     def _clear(self) -> None:
-        """Removes what is not finished, and nothing that is not ours."""
+        """Remove unfinished images, and no other files."""
         for number in ImageSequence(self._part.pattern).numbers:
             self._part.path(number).unlink(missing_ok=True)
         with suppress(OSError):

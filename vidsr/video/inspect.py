@@ -22,8 +22,8 @@ from vidsr.video.containers import can_carry, container_format, file_tags, is_co
 from vidsr.video.demux import packets
 from vidsr.video.probe import MICROSECONDS, first_frame, video_info, video_stream
 from vidsr.video.source import is_pipe, open_source
-from vidsr.video.stream_copy import is_left_out, others
-from vidsr.video.streams import stream_info
+from vidsr.video.stream_copy import is_dropped
+from vidsr.video.streams import other_streams, stream_info
 
 LARGE_FRAME = 1920 * 1088  # samples; the decoder holds fewer frames that are larger
 MOST_THREADS = 16  # FFmpeg's own limit
@@ -116,7 +116,7 @@ def inspect_file(
         video = video_stream(opened, path)
         info = video_info(opened, video, first_frame(opened, video, path))
         container = None if carried_to is None else container_format(carried_to)
-        kept = [s for s in others(opened, video) if container is None or can_carry(s, container)]
+        kept = [s for s in other_streams(opened, video) if container is None or can_carry(s, container)]
         tracks = {stream.index: _track(stream, container) for stream in kept}
         chapters, tags = _chapters(opened), file_tags(opened.metadata)
     contents = FileContents(path, info, info.time_base or Fraction(1), [], list(tracks.values()), chapters, tags)
@@ -167,14 +167,14 @@ def _decode(contents: FileContents, context: av.VideoCodecContext, packet: Packe
     try:
         frames = context.decode(packet if packet.size else None)
     except av.FFmpegError:
-        contents.problems["packets that do not decode"] += 1
+        contents.problems["undecodable_packets"] += 1
         return
     for frame in frames:
-        contents.problems["damaged frames"] += frame.is_corrupt
+        contents.problems["damaged_frames"] += frame.is_corrupt
         if frame.pts is not None:
             contents.times.append(frame.pts * contents.tick)
         else:
-            contents.problems["frames without a time"] += 1
+            contents.problems["frames_without_time"] += 1
 
 
 def _track(stream: Stream, container: str | None) -> Track:
@@ -195,7 +195,7 @@ def _track(stream: Stream, container: str | None) -> Track:
 
 
 def _add(track: Track, packet: Packet[Stream], container: str) -> None:
-    if not packet.size or is_left_out(packet, container):
+    if not packet.size or is_dropped(packet, container):
         return
     stamp = packet.pts if packet.pts is not None else packet.dts
     track.packets.append(((stamp or 0) * packet.time_base, _digest(bytes(packet))))

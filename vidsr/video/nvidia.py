@@ -1,4 +1,4 @@
-"""Decoding and encoding on an NVIDIA GPU (NVDEC, NVENC); where it can not, the CPU does it, and it is said why."""
+"""Decode and encode on an NVIDIA GPU (NVDEC, NVENC), or fall back to the CPU with a note."""
 
 from __future__ import annotations
 
@@ -19,84 +19,84 @@ from vidsr.options.codecs import Encoding
 from vidsr.video.formats import PLANAR
 from vidsr.video.source import reason
 
-EXACT = ("nv12", "nv16", "p010le", "p210le", "yuv444p")  # as NVDEC gives the code values of 8 and 10 bits
-DEEPEST = 12  # bits that FFmpeg's own decoders of the same codecs give; in 16, NVDEC gives others shifted up
-TRIED = (640, 480)  # a size that every encoder takes
+EXACT = ("nv12", "nv16", "p010le", "p210le", "yuv444p")  # NVDEC formats with exact code values of 8 and 10 bits
+DEEPEST = 12  # bits that FFmpeg's own decoders output; NVDEC shifts other depths up to 16
+TEST_SIZE = (640, 480)  # supported by every encoder
 
 
 class Nvdec:
-    """The GPU's decoder, if ``wanted`` and there; ``notes`` gets a line where the CPU decodes instead."""
+    """The GPU decoder, if ``wanted`` and available; ``notes`` gets the reason when the CPU decodes instead."""
 
     def __init__(self, wanted: bool, notes: Notes) -> None:
         self._notes = notes
         problem = cuda_problem() if wanted else None
         self._used = wanted and problem is None
         if problem is not None:
-            self._tell(problem)
+            self._note(problem)
 
     @property
     def hwaccel(self) -> HWAccel | None:
-        """What to open a file with."""
-        return asked() if self._used else None
+        """The accelerator to open a file with; None for the CPU."""
+        return cuda_hwaccel() if self._used else None
 
-    def gives_codes(self, stream: VideoStream, first: VideoFrame) -> bool:
-        """Whether pictures like the ``first`` hold code values; else the file is to be opened anew, without a GPU."""
+    def is_exact(self, stream: VideoStream, first: VideoFrame) -> bool:
+        """Whether frames like ``first`` hold exact code values; if not, open the file again without the GPU."""
         name = first.format.name
         if not self._used:
             return True
-        if not is_taken(stream) or is_decoded_by_ffmpeg(name):
-            self._tell(f"NVDEC does not take {stream.codec_context.name} of {name}")
+        if not is_supported(stream) or is_decoded_by_ffmpeg(name):
+            self._note(f"NVDEC does not support {stream.codec_context.name} in {name}")
         elif is_shifted(name):
-            self._tell(f"NVDEC does not give the values of {name} as they are")
+            self._note(f"NVDEC does not output exact code values of {name}")
             self._used = False
         return self._used
 
-    def _tell(self, problem: str) -> None:
+    def _note(self, problem: str) -> None:
         self._notes.info("decoded_on_cpu", f"decoded on the CPU: {problem}")
 
 
-def is_taken(stream: VideoStream) -> bool:
+def is_supported(stream: VideoStream) -> bool:
     """Whether the GPU has a decoder for the stream's codec."""
     return bool(stream.codec_context.is_hwaccel)
 
 
-def asked() -> HWAccel:
-    """NVDEC as FFmpeg is asked for it: frames copied to the CPU, and its own decoder where the GPU has none."""
+def cuda_hwaccel() -> HWAccel:
+    """Return NVDEC with frames copied to the CPU, and FFmpeg's own decoder for codecs that the GPU lacks."""
     return HWAccel("cuda", allow_software_fallback=True)
 
 
 def cuda_problem() -> str | None:
-    """Why nothing can be decoded on a GPU here; None if it can."""
+    """Return why this machine cannot decode on a GPU; None if it can."""
     if "cuda" not in hwdevices_available():
         return "this build of FFmpeg has no CUDA"
     try:
-        CodecContext.create("h264", "r", hwaccel=asked())
+        CodecContext.create("h264", "r", hwaccel=cuda_hwaccel())
     except (av.FFmpegError, NotImplementedError) as error:
         return f"no CUDA device ({reason(error)})"
     return None
 
 
 def usable_encoding(encoding: Encoding, notes: Notes) -> Encoding:
-    """``encoding``, or on the CPU in the same format where the GPU's encoder does not start; ``notes`` gets the reason.
+    """Return ``encoding``, or a CPU encoder of the same format if the GPU encoder does not start, with a note.
 
-    Options in the encoder's own words mean nothing to another one: with them it stays, and will say why it fails.
+    An ``encoding`` with encoder-specific options is returned unchanged, because another encoder does not know them.
     """
-    instead = encoding.table_entry.fallback
-    problem = nvenc_problem(encoding.codec) if instead and not encoding.options else None
+    fallback = encoding.table_entry.fallback
+    problem = nvenc_problem(encoding.codec) if fallback and not encoding.options else None
     if problem is None:
         return encoding
-    preset = "" if encoding.preset is None else f", not in preset {encoding.preset}, which it does not have"
-    notes.info("encoded_on_cpu", f"encoded by {instead} on the CPU: {problem}{preset}")
-    return replace(encoding, codec=instead, preset=None)
+    preset = "" if encoding.preset is None else f"; preset {encoding.preset} is ignored"
+    notes.info("encoded_on_cpu", f"encoded by {fallback} on the CPU: {problem}{preset}")
+    return replace(encoding, codec=fallback, preset=None)
 
 
 @cache
 def nvenc_problem(codec: str) -> str | None:
-    """Why the GPU's encoder ``codec`` can not be used here; None if it can."""
+    """Return why the GPU encoder ``codec`` does not start on this machine; None if it does."""
     try:
         context = CodecContext.create(codec, "w")
         assert isinstance(context, VideoCodecContext)
-        context.width, context.height, context.pix_fmt = *TRIED, "yuv420p"
+        context.width, context.height, context.pix_fmt = *TEST_SIZE, "yuv420p"
         context.time_base = Fraction(1, 25)
         context.open()
     except UnknownCodecError:
@@ -107,11 +107,11 @@ def nvenc_problem(codec: str) -> str | None:
 
 
 def is_decoded_by_ffmpeg(pix_fmt: str) -> bool:
-    """Whether pictures of that format, asked of NVDEC, come from FFmpeg's own decoder."""
+    """Whether frames of that format come from FFmpeg's own decoder although NVDEC was requested."""
     name = pix_fmt.replace("yuvj", "yuv")
     return name not in EXACT and name in PLANAR and PLANAR[name][1] <= DEEPEST
 
 
 def is_shifted(pix_fmt: str) -> bool:
-    """Whether pictures of that format, asked of NVDEC, hold other numbers than the code values."""
+    """Whether NVDEC frames of that format hold shifted code values."""
     return pix_fmt not in EXACT and not is_decoded_by_ffmpeg(pix_fmt)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import av
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +29,7 @@ def numpy_dtype(depth: int) -> type[np.uint8] | type[np.uint16]:
     return np.uint8 if depth == 8 else np.uint16
 
 
-def view(frame: av.VideoFrame, index: int, depth: int) -> Array:
+def plane_view(frame: av.VideoFrame, index: int, depth: int) -> Array:
     """Return plane ``index`` as H x W code values: a view of FFmpeg's memory without the padding of its rows."""
     plane = frame.planes[index]
     dtype = np.dtype(numpy_dtype(depth))
@@ -41,9 +43,9 @@ def empty_frame(info: VideoInfo) -> av.VideoFrame:
     return av.VideoFrame(info.width, info.height, pix_fmt(info.chroma, info.depth))
 
 
-def fill(frame: av.VideoFrame, index: int, depth: int, plane: Array) -> None:
+def fill_plane(frame: av.VideoFrame, index: int, depth: int, plane: Array) -> None:
     """Copy ``plane`` to plane ``index``; a larger frame repeats its last column and row."""
-    target = view(frame, index, depth)
+    target = plane_view(frame, index, depth)
     if plane.dtype != target.dtype:
         raise TypeError(f"planes of {depth} bits are written as {target.dtype}, not {plane.dtype}")
     height, width = plane.shape
@@ -52,34 +54,50 @@ def fill(frame: av.VideoFrame, index: int, depth: int, plane: Array) -> None:
     target[height:] = target[height - 1]
 
 
-def set_planes(y: Tensor, uv: Tensor | None, frame: VideoFrame, kept: PlanarFormat) -> None:
-    """Copy ``frame`` in the format ``kept`` to luma ``y`` (H x W) and chroma ``uv`` (2 x h x w, None for grey).
+def stack_planes(
+    frames: Sequence[VideoFrame], info: VideoInfo, format: PlanarFormat, exact_rgb: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Copy N frames to luma (N x 1 x H x W) and chroma (N x 2 x h x w, None for grey).
+
+    The planes hold integers of ``info``. With ``exact_rgb``, RGB frames become float32 code values, not rounded.
+    """
+    width, height = info.chroma_size
+    dtype = torch.float32 if format.is_rgb and exact_rgb else info.dtype
+    y = torch.empty((len(frames), 1, info.height, info.width), dtype=dtype)
+    uv = None if info.chroma == "gray" else torch.empty((len(frames), 2, height, width), dtype=dtype)
+    for i, frame in enumerate(frames):
+        copy_planes(y[i, 0], None if uv is None else uv[i], frame, format)
+    return y, uv
+
+
+def copy_planes(y: Tensor, uv: Tensor | None, frame: VideoFrame, format: PlanarFormat) -> None:
+    """Copy ``frame`` in the format ``format`` to luma ``y`` (H x W) and chroma ``uv`` (2 x h x w, None for grey).
 
     Y'CbCr computed from RGB is rounded where ``y`` and ``uv`` hold integers.
     """
-    if kept.is_rgb and uv is not None:
-        luma, chroma = ycbcr_of(frame, kept)
+    if format.is_rgb and uv is not None:
+        luma, chroma = rgb_frame_to_ycbcr(frame, format)
         for target, values in ((y, luma[0, 0]), (uv, chroma[0])):
-            target.copy_(values if target.is_floating_point() else values.round().clamp(0, (1 << kept.depth) - 1))
+            target.copy_(values if target.is_floating_point() else values.round().clamp(0, (1 << format.depth) - 1))
         return
-    for target, plane in zip((y, *(uv if uv is not None else ())), planes_of(frame, kept), strict=True):
+    for target, plane in zip((y, *(uv if uv is not None else ())), integer_planes(frame, format), strict=True):
         target.numpy()[:] = plane
 
 
-def planes_of(frame: VideoFrame, kept: PlanarFormat) -> list[Array]:
-    """Return the integer planes of a Y'CbCr or grey ``frame`` in the format ``kept``, as views of FFmpeg's memory."""
-    if frame.format.name.replace("yuvj", "yuv").replace("yuva", "yuv") != kept.pix_fmt:
-        frame = frame.reformat(format=kept.pix_fmt, threads=ONE_THREAD)
-    return [view(frame, index, kept.depth) for index in range(1 if kept.chroma == "gray" else 3)]
+def integer_planes(frame: VideoFrame, format: PlanarFormat) -> list[Array]:
+    """Return the integer planes of a Y'CbCr or grey ``frame`` in the format ``format``, as views of FFmpeg's memory."""
+    if frame.format.name.replace("yuvj", "yuv").replace("yuva", "yuv") != format.pix_fmt:
+        frame = frame.reformat(format=format.pix_fmt, threads=ONE_THREAD)
+    return [plane_view(frame, index, format.depth) for index in range(1 if format.chroma == "gray" else 3)]
 
 
-def ycbcr_of(frame: VideoFrame, kept: PlanarFormat) -> tuple[Tensor, Tensor]:
+def rgb_frame_to_ycbcr(frame: VideoFrame, format: PlanarFormat) -> tuple[Tensor, Tensor]:
     """Convert an RGB frame to luma (1 x 1 x H x W) and chroma (1 x 2 x H x W): float32 code values, not rounded."""
-    deep = kept.depth > 8
+    deep = format.depth > 8
     # exact: libswscale only reorders samples, repeats the high bits to widen them, and looks up palettes
     packed = frame.reformat(format=f"rgb48{ENDIAN}" if deep else "rgb24", threads=ONE_THREAD).to_ndarray()
     rgb = torch.from_numpy(packed.astype(np.float32)).permute(2, 0, 1)[None] / (65535 if deep else 255)
-    return rgb_to_ycbcr(rgb, ColorInfo(matrix=kept.matrix, range=kept.range), kept.depth)
+    return rgb_to_ycbcr(rgb, ColorInfo(matrix=format.matrix, range=format.range), format.depth)
 
 
 def has_alpha(format: VideoFormat) -> bool:

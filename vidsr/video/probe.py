@@ -46,7 +46,7 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
-def on_clock(
+def to_file_clock(
     container: InputContainer, start: Fraction | None, end: Fraction | None
 ) -> tuple[Fraction | None, Fraction | None]:
     """Convert ``start`` and ``end``, seconds from where playback begins, to the file's own clock."""
@@ -87,8 +87,8 @@ def probe(path: Path) -> VideoInfo:
 
 def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame) -> VideoInfo:
     """Return the properties of ``stream``, whose first frame is ``frame``."""
-    kept = planar_format(frame)
-    beside = side_data(frame)
+    planar = planar_format(frame)
+    found = side_data(frame)
     duration = _duration(container, stream)
     fps = frame_rate(stream)
     frames = stream.frames or (None if duration is None else round(duration * fps))
@@ -96,18 +96,18 @@ def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame
         width=frame.width,
         height=frame.height,
         fps=fps,
-        chroma=kept.chroma,
-        depth=kept.depth,
+        chroma=planar.chroma,
+        depth=planar.depth,
         color=ColorInfo(
-            matrix=kept.matrix or MATRICES.get(frame.colorspace),
+            matrix=planar.matrix or MATRICES.get(frame.colorspace),
             primaries=PRIMARIES.get(frame.color_primaries),
             transfer=TRANSFERS.get(frame.color_trc),
-            range=kept.range or RANGES.get(frame.color_range) or _untagged_range(container, kept),
-            chroma_location=chroma_location(frame) if kept.chroma == "420" else None,
+            range=planar.range or RANGES.get(frame.color_range) or _untagged_range(container, planar),
+            chroma_location=chroma_location(frame) if planar.chroma == "420" else None,
         ),
         sar=stream.sample_aspect_ratio or Fraction(1),
-        display_matrix=read_display_matrix(beside),
-        hdr=read_hdr(beside),
+        display_matrix=read_display_matrix(found),
+        hdr=read_hdr(found),
         field_order=_field_order(stream, frame),
         duration=duration,
         frames=frames or None,
@@ -117,9 +117,9 @@ def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame
     )
 
 
-def _untagged_range(container: InputContainer, kept: PlanarFormat) -> Literal["full"] | None:
+def _untagged_range(container: InputContainer, planar: PlanarFormat) -> Literal["full"] | None:
     """Return full for grey images: TIFF has no tag for their range."""
-    return "full" if kept.chroma == "gray" and container.format.name == "image2" else None
+    return "full" if planar.chroma == "gray" and container.format.name == "image2" else None
 
 
 def chroma_location(frame: VideoFrame) -> str | None:

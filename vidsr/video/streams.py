@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from av.audio.stream import AudioStream
-from av.stream import AttachmentStream, DataStream, Disposition, Stream
+from av.container import InputContainer
+from av.stream import AttachmentStream, DataStream, Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from vidsr.video.probe import frame_rate
@@ -61,6 +62,16 @@ def streams(path: Path) -> list[StreamInfo]:
     """
     with open_source(path) as container:
         return [stream_info(stream) for stream in container.streams]
+
+
+def other_streams(container: InputContainer, video: VideoStream) -> list[Stream]:
+    """Return all streams except ``video`` and the tracks that MP4 makes of tags: chapter titles and the time code."""
+    return [
+        stream
+        for stream in container.streams
+        if stream is not video
+        and not (stream.type == "data" and (stream.discard is Discard.all or "timecode" in stream.metadata))
+    ]
 
 
 def stream_info(stream: Stream) -> StreamInfo:

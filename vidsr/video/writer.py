@@ -1,4 +1,4 @@
-"""A clip written from planes: encoded, timed to the tick, with the other streams of its source beside it."""
+"""Write a clip: encode planes, round each time once, and copy the other streams of the source."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from vidsr.options.image_sequence import FIRST_NUMBER
 from vidsr.options.paths import partial_path
 from vidsr.video.containers import IMAGES, Y4M, container_format
 from vidsr.video.demux import CLOCK_JUMPS
-from vidsr.video.encoder import MOST_TICKS, add_picture, note_unwritable, open_encoder, set_color, tick
+from vidsr.video.encoder import MOST_TICKS, add_video_stream, note_unwritable, open_encoder, set_color, tick
 from vidsr.video.formats import nearest_format
 from vidsr.video.image_sequence import ImageSequenceWriter
 from vidsr.video.inspect import ExpectedContents
-from vidsr.video.planes import empty_frame, fill, view
+from vidsr.video.planes import empty_frame, fill_plane, plane_view
 from vidsr.video.slow_audio import SlowMotion, SlowMotionCopier
 from vidsr.video.source import reason
 from vidsr.video.stream_copy import StreamCopier
@@ -37,11 +37,11 @@ from vidsr.video.y4m import Y4mWriter
 
 
 class Writer(Protocol):
-    """Takes the frames of one clip."""
+    """Writes the frames of one clip."""
 
     @property
     def expected(self) -> ExpectedContents | None:
-        """What the file should hold, for checking it; None if there is none."""
+        """The contents that the file should have; None without a file."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -49,7 +49,7 @@ class Writer(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
     def write(self, batch: FrameBatch) -> None:
-        """Takes the next frames, rounded to integers."""
+        """Write the next frames, rounded to integers."""
         ...
 
 
@@ -65,12 +65,12 @@ def open_writer(
     slow: SlowMotion | None = None,
     notes: Notes | None = None,
 ) -> Writer:
-    """The writer that ``path`` asks for: of a file, of pictures numbered from ``first``, of planes (``raw`` to a pipe).
+    """Return the writer for ``path``: a clip, an image sequence numbered from ``first``, or y4m (``raw`` to a pipe).
 
-    That of the null encoder writes nothing.
+    The null encoder selects a writer that writes nothing.
 
     Raises:
-        OptionError, OutputError: as the writers say.
+        OptionError, OutputError: see the writers.
     """
     if encoding.is_null:
         return NullWriter()
@@ -83,7 +83,7 @@ def open_writer(
 
 
 class NullWriter:
-    """Takes frames and forgets them: for measuring everything but the encoder."""
+    """Discards frames, to measure everything except the encoder."""
 
     expected = None
 
@@ -96,16 +96,16 @@ class NullWriter:
         pass
 
     def write(self, batch: FrameBatch) -> None:
-        """Forgets the frames."""
+        """Discard the frames."""
 
 
 class VideoWriter:
-    """Writes frames of ``info`` to ``path``; the file appears when the block is left without an exception.
+    """Writes frames of ``info`` to ``path``; the file appears when the block ends without an exception.
 
-    Until then it is ``<name>.part<suffix>`` beside it, and an exception removes that. ``streams_from`` is the clip
-    whose other streams and tags are copied. With ``start`` and ``end`` (seconds from where the source begins to play)
-    the output's clock begins at ``start`` and copied packets end before ``end``. In ``slow`` motion nothing timed is
-    copied.
+    Until then it is ``<name>.part<suffix>`` in the same folder, and an exception removes it. Other streams and tags are
+    copied from the clip ``streams_from``. ``start`` and ``end`` are seconds from where playback of the source begins:
+    the output's clock begins at ``start``, and copied packets end before ``end``. In ``slow`` motion, streams with
+    times are not copied.
 
     Raises:
         OptionError: the encoder or one of its options is unknown.
@@ -131,20 +131,20 @@ class VideoWriter:
         self._source = streams_from
         self._stamps = array("q")
         self._tick = tick(info)
-        self._first: int | None = None  # ticks of the first and last frame given to the encoder
+        self._first: int | None = None  # ticks of the first and the last frame passed to the encoder
         self._last: int | None = None
-        self._decoded: int | None = None  # decoding time in ticks of the last packet from the encoder
+        self._decoded: int | None = None  # decoding time of the last packet from the encoder, ticks
         self._part = partial_path(path)
         container = container_format(path)
         self._copier = _make_copier(streams_from, start, end, slow)
         if slow is not None:
-            self._source = None  # what is carried beside slow motion is no copy
+            self._source = None  # slow motion copies no packets that verification could compare
         self._range = (start, end) if self._copier is None else self._copier.range
         self._start = self._range[0] or Fraction(0)
         try:
             note_unwritable(info, encoding, container, self.notes)
             options = {} if self._copier is None else self._copier.muxer_options(container)
-            self._output = _create(self._part, container, options | _clock(container, self._tick))
+            self._output = _create(self._part, container, options | _movie_timescale(container, self._tick))
             self._stream = self._add_streams(container)
             open_encoder(self._stream, self._encoding)
         except BaseException:
@@ -167,7 +167,7 @@ class VideoWriter:
             raise
 
     def write(self, batch: FrameBatch) -> None:
-        """Encodes the next frames.
+        """Encode the next frames.
 
         Raises:
             OutputError: the file cannot be written.
@@ -178,29 +178,29 @@ class VideoWriter:
 
     @property
     def expected(self) -> ExpectedContents:
-        """What the file should hold, for checking it."""
+        """The contents that the file should have."""
         times = tuple(stamp * self._tick for stamp in self._stamps)
         return ExpectedContents(self.path, self._coded, times, self._source, *self._range)
 
     def _add_streams(self, container: str) -> VideoStream:
         def add() -> VideoStream:
-            return add_picture(self._output, self._coded, self._encoding, self._tick)
+            return add_video_stream(self._output, self._coded, self._encoding, self._tick)
 
-        return add() if self._copier is None else self._copier.add_to(self._output, container, add)
+        return add() if self._copier is None else self._copier.add_streams(self._output, container, add)
 
     def _frame(self, y: torch.Tensor, uv: torch.Tensor | None, time: Fraction) -> VideoFrame:
         coded = self._coded
-        # libswscale converts depth and chroma where the encoder asks for it, but takes grey to be full range
+        # libswscale converts depth and chroma for the encoder, but treats grey as full range
         chroma = coded.chroma if uv is None else self.info.chroma
         info = replace(self.info, width=coded.width, height=coded.height, chroma=chroma)
         frame = empty_frame(info)
-        fill(frame, 0, info.depth, y.numpy())
+        fill_plane(frame, 0, info.depth, y.numpy())
         if uv is not None:
-            fill(frame, 1, info.depth, uv[0].numpy())
-            fill(frame, 2, info.depth, uv[1].numpy())
+            fill_plane(frame, 1, info.depth, uv[0].numpy())
+            fill_plane(frame, 2, info.depth, uv[1].numpy())
         elif chroma != "gray":
             for index in (1, 2):
-                view(frame, index, info.depth)[:] = 1 << (info.depth - 1)
+                plane_view(frame, index, info.depth)[:] = 1 << (info.depth - 1)
         frame.pts = self._ticks(time)
         frame.time_base = self._tick
         set_color(frame, info)
@@ -209,7 +209,7 @@ class VideoWriter:
         return frame
 
     def _ticks(self, time: Fraction) -> int:
-        """The one rounding of a time: to the nearest tick, later than the frame before."""
+        """Round a time, the only time it is rounded: to the nearest tick, later than the previous frame."""
         ticks = round((time - self._start) / self._tick)
         self._last = ticks if self._last is None else max(ticks, self._last + 1)
         self._first = self._last if self._first is None else self._first
@@ -224,17 +224,17 @@ class VideoWriter:
             raise OutputError(f"{self.path} cannot be written ({reason(error)}): check the disk") from None
 
     def _mux(self, packet: Packet[VideoStream]) -> None:
-        self._put_in_order(packet)
+        self._repair_dts(packet)
         if self._copier is not None:
             assert packet.dts is not None
             self._copier.write_until(self._output, packet.dts * packet.time_base)
         self._output.mux(packet)
 
-    def _put_in_order(self, packet: Packet[VideoStream]) -> None:
-        """Gives a decoding time to a packet that has none or a wrong one: x265 does not set those of very short clips.
+    def _repair_dts(self, packet: Packet[VideoStream]) -> None:
+        """Set a missing or wrong decoding time: x265 sets none in very short clips.
 
-        A right one is later than the one before, not later than the picture is shown, and no further ahead of the
-        first picture than the last one is behind it.
+        A correct one is later than the previous one and not later than the presentation time. It is no further before
+        the first frame than the last frame is after it.
         """
         assert packet.pts is not None and self._first is not None and self._last is not None
         earliest = 2 * self._first - self._last if self._decoded is None else self._decoded + 1
@@ -252,14 +252,14 @@ class VideoWriter:
                 self._copier.close()
                 for name, n in self._copier.problems.items():
                     if name != CLOCK_JUMPS:
-                        self.notes.info("copied_stream_repaired", f"copied streams of the source: {n} {name}")
+                        self.notes.info("copied_stream_repaired", f"copied streams: {n} {name.replace('_', ' ')}")
             self._output.close()
             self._part.replace(self.path)
         except (av.FFmpegError, OSError) as error:
             raise OutputError(f"{self.path} cannot be written ({reason(error)}): check the disk") from None
 
     def _abandon(self) -> None:
-        """Closes everything and leaves nothing behind."""
+        """Close everything and delete the unfinished file."""
         if self._copier is not None:
             self._copier.close()
         output = getattr(self, "_output", None)
@@ -279,13 +279,13 @@ def _make_copier(
 
 def _create(part: Path, container: str, options: dict[str, str]) -> OutputContainer:
     try:
-        part.touch()  # so that a folder that takes no file is said before the work
+        part.touch()  # an unwritable folder fails before the work
     except OSError as error:
         raise OutputError(f"{part.parent} cannot be written to ({error.strerror}): choose another --output") from None
     return av.open(f"file:{part}", "w", format=container, container_options=options)
 
 
-def _clock(container: str, tick: Fraction) -> dict[str, str]:
-    """The option that lets MP4 say when streams begin as finely as the frames; otherwise it is in milliseconds."""
-    parts = lcm(1000, tick.denominator)
-    return {"movie_timescale": str(parts)} if container in ("mp4", "mov") and parts < MOST_TICKS else {}
+def _movie_timescale(container: str, tick: Fraction) -> dict[str, str]:
+    """Return the option that makes MP4 store stream start times as finely as frame times, not in milliseconds."""
+    ticks = lcm(1000, tick.denominator)
+    return {"movie_timescale": str(ticks)} if container in ("mp4", "mov") and ticks < MOST_TICKS else {}

@@ -1,4 +1,4 @@
-"""Planes as they are, one frame after the other: y4m with its headers, or raw without; to a file or a pipe."""
+"""Write uncompressed planes to a file or a pipe: y4m with its headers, or raw video without."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from vidsr.video.constant_rate import FALLBACK_FPS, ConstantRateTimes, note_left
 from vidsr.video.inspect import ExpectedContents
 
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
-SITING = {"left": "mpeg2", None: "mpeg2", "center": "jpeg", "topleft": "paldv"}  # of 4:2:0 in 8 bits
-FIELDS = {"top": "t", "bottom": "b"}
+SITINGS = {"left": "mpeg2", None: "mpeg2", "center": "jpeg", "topleft": "paldv"}  # chroma of 8-bit 4:2:0
+FIELD_ORDERS = {"top": "t", "bottom": "b"}
 
 
 def header(info: VideoInfo) -> bytes:
-    """The first line of a y4m stream of ``info``."""
+    """Return the first line of a y4m stream of ``info``."""
     fps = info.fps or FALLBACK_FPS
     chroma: str = "mono" if info.chroma == "gray" else info.chroma
     if info.depth > 8:
         chroma += f"{'' if chroma == 'mono' else 'p'}{info.depth}"
     elif chroma == "420":
-        chroma += SITING.get(info.color.chroma_location, "mpeg2")
+        chroma += SITINGS.get(info.color.chroma_location, "mpeg2")
     words = [
         "YUV4MPEG2",
         f"W{info.width}",
         f"H{info.height}",
         f"F{fps.numerator}:{fps.denominator}",
-        f"I{FIELDS.get(info.field_order or '', 'p')}",
+        f"I{FIELD_ORDERS.get(info.field_order or '', 'p')}",
         f"A{info.sar.numerator}:{info.sar.denominator}",
         f"C{chroma}",
     ]
@@ -45,14 +45,14 @@ def header(info: VideoInfo) -> bytes:
 
 
 class Y4mWriter:
-    """Writes frames of ``info`` to ``path``, ``-`` being the standard output; with ``raw`` the planes alone.
+    """Writes frames of ``info`` to a file or to the standard output (``-``). ``raw`` leaves out all headers.
 
-    A file appears when the block is left without an exception; until then it is ``<name>.part<suffix>`` beside it,
-    and an exception removes that. While the standard output is written to, whatever else this process prints there
-    goes to the standard error.
+    A file appears when the block ends without an exception. Until then it is ``<name>.part<suffix>`` in the same
+    folder, and an exception removes it. While the writer owns the standard output, everything else that this process
+    prints there goes to the standard error.
 
     Raises:
-        OptionError: an encoder is asked for.
+        OptionError: an encoder is selected.
         OutputError: the file cannot be written.
     """
 
@@ -64,16 +64,16 @@ class Y4mWriter:
         self.path, self._info, self._raw, self._kind = path, info, raw, kind
         self._is_pipe = str(path) == "-"
         self._part = None if self._is_pipe else partial_path(path)
-        self._grid = ConstantRateTimes(info)
+        self._times = ConstantRateTimes(info)
         self.notes = Notes() if notes is None else notes
         note_left_out(info, kind, False, self.notes)
-        self._file = self._opened()
+        self._file = self._open()
 
-    def _opened(self) -> IO[bytes]:
+    def _open(self) -> IO[bytes]:
         if self._part is None:
-            own = os.dup(STANDARD_OUTPUT)
+            output = os.dup(STANDARD_OUTPUT)
             os.dup2(STANDARD_ERROR, STANDARD_OUTPUT)
-            return os.fdopen(own, "wb", buffering=0)
+            return os.fdopen(output, "wb", buffering=0)
         try:
             return self._part.open("wb")
         except OSError as error:
@@ -92,26 +92,26 @@ class Y4mWriter:
             self._close()
 
     def write(self, batch: FrameBatch) -> None:
-        """Writes the next frames.
+        """Write the next frames.
 
         Raises:
             OutputError: the file cannot be written.
-            PipeClosed: nobody reads the pipe any more.
+            PipeClosed: the reader of the pipe has closed it.
         """
         for i, time in enumerate(batch.times):
             if not self._raw:
-                self._put(b"FRAME\n" if self._grid.count else header(self._info) + b"FRAME\n")
+                self._put(b"FRAME\n" if self._times.count else header(self._info) + b"FRAME\n")
             for plane in (batch.y[i, 0], *(() if batch.uv is None else batch.uv[i])):
                 self._put_plane(plane)
-            self._grid.add(time)
+            self._times.add(time)
 
     @property
     def expected(self) -> ExpectedContents | None:
-        """What the file should hold, for checking it; None of a pipe and of raw video, which cannot be read again."""
+        """The contents that the file should have; None for a pipe or raw video, which cannot be read again."""
         if self._raw or self._is_pipe:
             return None
-        told = replace(self._info, color=ColorInfo(range=self._info.color.range), display_matrix=None, hdr=None)
-        return ExpectedContents(self.path, told, self._grid.times, None)
+        stored = replace(self._info, color=ColorInfo(range=self._info.color.range), display_matrix=None, hdr=None)
+        return ExpectedContents(self.path, stored, self._times.times, None)
 
     def _put_plane(self, plane: torch.Tensor) -> None:
         if plane.is_floating_point():
@@ -125,12 +125,12 @@ class Y4mWriter:
             while left:
                 left = left[self._file.write(left) :]
         except BrokenPipeError:
-            raise PipeClosed(f"{self.path}: nobody reads it any more") from None
+            raise PipeClosed(f"{self.path}: the reader closed the pipe") from None
         except OSError as error:
             raise OutputError(f"{self.path} cannot be written ({error.strerror}): check the disk") from None
 
     def _finish(self) -> None:
-        if not self._grid.count:
+        if not self._times.count:
             raise OutputError(f"{self.path} would hold no frame: choose another --start or --end")
         if self._part is not None:
             try:
@@ -138,7 +138,7 @@ class Y4mWriter:
                 self._part.replace(self.path)
             except OSError as error:
                 raise OutputError(f"{self.path} cannot be written ({error.strerror}): check the disk") from None
-        self._grid.note_moved(self._kind, self.notes)
+        self._times.note_moved(self._kind, self.notes)
 
     def _close(self) -> None:
         if self._part is not None:
