@@ -1,3 +1,5 @@
+"""Colour conversion: published code values, exact round trips, and chroma that stays in place."""
+
 from itertools import product
 
 import pytest
@@ -6,11 +8,9 @@ import torch
 from vidsr.color import (
     LOCATIONS,
     WEIGHTS,
-    downsample_chroma,
-    from_rgb,
+    convert_chroma,
     rgb_to_ycbcr,
     to_rgb,
-    upsample_chroma,
     with_defaults,
     ycbcr_to_rgb,
 )
@@ -44,7 +44,7 @@ def test_10_bit_black_and_white(range_: str, black: int, white: int) -> None:
 
 
 @pytest.mark.parametrize(("matrix", "range_", "depth"), list(product(WEIGHTS, ["limited", "full"], [8, 10, 12])))
-def test_every_code_returns_from_rgb(matrix: str, range_: str, depth: int) -> None:
+def test_every_code_value_survives_rgb(matrix: str, range_: str, depth: int) -> None:
     color = ColorInfo(matrix=matrix, range=range_)  # type: ignore[arg-type]
     codes = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(depth)) * ((1 << depth) - 1)
     y, uv = rgb_to_ycbcr(ycbcr_to_rgb(codes[:, :1], codes[:, 1:], color, depth), color, depth)
@@ -57,6 +57,17 @@ def smooth(n: int, h: int, w: int, depth: int) -> torch.Tensor:
     return (torch.stack(waves)[None] * ((1 << depth) - 1)).round()
 
 
+def from_rgb(rgb: torch.Tensor, info: VideoInfo) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The inverse of `to_rgb`: float32 planes of ``info``, not rounded."""
+    color = with_defaults(info.color, info.width, info.height)
+    y, uv = rgb_to_ycbcr(rgb, color, info.depth)
+    return y, None if info.chroma == "gray" else downsample_chroma(uv, info.chroma, color.chroma_location)
+
+
+def downsample_chroma(uv: torch.Tensor, chroma: Chroma, location: str | None) -> torch.Tensor:
+    return convert_chroma(uv, "444", chroma, (uv.shape[-1], uv.shape[-2]), location)
+
+
 CHROMAS: list[Chroma] = ["gray", "420", "422", "444"]
 
 
@@ -65,7 +76,7 @@ CHROMAS: list[Chroma] = ["gray", "420", "422", "444"]
     list(product(["smpte170m", "bt709", "bt2020nc"], ["limited", "full"], CHROMAS, [8, 10, 12])),
 )
 @pytest.mark.parametrize("size", [(64, 48), (65, 49)])
-def test_models_path_through_rgb(matrix: str, range_: str, chroma: Chroma, depth: int, size: tuple[int, int]) -> None:
+def test_planes_survive_rgb(matrix: str, range_: str, chroma: Chroma, depth: int, size: tuple[int, int]) -> None:
     info = VideoInfo(*size, None, chroma, depth, ColorInfo(matrix, range=range_))  # type: ignore[arg-type]
     width, height = info.chroma_size
     uv = None if chroma == "gray" else smooth(2, height, width, depth)
@@ -73,22 +84,22 @@ def test_models_path_through_rgb(matrix: str, range_: str, chroma: Chroma, depth
     y, chroma_planes = from_rgb(to_rgb(batch, info), info)
     errors = [(y.round() - batch.y).abs()]
     if uv is not None and chroma_planes is not None:
-        on_picture = (..., slice(info.height // 2), slice(info.width // 2)) if chroma == "420" else ...
-        errors.append((chroma_planes.round() - uv)[on_picture].abs())  # an odd side's last sample lies half outside
-    unit = 2 ** (depth - 8)  # one code value of 8 bits; the smooth picture is as smooth at each depth
+        inside = (..., slice(info.height // 2), slice(info.width // 2)) if chroma == "420" else ...
+        errors.append((chroma_planes.round() - uv)[inside].abs())  # an odd side's last sample lies half outside
+    unit = 2 ** (depth - 8)  # one 8-bit code value; the planes are equally smooth at each depth
     assert all(error.mean() <= 0.5 * unit and error.max() <= 2 * unit for error in errors)
     assert errors[0].max() == 0, "luma is not resampled"
 
 
 @pytest.mark.parametrize("location", LOCATIONS)
-def test_chroma_is_put_where_it_sits(location: str) -> None:
+def test_chroma_stays_in_place_when_resampled(location: str) -> None:
     """A plane that is linear in position has the same value at the same place, whatever the sampling."""
     height, width = 12, 20
     across, down = LOCATIONS[location]
     x = torch.arange(width // 2) * 2 + across
     y = torch.arange(height // 2)[:, None] * 2 + down
     uv = (3 * x + 5 * y).expand(1, 2, -1, -1)
-    full = upsample_chroma(uv, "420", (width, height), location)
+    full = convert_chroma(uv, "420", "444", (width, height), location)
     expected = 3 * torch.arange(width) + 5 * torch.arange(height)[:, None]
     inside = (..., slice(2, -2), slice(2, -2))
     assert torch.allclose(full[inside], expected.expand_as(full)[inside].float())
@@ -101,7 +112,7 @@ def test_chroma_is_put_where_it_sits(location: str) -> None:
 @pytest.mark.parametrize("chroma", ["420", "422", "444"])
 def test_flat_chroma_stays_flat_at_any_size(location: str | None, size: tuple[int, int], chroma: Chroma) -> None:
     width, height = VideoInfo(*size, None, chroma).chroma_size
-    full = upsample_chroma(torch.full((1, 2, height, width), 77), chroma, size, location)
+    full = convert_chroma(torch.full((1, 2, height, width), 77), chroma, "444", size, location)
     assert full.shape == (1, 2, size[1], size[0])
     back = downsample_chroma(full, chroma, location)
     assert back.shape == (1, 2, height, width)
@@ -111,12 +122,12 @@ def test_flat_chroma_stays_flat_at_any_size(location: str | None, size: tuple[in
 @pytest.mark.parametrize(
     ("size", "matrix"), [((720, 576), "smpte170m"), ((1280, 720), "bt709"), ((1920, 800), "bt709")]
 )
-def test_untagged_is_601_for_sd_and_709_for_hd(size: tuple[int, int], matrix: str) -> None:
+def test_untagged_clips_are_bt601_for_sd_and_bt709_for_hd(size: tuple[int, int], matrix: str) -> None:
     assert with_defaults(ColorInfo(), *size) == ColorInfo(matrix=matrix, range="limited")
     tagged = ColorInfo(matrix="bt2020nc", range="full")
     assert with_defaults(tagged, *size) == tagged
 
 
-def test_a_matrix_that_is_none_is_one_clear_line() -> None:
+def test_nonlinear_matrix_is_refused() -> None:
     with pytest.raises(InputError, match="ycgco"):
         ycbcr_to_rgb(torch.zeros(1, 1, 2, 2), torch.zeros(1, 2, 2, 2), ColorInfo("ycgco", range="full"), 8)

@@ -1,4 +1,4 @@
-"""prefetch: order, bounds, errors, and no thread left behind."""
+"""prefetch: order, bounds, errors, and no leftover thread."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ def stream(n: int, nbytes: int = 1) -> Iterator[Item]:
 
 @settings(deadline=None, max_examples=25)
 @given(n=st.integers(0, 50), depth=st.integers(1, 5), chained=st.booleans())
-def test_keeps_order_and_loses_nothing(n: int, depth: int, chained: bool) -> None:
+def test_prefetch_keeps_order_and_loses_nothing(n: int, depth: int, chained: bool) -> None:
     with prefetch(stream(n), depth, "a") as first:
         if not chained:
             assert [item.value for item in first] == list(range(n))
@@ -34,7 +34,7 @@ def test_keeps_order_and_loses_nothing(n: int, depth: int, chained: bool) -> Non
 
 
 @pytest.mark.parametrize(("depth", "max_bytes", "ahead"), [(3, 1 << 20, 3), (100, 40, 4), (5, 1, 1)])
-def test_never_runs_further_ahead_than_its_bounds(depth: int, max_bytes: int, ahead: int) -> None:
+def test_prefetch_stays_within_its_bounds(depth: int, max_bytes: int, ahead: int) -> None:
     made = []
 
     def source() -> Iterator[Item]:
@@ -45,11 +45,11 @@ def test_never_runs_further_ahead_than_its_bounds(depth: int, max_bytes: int, ah
     with prefetch(source(), depth, "bounded", max_bytes) as items:
         for taken, _ in enumerate(items):
             time.sleep(0.003)
-            # queued items, plus the one in the reader's hands and the one waiting for room
+            # queued items, plus the one that the consumer holds and the one that waits for room
             assert len(made) <= taken + 1 + ahead + 1
 
 
-def test_an_upstream_error_arrives_after_the_items_before_it() -> None:
+def test_an_upstream_error_is_raised_after_the_items_before_it() -> None:
     def source() -> Iterator[Item]:
         yield from stream(3)
         raise ZeroDivisionError("the third frame is bad")
@@ -61,7 +61,7 @@ def test_an_upstream_error_arrives_after_the_items_before_it() -> None:
     assert seen == [0, 1, 2]
 
 
-def test_a_reader_that_leaves_early_stops_and_closes_the_producer_on_its_thread() -> None:
+def test_a_consumer_that_stops_early_closes_the_producer_on_its_thread() -> None:
     closed_on = []
 
     def source() -> Iterator[Item]:
@@ -77,14 +77,14 @@ def test_a_reader_that_leaves_early_stops_and_closes_the_producer_on_its_thread(
     assert not [t for t in threading.enumerate() if t.name == "vidsr-endless"]
 
 
-def test_a_reader_that_raises_leaves_no_thread() -> None:
+def test_a_consumer_that_raises_leaves_no_thread() -> None:
     with pytest.raises(KeyboardInterrupt), prefetch(stream(1000), 2, "a") as a, prefetch(a, 2, "b") as b:
         next(b)
         raise KeyboardInterrupt
     assert not [t for t in threading.enumerate() if t.name in ("vidsr-a", "vidsr-b")]
 
 
-def test_ctrl_c_while_the_thread_comes_up_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_while_the_thread_starts_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
     start = threading.Thread.start
 
     def interrupted(self: threading.Thread) -> None:

@@ -1,4 +1,7 @@
-"""Run a stream on its own thread, a bounded number of items ahead. The only file that imports threading."""
+"""Run a stream on its own thread a bounded number of items ahead, or spread its items over several workers.
+
+The only file that imports threading.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +15,26 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Sized(Protocol):
-    """Anything that knows how many bytes it holds."""
+    """An object with a size in bytes."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Return the number of bytes held."""
         ...
 
 
 T = TypeVar("T", bound=Sized)
 Item = TypeVar("Item")
 R = TypeVar("R")
-process_lock = threading.Lock()  # for what a process may do on one thread only
+process_lock = threading.Lock()  # for operations that only one thread of a process may run at a time
 
 
-class prefetch(Generic[T]):  # lower case: it reads as the verb it is, `with prefetch(...) as items`
-    """Iterates ``upstream`` on a thread of its own, at most ``depth`` items and ``max_bytes`` ahead of the reader.
+class prefetch(Generic[T]):  # lower case, because it is used as a verb: `with prefetch(...) as items`
+    """Iterates ``upstream`` on its own thread, at most ``depth`` items and ``max_bytes`` ahead of the consumer.
 
-    Order is kept. An exception of ``upstream`` is raised in the reader, with its traceback, after the items before it.
-    Leaving the block for any reason stops the thread, closes ``upstream`` on it, and joins it. One item is always
-    admitted, however large, so that a bound too small slows the stream and never blocks it.
+    Order is kept. An exception of ``upstream`` is raised in the consumer, with its traceback, after the items before
+    it. The end of the block stops the thread, closes ``upstream`` on it, and joins it. One item is always admitted,
+    however large, so a small bound slows the stream but never blocks it.
     """
 
     def __init__(self, upstream: Iterator[T], depth: int, name: str, max_bytes: int = 256 << 20) -> None:
@@ -49,7 +52,7 @@ class prefetch(Generic[T]):  # lower case: it reads as the verb it is, `with pre
     def __enter__(self) -> Iterator[T]:
         try:
             self._thread.start()
-        except BaseException:  # Ctrl-C while it waits for the thread to come up: the block is never entered, nor left
+        except BaseException:  # Ctrl-C while the thread starts: the block is never entered or left
             self._stop()
             raise
         return self._consume()
@@ -66,13 +69,13 @@ class prefetch(Generic[T]):  # lower case: it reads as the verb it is, `with pre
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join()
-        self._failure = None  # its traceback holds the producer's frames, and through them the planes
+        self._failure = None  # its traceback keeps the producer's stack frames alive, and with them the planes
 
     def _has_room(self, nbytes: int) -> bool:
         return not self._items or (len(self._items) < self._depth and self._bytes + nbytes <= self._max_bytes)
 
     def _put(self, item: T) -> bool:
-        """Wait for room, then queue ``item``; False when the reader has left."""
+        """Wait for room, then queue ``item``; return False if the consumer has stopped."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopped or self._has_room(item.nbytes))
             if self._stopped:
@@ -87,7 +90,7 @@ class prefetch(Generic[T]):  # lower case: it reads as the verb it is, `with pre
             for item in self._upstream:
                 if not self._put(item):
                     break
-        except BaseException as failure:  # handed to the reader, whatever it is
+        except BaseException as failure:  # of any kind: raised in the consumer
             self._failure = failure
         finally:
             close = getattr(self._upstream, "close", None)
@@ -111,28 +114,28 @@ class prefetch(Generic[T]):  # lower case: it reads as the verb it is, `with pre
                 self._bytes -= item.nbytes
                 self._changed.notify_all()
             yield item
-            del item  # so that the planes are freed while the reader waits for the next
+            del item  # frees the planes while the consumer waits for the next item
 
 
-AHEAD = 2  # items with each lane: one that it works on, one that waits
+ITEMS_PER_WORKER = 2  # one in progress, one waiting
 
 
-def ordered_map(items: Iterator[Item], lanes: Sequence[Callable[[Item], R]]) -> Generator[R]:
-    """What ``lanes`` make of ``items``: the first lane of the first, the second of the second, and so on around.
+def ordered_map(items: Iterator[Item], workers: Sequence[Callable[[Item], R]]) -> Generator[R]:
+    """Results of ``items`` in order. Item i goes to worker i modulo the number of ``workers``.
 
-    Each lane works on a thread of its own, in the order of its items; one lane alone works on the caller's. At most
-    two items are with each, so that memory stays bounded. An exception of a lane is raised where its result would
-    have come. Closing the iterator ends the threads.
+    Each worker has its own thread; a single worker runs on the calling thread. At most two items per worker are in
+    flight, which bounds the memory. An exception of a worker is raised in place of its result. Closing the iterator
+    ends the threads.
     """
-    if len(lanes) == 1:
-        yield from map(lanes[0], items)
+    if len(workers) == 1:
+        yield from map(workers[0], items)
         return
-    threads = [ThreadPoolExecutor(1, f"vidsr-lane-{number}") for number in range(len(lanes))]
+    threads = [ThreadPoolExecutor(1, f"vidsr-worker-{number}") for number in range(len(workers))]
     waiting: deque[Future[R]] = deque()
     try:
-        for item, lane, thread in zip(items, cycle(lanes), cycle(threads), strict=False):
-            waiting.append(thread.submit(lane, item))
-            if len(waiting) == AHEAD * len(lanes):
+        for item, worker, thread in zip(items, cycle(workers), cycle(threads), strict=False):
+            waiting.append(thread.submit(worker, item))
+            if len(waiting) == ITEMS_PER_WORKER * len(workers):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -108,7 +108,7 @@ def test_what_colour_untagged_clips_have_is_said_once_in_a_run(clip: Path, tmp_p
     for name in "ab":
         (tmp_path / f"{name}.mp4").write_bytes(clip.read_bytes())
     result = vidsr("enhance", tmp_path, "-o", tmp_path / "out", "--scale", "1", "--preset", "ultrafast")
-    assert result.stderr.count("no colour tags: taken as BT.601") == 1, result.stderr
+    assert result.stderr.count("no colour tags: assuming BT.601") == 1, result.stderr
 
 
 def test_info_prints_the_streams(clip: Path) -> None:

@@ -13,7 +13,8 @@ import torch
 
 from tests.clips import make_clip
 from tests.exactness.table import SAMPLES, Finding, ffprobe, folder, row, run, stream_facts
-from vidsr.color import LOCATIONS, from_rgb, to_rgb
+from tests.test_color import from_rgb
+from vidsr.color import LOCATIONS, to_rgb
 from vidsr.errors import Notes
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, HdrInfo, Origin, VideoInfo
 from vidsr.options.codecs import Encoding

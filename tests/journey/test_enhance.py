@@ -134,21 +134,21 @@ def test_square_pixels_of_a_clip_that_has_them_change_nothing(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("size", "scale", "tag", "said"),
+    ("size", "scale", "tag", "text"),
     [
-        ((64, 48), 2, None, "taken as BT.601, as SD clips are"),
-        ((1280, 16), 1, None, "taken as BT.709, as HD clips are"),
-        ((640, 360), 2, "smpte170m", "taken as BT.601, as SD clips are, and the result, which is not, is tagged so"),
+        ((64, 48), 2, None, "assuming BT.601 (usual for SD)"),
+        ((1280, 16), 1, None, "assuming BT.709 (usual for HD)"),
+        ((640, 360), 2, "smpte170m", "assuming BT.601 (usual for SD); the HD output is tagged BT.601"),
     ],
 )
-def test_untagged_colour_is_said_and_means_the_same_in_the_result(
-    tmp_path: Path, size: tuple[int, int], scale: int, tag: str | None, said: str
+def test_untagged_clip_keeps_its_colours_with_a_note(
+    tmp_path: Path, size: tuple[int, int], scale: int, tag: str | None, text: str
 ) -> None:
-    """Players take an untagged SD clip to be BT.601, and its untagged HD enlargement to be BT.709."""
+    """Players assume BT.601 for an untagged SD clip, and BT.709 once it is upscaled to HD."""
     source = make_clip(tmp_path / "a.mp4", frames=2, size=size)
     notes = Notes()
     enhance(source, tmp_path / "b.mp4", scale=scale, model="nearest", on_note=notes.add)
-    assert [note for note in notes.texts if "colour" in note] == [f"no colour tags: {said}"]
+    assert [note for note in notes.texts if "colour" in note] == [f"clip has no colour tags: {text}"]
     with VideoReader(tmp_path / "b.mp4") as reader:
         assert reader.info.color.matrix == tag
 

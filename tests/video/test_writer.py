@@ -338,7 +338,7 @@ def test_the_file_appears_when_complete_and_an_exception_leaves_nothing(tmp_path
 @pytest.mark.parametrize(
     ("encoding", "said"),
     [
-        (Encoding("libx265x"), "--codec libx265x is no encoder"),
+        (Encoding("libx265x"), "--codec libx265x is not in this FFmpeg build"),
         (Encoding("aac"), "encodes audio"),
         (Encoding(options=(("tunes", "grain"),)), "--encoder-option tunes is unknown to libx264"),
     ],
@@ -352,7 +352,7 @@ def test_unknown_codec_or_option_is_one_clear_line(tmp_path: Path, encoding: Enc
 @pytest.mark.parametrize(
     ("name", "encoding", "said"),
     [
-        ("a.xyz", FAST, "no container"),
+        ("a.xyz", FAST, "names no output container"),
         ("a.webm", FAST, "webm cannot hold libx264"),
         ("a.mp4", Encoding(options=(("tune", "nonsense"),)), "does not start"),
         ("none/a.mp4", FAST, "cannot be written to"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from vidsr.color import tagged
+from vidsr.color import with_unambiguous_matrix
 from vidsr.device import Compute, choose_all
 from vidsr.errors import Notes, OptionError
 from vidsr.frames import FrameBatch, VideoInfo
@@ -82,7 +82,7 @@ class Plan:
         self.finish = Finish(info.depth if self.convert is None else self.convert.depth, rounds=output_kind != "images")
         for stage in self._in_order():
             info = stage.output(info)
-        self.output = tagged(source, info, notes)
+        self.output = with_unambiguous_matrix(source, info, notes)
         self.encoding = within(options.encoding, self.output, self.share.encoder, notes)
         if options.square_pixels and source.sar != 1:
             self.output = replace(self.output, sar=Fraction(1))
