@@ -190,7 +190,7 @@ def test_a_damaged_picture_is_left_out_and_counted(tmp_path: Path) -> None:
     (tmp_path / "in" / "00003.png").write_bytes(whole[:40])
     report = enhance(source, tmp_path / "b.mkv", scale=2, model="nearest", log=False)
     assert report.frames == 4
-    assert report.counts["packets that do not decode, skipped"] == 1
+    assert report.counts["undecodable_packets_skipped"] == 1
     with VideoReader(tmp_path / "b.mkv") as reader:
         assert [time * 25 for batch in reader.batches(9) for time in batch.times] == [0, 1, 3, 4]
 

@@ -227,7 +227,7 @@ def test_a_pipe_that_needs_seeking_is_one_clear_line(tmp_path: Path, standard: R
     at = data.index(b"moov") - 4
     padding = 3 << 20  # more than is buffered, between the pictures and the header that says where they are
     source.write_bytes(data[:at] + padding.to_bytes(4, "big") + b"free" + bytes(padding - 8) + data[at:])
-    with pytest.raises(InputError, match="send what needs no seeking: y4m, nut, matroska"):
+    with pytest.raises(InputError, match="send a format that needs no seeking: y4m, nut, matroska"):
         standard(source, **BICUBIC)
     assert (tmp_path / "out").read_bytes() == b""
 
