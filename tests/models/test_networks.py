@@ -18,7 +18,7 @@ from vidsr.stages.runner import Runner
 
 DECONVOLVING = {"unshuffled deconvolving": "unshuffled", "gated_unet deconvolving": "gated_unet"}
 RESTORATION = ("unshuffled", "gated_unet", "autoencoder", "deconvolved")
-BETWEEN = ("refine", "ifnet", "superslomo")  # make frames between frames: tests/train/tasks/test_interpolate.py
+BETWEEN = ("refine", "superslomo")  # make frames between frames: tests/train/tasks/test_interpolate.py
 ENLARGE_OR_RESTORE = [name for name in ARCHITECTURES if name not in BETWEEN]
 CASES = [(name, scale) for name in ENLARGE_OR_RESTORE for scale in ((1,) if name in RESTORATION else (2, 3, 4))]
 CASES += [(name, 1) for name in DECONVOLVING]

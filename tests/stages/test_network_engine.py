@@ -11,7 +11,7 @@ from vidsr.device import Compute
 from vidsr.flow.flow_engine import FlowEngine
 from vidsr.flow.two_search import TwoSearchPair
 from vidsr.frames import FrameBatch, Origin, VideoInfo
-from vidsr.models.frame_network import Field, FrameNetwork
+from vidsr.models.frame_network import FrameNetwork, MotionField
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.plan import Plan
 from vidsr.stages.network_engine import NetworkEngine, NetworkPair
@@ -42,13 +42,13 @@ def test_a_network_that_half_precision_does_not_carry_goes_on_in_float32(
 ) -> None:
     engine = NetworkEngine("net", 8, Compute(CPU, torch.bfloat16))
     network = type(engine._network)
-    finish = network.finish
+    render = network.render
 
-    def lossy(self: FrameNetwork, *given: object) -> tuple[Tensor, Field]:
-        luma, field = finish(self, *given)  # type: ignore[arg-type]
+    def lossy(self: FrameNetwork, *given: object) -> tuple[Tensor, MotionField]:
+        luma, field = render(self, *given)  # type: ignore[arg-type]
         return luma + (0 if next(self.parameters()).dtype == torch.float32 else loss), field
 
-    monkeypatch.setattr(network, "finish", lossy)
+    monkeypatch.setattr(network, "render", lossy)
     engine.check_precision(pair_of(engine))
     assert engine.fp32_fallback == falls_back
     assert next(engine._network.parameters()).dtype == (torch.float32 if falls_back else torch.bfloat16)

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vidsr.evaluate.restoration_sets import PROBES, degradation_kind
 from vidsr.models import Model, load_model
 from vidsr.models import weights as store
-from vidsr.models.frame_network import Field, Scene
+from vidsr.models.frame_network import FramePair, MotionField
 
 HEAD = """# Model cards
 
@@ -49,8 +49,8 @@ of before.
 
 
 EXAMPLE = (
-    Scene(torch.zeros(1, 1, 256, 256), torch.zeros(1, 1, 256, 256), torch.full((1, 1, 1, 1), 0.5)),
-    Field.stacked(torch.zeros(1, 6, 128, 128)),
+    FramePair(torch.zeros(1, 1, 256, 256), torch.zeros(1, 1, 256, 256), torch.full((1, 1, 1, 1), 0.5)),
+    MotionField.from_planes(torch.zeros(1, 6, 128, 128)),
 )
 
 

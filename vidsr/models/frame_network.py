@@ -1,7 +1,7 @@
-"""What networks that make frames between frames share: what they are given, what they answer, and the picture it is.
+"""Networks that interpolate frames: their input, the motion field that they return, and the frame rendered from it.
 
-A `Field` says how each pixel of the new frame is made: where it comes from in both frames, and how the two are mixed.
-It serves every plane of a frame, at any size. Luma is in [0, 1].
+A `MotionField` says for each pixel of the interpolated frame where it comes from in both frames, and how the two are
+blended. It serves every plane of a frame, at any size. Luma is in [0, 1].
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidsr.models import torch_warp as warp
+from vidsr.models import torch_warp
 
-SURE = 2e-4  # a share is never nearer than this to 0 or 1: beyond, no change would move it
+EPSILON = 2e-4  # weights stay this far from 0 and 1, where the logit has no slope
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
-    """N pairs of frames and the phases to make, one of each pair.
+class FramePair:
+    """N pairs of frames, and the phase to interpolate between each.
 
-    In training the frames reach ``margin`` pixels further on each side than the frame to make, so that motion into a
-    crop is seen.
+    In training the frames extend ``margin`` pixels beyond the interpolated frame on each side, so that motion into a
+    crop is visible.
     """
 
     first: Tensor  # N x 1 x H+2*margin x W+2*margin
@@ -32,56 +32,60 @@ class Scene:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the frame to make."""
+        """Height and width of the interpolated frame."""
         h, w = self.first.shape[-2:]
         return h - 2 * self.margin, w - 2 * self.margin
 
     @property
-    def here(self) -> tuple[Tensor, Tensor]:
-        """Both frames where the new one lies, unmoved."""
+    def unwarped(self) -> tuple[Tensor, Tensor]:
+        """Both frames without the margin, not warped."""
         m, (h, w) = self.margin, self.size
         return self.first[..., m : m + h, m : m + w], self.second[..., m : m + h, m : m + w]
 
-    def moved(self, ways: Tensor, sharp: bool = True) -> tuple[Tensor, Tensor]:
-        """Both frames as seen along ``ways``, N x 4 x h x w in pixels of their own size, at the size of the new one.
+    def warp(self, displacements: Tensor, cubic: bool = True) -> tuple[Tensor, Tensor]:
+        """Return both frames warped by ``displacements``, at the size of the interpolated frame.
 
-        ``sharp``: by cubic splines; else linear, which is enough to look.
+        ``displacements``: N x 4 x h x w, in pixels of their own size. ``cubic``: sample cubic splines; else linearly,
+        which is enough for the input of a network.
         """
-        fine = at_size(ways, self.size) * self.per_pixel(ways)
+        fine = at_size(displacements, self.size) * self.frame_pixels(displacements)
         sides = ((self.first, fine[:, :2]), (self.second, fine[:, 2:]))
-        if sharp:
-            a, b = (warp.cubic(warp.spline(frame), way, self.margin) for frame, way in sides)
+        if cubic:
+            a, b = (
+                torch_warp.warp_cubic(torch_warp.spline_coefficients(frame), displacement, self.margin)
+                for frame, displacement in sides
+            )
         else:
-            a, b = (warp.linear(frame, way, self.margin) for frame, way in sides)
+            a, b = (torch_warp.warp_linear(frame, displacement, self.margin) for frame, displacement in sides)
         return a, b
 
-    def per_pixel(self, ways: Tensor) -> Tensor:
-        """1 x 4 x 1 x 1: pixels of the frame per pixel of the field ``ways``."""
-        across, down = self.size[1] / ways.shape[-1], self.size[0] / ways.shape[-2]
-        return ways.new_tensor([across, down, across, down]).view(1, 4, 1, 1)
+    def frame_pixels(self, displacements: Tensor) -> Tensor:
+        """1 x 4 x 1 x 1: pixels of the frame per pixel of ``displacements``."""
+        across, down = self.size[1] / displacements.shape[-1], self.size[0] / displacements.shape[-2]
+        return displacements.new_tensor([across, down, across, down]).view(1, 4, 1, 1)
 
 
 @dataclass(frozen=True, eq=False)
-class Field:
-    """How each pixel is made. The parts may differ in size; all cover the frame."""
+class MotionField:
+    """How each pixel of the interpolated frame is made. The parts may differ in size; all cover the frame."""
 
-    ways: Tensor  # N x 4 x h x w, pixels of its own: x and y to the first frame, then to the second
-    share: Tensor  # N x 1: of the second frame, 0 to 1
-    still: Tensor  # N x 1: of the plain mean of the unmoved frames, 0 to 1
+    displacements: Tensor  # N x 4 x h x w, in its own pixels: x and y to the first frame, then to the second
+    second_weight: Tensor  # N x 1 x h x w: weight of the second warped frame, 0 to 1
+    static_weight: Tensor  # N x 1 x h x w: weight of the plain mean of the unwarped frames, 0 to 1
 
     @classmethod
-    def stacked(cls, planes: Tensor) -> Field:
-        """The field in N x 6 x h x w planes."""
+    def from_planes(cls, planes: Tensor) -> MotionField:
+        """Return the field in N x 6 x h x w ``planes``."""
         return cls(planes[:, :4], planes[:, 4:5], planes[:, 5:6])
 
     def planes(self) -> Tensor:
-        """N x 6 x h x w, at the size of the ways."""
-        size = (self.ways.shape[-2], self.ways.shape[-1])
-        return torch.cat([self.ways, at_size(self.share, size), at_size(self.still, size)], 1)
+        """N x 6 x h x w, at the size of the displacements."""
+        size = (self.displacements.shape[-2], self.displacements.shape[-1])
+        return torch.cat([self.displacements, at_size(self.second_weight, size), at_size(self.static_weight, size)], 1)
 
 
 def at_size(planes: Tensor, size: tuple[int, int]) -> Tensor:
-    """``planes`` resized linearly; reduced by area."""
+    """Return ``planes`` resized: upscaled linearly, downscaled by area."""
     if tuple(planes.shape[-2:]) == size:
         return planes
     if planes.shape[-1] > size[1]:
@@ -89,64 +93,61 @@ def at_size(planes: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(planes, size=size, mode="bilinear", align_corners=False)
 
 
-def apart(field: Field, other: Field) -> Tensor:
-    """How far the ways of ``field`` end from those of ``other``, pixels of ``other``, on average."""
-    size = (other.ways.shape[-2], other.ways.shape[-1])
-    per_pixel = field.ways.shape[-1] / size[1]
-    return (at_size(field.ways, size) / per_pixel - other.ways).abs().mean()
+def displacement_mismatch(field: MotionField, other: MotionField) -> Tensor:
+    """Return the mean absolute difference of the displacements, in pixels of ``other``."""
+    size = (other.displacements.shape[-2], other.displacements.shape[-1])
+    per_pixel = field.displacements.shape[-1] / size[1]
+    return (at_size(field.displacements, size) / per_pixel - other.displacements).abs().mean()
 
 
-def mixed(scene: Scene, field: Field, moved: tuple[Tensor, Tensor] | None = None) -> Tensor:
-    """The new frame, N x 1 x H x W, as ``field`` says; ``moved``: both frames along its ways, if they are there."""
-    a, b = scene.moved(field.ways) if moved is None else moved
-    share, still = at_size(field.share, scene.size), at_size(field.still, scene.size)
-    picture = torch.lerp(a, b, share)
-    return torch.lerp(picture, torch.lerp(*scene.here, scene.phase.expand_as(picture)), still)
+def blend(pair: FramePair, field: MotionField, warped: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """Return the interpolated frame, N x 1 x H x W. ``warped``: both frames, if they are warped already."""
+    a, b = pair.warp(field.displacements) if warped is None else warped
+    second, static = at_size(field.second_weight, pair.size), at_size(field.static_weight, pair.size)
+    frame = torch.lerp(a, b, second)
+    return torch.lerp(frame, torch.lerp(*pair.unwarped, pair.phase.expand_as(frame)), static)
 
 
 class FrameNetwork(nn.Module):
-    """A network that makes frames between frames, from luma.
+    """A network that interpolates frames, from luma.
 
-    It runs in the type of its weights (bf16, fp16); displacements and pictures stay in float32.
+    It runs in the type of its weights (bf16, fp16); displacements and frames stay in float32.
     """
 
-    anchored = True  # bf16 is enough for what the layers say
-    needs_prior = False  # whether `motion` is given a field to begin with
+    anchored = True  # bf16 is enough for what the layers compute
+    needs_flow = False  # whether `estimate_motion` needs a field of optical flow
 
-    def motion(self, scene: Scene, prior: Field | None = None) -> Field:
-        """How the frame is made; at a reduced size, if it is large."""
+    def estimate_motion(self, pair: FramePair, flow: MotionField | None = None) -> MotionField:
+        """Return the motion field, at a reduced size if it is large."""
         raise NotImplementedError
 
-    def finish(self, scene: Scene, field: Field, moved: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Field]:
-        """Luma at the full size of ``scene``, N x 1 x H x W, and the field by which the other planes follow.
+    def render(
+        self, pair: FramePair, field: MotionField, warped: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, MotionField]:
+        """Return luma at the full size of ``pair``, N x 1 x H x W, and the field for the other planes.
 
-        ``moved``: both frames along the field's ways, if they are there.
+        ``warped``: both frames warped by the field, if they are warped already.
         """
-        return mixed(scene, field, moved), field
+        return blend(pair, field, warped), field
 
-    def forward(self, scene: Scene, prior: Field | None = None) -> tuple[Tensor, Field]:
-        """Luma of the new frame, and how it is made."""
-        return self.finish(scene, self.motion(scene, prior))
+    def forward(self, pair: FramePair, flow: MotionField | None = None) -> tuple[Tensor, MotionField]:
+        """Return luma of the interpolated frame, and its motion field."""
+        return self.render(pair, self.estimate_motion(pair, flow))
 
     def for_training(self, keep: bool, branches: bool = True) -> None:
-        """Take on the form that trains: there is no other."""
+        """Do nothing: these networks train in the form in which they ship."""
 
 
-def padded(planes: Tensor, multiple: int) -> Tensor:
-    """``planes`` with the last column and row repeated until both sides are multiples of ``multiple``."""
+def pad_to_multiple(planes: Tensor, multiple: int) -> Tensor:
+    """Repeat the last column and row of ``planes`` until both sides are multiples of ``multiple``."""
     h, w = planes.shape[-2:]
     return F.pad(planes, (0, -w % multiple, 0, -h % multiple), mode="replicate")
 
 
-def moved_by(field: Field, change: Tensor) -> Field:
-    """``field`` after ``change``, N x 6 x h x w: added to the ways, and to the shares on a logarithmic scale."""
-    return shares_by(replace(field, ways=field.ways + change[:, :4]), change[:, 4:6])
-
-
-def shares_by(field: Field, change: Tensor) -> Field:
-    """``field`` after ``change``, N x 2 x h x w, of its shares on a logarithmic scale."""
-    share, still = (
-        torch.sigmoid(torch.logit(part, eps=SURE) + change[:, n : n + 1])
-        for n, part in enumerate((field.share, field.still))
+def adjust_weights(field: MotionField, change: Tensor) -> MotionField:
+    """Return ``field`` after ``change``, N x 2 x h x w, is added to the logits of both weights."""
+    second, static = (
+        torch.sigmoid(torch.logit(part, eps=EPSILON) + change[:, n : n + 1])
+        for n, part in enumerate((field.second_weight, field.static_weight))
     )
-    return replace(field, share=share, still=still)
+    return replace(field, second_weight=second, static_weight=static)

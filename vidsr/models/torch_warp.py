@@ -1,7 +1,7 @@
-"""Backward warping: the value of a picture where a displacement points, from every pixel.
+"""Backward warping in PyTorch: sample a plane at the displaced position of each pixel.
 
-`cubic` samples the cubic B-spline through the pixels (Unser, "Splines: a perfect fit for signal and image processing",
-1999) as the kernels of `vidsr.flow.warp` do; `linear` is for what only looks.
+`warp_cubic` samples the cubic B-spline through the pixels (Unser, "Splines: a perfect fit for signal and image
+processing", 1999) as `vidsr.flow.warp` does. `warp_linear` is for planes that a network only reads.
 """
 
 from __future__ import annotations
@@ -15,45 +15,54 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _POLE = math.sqrt(3) - 2
-_REACH = 6  # taps on each side after which the filter's tail is nothing
+_REACH = 6  # taps on each side; the filter's tail beyond is negligible
 _TAPS = [_POLE ** abs(k) for k in range(-_REACH, _REACH + 1)]
 _TAPS = [tap / sum(_TAPS) for tap in _TAPS]
 
 
-def spline(plane: Tensor) -> Tensor:
-    """Coefficients of ``plane`` (N x 1 x H x W): the cubic B-spline with them goes through its pixels."""
+def spline_coefficients(plane: Tensor) -> Tensor:
+    """Return the coefficients of the cubic B-spline through the pixels of ``plane`` (N x 1 x H x W)."""
     h, w = plane.shape[-2:]
-    # sums of shifted pictures: a convolution of one channel is ten times slower on a CPU
+    # sums of shifted planes: a convolution of one channel is ten times slower on a CPU
     padded = F.pad(plane, (_REACH,) * 4, mode="reflect")
     across = _dot(_TAPS, [padded[..., k : k + w] for k in range(len(_TAPS))])
     return _dot(_TAPS, [across[..., k : k + h, :] for k in range(len(_TAPS))])
 
 
-def positions(ways: Tensor, margin: int) -> tuple[Tensor, Tensor]:
-    """Columns and rows, each N x h x w, that ``ways`` (N x 2 x h x w, x and y) point, ``margin`` pixels further in."""
-    h, w = ways.shape[-2:]
-    columns = torch.arange(w, device=ways.device, dtype=ways.dtype) + margin
-    rows = torch.arange(h, device=ways.device, dtype=ways.dtype) + margin
-    return ways[:, 0] + columns, ways[:, 1] + rows[:, None]
+def warp_cubic(coefficients: Tensor, displacements: Tensor, margin: int = 0) -> Tensor:
+    """Sample a spline at displaced positions, clamped to the plane: N x 1 x h x w.
 
-
-def cubic(coefficients: Tensor, ways: Tensor, margin: int = 0) -> Tensor:
-    """N x 1 x h x w sampled from the spline with ``coefficients`` (N x 1 x h+2*margin x w+2*margin), held inside.
-
-    Gradients flow to ``ways`` alone.
+    ``coefficients``: N x 1 x h+2*margin x w+2*margin; ``displacements``: N x 2 x h x w, x and y in pixels. Gradients
+    flow to ``displacements`` alone.
     """
-    x, y = positions(ways, margin)
+    x, y = _positions(displacements, margin)
     h, w = coefficients.shape[-2:]
     value: Tensor = _Cubic.apply(coefficients[:, 0], x.clamp(0, w - 1), y.clamp(0, h - 1))  # type: ignore[no-untyped-call]
     return value[:, None]
 
 
+def warp_linear(planes: Tensor, displacements: Tensor, margin: int = 0) -> Tensor:
+    """Sample ``planes`` (N x C x h+2*margin x w+2*margin) at displaced positions, linearly, clamped: N x C x h x w."""
+    x, y = _positions(displacements, margin)
+    h, w = planes.shape[-2:]
+    grid = torch.stack([x * (2 / max(1, w - 1)) - 1, y * (2 / max(1, h - 1)) - 1], -1)
+    return F.grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def _positions(displacements: Tensor, margin: int) -> tuple[Tensor, Tensor]:
+    """Columns and rows of the displaced pixels, each N x h x w, in a plane that is ``margin`` larger on each side."""
+    h, w = displacements.shape[-2:]
+    columns = torch.arange(w, device=displacements.device, dtype=displacements.dtype) + margin
+    rows = torch.arange(h, device=displacements.device, dtype=displacements.dtype) + margin
+    return displacements[:, 0] + columns, displacements[:, 1] + rows[:, None]
+
+
 class _Cubic(torch.autograd.Function):
-    """The spline at (x, y); its slopes are found on the way and kept for the backward pass."""
+    """The spline at (x, y); the forward pass keeps its slopes for the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, coefficients: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        value, along_x, along_y = sample(coefficients, x, y, slopes=x.requires_grad)
+        value, along_x, along_y = _sample(coefficients, x, y, slopes=x.requires_grad)
         ctx.save_for_backward(along_x, along_y)
         return value
 
@@ -63,11 +72,11 @@ class _Cubic(torch.autograd.Function):
         return None, gradient * along_x, gradient * along_y
 
 
-def sample(c: Tensor, x: Tensor, y: Tensor, slopes: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Value and slopes (empty unless asked for) at (x, y), N x h x w, of the splines ``c``, N x H x W."""
+def _sample(c: Tensor, x: Tensor, y: Tensor, slopes: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Value and slopes (empty unless ``slopes``) at (x, y), N x h x w, of the splines ``c``, N x H x W."""
     n, height, width = c.shape
-    columns, fx = _four(x, width)
-    rows, fy = _four(y, height)
+    columns, fx = _neighbours(x, width)
+    rows, fy = _neighbours(y, height)
     flat = c.reshape(n, -1)
     lines, slanted = [], []
     for row in rows:
@@ -82,8 +91,8 @@ def sample(c: Tensor, x: Tensor, y: Tensor, slopes: bool) -> tuple[Tensor, Tenso
     return value, _dot(_weights(fy), slanted), _dot(_slopes(fy), lines)
 
 
-def _four(position: Tensor, length: int) -> tuple[list[Tensor], Tensor]:
-    """The four pixels around each position, mirrored at the border, and how far it is behind the second."""
+def _neighbours(position: Tensor, length: int) -> tuple[list[Tensor], Tensor]:
+    """The four pixels around each position, mirrored at the border, and its distance from the second of them."""
     second = position.floor().clamp(max=length - 1)
     at = second.long()
     last = length - 1
@@ -109,11 +118,3 @@ def _dot(weights: Sequence[Tensor | float], values: Sequence[Tensor]) -> Tensor:
     for weight, value in zip(weights[1:], values[1:], strict=True):
         total = torch.addcmul(total, weight, value) if isinstance(weight, Tensor) else total.add(value, alpha=weight)
     return total
-
-
-def linear(picture: Tensor, ways: Tensor, margin: int = 0) -> Tensor:
-    """N x C x h x w sampled from ``picture`` (N x C x h+2*margin x w+2*margin), linear between pixels, held inside."""
-    x, y = positions(ways, margin)
-    h, w = picture.shape[-2:]
-    grid = torch.stack([x * (2 / max(1, w - 1)) - 1, y * (2 / max(1, h - 1)) - 1], -1)
-    return F.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=True)

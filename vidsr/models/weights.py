@@ -31,7 +31,6 @@ ARCHITECTURES: dict[str, tuple[str, str]] = {
     "plain": ("vidsr.models.architectures.plain", "Plain"),
     "espcn": ("vidsr.models.architectures.espcn", "Espcn"),
     "refine": ("vidsr.models.architectures.refine", "Refine"),
-    "ifnet": ("vidsr.models.architectures.ifnet", "IfNet"),
     "superslomo": ("vidsr.models.architectures.superslomo", "SuperSloMo"),
     "srcnn": ("vidsr.models.architectures.srcnn", "Srcnn"),
     "residual": ("vidsr.models.architectures.residual", "Residual"),

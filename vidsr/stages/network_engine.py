@@ -18,7 +18,7 @@ from vidsr.flow.two_search import TwoSearchFlow, TwoSearchPair
 from vidsr.frames import FrameBatch
 from vidsr.metrics import psnr_from_mse
 from vidsr.models import weights as store
-from vidsr.models.frame_network import Field, FrameNetwork, Scene, at_size, mixed
+from vidsr.models.frame_network import FrameNetwork, FramePair, MotionField, at_size, blend
 from vidsr.stages.runner import MIN_HALF_PRECISION_PSNR
 
 Warped = tuple[Tensor, Tensor]  # both frames, 1 x 1 x h x w
@@ -77,12 +77,12 @@ class NetworkPair:
     @property
     def flow_confidence(self) -> float | None:
         """Share of the frame where forward and backward flow agree; None if the network does not use optical flow."""
-        return self.flow.flow_confidence if self.network.needs_prior else None
+        return self.flow.flow_confidence if self.network.needs_flow else None
 
     @property
     def motion(self) -> TwoSearchFlow | None:
         """Optical flow between the frames; None if the network does not use it."""
-        return self.flow.motion if self.network.needs_prior else None
+        return self.flow.motion if self.network.needs_flow else None
 
     def interpolate(
         self, phases: Sequence[Fraction], before: TwoSearchFlow | None = None, after: TwoSearchFlow | None = None
@@ -100,38 +100,43 @@ class NetworkPair:
     ) -> list[Tensor]:
         """Return each plane at ``phase``, 1 x h x w code values; ``masks`` mark static overlays."""
         pair = self.flow.quick
-        scenes = [self._scene(planes, self.peak, phase) for planes in zip(*pair.planes, strict=True)]
-        if not self.network.needs_prior:
-            field = self.network.motion(self._scene(pair.search_luma, 255, phase))
-            return self._planes(scenes, field, [None] * len(scenes), masks)
-        prior, candidates = self.flow.candidates(phase, masks, before, after)
-        field = self.network.motion(scenes[0], Field.stacked(self._on_device(prior).permute(2, 0, 1)[None]))
-        warped = [self._scene(planes[:2], self.peak, phase).here for planes in candidates]
-        results = zip(self._planes(scenes, field, warped, masks), candidates, strict=True)
+        frame_pairs = [self._frame_pair(planes, self.peak, phase) for planes in zip(*pair.planes, strict=True)]
+        if not self.network.needs_flow:
+            field = self.network.estimate_motion(self._frame_pair(pair.search_luma, 255, phase))
+            return self._planes(frame_pairs, field, [None] * len(frame_pairs), masks)
+        flow, candidates = self.flow.candidates(phase, masks, before, after)
+        flow_field = MotionField.from_planes(self._on_device(flow).permute(2, 0, 1)[None])
+        field = self.network.estimate_motion(frame_pairs[0], flow_field)
+        warped = [self._frame_pair(planes[:2], self.peak, phase).unwarped for planes in candidates]
+        results = zip(self._planes(frame_pairs, field, warped, masks), candidates, strict=True)
         return [torch.lerp(plane, torch.from_numpy(planes[2]), FLOW_SHARE) for plane, planes in results]
 
     def _planes(
-        self, scenes: Sequence[Scene], field: Field, warped: Sequence[Warped | None], masks: Sequence[Array]
+        self,
+        frame_pairs: Sequence[FramePair],
+        field: MotionField,
+        warped: Sequence[Warped | None],
+        masks: Sequence[Array],
     ) -> list[Tensor]:
         """Return each plane by the network and ``field``, with static overlays by ``masks``.
 
         ``warped`` holds both frames of each plane if they are warped already.
         """
-        luma, field = self.network.finish(scenes[0], field, warped[0])
-        chroma = [mixed(scene, field, both) for scene, both in zip(scenes[1:], warped[1:], strict=True)]
-        planes = zip(scenes, [luma, *chroma], masks, strict=True)
-        return [self._with_overlays(scene, field, plane, mask) for scene, plane, mask in planes]
+        luma, field = self.network.render(frame_pairs[0], field, warped[0])
+        chroma = [blend(frame_pair, field, both) for frame_pair, both in zip(frame_pairs[1:], warped[1:], strict=True)]
+        planes = zip(frame_pairs, [luma, *chroma], masks, strict=True)
+        return [self._with_overlays(frame_pair, field, plane, mask) for frame_pair, plane, mask in planes]
 
-    def _with_overlays(self, scene: Scene, field: Field, plane: Tensor, mask: Array) -> Tensor:
+    def _with_overlays(self, frame_pair: FramePair, field: MotionField, plane: Tensor, mask: Array) -> Tensor:
         """Return ``plane`` in code values, with static overlays by ``mask`` as far as ``field`` does not keep them."""
-        static = at_size(field.still, scene.size)
+        static = at_size(field.static_weight, frame_pair.size)
         share = (self._on_device(mask) - static).clamp(min=0) / (1 - static).clamp(min=1e-3)
-        mean = torch.lerp(*scene.here, scene.phase.expand_as(plane))
+        mean = torch.lerp(*frame_pair.unwarped, frame_pair.phase.expand_as(plane))
         return torch.lerp(plane, mean, share)[0].cpu() * self.peak
 
-    def _scene(self, planes: Iterable[Array], peak: float, phase: Fraction) -> Scene:
+    def _frame_pair(self, planes: Iterable[Array], peak: float, phase: Fraction) -> FramePair:
         a, b = ((self._on_device(plane) / peak)[None, None] for plane in planes)
-        return Scene(a, b, a.new_full((1, 1, 1, 1), float(phase)))
+        return FramePair(a, b, a.new_full((1, 1, 1, 1), float(phase)))
 
     def _on_device(self, array: Array) -> Tensor:
         return torch.from_numpy(array).to(next(self.network.parameters()).device)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vidsr.models import weights as store
-from vidsr.models.frame_network import Field, apart, mixed
+from vidsr.models.frame_network import MotionField, blend, displacement_mismatch
 from vidsr.train import loop
 from vidsr.train.data.triples import MARGIN, random_crop, read_triples, stack
 from vidsr.train.recipe import Recipe
@@ -27,7 +27,6 @@ samples_every = 4
 """
 SMALL = {
     "refine": "{ fine = [8, 8] }",
-    "ifnet": "{ channels = [8, 8], scales = [2, 1], depth = 1 }",
     "superslomo": "{ channels = [4, 4, 4, 4, 4, 4] }",
 }
 
@@ -51,18 +50,18 @@ def test_the_loss_on_optical_flow_counts_until_the_final_loss(done: int, counts:
     crops = [
         random_crop(triple, 64, np.random.default_rng(0)) for triple in read_triples(triples_shard, validation=False)
     ]
-    scene, prior, truth = stack(crops, MARGIN, torch.device("cpu"))
+    pair, flow, truth = stack(crops, MARGIN, torch.device("cpu"))
 
     class Data:
         def batch_at(self, step: int) -> tuple[object, ...]:
-            return scene, prior, truth
+            return pair, flow, truth
 
     def loss(taught: float) -> float:
         finish = {"final_loss": {"l1": 2.0}, "final_loss_fraction": 0.5}
         recipe = Recipe("tiny", "superslomo", task="interpolate", steps=4, precision="fp32", flow_loss=taught, **finish)  # type: ignore[arg-type]
         state = loop.start(recipe, torch.device("cpu"))
         state.step = done
-        off.append(apart(state.network.motion(scene), prior).item())
+        off.append(displacement_mismatch(state.network.estimate_motion(pair), flow).item())
         return float(train_step(recipe, state, state.network, Data())["loss"])  # type: ignore[arg-type]
 
     off: list[float] = []
@@ -73,12 +72,13 @@ def test_the_loss_on_optical_flow_counts_until_the_final_loss(done: int, counts:
 def test_displacements_of_two_sizes_are_compared_in_pixels_of_the_second() -> None:
     full, half = torch.full((1, 4, 8, 8), 6.0), torch.full((1, 4, 4, 4), 2.0)
     share = torch.zeros(1, 1, 8, 8)
-    assert apart(Field(full, share, share), Field(half, share, share)).item() == pytest.approx(1.0)
+    mismatch = displacement_mismatch(MotionField(full, share, share), MotionField(half, share, share))
+    assert mismatch.item() == pytest.approx(1.0)
 
 
 def test_an_untrained_refining_network_equals_optical_flow(triples_shard: Path) -> None:
     network = store.build_network("refine", {})
     (triple,) = read_triples(triples_shard, validation=True)
-    scene, prior, _ = stack([random_crop(triple, 96, np.random.default_rng(0))], MARGIN, torch.device("cpu"))
+    pair, flow, _ = stack([random_crop(triple, 96, np.random.default_rng(0))], MARGIN, torch.device("cpu"))
     with torch.no_grad():
-        assert (network(scene, prior)[0] - mixed(scene, prior)).abs().max() < 0.02
+        assert (network(pair, flow)[0] - blend(pair, flow)).abs().max() < 0.02

@@ -1,7 +1,7 @@
-"""`net`: what optical flow says of a frame between two frames, mixed anew.
+"""Refinement of interpolation by optical flow: the network `net`.
 
-A small network looks at both frames along the given motion and decides, pixel by pixel, how they are mixed, and what
-little is to be added. It starts from the identity: before training the answer is that of optical flow.
+A small network reads both frames warped by optical flow. It decides for each pixel how they are blended, and adds a
+small correction. It starts as the identity: before training its output is that of optical flow.
 """
 
 from __future__ import annotations
@@ -13,46 +13,58 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidsr.models.frame_network import Field, FrameNetwork, Scene, at_size, mixed, padded, shares_by
+from vidsr.models.frame_network import (
+    FrameNetwork,
+    FramePair,
+    MotionField,
+    adjust_weights,
+    at_size,
+    blend,
+    pad_to_multiple,
+)
 
-REACH = 16.0  # pixels of displacement that are 1 to the network
-TOUCH = 0.1  # most that it adds, of full range
+UNIT = 16.0  # pixels of displacement that the network sees as 1
+MOST_ADDED = 0.1  # of full range
 
 
 @dataclass(frozen=True)
 class Config:
-    """Channels at 1/2 of the size and at each half below."""
+    """Channels at half of the size, and at each halving below."""
 
     fine: tuple[int, ...] = (24, 48)
 
 
 class Refine(FrameNetwork):
-    """One U-shaped network, behind the warp."""
+    """One U-shaped network behind the warp."""
 
-    needs_prior = True
+    needs_flow = True
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.fine = UShape(4 * 2**2 + 2 + 2 + 1, config.fine, 3 * 2**2)
 
-    def motion(self, scene: Scene, prior: Field | None = None) -> Field:
-        """``prior`` as it is; it has half the size of the frame."""
-        if prior is None:
-            raise ValueError("this network starts from a field of optical flow")
-        return prior
+    def estimate_motion(self, pair: FramePair, flow: MotionField | None = None) -> MotionField:
+        """Return ``flow`` unchanged; it has half the size of the frame."""
+        if flow is None:
+            raise ValueError("this network needs a field of optical flow")
+        return flow
 
-    def finish(self, scene: Scene, field: Field, moved: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Field]:
-        """The picture, and ``field`` with what the network says of the mixing."""
-        moved, (h, w) = scene.moved(field.ways) if moved is None else moved, scene.size
-        looks = [F.pixel_unshuffle(padded(side, 2), 2) for side in (*moved, *scene.here)]
-        size = (looks[0].shape[-2], looks[0].shape[-1])
-        ways, shares = at_size(field.ways, size), at_size(torch.cat([field.share, field.still], 1), size)
-        lengths = torch.stack([ways[:, :2].norm(dim=1), ways[:, 2:].norm(dim=1)], 1) / REACH
-        known = torch.cat([*looks, shares, lengths, scene.phase.expand(-1, 1, *size)], 1)
-        change = F.pixel_shuffle(self.fine(known), 2)[..., :h, :w]
-        full = Field(field.ways, at_size(field.share, (h, w)), at_size(field.still, (h, w)))
-        full = shares_by(full, change[:, :2])
-        return mixed(scene, full, moved) + TOUCH * torch.tanh(change[:, 2:3]), full
+    def render(
+        self, pair: FramePair, field: MotionField, warped: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, MotionField]:
+        """Return the frame, and ``field`` with the blending weights of the network."""
+        warped, (h, w) = pair.warp(field.displacements) if warped is None else warped, pair.size
+        frames = [F.pixel_unshuffle(pad_to_multiple(side, 2), 2) for side in (*warped, *pair.unwarped)]
+        size = (frames[0].shape[-2], frames[0].shape[-1])
+        displacements = at_size(field.displacements, size)
+        weights = at_size(torch.cat([field.second_weight, field.static_weight], 1), size)
+        lengths = torch.stack([displacements[:, :2].norm(dim=1), displacements[:, 2:].norm(dim=1)], 1) / UNIT
+        inputs = torch.cat([*frames, weights, lengths, pair.phase.expand(-1, 1, *size)], 1)
+        change = F.pixel_shuffle(self.fine(inputs), 2)[..., :h, :w]
+        second, static = (at_size(part, (h, w)) for part in (field.second_weight, field.static_weight))
+        full = adjust_weights(MotionField(field.displacements, second, static), change[:, :2])
+
+        return blend(pair, full, warped) + MOST_ADDED * torch.tanh(change[:, 2:3]), full
 
 
 class UShape(nn.Module):
@@ -70,9 +82,9 @@ class UShape(nn.Module):
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
-    def forward(self, known: Tensor) -> Tensor:
-        """N x outputs x h x w float32 from N x inputs x h x w."""
-        x = known.to(self.tail.weight.dtype, memory_format=torch.channels_last)
+    def forward(self, inputs: Tensor) -> Tensor:
+        """N x inputs x h x w -> N x outputs x h x w float32."""
+        x = inputs.to(self.tail.weight.dtype, memory_format=torch.channels_last)
         x = F.relu(self.head(x))
         skips = []
         for level, down in zip(self.levels, [*self.downs, None], strict=True):

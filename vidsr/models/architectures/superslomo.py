@@ -1,8 +1,8 @@
-"""Super SloMo (Jiang et al., "Super SloMo: high quality estimation of multiple intermediate frames for video
-interpolation", CVPR 2018): as published in structure, on luma, with fewer channels.
+"""Super SloMo: the published structure, on luma, with fewer channels.
 
-A first U-Net finds the flow between the frames both ways; flows to the phase are approximated from it; a second U-Net,
-which sees both frames along them, corrects them and tells what is visible in which frame.
+A first U-Net estimates optical flow between the frames in both directions. Flows to the phase are approximated from it.
+A second U-Net reads both frames warped by them, corrects them, and estimates which pixels are visible in which frame.
+Jiang et al., "Super SloMo: high quality estimation of multiple intermediate frames for video interpolation", CVPR 2018.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidsr.models.frame_network import Field, FrameNetwork, Scene, padded
+from vidsr.models.frame_network import FrameNetwork, FramePair, MotionField, pad_to_multiple
 
 SLOPE = 0.1  # of the leaky ReLU
-MULTIPLE = 32  # of the sides, for five reductions
-FULL = 8.0  # pixels that one unit of a network's answer means
+MULTIPLE = 32  # of the sides: the U-Nets halve them five times
+UNIT = 8.0  # pixels of displacement for one unit of a network's output
 
 
 @dataclass(frozen=True)
@@ -36,41 +36,41 @@ class SuperSloMo(FrameNetwork):
         self.flows = UNet(2, 4, config.channels)
         self.arrival = UNet(2 + 2 + 4 + 4, 5, config.channels)
 
-    def motion(self, scene: Scene, prior: Field | None = None) -> Field:
-        """Ways at the full size, and the share that visibility gives the second frame."""
-        around = torch.cat([scene.first, scene.second], 1)
-        m, (h, w), t = scene.margin, scene.size, scene.phase
-        flows = _inside(self.flows(around), m, h, w) * FULL
-        onward, back = flows[:, :2], flows[:, 2:]
-        to_first = -(1 - t) * t * onward + t * t * back
-        to_second = (1 - t) ** 2 * onward - t * (1 - t) * back
-        ways = torch.cat([to_first, to_second], 1)
-        moved = scene.moved(ways, sharp=False)
-        answer = self.arrival(torch.cat([*scene.here, *moved, flows / FULL, ways / FULL], 1))
-        seen = torch.sigmoid(answer[:, 4:5])  # in the first frame; in the second the rest
-        share = t * (1 - seen) / ((1 - t) * seen + t * (1 - seen)).clamp(min=1e-4)
-        return Field(ways + answer[:, :4] * FULL, share, torch.zeros_like(share))
+    def estimate_motion(self, pair: FramePair, flow: MotionField | None = None) -> MotionField:
+        """Return displacements at the full size; the weight of the second frame follows from the visibility."""
+        around = torch.cat([pair.first, pair.second], 1)
+        m, (h, w), t = pair.margin, pair.size, pair.phase
+        flows = self.flows(around)[..., m : m + h, m : m + w] * UNIT
+        forward, backward = flows[:, :2], flows[:, 2:]
+        to_first = -(1 - t) * t * forward + t * t * backward
+        to_second = (1 - t) ** 2 * forward - t * (1 - t) * backward
+        displacements = torch.cat([to_first, to_second], 1)
+        warped = pair.warp(displacements, cubic=False)
+        output = self.arrival(torch.cat([*pair.unwarped, *warped, flows / UNIT, displacements / UNIT], 1))
+        visible = torch.sigmoid(output[:, 4:5])  # in the first frame; 1 - visible in the second
+        second_weight = t * (1 - visible) / ((1 - t) * visible + t * (1 - visible)).clamp(min=1e-4)
+        return MotionField(displacements + output[:, :4] * UNIT, second_weight, torch.zeros_like(second_weight))
 
 
 class UNet(nn.Module):
-    """Six levels of two convolutions, averages on the way down, linear upsampling and skips on the way up."""
+    """Six levels of two convolutions, with average pooling down, linear upscaling and skip connections up."""
 
     def __init__(self, inputs: int, outputs: int, channels: tuple[int, ...]) -> None:
         super().__init__()
         kernels = (7, 5, *(3,) * (len(channels) - 2))
         self.downs = nn.ModuleList(
-            _two(a, b, kernel) for a, b, kernel in zip((inputs, *channels), channels, kernels, strict=False)
+            _two_convolutions(a, b, side) for a, b, side in zip((inputs, *channels), channels, kernels, strict=False)
         )
         above = channels[::-1]
-        self.ups = nn.ModuleList(_two(a + b, b, 3) for a, b in pairwise(above))
+        self.ups = nn.ModuleList(_two_convolutions(a + b, b, 3) for a, b in pairwise(above))
         self.tail = nn.Conv2d(channels[0], outputs, 3, padding=1)
         nn.init.normal_(self.tail.weight, std=1e-3)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
-    def forward(self, seen: Tensor) -> Tensor:
-        """N x outputs x h x w float32."""
-        h, w = seen.shape[-2:]
-        x = padded(seen, MULTIPLE).to(self.tail.weight.dtype, memory_format=torch.channels_last)
+    def forward(self, planes: Tensor) -> Tensor:
+        """N x inputs x h x w -> N x outputs x h x w float32."""
+        h, w = planes.shape[-2:]
+        x = pad_to_multiple(planes, MULTIPLE).to(self.tail.weight.dtype, memory_format=torch.channels_last)
         skips: list[Tensor] = []
         for down in self.downs:
             x = down(F.avg_pool2d(x, 2) if skips else x)
@@ -82,14 +82,10 @@ class UNet(nn.Module):
         return result.float()
 
 
-def _two(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+def _two_convolutions(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2),
         nn.LeakyReLU(SLOPE),
         nn.Conv2d(outputs, outputs, kernel, padding=kernel // 2),
         nn.LeakyReLU(SLOPE),
     )
-
-
-def _inside(planes: Tensor, margin: int, h: int, w: int) -> Tensor:
-    return planes[..., margin : margin + h, margin : margin + w]

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidsr.errors import OptionError
-from vidsr.models.frame_network import Field, FrameNetwork, Scene, apart, mixed
+from vidsr.models.frame_network import FrameNetwork, FramePair, MotionField, blend, displacement_mismatch
 from vidsr.train.checkpoint import State
 from vidsr.train.data.triples import (
     MARGIN,
@@ -54,7 +54,7 @@ class InterpolationData:
         """Return the callable of a training step: the network itself."""
         return network
 
-    def batch_at(self, step: int) -> tuple[Scene, Field, Tensor]:
+    def batch_at(self, step: int) -> tuple[FramePair, MotionField, Tensor]:
         """Return the augmented crops of ``step``; they depend on the seed and the step alone."""
         rng = np.random.default_rng((self.recipe.seed, step))
         drawn = rng.choice(len(self.triples), self.recipe.batch, p=self.probabilities)
@@ -70,8 +70,8 @@ class InterpolationData:
         """Return the mean PSNR over the crops; None: of optical flow alone."""
         values = []
         for crop in self.validation:
-            scene, prior, truth = stack([crop], 0, self.device)
-            output = interpolate(network, scene, prior)
+            pair, flow, truth = stack([crop], 0, self.device)
+            output = interpolate(network, pair, flow)
             mse = F.mse_loss((output * 255).round().clamp(0, 255), truth * 255).item()
             values.append(min(MAX_PSNR, 10 * math.log10(255**2 / max(mse, 1e-10))))
         return sum(values) / max(1, len(values))
@@ -81,8 +81,8 @@ class InterpolationData:
         """Return an image with rows of optical flow | output | truth."""
         rows = []
         for crop in self.validation[:4]:
-            scene, prior, truth = stack([crop], 0, self.device)
-            columns = [mixed(scene, prior), interpolate(network, scene, prior), truth]
+            pair, flow, truth = stack([crop], 0, self.device)
+            columns = [blend(pair, flow), interpolate(network, pair, flow), truth]
             rows.append(torch.cat(columns, -1)[0, 0, :VALIDATION_SIDE])
         width = min(row.shape[1] for row in rows)
         image = torch.cat([row[:, :width] for row in rows])
@@ -95,19 +95,19 @@ def train_step(recipe: Recipe, state: State, forward: Interior, data: Interpolat
     With ``taught``, the loss also holds the distance between the network's displacements and those of optical flow,
     until the steps of the final loss.
     """
-    scene, prior, truth = data.batch_at(state.step)
+    pair, flow, truth = data.batch_at(state.step)
     with autocast(recipe, state, truth.device):
-        output, field = forward(scene, prior)
+        output, field = forward(pair, flow)
     loss = weighted_loss(recipe, state.step, output.float(), truth)
     if recipe.flow_loss and not is_finishing(recipe, state.step):
-        loss = loss + recipe.flow_loss * apart(field, prior)
+        loss = loss + recipe.flow_loss * displacement_mismatch(field, flow)
     descend(recipe, state, loss)
     return {"loss": loss.detach()}
 
 
-def interpolate(network: FrameNetwork | None, scene: Scene, prior: Field) -> Tensor:
+def interpolate(network: FrameNetwork | None, pair: FramePair, flow: MotionField) -> Tensor:
     """Return the frame of ``network``; None: of optical flow alone."""
     if network is None:
-        return mixed(scene, prior)
-    frame: Tensor = network(scene, prior)[0]
+        return blend(pair, flow)
+    frame: Tensor = network(pair, flow)[0]
     return frame
