@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from vidsr.errors import InputError
-from vidsr.models.frame_network import mixed
+from vidsr.models.frame_network import blend
 from vidsr.train.data.triples import MARGIN, augment, random_crop, read_triples, stack
 
 
@@ -27,7 +27,7 @@ def test_the_field_of_a_triple_interpolates_its_true_frame(triples_shard: Path) 
             part = augment(random_crop(triple, 96, rng), rng)
             scene, prior, truth = stack([part], MARGIN, torch.device("cpu"))
             assert truth.shape[-2:] == (96, 96)
-            interpolated, blended = mixed(scene, prior), torch.lerp(*scene.here, scene.phase)
+            interpolated, blended = blend(scene, prior), torch.lerp(*scene.unwarped, scene.phase)
             gains.append(squared_error(interpolated, truth) / squared_error(blended, truth))
     assert np.median(gains) < 0.5
 
@@ -38,7 +38,7 @@ def test_augmentation_covers_all_flips_and_moves_frames_and_field_together(tripl
 
     def error(seed: int) -> tuple[float, npt.NDArray[np.uint8]]:
         scene, prior, truth = stack([augment(part, np.random.default_rng(seed))], MARGIN, torch.device("cpu"))
-        return squared_error(mixed(scene, prior), truth), truth[0, 0].numpy()
+        return squared_error(blend(scene, prior), truth), truth[0, 0].numpy()
 
     errors, truths = zip(*(error(seed) for seed in range(48)), strict=True)
     assert max(errors) == pytest.approx(min(errors), rel=0.02)

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from vidsr.errors import InputError
-from vidsr.models.frame_network import Field, Scene
+from vidsr.models.frame_network import FramePair, MotionField
 
 MARGIN = 40  # pixels around a crop that motion may reach
 BLOCK = 16  # pixels a side of the blocks whose error is stored
@@ -136,13 +136,13 @@ SIGNS = {
 }
 
 
-def stack(crops: Sequence[Crop], margin: int, device: torch.device) -> tuple[Scene, Field, Tensor]:
+def stack(crops: Sequence[Crop], margin: int, device: torch.device) -> tuple[FramePair, MotionField, Tensor]:
     """Return the network's input, the field of optical flow, and the true frames of ``crops``, luma in [0, 1]."""
 
     def luma(planes: list[Luma]) -> Tensor:
         return torch.from_numpy(np.stack(planes)).to(device)[:, None].float() / 255
 
     phase = torch.tensor([c.phase for c in crops], device=device).view(-1, 1, 1, 1)
-    scene = Scene(luma([c.first for c in crops]), luma([c.second for c in crops]), phase, margin)
+    pair = FramePair(luma([c.first for c in crops]), luma([c.second for c in crops]), phase, margin)
     fields = torch.from_numpy(np.stack([c.field for c in crops])).to(device)
-    return scene, Field.stacked(fields), luma([c.truth for c in crops])
+    return pair, MotionField.from_planes(fields), luma([c.truth for c in crops])
