@@ -34,7 +34,7 @@ from torch import Tensor
 from vidsr import runtime
 from vidsr.evaluate.minterpolate import minterpolate
 from vidsr.frames import FrameBatch, VideoInfo, concat
-from vidsr.kernels.metrics import ssim
+from vidsr.kernels.ssim import ssim
 from vidsr.metrics import psnr
 from vidsr.models import weights as store
 from vidsr.options.choices import Interpolation

@@ -88,7 +88,8 @@ def blur_cases() -> Iterator[Case]:
 def metric_cases() -> Iterator[Case]:
     import cv2
 
-    from vidsr.kernels.metrics import sse, sse_resized, ssim
+    from vidsr.kernels.squared_error import sse, sse_resized
+    from vidsr.kernels.ssim import ssim
 
     high, other, low = (
         noisy_ramp((1920, 1080), "u1", 1),

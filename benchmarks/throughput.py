@@ -176,7 +176,7 @@ def repeats(folder: Path, before: Table, arguments: argparse.Namespace) -> Table
 
 def reusing(clip: Path, model: str, frames: int) -> Table:
     """Upscale ``clip`` in this process: core-ms per frame, and the share of the search for unchanged tiles."""
-    from vidsr.kernels.changes import changed_tiles
+    from vidsr.kernels.changed_tiles import changed_tiles
     from vidsr.options.enhance import parse_options
     from vidsr.pipeline.plan import Plan
     from vidsr.stages.tile_reuse import SIDE

@@ -1,6 +1,7 @@
 """How like two pictures are: PSNR, MSE and SSIM, by the protocol of the super-resolution papers where it says so.
 
-NumPy and PyTorch alone, in double precision. Frames of a run are measured by `vidsr.kernels.metrics`, which is fast.
+NumPy and PyTorch alone, in double precision. Frames of a run are measured by `vidsr.kernels.squared_error` and
+`vidsr.kernels.ssim`, which are fast.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.clips import make_clip
-from tests.kernels.test_noise_estimate import shapes
+from tests.kernels.test_blur_noise_estimate import shapes
 from vidsr.degrade.clip import degrade_clip, parse_degrade
 from vidsr.errors import OptionError
 from vidsr.evaluate.compare import Comparison

@@ -1,4 +1,4 @@
-"""Resizing against a slow twin, OpenCV, PyTorch and the papers' figures."""
+"""Resizing, against a slow twin, OpenCV, PyTorch and published figures."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from vidsr.kernels.resample import KERNELS, resampling_axis, resize
-from vidsr.kernels.separable import LONGEST_PERIOD, filter_rows
+from vidsr.kernels.separable_filter import LONGEST_PERIOD, filter_rows
 from vidsr.kernels.workers import strips
 from vidsr.metrics import psnr_y
 
@@ -29,7 +29,7 @@ def random_plane(shape: tuple[int, ...], dtype: type, seed: int = 0) -> np.ndarr
     return (codes * (257 if dtype == np.uint16 else 1)).astype(dtype)
 
 
-# --- the slow twin: each kernel by its definition, each sample by a sum over all samples of the axis
+# --- slow twin: each kernel by its definition, each sample a sum over all samples of the axis
 
 
 def keys(x: float, a: float) -> float:
@@ -42,7 +42,7 @@ def sinc(x: float) -> float:
     return 1.0 if x == 0 else math.sin(math.pi * x) / (math.pi * x)
 
 
-# name -> function, radius, antialiased, mirrored (else the last sample repeats)
+# name -> function, radius, antialiased, mirrored (else the border sample repeats)
 TWINS: dict[str, tuple[Callable[[float], float], float, bool, bool]] = {
     "bilinear": (lambda x: max(0.0, 1 - abs(x)), 1, True, True),
     "bicubic": (lambda x: keys(x, -0.5), 2, True, True),
@@ -77,7 +77,7 @@ def twin(
 @pytest.mark.parametrize("kernel", KERNELS)
 @FEW
 @given(h=SIDES, w=SIDES, height=SIDES, width=SIDES, dtype=st.sampled_from(DTYPES), seed=st.integers(0, 99))
-def test_every_kernel_is_its_definition(
+def test_every_kernel_equals_its_definition(
     kernel: str, h: int, w: int, height: int, width: int, dtype: type, seed: int
 ) -> None:
     image = random_plane((h, w), dtype, seed)
@@ -96,7 +96,7 @@ def test_every_kernel_is_its_definition(
 @pytest.mark.parametrize("kernel", TWINS)
 @FEW
 @given(shift_x=st.floats(-3, 3), shift_y=st.floats(-3, 3), width=SIDES, height=SIDES)
-def test_a_shift_moves_where_samples_are_read(
+def test_shift_moves_the_sampling_positions(
     kernel: str, shift_x: float, shift_y: float, width: int, height: int
 ) -> None:
     image = random_plane((13, 17), np.float32)
@@ -107,10 +107,10 @@ def test_a_shift_moves_where_samples_are_read(
 PHASED = [(n, 1) for n in range(1, 9)] + [(1, n) for n in range(2, 9)] + [(3, 2), (2, 3), (8, 7), (7, 8)]
 
 
-# every way to move along a row: a period of 1 to 8 phases out or in, and the gathering of longer ones
+# both row passes: periods of 1 to 8 phases in or out, and gathering for longer periods
 @pytest.mark.parametrize("ratio", [*PHASED, (15, 8), (33, 1), (1, 33), (33, 32), (31, 40)])
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_every_ratio(kernel: str, ratio: tuple[int, int]) -> None:
+def test_every_ratio_equals_the_definition(kernel: str, ratio: tuple[int, int]) -> None:
     out, into = ratio
     image = random_plane((24, 12 * into), np.float32)
     axis = resampling_axis(12 * into, 12 * out, kernel)
@@ -132,7 +132,7 @@ def test_weights_of_every_sample_sum_to_one(kernel: str, n_in: int, n_out: int, 
 @pytest.mark.parametrize("kernel", KERNELS)
 @FEW
 @given(h=SIDES, w=SIDES, height=SIDES, width=SIDES, dtype=st.sampled_from(DTYPES))
-def test_a_constant_stays_constant(kernel: str, h: int, w: int, height: int, width: int, dtype: type) -> None:
+def test_constant_plane_stays_constant(kernel: str, h: int, w: int, height: int, width: int, dtype: type) -> None:
     top = 65535 if dtype == np.uint16 else 255
     for value in (0, 77, top):
         result = resize(np.full((h, w), value, dtype), width, height, kernel)
@@ -141,7 +141,7 @@ def test_a_constant_stays_constant(kernel: str, h: int, w: int, height: int, wid
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_the_same_size_changes_nothing(kernel: str, dtype: type) -> None:
+def test_resizing_to_the_same_size_changes_nothing(kernel: str, dtype: type) -> None:
     image = random_plane((31, 45), dtype)
     assert np.array_equal(resize(image, 45, 31, kernel), image)
 
@@ -154,19 +154,19 @@ def test_the_same_size_changes_nothing(kernel: str, dtype: type) -> None:
 )
 @FEW
 @given(h=st.integers(2, 40), w=st.integers(2, 40), up=st.integers(1, 4), more=st.integers(0, 7))
-def test_enlarging_is_opencvs(kernel: str, flag: int, h: int, w: int, up: int, more: int) -> None:
+def test_upscaling_equals_opencv(kernel: str, flag: int, h: int, w: int, up: int, more: int) -> None:
     if kernel == "nearest":
-        more = 0  # other factors have ties, which OpenCV's fixed point breaks at random
+        more = 0  # other factors have ties, which OpenCV's fixed point rounds either way
     size = (w * up + more, h * up + more)
     for dtype, tolerance in ((np.float32, 0.02), (np.uint8, 1), (np.uint16, 1)):
         image = random_plane((h, w), dtype) // (64 if dtype == np.uint16 else 1)
         image = image.astype(dtype)
-        # 6 is INTER_NEAREST_EXACT, which has pixel centres as the others have; plain INTER_NEAREST has corners
+        # 6 is INTER_NEAREST_EXACT, which samples at pixel centres like the others; INTER_NEAREST samples at corners
         expected = cv2.resize(image, size, interpolation=flag)
         assert np.abs(resize(image, *size, kernel).astype(float) - expected).max() <= tolerance
 
 
-def test_reducing_without_antialiasing_is_opencvs_cubic() -> None:
+def test_downscaling_without_antialiasing_equals_opencv_cubic() -> None:
     image = random_plane((90, 121), np.float32)
     expected = cv2.resize(image, (40, 31), interpolation=cv2.INTER_CUBIC)
     np.testing.assert_allclose(resize(image, 40, 31, "bicubic_opencv"), expected, atol=1e-2)
@@ -174,25 +174,25 @@ def test_reducing_without_antialiasing_is_opencvs_cubic() -> None:
 
 @pytest.mark.parametrize("size", [(23, 17), (31, 40), (60, 80), (120, 160), (200, 90)])
 @pytest.mark.parametrize("kernel", ["bilinear", "bicubic"])
-def test_the_interior_is_torchs_antialiased_resize(kernel: str, size: tuple[int, int]) -> None:
+def test_interior_equals_the_antialiased_resize_of_pytorch(kernel: str, size: tuple[int, int]) -> None:
     image = random_plane((60, 80), np.float32)
     expected = F.interpolate(torch.from_numpy(image)[None, None], size, mode=kernel, antialias=True)[0, 0].numpy()
-    border = math.ceil(2 * max(1, size[0] / 60, size[1] / 80)) + 1  # PyTorch cuts its kernel off where we mirror
+    border = math.ceil(2 * max(1, size[0] / 60, size[1] / 80)) + 1  # PyTorch truncates the kernel there, we mirror
     inside = (slice(border, -border), slice(border, -border))
     np.testing.assert_allclose(resize(image, size[1], size[0], kernel)[inside], expected[inside], atol=2e-3)
 
 
-# --- what callers hand over
+# --- input and output arrays
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_one_pixel_becomes_a_flat_picture_and_back(kernel: str) -> None:
+def test_one_pixel_becomes_a_flat_plane_and_back(kernel: str) -> None:
     for dtype in DTYPES:
         np.testing.assert_allclose(resize(np.full((1, 1), 200, dtype), 7, 5, kernel), 200, atol=1e-3)
         np.testing.assert_allclose(resize(np.full((9, 8), 200, dtype), 1, 1, kernel), 200, atol=1e-3)
 
 
-def test_strided_and_read_only_input_is_read_right() -> None:
+def test_strided_and_read_only_input_is_supported() -> None:
     whole = random_plane((40, 60), np.uint8)
     frozen = whole.copy()
     frozen.flags.writeable = False
@@ -201,7 +201,7 @@ def test_strided_and_read_only_input_is_read_right() -> None:
     assert np.array_equal(resize(frozen, 50, 70), resize(whole, 50, 70))
 
 
-def test_a_batch_is_its_planes_one_by_one() -> None:
+def test_batch_equals_its_planes_one_by_one() -> None:
     batch = random_plane((2, 3, 20, 30), np.uint8)
     result = resize(batch, 45, 40, "lanczos")
     assert result.shape == (2, 3, 40, 45)
@@ -217,7 +217,7 @@ def test_ten_bits_are_clipped_to_their_own_peak() -> None:
     assert resize(edge, 64, 64, "lanczos", dtype=np.float32).max() > 1023
 
 
-def test_the_result_goes_where_it_is_asked_to() -> None:
+def test_result_is_written_to_the_given_array() -> None:
     image, out = random_plane((12, 16), np.uint8), np.zeros((24, 32), np.uint8)
     assert resize(image, 32, 24, out=out) is out
     assert np.array_equal(out, resize(image, 32, 24))
@@ -227,7 +227,7 @@ def test_the_result_goes_where_it_is_asked_to() -> None:
         resize(image, 16, 24, out=out[:, ::2])
 
 
-def test_what_cannot_be_resized_is_refused() -> None:
+def test_unsupported_types_and_empty_sizes_are_refused() -> None:
     with pytest.raises(TypeError, match="float64"):
         resize(np.zeros((4, 4)), 8, 8)
     for width, height in ((0, 8), (8, -1)):
@@ -238,7 +238,7 @@ def test_what_cannot_be_resized_is_refused() -> None:
 
 
 @pytest.mark.parametrize("size", [(1500, 900), (301, 222)])
-def test_strips_meet_without_a_seam(size: tuple[int, int]) -> None:
+def test_strips_join_without_a_seam(size: tuple[int, int]) -> None:
     image = random_plane((640, 1000), np.uint8)
     x, y = resampling_axis(1000, size[0], "lanczos"), resampling_axis(640, size[1], "lanczos")
     whole = np.empty(size[::-1], np.uint8)
@@ -248,7 +248,7 @@ def test_strips_meet_without_a_seam(size: tuple[int, int]) -> None:
 
 def test_several_threads_resize_at_once() -> None:
     image = random_plane((200, 300), np.uint8)
-    assert len(strips(600, 900)) > 2  # each call is shared out
+    assert len(strips(600, 900)) > 2  # each call has several strips
     expected = resize(image, 900, 600)
     with ThreadPoolExecutor(4) as callers:
         results = list(callers.map(lambda _: resize(image, 900, 600), range(24)))
@@ -259,20 +259,20 @@ def test_several_threads_resize_at_once() -> None:
 
 
 @pytest.mark.parametrize(("scale", "published"), [(2, 33.66), (3, 30.39), (4, 28.42)])
-def test_bicubic_on_set5_is_what_the_papers_print(data: Path, scale: int, published: float) -> None:
+def test_bicubic_psnr_on_set5_equals_the_published_figure(data: Path, scale: int, published: float) -> None:
     assert mean_bicubic_psnr(data / "set5", scale) == pytest.approx(published, abs=0.03)
 
 
-def test_bicubic_on_set14_is_what_the_papers_print_with_its_grey_file_as_luma(data: Path) -> None:
+def test_bicubic_psnr_on_set14_equals_the_published_figure(data: Path) -> None:
     assert mean_bicubic_psnr(data / "set14", 2) == pytest.approx(30.24, abs=0.03)
 
 
 def mean_bicubic_psnr(folder: Path, scale: int) -> float:
     scores = []
     for path in sorted(folder.glob("*.png")):
-        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        height, width = (side - side % scale for side in picture.shape[:2])
-        high = picture[:height, :width]
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        height, width = (side - side % scale for side in image.shape[:2])
+        high = image[:height, :width]
         planes = np.moveaxis(high[..., 2::-1], -1, 0) if high.ndim == 3 else high
         back = resize(resize(planes, width // scale, height // scale), width, height)
         low, true = (np.moveaxis(p, 0, -1) if p.ndim == 3 else p for p in (back, planes))

@@ -1,4 +1,4 @@
-"""The threads of the kernels: order, exceptions, callers at once, forks; and how kernels are compiled."""
+"""Threads of the kernels: order, exceptions, concurrent callers, forks; and the cache of compiled kernels."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import numba
 import pytest
 
 from vidsr.kernels import workers
-from vidsr.kernels.workers import STRIP_PIXELS, THREADS, in_parallel, numba_is_shared, strips
+from vidsr.kernels.workers import STRIP_PIXELS, THREADS, in_parallel, numba_pool_is_thread_safe, strips
 
 
 @pytest.mark.parametrize(("rows", "width"), [(1, 1), (1080, 1920), (7, STRIP_PIXELS + 1), (5000, 3)])
@@ -21,7 +21,7 @@ def test_strips_cover_every_row_once(rows: int, width: int) -> None:
     assert all((last - first) * width <= max(width, STRIP_PIXELS) for first, last in strips(rows, width))
 
 
-def test_results_come_in_the_order_of_the_tasks() -> None:
+def test_results_keep_the_order_of_the_tasks() -> None:
     def work(task: int) -> int:
         time.sleep(0.001 * (task % 3))
         return task * task
@@ -30,7 +30,7 @@ def test_results_come_in_the_order_of_the_tasks() -> None:
     assert in_parallel(work, []) == []
 
 
-def test_a_task_that_fails_fails_the_call_and_not_the_next() -> None:
+def test_failing_task_raises_and_the_next_call_works() -> None:
     def work(task: int) -> int:
         return 10 // (task - 3)
 
@@ -39,7 +39,7 @@ def test_a_task_that_fails_fails_the_call_and_not_the_next() -> None:
     assert in_parallel(abs, range(8)) == list(range(8))
 
 
-def test_callers_on_many_threads_each_get_their_own_results() -> None:
+def test_concurrent_callers_get_their_own_results() -> None:
     def call(n: int) -> list[int]:
         return in_parallel(lambda task: task + n, range(50))
 
@@ -47,8 +47,8 @@ def test_callers_on_many_threads_each_get_their_own_results() -> None:
         assert list(callers.map(call, range(40))) == [list(range(n, n + 50)) for n in range(40)]
 
 
-def test_a_worker_busy_elsewhere_is_not_waited_for() -> None:
-    in_parallel(lambda _: time.sleep(0.01), range(4))  # the pool is up
+def test_call_does_not_wait_for_a_worker_that_is_busy_elsewhere() -> None:
+    in_parallel(lambda _: time.sleep(0.01), range(4))  # starts the pool
 
     def slow(_: int) -> None:
         time.sleep(0.15)
@@ -61,14 +61,14 @@ def test_a_worker_busy_elsewhere_is_not_waited_for() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_forked_process_computes_alone() -> None:
+def test_forked_process_computes_without_the_pool() -> None:
     code = """
 import os, warnings
 import numpy as np
 from vidsr.kernels.resample import resize
 image = np.random.default_rng(0).integers(0, 256, (300, 400), dtype=np.uint8)
 expected = resize(image, 1600, 1200)
-warnings.simplefilter("ignore")  # newer Pythons warn of forks beside threads, which is what this is about
+warnings.simplefilter("ignore")  # newer Pythons warn of forks with threads, the case under test
 child = os.fork()
 if child == 0:
     os._exit(0 if np.array_equal(resize(image, 1600, 1200), expected) else 1)
@@ -78,15 +78,15 @@ assert os.waitpid(child, 0)[1] == 0
     assert done.returncode == 0, done.stderr
 
 
-def test_where_neither_the_package_nor_the_users_cache_can_be_written_all_is_compiled_all_the_same() -> None:
-    """As of an installation that belongs to root, in a service without a home."""
+def test_kernels_compile_if_neither_the_package_nor_the_user_cache_is_writable() -> None:
+    """This is an installation owned by root, used by a service without a home folder."""
     code = """
 import numba
 from numba.core import caching
-told = [locator for locator in caching.CacheImpl._locator_classes if "UserProvided" in locator.__name__]
-caching.CacheImpl._locator_classes = told
+locators = [locator for locator in caching.CacheImpl._locator_classes if "UserProvided" in locator.__name__]
+caching.CacheImpl._locator_classes = locators
 numba.config.CACHE_DIR = ""
-import vidsr.flow, vidsr.kernels.resample
+import vidsr.flow.flow_engine, vidsr.kernels.resample
 print(numba.config.CACHE_DIR)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
@@ -100,15 +100,15 @@ print(numba.config.CACHE_DIR)
     [
         ("default", ("omppool",), 2, True),
         ("default", ("tbbpool",), 2, True),
-        ("default", (), 2, False),  # the work queue, which aborts
+        ("default", (), 2, False),  # falls back to the work queue, which aborts
         ("workqueue", ("omppool",), 2, False),
         ("omp", ("omppool",), 1, False),
     ],
 )
-def test_kernels_of_numbas_own_threads_are_called_side_by_side_only_where_they_can_be(
+def test_concurrent_use_of_numba_threads_depends_on_the_threading_layer(
     monkeypatch: pytest.MonkeyPatch, layer: str, there: tuple[str, ...], threads: int, shared: bool
 ) -> None:
     monkeypatch.setattr(numba.config, "THREADING_LAYER", layer)
     monkeypatch.setattr(workers, "THREADS", threads)
-    monkeypatch.setattr(workers, "_is_there", lambda module: module.endswith(there) if there else False)
-    assert numba_is_shared.__wrapped__() == shared
+    monkeypatch.setattr(workers, "_is_importable", lambda module: module.endswith(there) if there else False)
+    assert numba_pool_is_thread_safe.__wrapped__() == shared

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from tests.clips import make_clip
-from tests.kernels.test_noise_estimate import noisy, shapes
+from tests.kernels.test_blur_noise_estimate import noisy, shapes
 from vidsr.device import Compute
 from vidsr.errors import ModelError, Notes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
-from vidsr.kernels.deconvolution import blurred
+from vidsr.kernels.deconvolution import blur
 from vidsr.models import weights as store
 from vidsr.models.architectures.plain import Config, Plain
 from vidsr.options.enhance import parse_options
@@ -112,7 +112,7 @@ def test_the_guard_says_how_much_of_a_sharp_picture_is_kept() -> None:
 def test_auto_sees_blur_noise_and_compression_and_leaves_what_has_none() -> None:
     sharp = diagnose(seen(shapes()), INFO)
     assert not any(sharp.needs(task) for task in ("restore", "denoise", "deblur"))
-    assert diagnose(seen(blurred(shapes(), 1.6)), INFO).needs("deblur")
+    assert diagnose(seen(blur(shapes(), 1.6)), INFO).needs("deblur")
     assert diagnose(seen(noisy(shapes(), 8)), INFO).needs("denoise")
     assert diagnose(seen(shapes(), 35), INFO).needs("restore")
     starved = VideoInfo(256, 256, Fraction(25), codec="h264", bit_rate=50_000)
@@ -129,7 +129,7 @@ def test_fine_texture_is_not_taken_for_noise() -> None:
 
 def test_the_plan_names_what_it_found_and_only_what_is_needed_runs() -> None:
     options = parse_options(deblur="auto", denoise="auto", deblur_model="wiener", denoise_model="nlm", device="cpu")
-    plan = Plan(options, INFO, seen(blurred(shapes(), 1.6)))
+    plan = Plan(options, INFO, seen(blur(shapes(), 1.6)))
     assert [stage.name for stage in plan.restores] == ["deblur"]
     assert "nothing to do" in plan.notes.texts[0] and "denoise" in plan.notes.texts[0]
     assert "edges blurred by 1." in plan.notes.texts[1] and "of itself" in plan.notes.texts[1]
@@ -144,7 +144,7 @@ def test_deblur_of_a_compressed_clip_that_is_not_blurred_names_restore_as_the_wa
     assert "not blurred but compressed (h264 with a mean quantizer of 32)" in said(shapes(), 32)
     assert said(shapes(), 32).endswith("--restore takes it out")
     assert said(shapes(), 20).endswith("auto would do nothing")
-    assert said(blurred(shapes(), 1.6), 32).endswith("of itself")
+    assert said(blur(shapes(), 1.6), 32).endswith("of itself")
     assert said(shapes(), 32, "auto").endswith("nothing to do")
 
 
@@ -197,7 +197,7 @@ def test_the_log_has_each_stage_of_restoration_also_where_frames_are_made_in_bet
 def test_pictures_are_restored_too(tmp_path: Path) -> None:
     import cv2
 
-    soft = blurred(shapes(), 1.6)
+    soft = blur(shapes(), 1.6)
     cv2.imwrite(str(tmp_path / "soft.png"), np.rint(soft).astype(np.uint8))
     job = Job(tmp_path / "soft.png", tmp_path / "better.png")
     report = enhance_file(job, parse_options(deblur="auto", deblur_model="wiener", device="cpu"))

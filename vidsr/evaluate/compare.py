@@ -12,7 +12,8 @@ from math import inf, isfinite
 from pathlib import Path
 
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.kernels.metrics import sse, ssim
+from vidsr.kernels.squared_error import sse
+from vidsr.kernels.ssim import ssim
 from vidsr.metrics import psnr_from_mse
 from vidsr.stages import Stage
 from vidsr.stages.batching import single_frames

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import vidsr.kernels.jit  # noqa: F401  # first: it chooses the cache folder of Numba
 from vidsr.flow.bidirectional_flow import Array, BidirectionalFlow, PreparedFrame
 from vidsr.flow.obmc import NEIGHBOURHOOD, obmc_predict, obmc_weights
 from vidsr.flow.projection import curved_displacements, project, straight_displacements

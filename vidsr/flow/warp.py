@@ -14,6 +14,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+import vidsr.kernels.jit  # noqa: F401  # chooses the cache folder of Numba before any flow kernel is compiled
+
 Plane = NDArray[Any]  # float32, h x w
 
 F32, U64 = np.float32, np.uint64

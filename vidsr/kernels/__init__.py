@@ -1,1 +1,1 @@
-"""Classical kernels on planes of code values, compiled by Numba: resizing, blur, noise, metrics, rounding."""
+"""Kernels on planes of code values: resizing, blur, deconvolution, denoising, SSIM, squared error, rounding."""

@@ -1,29 +1,26 @@
-"""Gaussian blur as OpenCV computes it, Gaussian noise, and the bilateral filter."""
+"""Gaussian blur, equal to that of OpenCV."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.kernels.jit import jit
-from vidsr.kernels.separable import (
+from vidsr.kernels.separable_filter import (
     Array,
     Border,
     Plane,
     as_planes,
     border_index,
-    check_plane,
-    default_peak,
     result_array,
 )
 from vidsr.kernels.workers import in_parallel, strips
 
 Number = TypeVar("Number", int, float)
 
-# What OpenCV takes for these sizes when no sigma is given: the weights of Pascal's triangle and its neighbours.
+# The weights of OpenCV for these sizes without a sigma: Pascal's triangle, and similar ones for 7 and 9.
 SMALL_KERNELS: dict[int, tuple[float, ...]] = {
     1: (1,),
     3: (0.25, 0.5, 0.25),
@@ -31,24 +28,27 @@ SMALL_KERNELS: dict[int, tuple[float, ...]] = {
     7: (0.03125, 0.109375, 0.21875, 0.28125, 0.21875, 0.109375, 0.03125),
     9: (4 / 256, 13 / 256, 30 / 256, 51 / 256, 60 / 256, 51 / 256, 30 / 256, 13 / 256, 4 / 256),
 }
-ONE_GROUP = 3  # weights that `_fold` takes in one go
-FRACTION_BITS = {"B": 8, "H": 16}  # of OpenCV's fixed-point weights, by type character of the plane
+ONE_GROUP = 3  # weights that `_symmetric_sum` handles without a running sum
+FRACTION_BITS = {"B": 8, "H": 16}  # fraction bits of OpenCV's fixed-point weights, by type character of the plane
 
 
 def default_sigma(size: int) -> float:
-    """The sigma that OpenCV gives a kernel of ``size`` samples when none is asked for."""
+    """Return the default sigma of OpenCV for a kernel of ``size`` samples."""
     return 0.3 * ((size - 1) / 2 - 1) + 0.8
 
 
 def default_size(sigma: float, dtype: np.dtype[np.generic]) -> int:
-    """The odd size that OpenCV gives a kernel of ``sigma``: three sigmas each side for uint8, four for other types."""
+    """Return the default size of OpenCV (odd) for ``sigma``: 3 sigma on each side for uint8, 4 for other types."""
     return round(sigma * (3 if dtype == np.uint8 else 4) * 2 + 1) | 1
 
 
 def gaussian_kernel(size: int, sigma: float = 0.0) -> NDArray[np.float64]:
-    """``size`` (odd) weights that sum to 1, as ``cv2.getGaussianKernel``; ``sigma`` in samples, 0 for the default."""
+    """Return ``size`` (odd) weights with sum 1, as ``cv2.getGaussianKernel``.
+
+    ``sigma`` is in samples; 0 takes the default for the size.
+    """
     if size < 1 or size % 2 == 0:
-        raise ValueError(f"a Gaussian kernel of {size} samples: give an odd number")
+        raise ValueError(f"a Gaussian kernel cannot have {size} samples: give an odd number")
     if sigma <= 0 and size in SMALL_KERNELS:
         return np.array(SMALL_KERNELS[size], np.float64)
     sigma = sigma if sigma > 0 else default_sigma(size)
@@ -58,7 +58,10 @@ def gaussian_kernel(size: int, sigma: float = 0.0) -> NDArray[np.float64]:
 
 
 def fixed_point(weights: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
-    """Symmetric ``weights`` in multiples of ``2**-bits``, sum still 1: what rounding takes, the next weight gets."""
+    """Return symmetric ``weights`` as multiples of ``2**-bits`` with sum 1.
+
+    The rounding error of each weight is added to the next.
+    """
     unit = 1 << bits
     half, error = [], 0.0
     for weight in weights[: len(weights) // 2]:
@@ -75,10 +78,10 @@ def gaussian_blur(
     border: Border = "reflect_101",
     out: Plane | None = None,
 ) -> Plane:
-    """``image`` (... x H x W, uint8, uint16 or float32) blurred as by ``cv2.GaussianBlur``.
+    """Return ``image`` (... x H x W, uint8, uint16 or float32) blurred as by ``cv2.GaussianBlur``.
 
-    ``size`` and ``sigma`` are one number or (x, y); sizes are odd, 0 derives them from sigma; sigma 0 derives it from
-    the size. uint8 equals OpenCV's result exactly, uint16 within one code value.
+    ``size`` and ``sigma`` are one number or (x, y). Sizes are odd; size 0 is derived from sigma, sigma 0 from the size.
+    uint8 equals the result of OpenCV exactly, uint16 within one code value.
     """
     planes = as_planes(image)
     out = result_array(out, image.shape, image.dtype)
@@ -91,9 +94,9 @@ def gaussian_blur(
     columns = border_index(np.arange(1 - len(across), width + len(across) - 1), width, border)
     lines = border_index(np.arange(1 - len(down), height + len(down) - 1), height, border)
     if border == "constant":
-        planes = np.pad(planes, ((0, 0), (1, 0), (0, 0)))  # a row of zeros for OUTSIDE to mean
+        planes = np.pad(planes, ((0, 0), (1, 0), (0, 0)))  # a row of zeros, to which OUTSIDE refers
         lines += 1
-    half = np.float32(0 if image.dtype.kind == "f" else 0.5)  # added before the fraction is cut off
+    half = np.float32(0 if image.dtype.kind == "f" else 0.5)  # added before truncation
     tasks = [(n, rows) for n in range(len(planes)) for rows in strips(height, width)]
 
     def work(task: tuple[int, tuple[int, int]]) -> None:
@@ -104,38 +107,12 @@ def gaussian_blur(
     return out
 
 
-def add_noise(image: Plane, sigma: float, seed: int | np.random.Generator, peak: int | None = None) -> Plane:
-    """``image`` (any shape) with Gaussian noise of standard deviation ``sigma`` code values, the same for a same seed.
-
-    Integers are rounded once, halves up, and clipped to ``peak`` (default: what their type holds).
-    """
-    check_plane(image)
-    noise = np.random.default_rng(seed).standard_normal(image.shape, np.float32)
-    noisy = noise * np.float32(sigma) + image
-    limit = default_peak(image.dtype, peak)
-    if limit is not None:
-        noisy = np.floor(np.clip(noisy, 0, limit) + np.float32(0.5))
-    return np.asarray(noisy.astype(image.dtype))
-
-
-def bilateral(plane: Plane, size: int, sigma_value: float, sigma_space: float) -> Plane:
-    """``plane`` (H x W) smoothed except across edges, by OpenCV: neighbours count by distance and by likeness.
-
-    Tomasi and Manduchi, "Bilateral filtering for gray and color images", 1998. ``size``: diameter in pixels;
-    ``sigma_value`` in code values, ``sigma_space`` in pixels.
-    """
-    check_plane(plane)
-    taken = plane.astype(np.float32) if plane.dtype == np.uint16 else plane  # OpenCV does not take uint16
-    smooth = cv2.bilateralFilter(taken, size, sigma_value, sigma_space)
-    return np.asarray((np.rint(smooth) if taken is not plane else smooth).astype(plane.dtype))
-
-
 def _pair(value: Number | tuple[Number, Number]) -> tuple[Number, Number]:
     return value if isinstance(value, tuple) else (value, value)
 
 
 def _weights(size: int, sigma: float, dtype: np.dtype[np.generic]) -> NDArray[np.float32]:
-    """Weights from the middle of the kernel outwards."""
+    """Return the weights from the centre of the kernel outwards."""
     weights = gaussian_kernel(size, sigma)
     if dtype.char in FRACTION_BITS:
         weights = fixed_point(weights, FRACTION_BITS[dtype.char])
@@ -144,7 +121,7 @@ def _weights(size: int, sigma: float, dtype: np.dtype[np.generic]) -> NDArray[np
 
 @jit
 def _blur(plane: Array, out: Array, lines: Array, columns: Array, down: Array, across: Array, half: np.float32) -> None:
-    """Fills ``out``; its row ``i`` is the middle of rows ``lines[i : i + 2 * len(down) - 1]`` of ``plane``."""
+    """Write ``out``; its row ``i`` is the centre of rows ``lines[i : i + 2 * len(down) - 1]`` of ``plane``."""
     height, width = out.shape
     reach_y, reach_x = down.size - 1, across.size - 1
     samples = plane.reshape(plane.size)
@@ -159,14 +136,14 @@ def _blur(plane: Array, out: Array, lines: Array, columns: Array, down: Array, a
         for k in range(down.size):
             before[k] = lines[i + reach_y - k] * width
             after[k] = lines[i + reach_y + k] * width
-        _fold(samples, before, after, down, body, np.float32(0))
+        _symmetric_sum(samples, before, after, down, body, np.float32(0))
         for k in range(1, across.size):
             padded[reach_x - k] = _at(body, columns[reach_x - k])
             padded[reach_x + width - 1 + k] = _at(body, columns[reach_x + width - 1 + k])
-        if across.size <= ONE_GROUP:  # no sum to carry from group to group: rounded on the way
-            _fold(padded, left, right, across, out[i], half)
+        if across.size <= ONE_GROUP:  # no running sum between groups: rounded at once
+            _symmetric_sum(padded, left, right, across, out[i], half)
         else:
-            _fold(padded, left, right, across, row, half)
+            _symmetric_sum(padded, left, right, across, row, half)
             for j in range(width):
                 out[i, j] = row[j]
 
@@ -177,8 +154,11 @@ def _at(line: Array, index: int) -> np.float32:
 
 
 @jit
-def _fold(samples: Array, before: Array, after: Array, weights: Array, out: Array, bias: np.float32) -> None:
-    """``out[i]``: ``bias`` + the middle sample and the pairs around it times their weights, two pairs at a time."""
+def _symmetric_sum(samples: Array, before: Array, after: Array, weights: Array, out: Array, bias: np.float32) -> None:
+    """Write ``out[i]`` = ``bias`` + the weighted sum of the centre sample and the pairs around it.
+
+    Two pairs are added at a time.
+    """
     last, n = weights.size - 1, np.uint64(out.size)
     m, wm = before[0], weights[0]
     if last == 0:

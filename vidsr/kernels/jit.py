@@ -1,4 +1,4 @@
-"""How the kernels are compiled: on first use, without the GIL, kept on disk."""
+"""Compilation of kernels by Numba: on first use, without the GIL, cached on disk."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ R = TypeVar("R")
 
 
 def jit(function: Callable[P, R]) -> Callable[P, R]:
-    """``function`` compiled at its first call with each set of types.
+    """Return ``function`` compiled at its first call with each set of types.
 
-    The machine code is kept beside the source, else in the user's cache folder (``NUMBA_CACHE_DIR`` overrides). Where
-    neither can be written it is compiled anew in every process: slower to start, the same afterwards.
+    The machine code is cached next to the source, else in the user's cache folder (``NUMBA_CACHE_DIR`` overrides both).
+    If neither is writable, every process compiles again: the start is slower, the rest is not.
 
     Numba does not notice a change in a compiled function of another file, so compiled code calls only its own file.
-    Sums may be reordered, which makes vectors of them; planes hold no NaN or infinity.
+    Sums may be reordered so that they are vectorised. Planes hold no NaN or infinity.
     """
     compiled = numba.njit(function, cache=True, nogil=True, fastmath=True, error_model="numpy")
     return cast("Callable[P, R]", compiled)
 
 
-def find_cache() -> None:
-    """Gives Numba, which asks for a folder to keep compiled code in, one for this process, where it finds none."""
+def ensure_cache_folder() -> None:
+    """Give Numba a temporary cache folder for this process if it finds no writable one, which is an error to it."""
     try:
         numba.njit(_nothing, cache=True)
     except RuntimeError:
@@ -41,4 +41,4 @@ def _nothing() -> None:
     pass
 
 
-find_cache()  # before any function of this program is compiled, wherever it is
+ensure_cache_folder()  # before any function of this package is compiled

@@ -1,7 +1,7 @@
-"""Classical kernels that resize planes: nearest, bilinear, bicubic, Lanczos; separable, to any size.
+"""Resizing of planes to any size by separable kernels: nearest, bilinear, bicubic, Lanczos.
 
-Sample ``j`` of an axis of ``n_out`` lies at ``(j + 1/2) * n_in / n_out - 1/2`` of the axis it was made from: pixels are
-squares, and the corners of the pictures coincide.
+Sample ``j`` of an axis of ``n_out`` lies at ``(j + 1/2) * n_in / n_out - 1/2`` of the input axis: pixels are squares,
+and the corners of input and output coincide.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from math import gcd
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from vidsr.kernels.separable import Axis, Border, Plane, as_planes, filter_planes, make_axis, result_array
+from vidsr.kernels.separable_filter import Axis, Border, Plane, as_planes, filter_planes, make_axis, result_array
 
-NEGLIGIBLE = 1e-12  # a weight that is zero but for rounding
+NEGLIGIBLE = 1e-12  # a smaller weight is a rounding error of 0
 
 
 def box(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 within half a sample; midway between two samples the later one counts."""
+    """Nearest neighbour; halfway between two samples the later one counts."""
     return np.where((x > -0.5) & (x <= 0.5), 1.0, 0.0)
 
 
@@ -38,24 +38,24 @@ def cubic(x: NDArray[np.float64], a: float) -> NDArray[np.float64]:
 
 
 def lanczos3(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A sinc under the middle lobe of a sinc three times as wide (Duchon, "Lanczos filtering", 1979)."""
+    """Lanczos kernel of three lobes (Duchon, "Lanczos filtering in one and two dimensions", 1979)."""
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A function of the distance in samples, and how it meets the end of a picture and a reduction."""
+    """A weight function of the distance in samples, with its behaviour at borders and in downscaling."""
 
     weight: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-    radius: float  # beyond it the weight is zero
-    antialias: bool = True  # stretched by the factor of a reduction
+    radius: float  # in samples; beyond it the weight is zero
+    antialias: bool = True  # widened by the factor when downscaling
     border: Border = "reflect"
 
 
 KERNELS: dict[str, Kernel] = {
     "nearest": Kernel(box, 0.5, antialias=False),
     "bilinear": Kernel(tent, 1),
-    "bicubic": Kernel(lambda x: cubic(x, -0.5), 2),  # as MATLAB's imresize, and so as the papers
+    "bicubic": Kernel(lambda x: cubic(x, -0.5), 2),  # MATLAB's imresize, which the papers use
     "bicubic_opencv": Kernel(lambda x: cubic(x, -0.75), 2, antialias=False, border="replicate"),  # cv2.INTER_CUBIC
     "lanczos": Kernel(lanczos3, 3),
 }
@@ -73,11 +73,16 @@ def resize(
     shift_x: float = 0.0,
     shift_y: float = 0.0,
 ) -> Plane:
-    """``image`` (... x H x W, uint8, uint16 or float32) at ... x ``height`` x ``width``.
+    """Return ``image`` (... x H x W, uint8, uint16 or float32) resized to ... x ``height`` x ``width``.
 
-    ``dtype`` (default: the image's) is that of the result: integers are rounded once, halves up, and clipped to
-    ``peak`` (default: all the type holds); float32 is neither. ``out`` receives the result instead of a new array.
-    ``shift_x``, ``shift_y`` move every position that is read, in samples of ``image``, as chroma beside its luma needs.
+    ``dtype`` is that of the result (default: the image's). Integers are rounded once, halves up, and clipped to
+    ``peak`` (default: the largest value of the type); float32 is neither. ``out`` receives the result instead of a new
+    array. ``shift_x`` and ``shift_y`` move every sampling position, in samples of ``image``, for chroma that is not
+    centred on its luma.
+
+    Raises:
+        ValueError: a side is empty, or ``out`` does not fit.
+        TypeError: the type is not supported.
     """
     shape = (*image.shape[:-2], height, width)
     if 0 in image.shape or min(width, height) < 1:
@@ -92,7 +97,7 @@ def resize(
 
 @lru_cache(maxsize=64)
 def resampling_axis(n_in: int, n_out: int, kernel: str, shift: float = 0.0) -> Axis:
-    """How an axis of ``n_in`` samples becomes one of ``n_out``; weights sum to 1."""
+    """Return the axis that resizes ``n_in`` samples to ``n_out``; the weights of each sample sum to 1."""
     shape = KERNELS[kernel]
     stretch = max(1.0, n_in / n_out) if shape.antialias else 1.0
     radius = shape.radius * stretch

@@ -1,4 +1,4 @@
-"""Round float code values to the integers that are stored: one pass, not four of round, clip, cast and copy."""
+"""Rounding of float code values to integers in one pass, instead of four for round, clip, cast and copy."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.kernels.jit import jit
-from vidsr.kernels.separable import Array, Plane
+from vidsr.kernels.separable_filter import Array, Plane
 from vidsr.kernels.workers import in_parallel, strips
 
 
 def round_codes(values: NDArray[np.float32], peak: int) -> Plane:
-    """``values`` (any shape) rounded, halves up, clipped to 0 to ``peak``: uint8 where that holds it, else uint16."""
+    """Return ``values`` (any shape) rounded halves up and clipped to 0 to ``peak``.
+
+    The type is uint8 if that is enough, else uint16.
+    """
     out = np.empty(values.shape, np.uint8 if peak <= np.iinfo(np.uint8).max else np.uint16)
     source, target = np.ascontiguousarray(values).reshape(-1), out.reshape(-1)
 

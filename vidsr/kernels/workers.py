@@ -1,8 +1,8 @@
-"""The threads that kernels run on: strips of rows, shared out between the caller and a small pool.
+"""Threads of the kernels: strips of rows, divided between the caller and a small pool.
 
-Not Numba's own ``parallel=True``: its OpenMP layer spins after every call, as PyTorch's does (10 ms of a core for each
-0.5 ms kernel, measured, taken from the encoder) and aborts a forked process; its own work queue aborts when two threads
-call it at once; and such functions take longer to compile.
+Kernels do not use Numba's ``parallel=True``. Its OpenMP layer spins after every call, as PyTorch's does (measured:
+10 ms of a core for each 0.5 ms kernel, taken from the encoder), and aborts a forked process. Its own work queue aborts
+when two threads call it at once. Such functions also take longer to compile.
 """
 
 from __future__ import annotations
@@ -19,26 +19,28 @@ import numba
 T = TypeVar("T")
 R = TypeVar("R")
 
-# The processors this process may use, or what the variable NUMBA_NUM_THREADS says.
+# The processors that this process may use, or the variable NUMBA_NUM_THREADS.
 THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-STRIP_PIXELS = (
-    1 << 17
-)  # long enough to hide the cost of handing it over, short enough to stay in the second-level cache
+# Large enough to hide the cost of handing a strip over, small enough to stay in the second-level cache.
+STRIP_PIXELS = 1 << 17
 
 
 def strips(rows: int, width: int) -> list[tuple[int, int]]:
-    """Half-open ranges that cover ``rows`` rows of ``width`` pixels; the same on every machine, so sums are too."""
+    """Return half-open ranges that cover ``rows`` rows of ``width`` pixels.
+
+    They are the same on every machine, so sums over them are too.
+    """
     step = max(1, STRIP_PIXELS // max(1, width))
     return [(first, min(first + step, rows)) for first in range(0, rows, step)]
 
 
 def in_parallel(work: Callable[[T], R], tasks: Sequence[T]) -> list[R]:
-    """Results of ``work`` on every task, in order. ``work`` must release the GIL; any thread may call this at any time.
+    """Return the results of ``work`` on every task, in order.
 
-    The caller takes tasks too, and takes back what no worker has begun: it never waits for a thread that is busy
-    elsewhere, or that a fork left behind.
+    ``work`` must release the GIL. Any thread may call this at any time. The caller works on tasks too, and cancels
+    workers that have not started. So it never waits for a thread that is busy elsewhere, or missing after a fork.
     """
-    pending = enumerate(tasks)  # shared: taking the next one is atomic
+    pending = enumerate(tasks)  # shared by all threads: taking the next one is atomic
 
     def drain() -> list[tuple[int, R]]:
         return [(index, work(task)) for index, task in pending]
@@ -52,17 +54,17 @@ def in_parallel(work: Callable[[T], R], tasks: Sequence[T]) -> list[R]:
 
 
 @cache
-def numba_is_shared() -> bool:
-    """Whether several threads may call functions compiled with ``parallel=True`` at once, and there is use in it."""
-    asked = numba.config.THREADING_LAYER  # type: ignore[attr-defined]
-    pools = {"tbb": ["tbbpool"], "omp": ["omppool"], "workqueue": []}.get(asked, ["tbbpool", "omppool"])
-    return THREADS > 1 and any(_is_there(f"numba.np.ufunc.{pool}") for pool in pools)
+def numba_pool_is_thread_safe() -> bool:
+    """Return whether several threads can call functions compiled with ``parallel=True`` at once, with any gain."""
+    layer = numba.config.THREADING_LAYER  # type: ignore[attr-defined]
+    pools = {"tbb": ["tbbpool"], "omp": ["omppool"], "workqueue": []}.get(layer, ["tbbpool", "omppool"])
+    return THREADS > 1 and any(_is_importable(f"numba.np.ufunc.{pool}") for pool in pools)
 
 
-def _is_there(module: str) -> bool:
+def _is_importable(module: str) -> bool:
     try:
         import_module(module)
-    except ImportError:  # the library that it works with is missing
+    except ImportError:  # its library is missing
         return False
     return True
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidsr.frames import VideoInfo
-from vidsr.kernels.noise_estimate import blur_sigma, noise_sigma, smear_sigma
+from vidsr.kernels.blur_noise_estimate import blur_sigma, motion_blur_sigma, noise_sigma
 from vidsr.options.restoration import Task
 
 Plane = NDArray[Any]  # float32, H x W, 8-bit code values
@@ -81,7 +81,7 @@ def diagnose(survey: Survey, info: VideoInfo) -> Diagnosis:
     compressed, coding = _coding(survey.quantizer, info)
     return Diagnosis(
         blur=_median([blur_sigma(plane) for plane in planes]),
-        smear=_median([smear_sigma(plane) for plane in planes]),
+        smear=_median([motion_blur_sigma(plane) for plane in planes]),
         noise=_median([noise_sigma(plane) for plane in planes]),
         noise_at_half=_median([noise_sigma(_half(plane)) for plane in planes]),
         compressed=compressed,

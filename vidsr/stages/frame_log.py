@@ -17,8 +17,9 @@ from torch import Tensor
 
 from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.kernels.metrics import sse, sse_resized, ssim
 from vidsr.kernels.resample import resize
+from vidsr.kernels.squared_error import sse, sse_resized
+from vidsr.kernels.ssim import ssim
 from vidsr.metrics import psnr_from_mse
 from vidsr.stages.changes import Changes
 from vidsr.stages.convert import Convert

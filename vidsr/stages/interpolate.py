@@ -16,7 +16,7 @@ from typing import Any
 from vidsr.concurrency import ordered_map
 from vidsr.flow import scene_cuts
 from vidsr.frames import FrameBatch, Origin, VideoInfo
-from vidsr.kernels.workers import numba_is_shared
+from vidsr.kernels.workers import numba_pool_is_thread_safe
 from vidsr.options.choices import Repeats
 from vidsr.options.frame_rate import Clock, Times
 from vidsr.options.parse import decimal
@@ -69,7 +69,7 @@ class Interpolate:
     info: VideoInfo  # of the input stream
     repeats: Repeats = "keep"
     slow: Fraction = Fraction(1)
-    threads: int = field(default_factory=lambda: 2 if numba_is_shared() else 1)  # that estimate motion
+    threads: int = field(default_factory=lambda: 2 if numba_pool_is_thread_safe() else 1)  # that estimate motion
     watch: Stopwatch | None = None  # times the motion estimation; needs ``threads`` = 1
     name: str = "interpolate"
     counts: dict[str, int] = field(

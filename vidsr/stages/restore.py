@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.kernels.metrics import sse
 from vidsr.kernels.resample import resize
+from vidsr.kernels.squared_error import sse
 from vidsr.metrics import psnr_from_mse
 from vidsr.options.restoration import Task
 from vidsr.stages.changes import Changes

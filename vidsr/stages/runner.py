@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vidsr.device import Compute
 from vidsr.errors import DeviceError
-from vidsr.kernels.subpixel import shuffled_codes
+from vidsr.kernels.pixel_shuffle import pixel_shuffle_codes
 from vidsr.metrics import psnr_from_mse
 from vidsr.models import Model
 from vidsr.options.table import MIN_TILE
@@ -123,7 +123,7 @@ class Runner:
         if residual is None:
             return self._output(x, whole).mul_(peak)
         bits = residual.permute(0, 2, 3, 1).view(torch.uint16).numpy()
-        return torch.from_numpy(shuffled_codes(bits, planes[:, 0].numpy(), self.network.scale, peak))[:, None]
+        return torch.from_numpy(pixel_shuffle_codes(bits, planes[:, 0].numpy(), self.network.scale, peak))[:, None]
 
     def _output(self, x: Tensor, whole: Tensor | None) -> Tensor:
         """The network's output for ``x``, on a GPU by CUDA graphs."""

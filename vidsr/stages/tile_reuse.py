@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidsr.kernels.changes import changed_tiles
+from vidsr.kernels.changed_tiles import changed_tiles
 from vidsr.models import Model
 from vidsr.stages.runner import Runner, span
 

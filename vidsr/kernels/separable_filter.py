@@ -1,9 +1,9 @@
-"""Filter the rows and columns of a plane by tables of weights: the engine of resizing and of blurring.
+"""Separable filter: rows and columns of a plane weighted by tables. Resizing is built on it.
 
-Every pass is one primitive, `_combine`: a weighted sum of runs of contiguous samples, four at a time. Down the columns
-the runs are rows of the picture. Along a row they are the row itself, shifted; where the size changes by a ratio of
-small integers the row is first parted by position modulo the ratio, so that each phase is contiguous too. Other ratios
-gather. What stands between the two passes is a strip of float rows in cache: no full-size intermediate, one rounding.
+Each pass uses one primitive, `_combine`: a weighted sum of runs of contiguous samples, four at a time. For columns the
+runs are rows of the plane. For rows they are the row itself, shifted. If the size changes by a ratio of small integers,
+the row is first split by position modulo the ratio, so that each phase is contiguous too. Other ratios gather. Between
+the two passes stands a strip of float rows in cache: no full-size intermediate, and a single rounding.
 """
 
 from __future__ import annotations
@@ -18,37 +18,38 @@ from vidsr.kernels.workers import in_parallel, strips
 
 Border = Literal["reflect", "replicate", "reflect_101", "constant"]
 
-Array = NDArray[Any]  # inside compiled code, where Numba works the type out
+Array = NDArray[Any]  # in compiled code, where Numba infers the type
 Plane = NDArray[np.uint8 | np.uint16 | np.float32]
 DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 
 OUTSIDE = -1  # in Axis.source: a sample of value zero
-TAPS = 4  # taken at a time: weights are padded with zeros to a multiple of it
-LONGEST_PERIOD = 32  # of phases kept apart; beyond it, rows are gathered sample by sample
-GATHER_COST = 4  # of one gathered multiplication, in contiguous ones
-PHASES_COST = 4  # of parting and joining phases, per sample, in contiguous multiplications
+TAPS = 4  # weights per step; rows of weights are padded with zeros to a multiple of it
+LONGEST_PERIOD = 32  # phases; for longer periods rows are gathered sample by sample
+GATHER_COST = 4  # cost of a gathered multiplication, in contiguous ones
+PHASES_COST = 4  # cost per sample of splitting and joining phases, in contiguous multiplications
 
 
 class Axis(NamedTuple):
-    """What one axis of the result is made of. Input samples are counted with the border put on."""
+    """The weights and input samples of one axis of the result. Input samples are counted with the border."""
 
-    pad: int  # border samples in front
+    pad: int  # border samples before the first
     source: NDArray[np.int64]  # sample with border -> sample without, or OUTSIDE
-    start: NDArray[np.uint64]  # output sample -> its first input sample; unsigned, as then no gather wraps around
+    start: NDArray[np.uint64]  # output sample -> its first input sample; unsigned, so that no index wraps around
     weights: NDArray[np.float32]  # output sample x tap
-    columns: NDArray[np.float32]  # tap x output sample: the same, as the gathering pass reads it
-    period: int  # weights repeat after so many output samples, 0 where they do not within LONGEST_PERIOD
-    step: int  # input samples per period; a row is parted into so many phases
-    length: int  # of one phase
-    shifts: NDArray[np.uint64]  # phase of the output x tap -> where it reads in the parted row
+    columns: NDArray[np.float32]  # tap x output sample: the same weights, for the gathering pass
+    period: int  # output samples after which the weights repeat; 0 if longer than LONGEST_PERIOD
+    step: int  # input samples per period, and number of phases of a row
+    length: int  # samples of one phase
+    shifts: NDArray[np.uint64]  # phase of the output x tap -> position in the split row
 
 
 def make_axis(
     n_in: int, first: NDArray[np.int64], weights: NDArray[np.float64], border: Border, period: int, step: int
 ) -> Axis:
-    """The axis whose output ``j`` is the sum of ``weights[j, k]`` times input sample ``first[j] + k``.
+    """Return the axis whose output ``j`` is the sum over k of ``weights[j, k]`` times input sample ``first[j] + k``.
 
-    ``first`` must not decrease. ``period`` and ``step``: ``first[j + period] == first[j] + step`` with equal weights.
+    ``first`` must not decrease. ``period`` and ``step`` mean that ``first[j + period] == first[j] + step``, with equal
+    weights.
     """
     if max(period, step) > LONGEST_PERIOD:
         period, step = 0, 1
@@ -64,7 +65,7 @@ def make_axis(
 
 
 def border_index(index: NDArray[np.int64], n: int, border: Border) -> NDArray[np.int64]:
-    """The sample of an axis of ``n`` that each ``index`` shows, inside it or beyond its ends; OUTSIDE for none."""
+    """Return the sample of an axis of ``n`` for each ``index``, inside it or beyond its ends; OUTSIDE for zero."""
     if border == "constant":
         return np.where((index >= 0) & (index < n), index, OUTSIDE)
     if border == "replicate" or n == 1:
@@ -77,19 +78,19 @@ def border_index(index: NDArray[np.int64], n: int, border: Border) -> NDArray[np
 
 
 def check_plane(plane: NDArray[np.generic]) -> None:
-    """Raise TypeError unless the kernels know the type of ``plane``."""
+    """Raise TypeError unless the kernels support the type of ``plane``."""
     if plane.dtype not in DTYPES:
-        raise TypeError(f"a plane of {plane.dtype}: give uint8, uint16 or float32")
+        raise TypeError(f"a plane of {plane.dtype} is not supported: give uint8, uint16 or float32")
 
 
 def as_planes(image: Plane) -> Plane:
-    """``image`` (... x H x W) as N x H x W, writable and contiguous: compiled code is made for that alone."""
+    """Return ``image`` (... x H x W) as N x H x W, writable and contiguous, the only layout that is compiled."""
     check_plane(image)
     return np.require(image, requirements=["C", "W", "A"]).reshape(-1, *image.shape[-2:])
 
 
 def result_array(out: Plane | None, shape: tuple[int, ...], dtype: DTypeLike) -> Plane:
-    """``out`` after a check that it can hold a result of ``shape``; a new array of ``dtype`` where it is None."""
+    """Return ``out`` if it can hold a result of ``shape``; a new array of ``dtype`` if it is None."""
     if out is None:
         out = np.empty(shape, dtype)
     check_plane(out)
@@ -98,8 +99,14 @@ def result_array(out: Plane | None, shape: tuple[int, ...], dtype: DTypeLike) ->
     return out
 
 
+def check_pair(a: Plane, b: Plane, crop: int) -> None:
+    """Raise ValueError unless ``a`` and ``b`` have one size (H x W), larger than ``crop`` pixels at each border."""
+    if a.ndim != 2 or a.shape != b.shape or min(a.shape) <= 2 * crop:
+        raise ValueError(f"cannot compare {a.shape} with {b.shape} without {crop} pixels at each border")
+
+
 def default_peak(dtype: np.dtype[np.generic], peak: int | None) -> np.float32 | None:
-    """The largest code value of ``dtype`` unless ``peak`` says another; None for float32, which is not clipped."""
+    """Return ``peak``, or the largest value of ``dtype``; None for float32, which is not clipped."""
     if dtype.kind == "f":
         return None
     return np.float32(np.iinfo(dtype.name).max if peak is None else peak)
@@ -108,7 +115,7 @@ def default_peak(dtype: np.dtype[np.generic], peak: int | None) -> np.float32 | 
 def filter_planes(planes: Plane, out: Plane, x: Axis, y: Axis, peak: int | None = None) -> None:
     """Filter every plane of ``planes`` (N x H x W) into ``out`` (N x h x w), both C-contiguous.
 
-    Integer results are rounded, halves up, and clipped to ``peak`` (default: what their type holds).
+    Integer results are rounded, halves up, and clipped to ``peak`` (default: the largest value of their type).
     """
     height, wider = out.shape[1], max(planes.shape[2], out.shape[2])
     tasks = [(n, rows) for n in range(len(out)) for rows in strips(height, wider)]
@@ -142,7 +149,7 @@ def filter_rows(plane: Plane, out: Plane, first: int, x: Axis, y: Axis, peak: in
 
 
 def _down_first(shape: tuple[int, ...], x: Axis, y: Axis) -> bool:
-    """Whether filtering columns before rows is the cheaper order."""
+    """Return whether to filter the columns before the rows, which is the cheaper order then."""
     (height, width), (height_out, width_out) = shape, (len(y.start), len(x.start))
     down = y.weights.shape[1]
     across = x.weights.shape[1] * (1 if x.period else GATHER_COST) + PHASES_COST
@@ -152,7 +159,7 @@ def _down_first(shape: tuple[int, ...], x: Axis, y: Axis) -> bool:
 
 @jit
 def _down(plane: Array, out: Array, start: Array, source: Array, weights: Array, peak: np.float32 | None) -> None:
-    """Columns: row ``i`` of ``out`` from rows ``source[start[i]]`` and following."""
+    """Filter the columns: row ``i`` of ``out`` from rows ``source[start[i]]`` and following."""
     width, taps = out.shape[1], weights.shape[1]
     samples = plane.reshape(plane.size)
     offsets = np.empty(taps, np.uint64)
@@ -169,7 +176,7 @@ def _down(plane: Array, out: Array, start: Array, source: Array, weights: Array,
 
 @jit
 def _across(plane: Array, out: Array, x: Axis) -> None:
-    """Rows: each row of ``out`` from that of ``plane``; floats only, so that it is compiled once."""
+    """Filter the rows: each row of ``out`` from that of ``plane``. Floats only, so that it is compiled once."""
     width = plane.shape[1]
     padded = np.zeros(x.length * x.step, np.float32)
     phases = np.empty(x.length * x.step, np.float32)
@@ -185,7 +192,7 @@ def _across(plane: Array, out: Array, x: Axis) -> None:
         if x.period == 0:
             _gather(padded, x.start, x.columns, out[i])
         else:
-            _part(padded, phases, x.step)
+            _split(padded, phases, x.step)
             for p in range(x.period):
                 _combine(phases, x.shifts[p], x.weights[p], parts[p])
             _interleave(parts, out[i])
@@ -193,8 +200,8 @@ def _across(plane: Array, out: Array, x: Axis) -> None:
 
 @jit
 def _combine(samples: Array, offsets: Array, weights: Array, out: Array) -> None:
-    """``out[i]`` = sum over ``k`` of ``weights[k] * samples[offsets[k] + i]``."""
-    n = np.uint64(out.size)  # unsigned, as the offsets: no index wraps around
+    """Write ``out[i]`` = sum over k of ``weights[k] * samples[offsets[k] + i]``."""
+    n = np.uint64(out.size)  # unsigned, like the offsets: no index wraps around
     for k in range(0, weights.size, TAPS):
         a, b, c, d = offsets[k], offsets[k + 1], offsets[k + 2], offsets[k + 3]
         wa, wb, wc, wd = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
@@ -206,7 +213,7 @@ def _combine(samples: Array, offsets: Array, weights: Array, out: Array) -> None
 
 @jit
 def _gather(samples: Array, start: Array, columns: Array, out: Array) -> None:
-    """As `_combine`, with weights and positions of its own for every output sample."""
+    """Do the same as `_combine`, with weights and positions of its own for every output sample."""
     a, b, c, d = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
     for k in range(0, columns.shape[0], TAPS):
         for i in range(out.size):
@@ -217,8 +224,8 @@ def _gather(samples: Array, start: Array, columns: Array, out: Array) -> None:
 
 
 @jit
-def _part(padded: Array, phases: Array, step: int) -> None:
-    """Samples ordered by their position modulo ``step``. The literal strides are what LLVM makes shuffles of."""
+def _split(padded: Array, phases: Array, step: int) -> None:
+    """Write the samples of ``padded`` ordered by position modulo ``step``. Literal strides let LLVM use shuffles."""
     n = padded.size // step
     if step == 1:
         for i in range(n):
@@ -246,7 +253,7 @@ def _part(padded: Array, phases: Array, step: int) -> None:
 
 @jit
 def _interleave(parts: Array, row: Array) -> None:
-    """The inverse of `_part`."""
+    """Invert `_split`."""
     period, n = parts.shape
     if period == 1:
         for i in range(n):
@@ -274,7 +281,7 @@ def _interleave(parts: Array, row: Array) -> None:
 
 @jit
 def _load(plane: Array, lines: Array, out: Array) -> None:
-    """Rows ``lines`` of ``plane`` as floats."""
+    """Write rows ``lines`` of ``plane`` as floats."""
     for i in range(lines.size):
         line, row = plane[lines[i]], out[i]
         for j in range(line.size):
@@ -283,7 +290,7 @@ def _load(plane: Array, lines: Array, out: Array) -> None:
 
 @jit
 def _round(plane: Array, out: Array, peak: np.float32) -> None:
-    """``plane`` as integers from 0 to ``peak``."""
+    """Write ``plane`` as integers from 0 to ``peak``."""
     for i in range(plane.shape[0]):
         _store(plane[i], out[i], peak)
 

@@ -1,6 +1,6 @@
-"""The end of a sub-pixel network in one pass: residual times peak, plus anchor, rounded, and dealt out to the plane.
+"""Fused tail of a sub-pixel network: residual times peak, plus anchor, rounding and pixel shuffle in one pass.
 
-In steps it takes a float plane of four times the bytes of the result, written once and read three times.
+Separate steps need a float plane of four times the bytes of the result, written once and read three times.
 """
 
 from __future__ import annotations
@@ -8,25 +8,30 @@ from __future__ import annotations
 import numpy as np
 
 from vidsr.kernels.jit import jit
-from vidsr.kernels.separable import Array, Plane, check_plane
+from vidsr.kernels.separable_filter import Array, Plane, check_plane
 from vidsr.kernels.workers import in_parallel, strips
 
-WORDS = {2: np.uint16, 4: np.uint32, 8: np.uint64}  # bytes -> what is moved at a time
+WORDS = {2: np.uint16, 4: np.uint32, 8: np.uint64}  # bytes of a row of sub-pixels -> integer type that moves them
 
 
-def shuffled_codes(residual: Array, anchor: Plane, scale: int, peak: int) -> Plane:
-    """Codes N x ``scale`` H x ``scale`` W of ``anchor`` (N x H x W codes) enlarged to nearest, plus ``residual``.
+def pixel_shuffle_codes(residual: Array, anchor: Plane, scale: int, peak: int) -> Plane:
+    """Return ``anchor`` (N x H x W code values), nearest-upscaled by ``scale``, plus the shuffled ``residual``.
 
-    ``residual``: N x H x W x ``scale``**2 bf16 values as their bits (uint16), 1 standing for ``peak``. Rounded halves
-    up and clipped to 0 to ``peak``: uint8 where that holds it, else uint16.
+    ``residual`` is N x H x W x ``scale``**2, the bits of bf16 values in uint16, with 1 for ``peak``. The result is
+    N x ``scale`` H x ``scale`` W code values, rounded halves up and clipped to 0 to ``peak``: uint8 if that is enough,
+    else uint16.
     """
     check_plane(anchor)
     n, height, width = anchor.shape
     if residual.shape != (n, height, width, scale * scale) or residual.dtype != np.uint16:
-        raise ValueError(f"a residual of {residual.shape} {residual.dtype} for an anchor of {anchor.shape} x{scale}")
+        raise ValueError(
+            f"residual {residual.shape} {residual.dtype} does not fit an anchor of {anchor.shape} at x{scale}"
+        )
     dtype = np.dtype(np.uint8 if peak <= np.iinfo(np.uint8).max else np.uint16)
     out = np.empty((n, height * scale, width * scale), dtype)
-    word = WORDS.get(scale * dtype.itemsize, dtype)  # what lies side by side in both
+    word = WORDS.get(
+        scale * dtype.itemsize, dtype
+    )  # the sub-pixels of one pixel that are neighbours in a row of both arrays
     rows = np.ascontiguousarray(residual).reshape(n, height, -1)
     targets = out.view(word).reshape(n, height, scale, -1)
     anchor = np.ascontiguousarray(anchor)
@@ -58,10 +63,10 @@ def _shuffle(
     ones: Array,
     peak: np.float32,
 ) -> None:
-    """Rows of ``out``, word by word; ``words`` is ``codes`` and ``repeated`` is ``base``, seen as wider integers.
+    """Write ``out`` word by word. ``words`` is a view of ``codes``, ``repeated`` of ``base``, as wider integers.
 
-    Each loop does one thing to a whole row, which LLVM makes vectors of: together they take a fifth of the time of one
-    loop over pixels that does all to its sub-pixels.
+    Each loop does one operation on a whole row, so LLVM vectorises it. Together they take a fifth of the time of one
+    loop over pixels that does everything for each sub-pixel.
     """
     bits = np.empty(codes.size, np.uint32)
     values = bits.view(np.float32)  # bf16 is the upper half of a float
@@ -74,14 +79,14 @@ def _shuffle(
         for j in range(np.uint64(codes.size)):
             value = values[j] * peak + (np.float32(base[j]) + half)
             codes[j] = np.int32(max(min(value, top), np.float32(0)))
-        _deal(words, out[i])
+        _distribute(words, out[i])
 
 
 @jit
 def _repeat(pixels: Array, words: Array, ones: Array) -> None:
-    """Each pixel, as bits, as often as it has sub-pixels: times ``ones`` it fills a word."""
+    """Write each pixel once per sub-pixel: its bits times ``ones`` fill a word."""
     count = words.size // pixels.size
-    if count == 2:  # literal, so that it becomes vectors
+    if count == 2:  # a literal count, so that the loop is vectorised
         for j in range(np.uint64(pixels.size)):
             word = pixels[j] * ones
             words[np.uint64(2) * j] = word
@@ -94,8 +99,8 @@ def _repeat(pixels: Array, words: Array, ones: Array) -> None:
 
 
 @jit
-def _deal(words: Array, out: Array) -> None:
-    """Each pixel's words to the ``scale`` rows of ``out``."""
+def _distribute(words: Array, out: Array) -> None:
+    """Write the words of each pixel to the ``scale`` rows of ``out``."""
     scale, width = out.shape
     if words.size == 4 * width and scale == 4:
         for j in range(np.uint64(width)):

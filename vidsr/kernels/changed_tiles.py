@@ -1,4 +1,4 @@
-"""Where a picture differs from the one before it."""
+"""Tiles of a frame that differ from the previous frame."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.kernels.jit import jit
-from vidsr.kernels.separable import Array, Plane, check_plane
+from vidsr.kernels.separable_filter import Array, Plane, check_plane
 
 
 def changed_tiles(before: Plane, now: Plane, side: int, halo: int) -> NDArray[np.bool_]:
-    """Which squares of ``side`` pixels of two planes (H x W), counted from the corner, differ within ``halo`` of them.
+    """Return which tiles of ``side`` pixels of two planes (H x W) differ within ``halo`` pixels of the tile.
+
+    Each tile is read up to the first row that differs, so frames that differ everywhere cost next to nothing.
 
     Returns:
-        Rows of squares x squares in a row; the last of either may reach over the edge. Each is read up to its first
-        row that differs, so that pictures that differ everywhere cost next to nothing.
+        Rows of tiles x tiles per row. The last tile of either may extend beyond the edge.
     """
     check_plane(now)
     if before.shape != now.shape or before.dtype != now.dtype:
@@ -43,5 +44,5 @@ def _compare(a: Array, b: Array, side: int, halo: int, changed: Array) -> None:
 def _differ(a: Array, b: Array) -> bool:
     found = False
     for i in range(np.uint64(a.size)):
-        found |= a[i] != b[i]  # all of the row: to stop in between would keep it from becoming vectors
+        found |= a[i] != b[i]  # the whole row: an early exit would prevent vectorisation
     return found
