@@ -42,6 +42,8 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     ("package", "allowed"),
     [
         ("av", "video/"),
+        ("typer", "cli/"),
+        ("rich", ("cli/", "train/progress.py", "train/watch.py")),
         ("threading", "concurrency.py"),
         ("concurrent", ("kernels/workers.py", "concurrency.py")),
         ("multiprocessing", "nowhere"),

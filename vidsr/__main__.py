@@ -1,4 +1,4 @@
-"""python -m vidsr."""
+"""`python -m vidsr`: the command line."""
 
 from vidsr.cli.app import run
 

@@ -16,7 +16,7 @@ from vidsr.bench.bench import Bench, Beside, bench
 from vidsr.bench.process_usage import Usage
 from vidsr.bench.profile import Work
 from vidsr.bench.roofline import Peaks
-from vidsr.cli.tables import print_bench
+from vidsr.cli.bench import print_bench
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.plan import Plan

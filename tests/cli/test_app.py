@@ -167,5 +167,5 @@ def test_evaluate_reads_ready_lr_pictures_and_prints_json(tmp_path: Path) -> Non
         cv2.imwrite(str(tmp_path / folder / "a.png"), rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
     done = vidsr("evaluate", tmp_path / "hr", "--model", "fast", "--scale", "4", "--lr", tmp_path / "lr", "--json")
     rows = json.loads(done.stdout)
-    assert [row["picture"] for row in rows] == ["a.png", "mean"]
+    assert [row["image"] for row in rows] == ["a.png", "mean"]
     assert {"psnr_y", "ssim", "mse", "bicubic_psnr_y"} <= rows[0].keys()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from vidsr.cli.tables import print_models
+from vidsr.cli.models import print_models
 from vidsr.evaluate import model_cards as cards
 from vidsr.evaluate.publish import main as publish_main
 from vidsr.evaluate.publish import publish

@@ -322,7 +322,7 @@ def test_a_pipe_that_sends_no_more_can_be_interrupted(tmp_path: Path, frames: in
     process.send_signal(signal.SIGINT)
     said += process.communicate(timeout=30)[1]
     assert process.returncode == ExitCode.INTERRUPTED
-    assert said.endswith(b"interrupted; nothing half-written is left\n") and b"Traceback" not in said
+    assert said.endswith(b"interrupted; no unfinished file is left\n") and b"Traceback" not in said
     assert not list(tmp_path.iterdir())
 
 

@@ -1,1 +1,1 @@
-"""The command line. The only package that imports typer or rich."""
+"""The command line. No other package imports typer or rich."""

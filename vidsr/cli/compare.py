@@ -5,21 +5,43 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from vidsr.cli.tables import print_comparison
+from vidsr.cli.tables import print_json, print_rows
 from vidsr.errors import OutputError
 from vidsr.evaluate.compare import Comparison, OnRow, Row
 from vidsr.evaluate.contact_sheet import contact_sheet, write_png
 from vidsr.evaluate.interpolation import compare_interpolation
-from vidsr.evaluate.restoration import Damage, compare_restoration
+from vidsr.evaluate.restoration import Damage, compare_restoration, parse_damage
 from vidsr.evaluate.upscaling import compare_upscaling, default_methods
-from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.enhance import EnhanceOptions, parse_options
 from vidsr.options.frame_rate import Clock
 from vidsr.options.paths import list_jobs
 
 CSV_NAME = "compare.csv"
 COLUMNS = ("source", "frame", "method", "psnr_y", "ssim_y", "mse_y")
+
+
+def compare(
+    inputs: list[Path],
+    scale: int,
+    blur: str | None,
+    noise: str | None,
+    crf: float | None,
+    models: str | None,
+    crops: int,
+    output: Path | None,
+    json: bool,
+    **options: Any,
+) -> None:
+    """Compare methods on every file with the ``options`` of `parse_options`, and print and write the scores."""
+    parsed = parse_options(scale=scale, **options)
+    restores = parsed.restorations or blur or noise or crf is not None
+    damage = parse_damage(blur, noise, crf) if restores else None
+    methods = tuple(models.split(",")) if models else None
+    compare_files(inputs, scale, methods, output, parsed, json, damage, crops, parsed.clock)
 
 
 def compare_files(
@@ -100,3 +122,17 @@ def _write_errors(output: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror}; choose another folder") from None
+
+
+def print_comparison(comparison: Comparison, as_json: bool) -> None:
+    """Print the scores of every method on one clip or image."""
+    if as_json:
+        scores = [{**asdict(score), "fps": score.fps} for score in comparison.scores]
+        print_json({"source": str(comparison.source), "scale": comparison.scale, "scores": scores})
+        return
+    rows = [
+        (s.method, f"{s.psnr_y:.3f}", f"{s.ssim_y:.4f}", f"{s.mse_y:.2f}", f"{s.fps:.1f}") for s in comparison.scores
+    ]
+    info = comparison.info
+    title = f"{comparison.source.name}: {info.width}x{info.height}, {comparison.change}"
+    print_rows(("method", "PSNR-Y dB", "SSIM-Y", "MSE-Y", "fps"), rows, f"{title}, {comparison.frames} frames")

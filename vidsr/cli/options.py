@@ -1,246 +1,111 @@
-"""What `enhance` and `plan` are asked on the command line, declared once, and the words that other commands share."""
+"""Typer signatures of the commands, built from `vidsr.options.commands`."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from inspect import Signature, signature
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from inspect import Parameter, Signature
+from typing import Annotated, Any, Literal, get_origin
 
 import typer
+from rich.markup import escape
 
-from vidsr.options.enhance import EnhanceOptions, parse_options
+from vidsr.errors import OptionError
+from vidsr.options.commands import Command
+from vidsr.options.table import OPTIONS, REQUIRED, Option
 
-SIZE, RATE, REPAIR, ENGINE = "Size", "Frame rate", "Restoration", "Model and device"
-ENCODING, RANGE, OUTPUT = "Encoding", "Source", "Output"
+Function = Callable[..., None]
 
-EXAMPLES = """Examples:
-
-    vidsr enhance clip.mp4 --scale 4 --fps 2x
-
-    vidsr enhance holiday/ --height 1080 --codec libx265 -o enhanced/
-
-    vidsr enhance clip.mp4 --deblur auto --restore 0.7 --height 1080
-
-    vidsr enhance clip.mkv --size 1920x1080 --model bicubic --start 1:02.5 --frames 100
-
-    vidsr enhance frames/%05d.png --input-fps 24 --scale 2 -o larger/%05d.png
-
-    ffmpeg -i clip.mp4 -f yuv4mpegpipe - | vidsr enhance - --scale 2 -o - | ffmpeg -i - larger.mkv
-"""
-
-DIALS = ("--deblur", "--denoise", "--restore")  # full strength where no number follows
-
-Inputs = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="INPUT...", help="Clips, images, folders, frames/%05d.png, or - for a pipe.", show_default=False
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Device = Annotated[
-    str,
-    typer.Option(metavar="auto|cpu|cuda[:N,...]", help="Where networks run; cuda: all GPUs.", rich_help_panel=ENGINE),
-]
+BARE = {option.flag: option.bare for option in OPTIONS if option.bare}
+OLD = "old_"  # prefix of the parameters that take the old spelling of an option
 
 
-class Request(NamedTuple):
-    """Files, and what to do with them."""
+def with_options(command: Command) -> Callable[[Function], Function]:
+    """Return a decorator that gives a function the options of ``command``, in the signature that Typer reads."""
 
-    inputs: list[Path]
-    output: Path | None
-    options: EnhanceOptions
+    def decorate(function: Function) -> Function:
+        def wrapper(**given: Any) -> None:
+            function(**current(command, given))
 
+        renamed = [option for option in command.options if option.old_name]
+        parameters = [*map(parameter, command.options), *map(old_parameter, renamed)]
+        wrapper.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        return wrapper
 
-def asks(request: Callable[..., Request]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command that begins with the options of ``request``, declared there once, and takes what becomes of them."""
-
-    def joined(command: Callable[..., None]) -> Callable[..., None]:
-        asked = signature(request, eval_str=True).parameters
-        _, *own = signature(command, eval_str=True).parameters.values()
-
-        def called(**given: Any) -> None:
-            command(request(**{name: given.pop(name) for name in asked}), **given)
-
-        called.__name__, called.__doc__ = command.__name__, command.__doc__
-        called.__signature__ = Signature([*asked.values(), *own])  # type: ignore[attr-defined]  # what Typer reads
-        return called
-
-    return joined
+    return decorate
 
 
-def request(
-    inputs: Inputs,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="File, %05d.png, - for a pipe, or folder for several. Default: beside the input.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    scale: Annotated[
-        str | None,
-        typer.Option(metavar="1|2|3|4|N", help="Times the input's size; any positive number.", rich_help_panel=SIZE),
-    ] = None,
-    height: Annotated[int | None, typer.Option(help="Output height; the width follows.", rich_help_panel=SIZE)] = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Output size, e.g. 1920x1080.", rich_help_panel=SIZE)
-    ] = None,
-    square_pixels: Annotated[
-        bool,
-        typer.Option("--square-pixels", help="Resize an anamorphic picture to square pixels.", rich_help_panel=SIZE),
-    ] = False,
-    fps: Annotated[
-        str | None,
-        typer.Option(metavar="2x|60|60000/1001", help="Output frame rate, interpolated.", rich_help_panel=RATE),
-    ] = None,
-    interpolation: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|flow|net|superslomo|blend|none", help="How frames in between are made.", rich_help_panel=RATE
-        ),
-    ] = "auto",
-    repeats: Annotated[
-        str,
-        typer.Option(metavar="keep|interpolate", help="Repeated frames: as they are, or moving.", rich_help_panel=RATE),
-    ] = "keep",
-    slow_motion: Annotated[
-        str | None, typer.Option(metavar="8x", help="Times slower; sound is left out.", rich_help_panel=RATE)
-    ] = None,
-    slow_audio: Annotated[
-        bool, typer.Option("--slow-audio", help="Keep the sound, slowed at its pitch.", rich_help_panel=RATE)
-    ] = False,
-    deblur: Annotated[
-        str | None,
-        typer.Option(metavar="[0..1|auto]", help="Sharpen what is blurred; auto: if it is.", rich_help_panel=REPAIR),
-    ] = None,
-    denoise: Annotated[
-        str | None,
-        typer.Option(metavar="[0..1|auto]", help="Take out noise; auto: if there is.", rich_help_panel=REPAIR),
-    ] = None,
-    restore: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[0..1|auto]", help="Take out what compression left; auto: if it shows.", rich_help_panel=REPAIR
-        ),
-    ] = None,
-    deblur_model: Annotated[
-        str, typer.Option(help="A network, unsharp, wiener[:SIGMA], richardson-lucy.", rich_help_panel=REPAIR)
-    ] = "auto",
-    denoise_model: Annotated[
-        str, typer.Option(help="A network, bilateral[:SIGMA], nlm.", rich_help_panel=REPAIR)
-    ] = "auto",
-    restore_model: Annotated[str, typer.Option(help="A network.", rich_help_panel=REPAIR)] = "auto",
-    temporal_denoise: Annotated[
-        bool,
-        typer.Option(
-            "--temporal-denoise/--no-temporal-denoise",
-            help="Average the restored along the motion.",
-            rich_help_panel=REPAIR,
-        ),
-    ] = True,
-    model: Annotated[
-        str,
-        typer.Option(
-            help="A network or a classical kernel; see `vidsr models`. NAME+: eight poses averaged.",
-            rich_help_panel=ENGINE,
-        ),
-    ] = "auto",
-    domain: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|clean|compressed", help="Weights for clean or compressed clips.", rich_help_panel=ENGINE
-        ),
-    ] = "auto",
-    device: Device = "auto",
-    precision: Annotated[
-        str, typer.Option(metavar="auto|fp32|bf16|fp16", help="Number format of the network.", rich_help_panel=ENGINE)
-    ] = "auto",
-    batch: Annotated[int | None, typer.Option(help="Frames per network call.", rich_help_panel=ENGINE)] = None,
-    tile: Annotated[
-        int | None,
-        typer.Option(help="Side of a tile in input pixels, 32 or more, where memory is short.", rich_help_panel=ENGINE),
-    ] = None,
-    compile: Annotated[
-        bool, typer.Option("--compile", help="Compile the network first: for long runs.", rich_help_panel=ENGINE)
-    ] = False,
-    memory: Annotated[
-        str | None,
-        typer.Option(metavar="4G|800M", help="What the run may take of memory at most.", rich_help_panel=ENGINE),
-    ] = None,
-    codec: Annotated[str, typer.Option(help="FFmpeg video encoder.", rich_help_panel=ENCODING)] = "libx264",
-    crf: Annotated[
-        float | None, typer.Option(help="Quality; lower is better.  [default: 18]", rich_help_panel=ENCODING)
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="Encoder speed.  [default: medium]", rich_help_panel=ENCODING)
-    ] = None,
-    encoder_options: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--encoder-option", metavar="KEY=VALUE", help="Passed to the encoder; repeatable.", rich_help_panel=ENCODING
-        ),
-    ] = None,
-    chroma: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|420|422|444",
-            help="Colour samples of the result; auto: as they are.",
-            rich_help_panel=ENCODING,
-        ),
-    ] = "auto",
-    start: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Seconds, or 1:02.5.", rich_help_panel=RANGE)
-    ] = None,
-    end: Annotated[str | None, typer.Option(metavar="TIME", help="Seconds, or 1:02.5.", rich_help_panel=RANGE)] = None,
-    frames: Annotated[int | None, typer.Option(help="Input frames at most.", rich_help_panel=RANGE)] = None,
-    log: Annotated[
-        str | None,
-        typer.Option(metavar="PATH|none", help="Per-frame CSV.  [default: OUTPUT.frames.csv]", rich_help_panel=OUTPUT),
-    ] = None,
-    input_fps: Annotated[
-        str | None,
-        typer.Option(metavar="25|24000/1001", help="Rate of numbered pictures.  [default: 25]", rich_help_panel=RANGE),
-    ] = None,
-    raw: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE:FORMAT:RATE", help="Raw video, e.g. 480x270:yuv420p:24000/1001.", rich_help_panel=RANGE
-        ),
-    ] = None,
-    alpha: Annotated[
-        str, typer.Option(metavar="refuse|drop", help="What becomes of transparency.", rich_help_panel=RANGE)
-    ] = "refuse",
-    hwaccel: Annotated[
-        str, typer.Option(metavar="none|cuda", help="What decodes: cuda is NVIDIA's NVDEC.", rich_help_panel=RANGE)
-    ] = "none",
-    stdout_format: Annotated[
-        str, typer.Option(metavar="y4m|raw", help="What -o - writes to the standard output.", rich_help_panel=OUTPUT)
-    ] = "y4m",
-    deinterlace: Annotated[
-        str, typer.Option(metavar="auto|off|force", help="Make interlaced clips progressive.", rich_help_panel=RANGE)
-    ] = "auto",
-    verify: Annotated[
-        bool, typer.Option("--verify/--no-verify", help="Check the finished file.", rich_help_panel=OUTPUT)
-    ] = True,
-    reference: Annotated[
-        Path | None, typer.Option(help="True high resolution to measure against.", rich_help_panel=OUTPUT)
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing output.", rich_help_panel=OUTPUT)
-    ] = False,
-) -> Request:
-    """What `enhance` and `plan` are asked: files, and what to do with them."""
-    given: dict[str, Any] = dict(locals())  # every option goes by the name that `parse_options` knows it by
-    return Request(given.pop("inputs"), given.pop("output"), parse_options(**given))
+def parameter(option: Option) -> Parameter:
+    """Return the Typer parameter of an option."""
+    kind = str if get_origin(option.kind) is Literal else option.kind
+    kind = list[kind] if option.many else kind  # type: ignore[valid-type]
+    default = Parameter.empty if option.default is REQUIRED else option.default
+    return _parameter(option.name, kind | None if default is None else kind, _declaration(option), default)
 
 
-def with_strengths(words: list[str]) -> list[str]:
-    """``words`` of a command line with full strength said where it is left out: Typer knows no optional values."""
-    result = []
+def old_parameter(option: Option) -> Parameter:
+    """Return the hidden Typer parameter that takes the old spelling of a renamed option."""
+    kind = bool if option.kind is bool else str
+    declaration = typer.Option(_flags(option, option.old_name), hidden=True)
+    return _parameter(f"{OLD}{option.old_name}", kind | None, declaration, None)
+
+
+def _parameter(name: str, kind: Any, declaration: Any, default: Any) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, declaration])
+
+
+def _declaration(option: Option) -> Any:
+    metavar = option.values or (" " if option.kind is bool else None)  # a flag takes no value
+    if option.positional:
+        return typer.Argument(metavar=metavar, help=escape(option.help), show_default=False)
+    flags = option.flags or (_flags(option, option.name),)
+    default = f" [default: {option.default_text}]" if option.default_text else ""
+    return typer.Option(
+        *flags,
+        metavar=metavar,
+        help=escape(option.help + default),
+        show_default=option.kind is not bool,
+        min=option.minimum,
+        rich_help_panel=option.group,
+    )
+
+
+def _flags(option: Option, name: str) -> str:
+    """Return the spelling of a flag; an option that is on by default can be switched off."""
+    name = name.replace("_", "-")
+    return f"--{name}/--no-{name}" if option.kind is bool and option.default else f"--{name}"
+
+
+def current(command: Command, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of the command's options; those under an old spelling count, with a note on stderr.
+
+    Raises:
+        OptionError: an option is given under its old and its new spelling.
+    """
+    values = {option.name: given[option.name] for option in command.options}
+    for option in command.options:
+        old = given.get(f"{OLD}{option.old_name}")
+        if not option.old_name or old is None:
+            continue
+        old_flag = f"--{option.old_name.replace('_', '-')}"
+        if values[option.name] != option.default:
+            raise OptionError(f"{old_flag} is the old name of {option.flag}: give {option.flag} only")
+        if not given.get("quiet"):
+            print(
+                f"vidsr: {old_flag} is now called {option.flag}; the old name ends with the next version",
+                file=sys.stderr,
+            )
+        values[option.name] = old
+    return values
+
+
+def expand_bare_options(words: list[str]) -> list[str]:
+    """Return the words of a command line with the value of ``--deblur`` and the like added where it is left out.
+
+    Typer has no options with an optional value.
+    """
+    expanded = []
     for word, following in zip(words, [*words[1:], ""], strict=True):
-        bare = word in DIALS and following != "auto" and not following.replace(".", "", 1).isdigit()
-        result += [word, "1"] if bare else [word]
-    return result
+        bare = word in BARE and following != "auto" and not following.replace(".", "", 1).isdigit()
+        expanded += [word, BARE[word]] if bare else [word]
+    return expanded

@@ -1,4 +1,4 @@
-"""What a run says while it works and when it is done: progress, notes, the closing table."""
+"""What the user sees of a run on stderr: progress, notes, and a summary of each file."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from vidsr.cli.tables import video_text
 from vidsr.errors import Note, VidsrError, ignore
-from vidsr.frames import VideoInfo
 from vidsr.options.image_sequence import file_bytes
-from vidsr.options.parse import decimal
 from vidsr.pipeline.run import OnFrames, RunReport
 
 LINE_SECONDS = 10.0  # between two progress lines where there is no terminal
 
 
 class Verbosity(IntEnum):
-    """How much is said."""
+    """How much the reporter prints."""
 
     QUIET = 0
     NORMAL = 1
@@ -36,7 +35,7 @@ class _Rate(ProgressColumn):
 
 
 class Reporter(AbstractContextManager["Reporter"]):
-    """Speaks to the user on stderr: a bar on a terminal, plain lines elsewhere, errors only when quiet."""
+    """Reports on stderr: a progress bar on a terminal, lines elsewhere; errors and warnings only if quiet."""
 
     def __init__(self, verbosity: Verbosity = Verbosity.NORMAL, console: Console | None = None) -> None:
         self.verbosity = verbosity
@@ -62,23 +61,24 @@ class Reporter(AbstractContextManager["Reporter"]):
         self._bar.stop()
 
     def note(self, text: str) -> None:
-        """One line that the user should know."""
-        self._say(text)
+        """Print a line, unless quiet."""
+        if self.verbosity is not Verbosity.QUIET:
+            self.console.print(text, markup=False, soft_wrap=True)
 
     def show(self, note: Note) -> None:
-        """A note of the run; warnings are shown even when quiet."""
+        """Print a note of the run; a warning even if quiet."""
         if note.level == "warning":
             self.console.print(note.text, style="yellow", markup=False, soft_wrap=True)
         else:
-            self._say(note.text)
+            self.note(note.text)
 
     def start(self, source: Path, number: int, total: int) -> OnFrames:
-        """Announces file ``number`` of ``total``; returns what listens to its frames."""
+        """Announce file ``number`` of ``total``; return the listener that shows its progress."""
         place = f"[{number}/{total}] " if total > 1 else ""
         if self.verbosity is Verbosity.QUIET:
             return ignore
         if not self.console.is_terminal:
-            self._say(f"{place}{source}")
+            self.note(f"{place}{source}")
             return _Lines(self)
         for task in self._bar.task_ids:
             self._bar.remove_task(task)
@@ -88,43 +88,39 @@ class Reporter(AbstractContextManager["Reporter"]):
         return lambda done, frames: self._bar.update(task, completed=done, total=frames)
 
     def fail(self, source: Path, error: VidsrError) -> None:
-        """One file of several could not be enhanced."""
+        """Print the error of one file of several."""
         self.console.print(f"failed: {source}: {error}", style="red", markup=False, soft_wrap=True)
 
     def finish(self, report: RunReport) -> None:
-        """One file is done."""
+        """Print the summary of a finished file."""
         if self.verbosity is not Verbosity.QUIET:
             self.console.print(summary(report, self.verbosity))
 
     def total(self, files: int, failed: int, skipped: int) -> None:
-        """The closing line of a run over several files."""
+        """Print the last line of a run over several files."""
         if files > 1:
-            self._say(f"{files - failed} of {files} files enhanced, {failed} failed, {skipped} skipped")
-
-    def _say(self, text: str) -> None:
-        if self.verbosity is not Verbosity.QUIET:
-            self.console.print(text, markup=False, soft_wrap=True)
+            self.note(f"{files - failed} of {files} files enhanced, {failed} failed, {skipped} skipped")
 
 
 class _Lines:
-    """Progress as plain lines, one every ten seconds."""
+    """Progress as lines of text, one every ten seconds."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
-        self._started = self._said = perf_counter()
+        self._started = self._printed = perf_counter()
 
     def __call__(self, done: int, frames: int | None) -> None:
         now = perf_counter()
-        if now - self._said < LINE_SECONDS:
+        if now - self._printed < LINE_SECONDS:
             return
-        self._said = now
+        self._printed = now
         rate = done / (now - self._started)
         left = f", {(frames - done) / rate:.0f} s left" if frames and frames > done else ""
         self._reporter.note(f"  {done}{f'/{frames}' if frames else ''} frames, {rate:.1f} fps{left}")
 
 
 def summary(report: RunReport, verbosity: Verbosity = Verbosity.NORMAL) -> Table:
-    """The table that closes a run."""
+    """Return the table that is printed at the end of a file."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value in _summary_rows(report, verbosity):
         table.add_row(Text(name, style="bold"), Text(value))
@@ -134,7 +130,7 @@ def summary(report: RunReport, verbosity: Verbosity = Verbosity.NORMAL) -> Table
 def _summary_rows(report: RunReport, verbosity: Verbosity) -> list[tuple[str, str]]:
     rows = [
         ("output", f"{report.target} ({file_bytes(report.target) / 1e6:.2f} MB)"),
-        ("picture", f"{picture(report.input)} -> {picture(report.output)}"),
+        ("video", f"{video_text(report.input)} -> {video_text(report.output)}"),
         ("stages", ", ".join(report.plan)),
         ("frames", f"{report.frames} in {report.seconds:.1f} s, {report.fps:.1f} fps"),
     ]
@@ -151,9 +147,3 @@ def _summary_rows(report: RunReport, verbosity: Verbosity) -> list[tuple[str, st
     if report.log is not None:
         rows.append(("per-frame log", str(report.log)))
     return rows
-
-
-def picture(info: VideoInfo) -> str:
-    """Size and rate in words."""
-    rate = f" {decimal(info.fps)} fps" if info.fps else ""
-    return f"{info.width}x{info.height}{rate}"

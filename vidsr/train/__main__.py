@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from vidsr.errors import ExitCode, VidsrError
+from vidsr.options.commands import BY_NAME
 from vidsr.train import watch
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return a parser of the options of `vidsr train`."""
+    command = BY_NAME["train"]
+    result = argparse.ArgumentParser(prog="python -m vidsr.train", description=command.help)
+    for option in command.options:
+        if option.positional:
+            result.add_argument(option.name, type=option.kind, metavar=option.metavar, help=option.help)
+        elif option.kind is bool:
+            result.add_argument(option.flag, action="store_true", help=option.help)
+        else:
+            flags, default = option.flags or (option.flag,), option.default
+            result.add_argument(*flags, type=option.kind, default=default, metavar=option.metavar, help=option.help)
+    return result
+
+
 def main() -> None:
-    """Train as the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m vidsr.train", description="Train a network as a recipe says.")
-    parser.add_argument("recipe", type=Path, metavar="RECIPE.toml")
-    parser.add_argument("-o", "--output", type=Path, default=Path("runs/train"), help="folder of the run")
-    parser.add_argument("--resume", action="store_true", help="continue the run in the folder")
-    parser.add_argument("--init", help="start from these weights: a model's name, or a file")
-    parser.add_argument("--steps", type=int, help="stop at this step; the schedule stays")
-    parser.add_argument("--minutes", type=float, help="stop after this time; the schedule stays")
-    parser.add_argument("--device", default="cpu", help="auto, cpu or cuda[:N]")
-    a = parser.parse_args()
+    """Train as the command line asks."""
+    a = parser().parse_args()
     try:
         print(watch.train(a.recipe, a.output, a.resume, a.steps, a.minutes, a.device, init=a.init))
     except VidsrError as error:

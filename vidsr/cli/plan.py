@@ -1,0 +1,51 @@
+"""`vidsr plan`: what a run would do with every file, and its time and size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vidsr.cli.tables import bytes_text, duration_text, print_json, video_text
+from vidsr.errors import ExitCode
+from vidsr.options.enhance import parse_options
+from vidsr.pipeline.estimate import Estimates, Outlook, estimate_all
+
+
+def plan(inputs: list[Path], output: Path | None, json: bool, **options: Any) -> ExitCode:
+    """Print the plans and estimates of all files for the ``options`` of `parse_options`."""
+    estimates = estimate_all(inputs, output, parse_options(**options))
+    print_estimates(estimates, json)
+    return estimates.exit_code
+
+
+def print_estimates(estimates: Estimates, as_json: bool) -> None:
+    """Print the plan of each file, and time, size and memory of the whole run."""
+    if as_json:
+        print_json(estimates.to_json())
+        return
+    for file in estimates.files:
+        print(f"{file.source} -> {file.target}")
+        for name, value in _outlook_rows(file):
+            print(f"  {name:<8} {value}")
+    for path, why in estimates.failed:
+        print(f"{path}: would fail: {why}")
+    for path in estimates.unopened:
+        print(f"{path}: not opened, estimated by its size")
+    memory = "" if estimates.memory is None else f", {bytes_text(estimates.memory)} of memory"
+    print(
+        f"about {duration_text(estimates.seconds)}, {bytes_text(estimates.bytes)} on disk "
+        f"({bytes_text(estimates.free)} are free){memory}; nothing was written"
+    )
+
+
+def _outlook_rows(file: Outlook) -> list[tuple[str, str]]:
+    rows = [
+        ("video", f"{video_text(file.input)} -> {video_text(file.output)}"),
+        ("stages", ", ".join(file.stages) or "none"),
+    ]
+    rows += [("copied", stream) for stream in file.kept]
+    rows += [("note", note.text) for note in file.notes]
+    rows += [("problem", file.problem)] if file.problem else []
+    frames = f"{file.output.frames} frames, " if file.output.frames else ""
+    rows.append(("about", f"{frames}{duration_text(file.seconds)}, {bytes_text(file.bytes)} ({file.basis})"))
+    return rows

@@ -1,0 +1,29 @@
+"""`vidsr verify`: check an output against its source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vidsr.cli.tables import print_json
+from vidsr.options.enhance import parse_reading
+from vidsr.pipeline.verify import Verification, verify_files
+
+
+def verify(source: Path, target: Path, input_fps: str | None, json: bool) -> None:
+    """Print every check of the output ``target`` against its ``source``.
+
+    Raises:
+        VerifyError: a check failed.
+    """
+    verification = verify_files(source, target, parse_reading(input_fps=input_fps))
+    print_verification(verification, json)
+    verification.demand()
+
+
+def print_verification(verification: Verification, as_json: bool) -> None:
+    """Print each check and its result."""
+    if as_json:
+        print_json(verification.to_json())
+        return
+    for check in verification.checks:
+        print(f"{'ok  ' if check.ok else 'DIFF'} {check}")
