@@ -31,7 +31,7 @@ test: install-dev
 	scripts/test
 
 test-slow: install-dev
-	scripts/test -m slow
+	scripts/test --slow
 
 check: install-dev
 	scripts/check

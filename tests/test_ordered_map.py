@@ -5,13 +5,14 @@ import threading
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tiers import examples
 from vidsr.concurrency import ITEMS_PER_WORKER, ordered_map
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(count=st.integers(0, 20), pauses=st.lists(st.sampled_from([0.0, 0.0005, 0.002]), min_size=1, max_size=4))
 def test_results_are_ordered_and_each_comes_from_its_worker(count: int, pauses: list[float]) -> None:
     def worker(number: int):

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tiers import examples
 from vidsr.concurrency import prefetch
 
 
@@ -22,7 +23,7 @@ def stream(n: int, nbytes: int = 1) -> Iterator[Item]:
     return (Item(i, nbytes) for i in range(n))
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(n=st.integers(0, 50), depth=st.integers(1, 5), chained=st.booleans())
 def test_prefetch_keeps_order_and_loses_nothing(n: int, depth: int, chained: bool) -> None:
     with prefetch(stream(n), depth, "a") as first:

@@ -3,9 +3,10 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tiers import examples
 from vidsr.degrade.blur import Blur, Clip, DefocusBlur, GaussianBlur, MotionBlur, ShakeBlur
 from vidsr.degrade.degradations import (
     Blurred,
@@ -81,7 +82,7 @@ def test_the_seed_decides_and_the_input_stays(step: Degradation) -> None:
 
 
 @pytest.mark.parametrize("blur", BLURS, ids=lambda blur: type(blur).__name__)
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(seed=st.integers(0, 2**32))
 def test_a_blur_kernel_keeps_brightness_and_place(blur: Blur, seed: int) -> None:
     kernel = blur.kernel(seeded(seed))

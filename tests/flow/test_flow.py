@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tiers import examples
 from vidsr.flow.flow_engine import FAINT_MOTION, FlowEngine, without_faint_motion
 from vidsr.flow.projection import (
     _splat,
@@ -95,7 +96,7 @@ def test_trust_is_the_error_of_the_way_there_and_back(seed: int) -> None:
             assert weight[row, col] == pytest.approx(math.exp(-min(0.07 * missed + 0.3 * away, 20)), abs=1e-5)
 
 
-@settings(deadline=None, max_examples=15)
+@examples(15)
 @given(st.integers(0, 1000), st.floats(0, 1))
 def test_splatting_is_four_weighted_neighbours(seed: int, phase: float) -> None:
     forward, backward = random_flow(seed), random_flow(seed + 1)
@@ -132,7 +133,7 @@ def spline_value(plane: Plane, x: float, y: float) -> float:
     return float(row_of(y, h) @ coefficients @ row_of(x, w))
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(st.floats(-3, 3), st.floats(-3, 3))
 def test_warping_samples_the_spline_through_the_pixels(u: float, v: float) -> None:
     plane = np.random.default_rng(5).uniform(0, 255, (24, 29)).astype(np.float32)

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tiers import examples
 from vidsr.kernels.changed_tiles import changed_tiles
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(
     height=st.integers(1, 40),
     width=st.integers(1, 40),

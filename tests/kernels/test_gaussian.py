@@ -3,9 +3,10 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tiers import examples
 from vidsr.kernels.gaussian import default_sigma, fixed_point, gaussian_blur, gaussian_kernel
 
 BORDERS = {
@@ -42,7 +43,7 @@ def test_even_or_empty_kernel_is_refused(size: int) -> None:
 
 
 @given(size=st.integers(0, 20).map(lambda n: 2 * n + 1), sigma=st.floats(0.1, 9), bits=st.sampled_from([8, 16]))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_fixed_point_weights_sum_to_one_and_stay_close(size: int, sigma: float, bits: int) -> None:
     exact = gaussian_kernel(size, sigma)
     fixed = fixed_point(exact, bits)
@@ -70,7 +71,7 @@ def test_blur_equals_opencv(size: int, border: str, dtype: type) -> None:
     sigma=st.tuples(st.floats(0.3, 4), st.floats(0.3, 4)),
     border=st.sampled_from(sorted(BORDERS)),
 )
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_kernel_larger_than_the_plane_equals_opencv(
     h: int, w: int, size: tuple[int, int], sigma: tuple[float, float], border: str
 ) -> None:

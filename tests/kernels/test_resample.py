@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from tests.tiers import examples
 from vidsr.kernels.resample import KERNELS, resampling_axis, resize
 from vidsr.kernels.separable_filter import LONGEST_PERIOD, filter_rows
 from vidsr.kernels.workers import strips
@@ -21,7 +22,7 @@ from vidsr.metrics import psnr_y
 
 DTYPES = (np.uint8, np.uint16, np.float32)
 SIDES = st.integers(1, 40)
-FEW = settings(max_examples=60, deadline=None)
+FEW = examples(60)
 
 
 def random_plane(shape: tuple[int, ...], dtype: type, seed: int = 0) -> np.ndarray:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tiers import examples
 from vidsr.kernels.resample import resize
 from vidsr.kernels.squared_error import sse, sse_resized
 
@@ -24,7 +25,7 @@ def exact(a: np.ndarray, b: np.ndarray, crop: int = 0) -> int:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @given(h=SIDES, w=SIDES, crop=st.integers(0, 5))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_sse_is_exact_for_integers(dtype: type, h: int, w: int, crop: int) -> None:
     a, b = random_plane((h, w), dtype, 1), random_plane((h, w), dtype, 2)
     if min(h, w) <= 2 * crop:
@@ -48,7 +49,7 @@ def test_floats_and_mixed_types_equal_numpy() -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(h=SIDES, w=SIDES, height=SIDES, width=SIDES, crop=st.integers(0, 2))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_sse_resized_equals_resize_then_sse(dtype: type, h: int, w: int, height: int, width: int, crop: int) -> None:
     if min(height, width) <= 2 * crop:
         return

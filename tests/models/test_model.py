@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import vidsr.train
+from tests.tiers import SLOW, few_or_many
 from vidsr.errors import ModelError
 from vidsr.evaluate.image_sets import evaluate, find_images, read_image
 from vidsr.evaluate.protocol import imresize, modcrop, shave
@@ -151,13 +152,25 @@ def test_shipped_weights_were_made_by_the_recipe_in_the_repository(entry: store.
     assert metadata["recipe"] in [recipe.read_text() for recipe in recipes]
 
 
-@pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
-def test_shipped_weights_beat_bicubic_on_set5(entry: store.Entry, data: Path) -> None:
-    if entry.domain != "clean":
-        pytest.skip("Set5 measures networks for clean pictures")
+@pytest.fixture(scope="session")
+def images(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the smallest images of Set5: two at every commit, all five in the slow tier.
+
+    The claims hold for the mean over all five; two images are given twice the room.
+    """
+    folder = tmp_path_factory.mktemp("set5")
+    by_size = sorted((data / "set5").iterdir(), key=lambda path: path.stat().st_size)
+    for path in by_size[: few_or_many(2, 5)]:
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("entry", [entry for entry in SHIPPED if entry.domain == "clean"], ids=lambda e: e.path.stem)
+def test_shipped_weights_beat_bicubic_on_set5(entry: store.Entry, images: Path) -> None:
     model = load_model(entry.name, entry.scale)
-    mean = evaluate(model, model.scale, [data / "set5"])[-1]
-    assert mean.psnr_y > mean.bicubic_psnr_y + 1.0
+    mean = evaluate(model, model.scale, [images])[-1]
+    assert mean.psnr_y > mean.bicubic_psnr_y + (1.0 if SLOW else 0.5)
     assert mean.ssim > mean.bicubic_ssim
 
 
@@ -180,12 +193,13 @@ def psnr_y(model: Model, folder: Path) -> float:
     return float(np.mean(scores))
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
-def test_half_precision_costs_at_most_two_hundredths_of_a_decibel(entry: store.Entry, data: Path) -> None:
-    full = psnr_y(load_model(entry.name, entry.scale, domain=entry.domain), data / "set5")
+def test_half_precision_costs_at_most_two_hundredths_of_a_decibel(entry: store.Entry, images: Path) -> None:
+    full = psnr_y(load_model(entry.name, entry.scale, domain=entry.domain), images)
     for dtype in (torch.bfloat16, torch.float16):
-        half = psnr_y(load_model(entry.name, entry.scale, dtype=dtype, domain=entry.domain), data / "set5")
-        assert abs(half - full) <= 0.02, dtype
+        half = psnr_y(load_model(entry.name, entry.scale, dtype=dtype, domain=entry.domain), images)
+        assert abs(half - full) <= (0.02 if SLOW else 0.05), dtype
 
 
 COMPILED = """

@@ -4,9 +4,10 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tiers import examples
 from vidsr.errors import OptionError
 from vidsr.options.frame_rate import Clock, Rate, Times, parse_fps
 
@@ -29,7 +30,7 @@ def ticks(clock: Clock, times: list[Fraction]) -> list[Fraction]:
     return [tick for i, (t0, t1) in enumerate(pairwise(times)) for tick in clock.between(t0, t1, i)]
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(clocks, starts, steps)
 def test_times_increase_strictly_and_stay_in_their_interval(
     clock: Clock, start: Fraction, steps: list[Fraction]
@@ -42,7 +43,7 @@ def test_times_increase_strictly_and_stay_in_their_interval(
         assert all(t0 <= tick < t1 for tick in anchored.between(t0, t1, i))
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.sampled_from(RATES), starts, steps)
 def test_a_rate_produces_every_output_time_exactly_once(fps: Fraction, start: Fraction, steps: list[Fraction]) -> None:
     times = frame_times(start, steps)
@@ -52,7 +53,7 @@ def test_a_rate_produces_every_output_time_exactly_once(fps: Fraction, start: Fr
     assert made == expected
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.sampled_from(FACTORS), starts, steps)
 def test_a_factor_puts_output_j_at_source_position_j_over_factor(
     factor: Fraction, start: Fraction, steps: list[Fraction]
@@ -66,7 +67,7 @@ def test_a_factor_puts_output_j_at_source_position_j_over_factor(
     assert ticks(Times(factor), times) == expected
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(st.sampled_from(RATES), starts, steps)
 def test_a_rate_is_independent_of_the_source_intervals(fps: Fraction, start: Fraction, steps: list[Fraction]) -> None:
     times = frame_times(start, steps)
@@ -102,7 +103,7 @@ def test_film_at_exactly_60_hz_is_exact_although_the_rates_share_no_tick() -> No
     assert made[-1] == 1001 - Fraction(1, 60)
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(clocks, st.fractions(Fraction(1, 8), Fraction(16), max_denominator=8))
 def test_a_slowed_clock_keeps_the_output_rate_once_time_is_stretched(clock: Clock, factor: Fraction) -> None:
     source = Fraction(24)
@@ -112,7 +113,7 @@ def test_a_slowed_clock_keeps_the_output_rate_once_time_is_stretched(clock: Cloc
         assert clock.slowed(factor).rate(source) / factor == clock.factor * source
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(clocks, st.sampled_from([Fraction(1, 12800), Fraction(1, 90000), Fraction(1001, 24000), Fraction(1, 1000)]))
 def test_output_times_are_whole_multiples_of_the_clock_tick(clock: Clock, time_base: Fraction) -> None:
     times = [time_base * n for n in (7, 49, 90, 133, 160)]

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tiers import examples
 from vidsr.errors import OptionError
 from vidsr.options.choices import Alpha, Deinterlace, Domain, Hwaccel, OutputChroma, Precision, StdoutFormat
 from vidsr.options.codecs import CODECS, Encoding
@@ -82,7 +83,7 @@ def options(draw: st.DrawFn) -> EnhanceOptions:
     )
 
 
-@settings(deadline=None)
+@examples(100)
 @given(options())
 def test_options_survive_the_round_trip_through_json_text(given: EnhanceOptions) -> None:
     assert from_json(EnhanceOptions, json.loads(json.dumps(to_json(given)))) == given

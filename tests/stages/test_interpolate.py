@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tiers import examples
 from vidsr.frames import Chroma, FrameBatch, Origin, VideoInfo, concat
 from vidsr.options.choices import Interpolation, Repeats
 from vidsr.options.frame_rate import Clock, Rate, Times, parse_fps
@@ -113,7 +114,7 @@ def test_film_to_60_makes_only_the_phases_that_are_shown() -> None:
     ]
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(
     st.sampled_from([Times(Fraction(2)), Times(Fraction(5, 2)), Rate(Fraction(60)), Rate(Fraction(24000, 1001))]),
     st.lists(st.integers(1, 8), max_size=4),
@@ -422,7 +423,7 @@ def test_slow_motion_is_told_by_the_rate_that_was_asked_for(clock: Clock, slow: 
     assert str(stage) == f"interpolate: {words}"
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(
     shown=st.lists(st.integers(0, 2), min_size=1, max_size=10),
     fps=st.sampled_from([Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(3)]),

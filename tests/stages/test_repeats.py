@@ -5,9 +5,10 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tiers import examples
 from vidsr.frames import FrameBatch, Origin, concat
 from vidsr.stages.repeats import each_once, mark_repeats, with_distinct
 
@@ -22,7 +23,7 @@ def stream(shown: list[int], cuts: set[int], grey: bool = False) -> list[FrameBa
     return [whole[a:b] for a, b in itertools.pairwise(edges)]
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=14), st.sets(st.integers(1, 13), max_size=6), st.booleans())
 def test_a_frame_is_repeated_when_it_equals_the_one_before_wherever_batches_are_cut(
     shown: list[int], cuts: set[int], grey: bool
@@ -31,7 +32,7 @@ def test_a_frame_is_repeated_when_it_equals_the_one_before_wherever_batches_are_
     assert marked.repeats == (False, *(a == b for a, b in itertools.pairwise(shown)))
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=14), st.sets(st.integers(1, 13), max_size=6), st.booleans())
 def test_each_distinct_frame_is_processed_once_and_all_frames_get_their_result(
     shown: list[int], cuts: set[int], grey: bool

@@ -6,11 +6,12 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tests.tiers import examples
 from vidsr.device import Compute
 from vidsr.errors import DeviceError
 from vidsr.models import Model, load_model
@@ -46,7 +47,7 @@ def planes(n: int, h: int, w: int) -> Tensor:
     return torch.randint(0, 256, (n, 1, h, w), dtype=torch.uint8, generator=torch.Generator().manual_seed(h * w))
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(
     n=st.integers(1, 4), h=st.integers(1, 70), w=st.integers(1, 70), tile=st.integers(1, 40), batch=st.integers(1, 5)
 )

@@ -5,11 +5,12 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
+from tests.tiers import examples
 from vidsr.device import Compute
 from vidsr.models import Model, load_model
 from vidsr.stages.runner import Runner
@@ -44,7 +45,7 @@ window = st.tuples(st.integers(0, HEIGHT - 1), st.integers(0, WIDTH - 1), st.int
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-@settings(deadline=None, max_examples=8)
+@examples(8)
 @given(moves=st.lists(window, min_size=1, max_size=6), rounded=st.booleans(), data=st.data())
 def test_a_desktop_is_what_it_would_be_computed_whole(
     precision: torch.dtype, moves: list[tuple[int, int, int]], rounded: bool, data: st.DataObject
@@ -137,7 +138,7 @@ def test_a_compiled_network_computes_all_as_each_shape_would_be_compiled(monkeyp
     assert not TileReuse(runner).possible
 
 
-@settings(deadline=None)
+@examples(100)
 @given(arrays(bool, st.tuples(st.integers(1, 7), st.integers(1, 7))))
 def test_rectangles_cover_what_changed_once_and_nothing_else(changed: np.ndarray) -> None:
     covered = np.zeros(changed.shape, int)

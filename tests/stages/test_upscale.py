@@ -8,9 +8,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tiers import examples
 from vidsr.errors import OptionError
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, Origin, VideoInfo
 from vidsr.options.enhance import parse_options
@@ -42,7 +43,7 @@ def test_a_scale_beyond_two_networks_is_one_clear_line() -> None:
         network_factors(Fraction(17), (2, 3, 4))
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(st.integers(1, 90), st.integers(1, 90), st.sampled_from(["nearest", "bilinear", "bicubic", "lanczos"]))
 def test_any_size_is_reached_exactly_and_a_constant_stays_constant(width: int, height: int, kernel: str) -> None:
     upscale = Upscale(Size(width, height), INFO, (), kernel)
@@ -96,7 +97,7 @@ def test_centred_chroma_needs_no_shift() -> None:
     assert siting_shift(2, 1.0, Fraction(2)) == -0.125
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=12), st.data())
 def test_repeated_frames_are_made_once_and_shown_as_often_as_they_come(shown: list[int], data: st.DataObject) -> None:
     rng = np.random.default_rng(0)
@@ -148,7 +149,7 @@ def test_rounding_at_once_is_rounding_later(
         assert_equal_but_for_ties(at_once.uv, later.uv, exact.uv)
 
 
-@settings(deadline=None, max_examples=15)
+@examples(15)
 @given(
     shown=st.lists(st.integers(0, 3), min_size=1, max_size=14),
     cuts=st.sets(st.integers(1, 13), max_size=6),

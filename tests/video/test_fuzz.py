@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz import outcome, whole_clips
+from tests.tiers import few_or_many
 
 
 @pytest.fixture(scope="module")
@@ -12,7 +13,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return whole_clips(tmp_path_factory.mktemp("whole"))
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("number", range(11))
 def test_damaged_clip(clips: list[Path], tmp_path: Path, number: int) -> None:
-    for seed in range(30):
+    for seed in range(few_or_many(10, 300)):
         outcome(clips[number], tmp_path, number, seed, verify=seed % 3 == 0)

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.clips import make_clip, read_number
+from tests.tiers import examples
 from vidsr.errors import Notes, OptionError, OutputError
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, HdrInfo, Origin, VideoInfo
 from vidsr.options.codecs import CODECS, Encoding
@@ -89,7 +90,7 @@ def test_grid_is_exact_after_three_hours(tmp_path: Path, suffix: str, fps: Fract
     stamps=st.lists(st.integers(0, 10**6), min_size=2, max_size=6, unique=True).map(sorted),
     base=st.sampled_from([Fraction(1, 1000), Fraction(1, 90000), Fraction(1001, 30000), Fraction(1, 48000)]),
 )
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_any_times_of_the_source_are_kept_in_mp4(
     tmp_path_factory: pytest.TempPathFactory, stamps: list[int], base: Fraction
 ) -> None:
