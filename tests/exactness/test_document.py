@@ -12,7 +12,7 @@ LINES = DOCUMENT.read_text().splitlines()
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if not row.tested_in], ids=lambda row: row.name)
-def test_the_line_holds(row: Row, tmp_path: Path) -> None:
+def test_the_claim_holds(row: Row, tmp_path: Path) -> None:
     try:
         finding = row.measure(tmp_path)
     except Unmeasured as missing:
@@ -23,11 +23,11 @@ def test_the_line_holds(row: Row, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.tested_in], ids=lambda row: row.name)
-def test_what_measures_it_elsewhere_is_there(row: Row) -> None:
+def test_tests_named_by_the_table_exist(row: Row) -> None:
     assert (REPO / row.tested_in).exists()
 
 
-def test_the_document_has_these_lines_and_no_others() -> None:
+def test_the_document_has_exactly_these_rows() -> None:
     claims = [text.split(" | ")[0] for text in LINES if text.startswith("| ")]
     expected = [
         text.split(" | ")[0] for text in rendered((row, "") for row in ROWS).splitlines() if text.startswith("| ")

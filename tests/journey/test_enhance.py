@@ -79,14 +79,14 @@ def test_pixel_format(tmp_path: Path, pix_fmt: str) -> None:
         assert (reader.info.chroma, reader.info.depth) == (report.input.chroma, report.input.depth)
 
 
-def test_grey_h264_is_as_planned_though_ffmpeg_decodes_it_as_420(tmp_path: Path) -> None:
+def test_grey_h264_passes_verification_although_ffmpeg_decodes_it_as_420(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=3, pix_fmt="gray", **LOSSLESS)
     report = run(source, tmp_path / "b.mp4")
     assert report.verification is not None and report.verification.ok
     same_but_larger(source, tmp_path / "b.mp4")
 
 
-def test_10_bit_stays_10_bit_with_more_than_8_bits_of_codes(tmp_path: Path) -> None:
+def test_10_bit_output_uses_more_than_8_bits_of_code_values(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=2, size=(256, 64), pix_fmt="yuv420p10le", **LOSSLESS)
     run(source, tmp_path / "b.mp4", model="fast")
     with VideoReader(tmp_path / "b.mp4") as reader:
@@ -109,7 +109,7 @@ def test_scale_1_is_identical_to_the_code_value(tmp_path: Path) -> None:
         ((720, 576), "12/11", {"scale": 2}, (1572, 1152)),
     ],
 )
-def test_anamorphic_dvd_made_square(
+def test_square_pixels_of_anamorphic_dvds(
     tmp_path: Path, size: tuple[int, int], sar: str, options: dict[str, int], expected: tuple[int, int]
 ) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=2, size=size, sar=Fraction(sar))
@@ -124,7 +124,7 @@ def test_anamorphic_dvd_made_square(
         assert (reader.info.width, reader.info.height, reader.info.sar) == (*size, Fraction(sar))
 
 
-def test_square_pixels_of_a_clip_that_has_them_change_nothing(tmp_path: Path) -> None:
+def test_square_pixels_change_nothing_when_pixels_are_square(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=2, **LOSSLESS)
     enhance(source, tmp_path / "b.mkv", square_pixels=True, codec="ffv1")
     for (_, _, before), (_, _, after) in zip(frames_of(source), frames_of(tmp_path / "b.mkv"), strict=True):
@@ -173,14 +173,14 @@ def test_one_frame(tmp_path: Path) -> None:
     same_but_larger(source, tmp_path / "b.mp4")
 
 
-def test_audio_is_copied_packet_for_packet_and_its_absence_is_no_error(tmp_path: Path) -> None:
+def test_audio_is_copied_packet_for_packet_and_may_be_missing(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=10, size=(64, 48), audio=True)
     run(source, tmp_path / "b.mp4")
     assert [s.type for s in streams(tmp_path / "b.mp4")] == ["video", "audio"]
 
 
 @pytest.mark.parametrize("engine", ["flow", "blend", "none"])
-def test_twice_the_rate_keeps_real_frames_and_adds_exact_midpoints(tmp_path: Path, engine: str) -> None:
+def test_doubled_rate_keeps_source_frames_and_adds_exact_midpoints(tmp_path: Path, engine: str) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=6, size=(64, 48), fps=25, **LOSSLESS)
     run(source, tmp_path / "b.mkv", scale=1, fps="2x", interpolation=engine, codec="ffv1", crf=None)
     before, after = frames_of(source), frames_of(tmp_path / "b.mkv")
@@ -206,7 +206,7 @@ VARIABLE = [Fraction(n, 600) for n in (0, 20, 45, 60, 110, 120, 150, 161, 200)]
     ],
     ids=["film to 60", "25 to 50", "variable to 60", "2.5 times", "slower", "as it is"],
 )
-def test_a_written_clip_has_every_time_exactly_and_its_log_says_where_each_frame_is_from(
+def test_every_frame_time_is_exact_and_the_log_names_each_source_frame(
     tmp_path: Path, times: list[Fraction], fps: str, step: Fraction
 ) -> None:
     source, target = make_clip(tmp_path / "a.mp4", frames=len(times), times=times), tmp_path / "b.mp4"
@@ -228,7 +228,7 @@ def test_a_written_clip_has_every_time_exactly_and_its_log_says_where_each_frame
             assert times[index] + phase * (times[index + 1] - times[index]) == moment
 
 
-def test_scale_and_rate_together_to_a_target_rate(tmp_path: Path) -> None:
+def test_scale_together_with_a_target_rate(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=24, size=(64, 48), fps=Fraction(24000, 1001))
     report = run(source, tmp_path / "b.mp4", scale=3, fps="60", model="fast")
     moments = [moment for moment, _, _ in frames_of(tmp_path / "b.mp4")]
@@ -237,7 +237,7 @@ def test_scale_and_rate_together_to_a_target_rate(tmp_path: Path) -> None:
     assert report.output.fps == 60
 
 
-def test_several_devices_write_what_one_writes(tmp_path: Path) -> None:
+def test_several_devices_write_the_same_as_one(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=70)
     for name, device in (("one.mkv", "cpu"), ("three.mkv", "cpu,cpu,cpu")):
         report = run(source, tmp_path / name, model="fast", codec="ffv1", crf=None, device=device, fps="2x")
@@ -247,7 +247,7 @@ def test_several_devices_write_what_one_writes(tmp_path: Path) -> None:
         assert a[:2] == b[:2] and np.array_equal(a[2], b[2])
 
 
-def test_decoding_asked_of_a_gpu_that_is_not_there_is_said_and_done(tmp_path: Path) -> None:
+def test_gpu_decoding_without_a_gpu_falls_back_to_the_cpu_with_a_note(tmp_path: Path) -> None:
     from vidsr.video import nvidia
 
     if nvidia.cuda_problem() is None:
@@ -267,7 +267,7 @@ def test_time_range(tmp_path: Path) -> None:
     assert [number for _, number, _ in frames_of(tmp_path / "c.mp4")] == [25, 26, 27]
 
 
-def test_a_corrupt_packet_in_the_middle_loses_at_most_its_group_and_is_counted(tmp_path: Path) -> None:
+def test_a_corrupt_packet_loses_at_most_its_group_of_pictures_and_is_counted(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=60, size=(128, 96), crf=10, gop=10)
     data = bytearray(source.read_bytes())
     middle = len(data) // 2
@@ -280,7 +280,7 @@ def test_a_corrupt_packet_in_the_middle_loses_at_most_its_group_and_is_counted(t
 
 
 @pytest.mark.parametrize("content", [b"", b"this is a text file\n" * 50, os.urandom(4096)])
-def test_what_is_no_clip_is_one_clear_line_and_leaves_nothing(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_clip_is_one_clear_error_and_leaves_no_file(tmp_path: Path, content: bytes) -> None:
     source = tmp_path / "a.mp4"
     source.write_bytes(content)
     with pytest.raises(InputError) as error:
@@ -290,27 +290,27 @@ def test_what_is_no_clip_is_one_clear_line_and_leaves_nothing(tmp_path: Path, co
     assert names(tmp_path) == ["a.mp4"]
 
 
-def test_a_missing_output_folder_is_made(tmp_path: Path) -> None:
+def test_a_missing_output_folder_is_created(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=2, size=(64, 48))
     run(source, tmp_path / "new" / "er" / "b.mp4")
     assert (tmp_path / "new" / "er" / "b.mp4").exists()
 
 
-def test_an_output_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+def test_an_output_folder_that_cannot_be_created_is_one_clear_error(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=2, size=(64, 48))
     with pytest.raises(OutputError, match="cannot be made"):
         run(source, source / "below" / "b.mp4")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_output_folder_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_read_only_output_folder_is_one_clear_error(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=2, size=(64, 48))
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(OutputError):
         run(source, tmp_path / "locked" / "b.mp4")
 
 
-def test_a_log_that_cannot_be_written_is_one_clear_line_and_leaves_no_clip(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_is_one_clear_error_and_leaves_no_clip(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=2, size=(64, 48))
     with pytest.raises(OutputError, match=r"b\.csv cannot be written .*: name another --log, or none"):
         run(source, tmp_path / "b.mp4", log=tmp_path / "nowhere" / "b.csv")
@@ -327,7 +327,7 @@ def test_an_existing_output_survives_a_failed_overwrite(tmp_path: Path) -> None:
     assert target.read_text() == "precious"
 
 
-def test_an_encoder_that_dies_in_mid_run_neither_hangs_nor_leaves_a_thread_or_a_file(
+def test_an_encoder_failure_during_a_run_leaves_no_thread_and_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=80, size=(64, 48))
@@ -350,7 +350,7 @@ def test_an_encoder_that_dies_in_mid_run_neither_hangs_nor_leaves_a_thread_or_a_
 @pytest.mark.parametrize(
     ("sent", "target"), [(signal.SIGINT, "b.mp4"), (signal.SIGTERM, "b.mp4"), (signal.SIGINT, "%d.png")]
 )
-def test_ctrl_c_and_sigterm_leave_nothing_half_written(tmp_path: Path, sent: signal.Signals, target: str) -> None:
+def test_ctrl_c_and_sigterm_leave_no_partial_file(tmp_path: Path, sent: signal.Signals, target: str) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=400, size=(320, 240))
     command = [sys.executable, "-m", "vidsr", "enhance", str(source), "-o", str(tmp_path / target), "--scale", "4"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -365,7 +365,7 @@ def test_ctrl_c_and_sigterm_leave_nothing_half_written(tmp_path: Path, sent: sig
     assert names(tmp_path) == ["a.mp4"]
 
 
-def test_the_log_counts_every_frame_and_knows_the_truth(tmp_path: Path) -> None:
+def test_the_log_has_a_row_per_frame_measured_against_the_reference(tmp_path: Path) -> None:
     truth = make_clip(tmp_path / "truth.mkv", frames=4, size=(128, 96), **LOSSLESS)
     run(truth, tmp_path / "low.mkv", scale="1/2", codec="ffv1", crf=None, log=False)
     report = run(tmp_path / "low.mkv", tmp_path / "b.mkv", reference=truth, codec="ffv1", crf=None)

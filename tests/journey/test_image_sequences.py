@@ -52,11 +52,11 @@ def read(path: Path) -> np.ndarray:
     ("name", "is_one"),
     [("%05d.png", True), ("a%dz.TIF", True), ("%d%d.png", False), ("%05d.mkv", False), ("a.png", False)],
 )
-def test_what_is_a_pattern(tmp_path: Path, name: str, is_one: bool) -> None:
+def test_names_of_image_sequences(tmp_path: Path, name: str, is_one: bool) -> None:
     assert is_sequence(tmp_path / name) == is_one
 
 
-def test_a_file_that_is_called_like_a_pattern_is_a_file(tmp_path: Path) -> None:
+def test_an_existing_file_named_like_a_pattern_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "%05d.png").write_bytes(b"")
     assert not is_sequence(tmp_path / "%05d.png")
 
@@ -72,7 +72,7 @@ def test_numbers_of_a_pattern(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
 @pytest.mark.parametrize("grey", [False, True])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_pictures_are_exact_at_scale_1(tmp_path: Path, suffix: str, grey: bool, dtype: type) -> None:
+def test_images_are_exact_at_scale_1(tmp_path: Path, suffix: str, grey: bool, dtype: type) -> None:
     if dtype is np.uint16 and suffix == ".bmp":
         pytest.skip("a bmp has 8 bits")
     source = pictures(tmp_path / "in", 3, suffix, dtype, grey)
@@ -87,7 +87,7 @@ def test_pictures_are_exact_at_scale_1(tmp_path: Path, suffix: str, grey: bool, 
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
-def test_compressed_pictures_stay_near(tmp_path: Path, suffix: str) -> None:
+def test_lossy_images_stay_close(tmp_path: Path, suffix: str) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=3, codec="ffv1")
     report = enhance(source, tmp_path / "out" / f"%d{suffix}", **SCALE_1)
     assert report.verification is not None and report.verification.ok
@@ -96,7 +96,7 @@ def test_compressed_pictures_stay_near(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "gray", "yuv420p10le", "yuvj420p"])
-def test_a_clip_becomes_pictures_and_the_pictures_a_clip(tmp_path: Path, pix_fmt: str) -> None:
+def test_a_clip_becomes_an_image_sequence_and_back(tmp_path: Path, pix_fmt: str) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=5, pix_fmt=pix_fmt, fps=Fraction(24000, 1001), codec="ffv1")
     enhance(source, tmp_path / "%04d.png", scale=2, model="bicubic")
     assert ImageSequence(tmp_path / "%04d.png").numbers == [1, 2, 3, 4, 5]
@@ -114,7 +114,7 @@ def test_a_clip_becomes_pictures_and_the_pictures_a_clip(tmp_path: Path, pix_fmt
     assert found[0] == found[1] == [0, 1, 2, 3, 4]
 
 
-def test_limited_grey_is_full_in_pictures(tmp_path: Path) -> None:
+def test_limited_range_grey_becomes_full_range_images(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=1, pix_fmt="gray", codec="ffv1")
     with VideoReader(source) as reader:
         (batch,) = reader.batches(1)
@@ -123,13 +123,13 @@ def test_limited_grey_is_full_in_pictures(tmp_path: Path) -> None:
     assert np.abs(read(tmp_path / "1.png") - full).max() <= 0.5
 
 
-def test_the_default_rate_is_said(tmp_path: Path) -> None:
+def test_the_default_rate_of_a_sequence_is_noted(tmp_path: Path) -> None:
     with VideoReader(pictures(tmp_path, 2)) as reader:
         assert reader.info.fps == 25
         assert reader.notes.texts == ["image sequence read at 25 fps: --input-fps sets another rate"]
 
 
-def test_numbers_go_on_as_in_the_source(tmp_path: Path) -> None:
+def test_output_numbers_start_as_in_the_source(tmp_path: Path) -> None:
     pictures(tmp_path / "in", 2)
     for number in (2, 1):
         (tmp_path / "in" / f"{number:05d}.png").rename(tmp_path / "in" / f"{number + 1000:05d}.png")
@@ -137,7 +137,7 @@ def test_numbers_go_on_as_in_the_source(tmp_path: Path) -> None:
     assert [name for name in names(tmp_path / "out") if "%" not in name] == ["1001.png", "1002.png"]
 
 
-def test_odd_folder_and_file_names(tmp_path: Path) -> None:
+def test_unusual_folder_and_file_names(tmp_path: Path) -> None:
     folder = tmp_path / "100%d ö 'x' \"y\"\n字"
     pictures(folder, 2)
     for number in (1, 2):
@@ -146,7 +146,7 @@ def test_odd_folder_and_file_names(tmp_path: Path) -> None:
     assert ImageSequence(folder / "out" / "c:%d d.png").numbers == [1, 2]
 
 
-def test_a_gap_in_the_numbers_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_gap_in_the_numbers_is_one_clear_error(tmp_path: Path) -> None:
     source = pictures(tmp_path, 5)
     (tmp_path / "00003.png").unlink()
     with pytest.raises(InputError, match=r"lacks 00003\.png \(4 of the 5 files from 00001\.png to 00005\.png"):
@@ -157,7 +157,7 @@ def test_a_gap_in_the_numbers_is_one_clear_line(tmp_path: Path) -> None:
         enhance(tmp_path / "x%05d.png", tmp_path / "b.mkv", scale=2)
 
 
-def test_a_picture_of_another_size_is_one_clear_line_with_its_number(tmp_path: Path) -> None:
+def test_an_image_of_another_size_is_one_clear_error_with_its_number(tmp_path: Path) -> None:
     source = pictures(tmp_path, 4)
     cv2.imwrite(str(tmp_path / "00003.png"), np.zeros((20, 40, 3), np.uint8))
     with pytest.raises(InputError, match=r"changes from 34x22 to 40x20 at frame 2, 0\.080 s"):
@@ -165,14 +165,14 @@ def test_a_picture_of_another_size_is_one_clear_line_with_its_number(tmp_path: P
     assert names(tmp_path / "out") == []
 
 
-def test_grey_pictures_before_coloured_ones_lose_no_colour(tmp_path: Path) -> None:
+def test_a_colour_image_after_grey_ones_is_refused(tmp_path: Path) -> None:
     source = pictures(tmp_path, 3)
     cv2.imwrite(str(tmp_path / "00001.png"), np.zeros((22, 34), np.uint8))
     with pytest.raises(InputError, match="changes from gray to rgb24 at frame 1"):
         enhance(source, tmp_path / "b.mkv", scale=2)
 
 
-def test_pictures_are_not_written_over_unless_told_and_then_replaced_whole(tmp_path: Path) -> None:
+def test_existing_images_are_replaced_as_a_whole_only_with_overwrite(tmp_path: Path) -> None:
     source = pictures(tmp_path / "in", 2)
     target = pictures(tmp_path / "out", 4)
     before = read(tmp_path / "out" / "00001.png")
@@ -184,7 +184,7 @@ def test_pictures_are_not_written_over_unless_told_and_then_replaced_whole(tmp_p
     assert np.array_equal(read(tmp_path / "in" / "00001.png"), read(tmp_path / "out" / "00001.png"))
 
 
-def test_a_damaged_picture_is_left_out_and_counted(tmp_path: Path) -> None:
+def test_a_damaged_image_is_left_out_and_counted(tmp_path: Path) -> None:
     source = pictures(tmp_path / "in", 5)
     whole = (tmp_path / "in" / "00003.png").read_bytes()
     (tmp_path / "in" / "00003.png").write_bytes(whole[:40])
@@ -195,7 +195,7 @@ def test_a_damaged_picture_is_left_out_and_counted(tmp_path: Path) -> None:
         assert [time * 25 for batch in reader.batches(9) for time in batch.times] == [0, 1, 3, 4]
 
 
-def test_a_part_of_a_sequence(tmp_path: Path) -> None:
+def test_time_range_of_a_sequence(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=20, codec="ffv1")
     enhance(source, tmp_path / "in" / "%03d.png", **SCALE_1)
     enhance(tmp_path / "in" / "%03d.png", tmp_path / "b.mkv", start="0.4", frames=3, codec="ffv1", **SCALE_1)
@@ -203,7 +203,7 @@ def test_a_part_of_a_sequence(tmp_path: Path) -> None:
         assert [read_number(y[0].numpy()) for batch in reader.batches(9) for y in batch.y] == [10, 11, 12]
 
 
-def test_the_truth_may_be_pictures_too(tmp_path: Path) -> None:
+def test_the_reference_may_be_an_image_sequence(tmp_path: Path) -> None:
     truth = make_clip(tmp_path / "a.mkv", frames=4, size=(128, 96), fps=24, codec="ffv1")
     enhance(truth, tmp_path / "high" / "%d.png", **SCALE_1)
     enhance(truth, tmp_path / "low" / "%d.png", scale="1/2", model="bicubic", log=False)
@@ -214,7 +214,7 @@ def test_the_truth_may_be_pictures_too(tmp_path: Path) -> None:
     assert report.means["psnr_y"] == pytest.approx(report.means["bicubic_psnr_y"], abs=0.1)
 
 
-def test_a_clip_that_exists_is_replaced_only_if_told(tmp_path: Path) -> None:
+def test_an_existing_clip_is_replaced_only_with_overwrite(tmp_path: Path) -> None:
     source = pictures(tmp_path / "in", 2)
     (tmp_path / "b.mkv").write_text("precious")
     with pytest.raises(OutputError, match=r"b\.mkv exists"):
@@ -223,7 +223,7 @@ def test_a_clip_that_exists_is_replaced_only_if_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["flow", "blend"])
-def test_pictures_at_twice_the_rate(tmp_path: Path, engine: str) -> None:
+def test_image_sequence_at_twice_the_rate(tmp_path: Path, engine: str) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=4, codec="ffv1", pix_fmt="yuv444p")
     enhance(source, tmp_path / "in" / "%d.png", **SCALE_1)
     report = enhance(tmp_path / "in" / "%d.png", tmp_path / "out" / "%d.png", fps="2x", interpolation=engine, log=False)
@@ -239,7 +239,7 @@ def test_the_input_is_never_the_output(tmp_path: Path) -> None:
         enhance(source, source, overwrite=True, **SCALE_1)
 
 
-def test_a_failure_on_the_way_leaves_no_picture_and_the_old_ones(tmp_path: Path) -> None:
+def test_a_failure_leaves_no_new_image_and_keeps_the_old_ones(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=3, codec="ffv1")
     target = pictures(tmp_path / "out", 2)
     (tmp_path / "out" / "%05d.part").mkdir()  # of a run that was killed
@@ -256,7 +256,7 @@ def test_a_failure_on_the_way_leaves_no_picture_and_the_old_ones(tmp_path: Path)
     assert names(tmp_path / "out") == ["00001.png", "00002.png"]
 
 
-def test_what_pictures_cannot_hold_is_said(tmp_path: Path) -> None:
+def test_streams_and_times_that_images_cannot_hold_are_noted(tmp_path: Path) -> None:
     times = [Fraction(i * i, 100) for i in range(6)]
     source = make_clip(tmp_path / "a.mkv", frames=6, times=times, audio=1, chapters=True, metadata={"title": "x"})
     said = Notes()
@@ -267,7 +267,7 @@ def test_what_pictures_cannot_hold_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("degrees", [0, 90, -90, 180])
-def test_a_portrait_clip_of_a_phone_stands_upright(tmp_path: Path, degrees: int) -> None:
+def test_images_of_a_rotated_phone_clip_are_upright(tmp_path: Path, degrees: int) -> None:
     """As the ffmpeg program turns it."""
     source = make_clip(tmp_path / "a.mp4", frames=1, pix_fmt="yuv444p", rotation=degrees, crf=0)
     report = enhance(source, tmp_path / "%d.png", **SCALE_1)
@@ -278,7 +278,7 @@ def test_a_portrait_clip_of_a_phone_stands_upright(tmp_path: Path, degrees: int)
         assert np.abs(difference).mean() < 1, "libswscale rounds otherwise"
 
 
-def test_mirrors_of_a_display_matrix() -> None:
+def test_quarter_turns_and_mirrors_of_a_display_matrix() -> None:
     picture = np.arange(6, dtype=np.uint8).reshape(1, 2, 3)
     one = 1 << 16
     for (a, b, c, d), shown in {
@@ -292,7 +292,7 @@ def test_mirrors_of_a_display_matrix() -> None:
         assert upright(picture, (a, b, 0, c, d, 0, 0, 0, 1 << 30))[0].tolist() == shown
 
 
-def test_pictures_become_a_clip_that_every_player_shows_if_told(tmp_path: Path) -> None:
+def test_chroma_420_makes_a_clip_of_images_that_every_player_shows(tmp_path: Path) -> None:
     source = pictures(tmp_path / "in", 2)
     notes = Notes()
     enhance(source, tmp_path / "b.mp4", on_note=notes.add, **SCALE_1)
@@ -309,24 +309,24 @@ def test_pictures_become_a_clip_that_every_player_shows_if_told(tmp_path: Path) 
         enhance(source, tmp_path / "%d.png", chroma="420", **SCALE_1)
 
 
-def test_compare_takes_pictures(tmp_path: Path) -> None:
+def test_compare_accepts_image_sequences(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=2, codec="ffv1")
     enhance(source, tmp_path / "%d.png", **SCALE_1)
     compare_files([tmp_path / "%d.png"], 2, ("bicubic",), None, parse_options(scale=2, device="cpu"), True)
 
 
-def test_an_encoder_asked_for_pictures_is_one_clear_line(tmp_path: Path) -> None:
+def test_an_encoder_for_images_is_one_clear_error(tmp_path: Path) -> None:
     source = pictures(tmp_path / "in", 1)
     with pytest.raises(OptionError, match=r"a sequence of \.png uses no encoder: leave out --codec"):
         enhance(source, tmp_path / "%d.png", scale=1, codec="libx265")
 
 
-def test_without_an_output_the_clip_is_called_after_the_folder(tmp_path: Path) -> None:
+def test_the_default_output_is_named_after_the_folder(tmp_path: Path) -> None:
     source = pictures(tmp_path / "frames", 2)
     assert enhance(source, scale=2, model="nearest").target == tmp_path / "frames.x2.mkv"
 
 
-def test_verify_names_a_picture_too_few_or_damaged(tmp_path: Path) -> None:
+def test_verify_names_a_missing_or_damaged_image(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=4, codec="ffv1")
     target = tmp_path / "out" / "%d.png"
     enhance(source, target, **SCALE_1)
@@ -340,7 +340,7 @@ def test_verify_names_a_picture_too_few_or_damaged(tmp_path: Path) -> None:
         verify_files(source, target).demand()
 
 
-def test_verify_takes_the_rate_of_the_pictures(tmp_path: Path) -> None:
+def test_verify_accepts_the_rate_of_an_image_sequence(tmp_path: Path) -> None:
     source = pictures(tmp_path / "in", 4)
     enhance(source, tmp_path / "b.mkv", scale=2, model="nearest", input_fps=24)
     assert verify_files(source, tmp_path / "b.mkv", parse_reading(input_fps="24")).ok
@@ -348,7 +348,7 @@ def test_verify_takes_the_rate_of_the_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="no ffprobe program")
-def test_ffprobe_says_the_same_of_pictures_and_their_clip(tmp_path: Path) -> None:
+def test_ffprobe_reports_the_same_of_images_and_their_clip(tmp_path: Path) -> None:
     source = pictures(tmp_path / "in", 4)
     enhance(source, tmp_path / "b.mkv", scale=1, input_fps="30000/1001", codec="ffv1")
     enhance(tmp_path / "b.mkv", tmp_path / "out" / "%d.png", **SCALE_1)

@@ -50,7 +50,7 @@ def large(path: Path) -> Path:
 @pytest.mark.parametrize("chroma", ["420", "422", "444", "gray"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (3, 1)])
 @pytest.mark.parametrize("model", ["bicubic", "fast"])
-def test_pictures_of_1_sample_a_side(tmp_path: Path, size: tuple[int, int], chroma: str, model: str) -> None:
+def test_frames_one_sample_wide_or_high(tmp_path: Path, size: tuple[int, int], chroma: str, model: str) -> None:
     report = enhance(tiny(tmp_path / "a.y4m", *size, chroma), tmp_path / "b.mkv", scale=2, model=model, **QUICK)
     assert (report.output.width, report.output.height) == (2 * size[0], 2 * size[1])
     with VideoReader(tmp_path / "b.mkv") as reader:
@@ -60,28 +60,26 @@ def test_pictures_of_1_sample_a_side(tmp_path: Path, size: tuple[int, int], chro
         assert np.abs(batch.uv.numpy().astype(int) - 99).max() <= 1
 
 
-def test_pictures_of_1_sample_at_twice_the_rate(tmp_path: Path) -> None:
+def test_frames_of_one_sample_at_twice_the_rate(tmp_path: Path) -> None:
     report = enhance(tiny(tmp_path / "a.y4m", 1, 1), tmp_path / "b.mkv", scale=2, fps="2x", model="fast", **QUICK)
     assert report.frames == 6
 
 
-def test_a_picture_of_7680x4320(tmp_path: Path) -> None:
+def test_an_8k_frame(tmp_path: Path) -> None:
     source = large(tmp_path / "a.mp4")
     report = enhance(source, tmp_path / "b.mp4", scale="1/8", model="bilinear", **QUICK)
     assert (report.output.width, report.output.height) == (960, 540)
 
 
 @pytest.mark.slow
-def test_a_picture_of_7680x4320_made_twice_as_large(tmp_path: Path) -> None:
+def test_an_8k_frame_upscaled_by_two(tmp_path: Path) -> None:
     source = large(tmp_path / "a.mp4")
     report = enhance(source, tmp_path / "b.mp4", scale=2, model="nearest", verify=False, **QUICK)
     assert (report.output.width, report.output.height) == (15360, 8640)
 
 
 @pytest.mark.parametrize(("codec", "size"), [("libx264", (30720, 17280)), ("libx265", (16384, 9216))])
-def test_what_the_encoder_cannot_do_is_one_clear_line_with_the_size(
-    tmp_path: Path, codec: str, size: tuple[int, int]
-) -> None:
+def test_a_size_that_the_encoder_refuses_is_one_clear_error(tmp_path: Path, codec: str, size: tuple[int, int]) -> None:
     with pytest.raises(
         OutputError, match=f"{codec} does not start with pictures of {size[0]}x{size[1]} .*another size"
     ):
@@ -92,7 +90,7 @@ def test_what_the_encoder_cannot_do_is_one_clear_line_with_the_size(
 @pytest.mark.parametrize(
     ("size", "frames"), [((3840, 2160), None), ((7680, 4320), "10"), ((15360, 8640), str(LEAST_LOOKAHEAD))]
 )
-def test_large_pictures_are_held_in_smaller_numbers(tmp_path: Path, size: tuple[int, int], frames: str | None) -> None:
+def test_encoders_hold_fewer_large_frames(tmp_path: Path, size: tuple[int, int], frames: str | None) -> None:
     for codec in ("libx264", "libx265"):
         with av.open(str(tmp_path / "a.mkv"), "w") as output:
             stream = add_video_stream(output, VideoInfo(*size, Fraction(25)), Encoding(codec), Fraction(1, 25))
@@ -111,7 +109,7 @@ def test_large_pictures_are_held_in_smaller_numbers(tmp_path: Path, size: tuple[
         (480, Encoding(), 0),
     ],
 )
-def test_the_encoder_gets_more_threads_than_it_would_take(
+def test_x264_gets_more_frame_threads_than_its_default(
     height: int, encoding: Encoding, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vidsr.video.encoder.processors", lambda: 2)
@@ -121,7 +119,7 @@ def test_the_encoder_gets_more_threads_than_it_would_take(
 
 
 @pytest.mark.parametrize("width", [16, 40, 48])
-def test_libx265_refuses_pictures_so_narrow_that_it_writes_past_its_memory(tmp_path: Path, width: int) -> None:
+def test_frames_too_narrow_for_libx265_are_refused(tmp_path: Path, width: int) -> None:
     with pytest.raises(OptionError, match=f"libx265 needs frames at least 64 pixels wide, and these have {width}"):
         VideoWriter(tmp_path / "a.mkv", VideoInfo(width, 48, Fraction(25)), Encoding("libx265"))
     with pytest.raises(OptionError, match="libx265 needs frames at least 64 pixels wide"):
@@ -129,14 +127,14 @@ def test_libx265_refuses_pictures_so_narrow_that_it_writes_past_its_memory(tmp_p
     assert not list(tmp_path.iterdir())
 
 
-def test_grey_in_h264_is_as_planned(tmp_path: Path) -> None:
+def test_grey_h264_passes_verification(tmp_path: Path) -> None:
     """FFmpeg's decoder shows it as 4:2:0."""
     source = make_clip(tmp_path / "a.mkv", 3, pix_fmt="gray", codec="ffv1")
     report = enhance(source, tmp_path / "b.mp4", scale=2, model="bicubic", **QUICK)
     assert report.verification is not None and report.verification.ok
 
 
-def test_change_of_size_on_the_way_names_frame_and_sizes_and_leaves_nothing(tmp_path: Path) -> None:
+def test_change_of_size_names_frame_and_sizes_and_leaves_no_file(tmp_path: Path) -> None:
     small, large = (make_clip(tmp_path / f"{width}.ts", 5, (width, 48)) for width in (64, 96))
     (tmp_path / "a.ts").write_bytes(small.read_bytes() + large.read_bytes())
     with pytest.raises(InputError, match=r"a\.ts changes from 64x48 to 96x48 at frame 5, .* s: cut it there"):
@@ -144,7 +142,7 @@ def test_change_of_size_on_the_way_names_frame_and_sizes_and_leaves_nothing(tmp_
     assert {path.name for path in tmp_path.iterdir()} == {"64.ts", "96.ts", "a.ts"}
 
 
-def test_a_stream_without_any_time(tmp_path: Path) -> None:
+def test_a_stream_without_times(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.h264", 10, fps=25, options={"bf": "0"})
     report = enhance(source, tmp_path / "b.mkv", scale=2, model="nearest", **QUICK)
     with VideoReader(tmp_path / "b.mkv") as reader:
@@ -168,7 +166,7 @@ def test_huge_metadata(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize(
     "name", ["a b", 'it\'s "so"', "line\nbreak", "ö字ш🎬", "-dash", "%05d", "a:b|c?*[x]", "file:x"]
 )
-def test_paths_of_every_kind_in_and_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_paths_of_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     Path(name).mkdir()
     source = make_clip(Path("plain.mkv"), 2, audio=1).rename(Path(name, f"{name}.mkv"))
@@ -182,7 +180,7 @@ def test_paths_of_every_kind_in_and_out(tmp_path: Path, monkeypatch: pytest.Monk
     }
 
 
-def test_a_loop_of_links_in_a_folder_ends(tmp_path: Path) -> None:
+def test_a_loop_of_links_in_a_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "up").symlink_to(tmp_path / "a")
     (tmp_path / "a" / "self").symlink_to(tmp_path / "a" / "self")
@@ -193,20 +191,20 @@ def test_a_loop_of_links_in_a_folder_ends(tmp_path: Path) -> None:
     assert len(listed.jobs) <= 2
 
 
-def test_a_file_that_links_to_itself_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_file_that_links_to_itself_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").symlink_to(tmp_path / "a.mp4")
     with pytest.raises(InputError, match=r"a\.mp4"):
         list_jobs([tmp_path / "a.mp4"], None, parse_options(scale=2))
 
 
-def test_an_endless_file_is_read_as_far_as_asked(tmp_path: Path) -> None:
+def test_an_endless_file_is_read_up_to_the_requested_frames(tmp_path: Path) -> None:
     command = ["head", "-c", "6000", "/dev/zero"]
     (tmp_path / "a.yuv").write_bytes(subprocess.run(command, capture_output=True, check=True).stdout)
     report = enhance(tmp_path / "a.yuv", tmp_path / "b.mkv", scale=2, raw="8x8:gray:25", frames=5, model="nearest")
     assert report.frames == 5
 
 
-def test_a_reference_of_another_size_or_without_a_log_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_reference_of_another_size_or_without_a_log_is_one_clear_error(tmp_path: Path) -> None:
     source = tiny(tmp_path / "a.y4m", 8, 6)
     with pytest.raises(OptionError, match=r"a\.y4m is 8x6 and the result 16x12: name a clip of that size"):
         enhance(source, tmp_path / "b.mkv", scale=2, model="nearest", preset="ultrafast", reference=source)

@@ -39,7 +39,7 @@ def sound(path: Path) -> tuple[float, float]:
     return min(heard), max(heard)  # type: ignore[return-value]
 
 
-def test_eight_times_slower_is_eight_times_as_many_frames_at_exact_times(tmp_path: Path) -> None:
+def test_slow_motion_by_8_makes_8_times_as_many_frames_at_exact_times(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=5, fps=Fraction(25), audio=2, subtitles="ass", chapters=True)
     notes = slowed(source, tmp_path / "b.mp4", slow_motion="8x")
     assert picture_times(tmp_path / "b.mp4") == [Fraction(n, 25) for n in range(40)]
@@ -48,7 +48,7 @@ def test_eight_times_slower_is_eight_times_as_many_frames_at_exact_times(tmp_pat
     assert sum("(slow motion)" in note for note in notes) == 4  # two sounds, subtitles, chapters
 
 
-def test_the_rate_asked_for_is_that_of_the_slow_clip(tmp_path: Path) -> None:
+def test_fps_is_the_rate_of_the_slow_clip(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=5, fps=Fraction(24))
     slowed(source, tmp_path / "b.mp4", slow_motion="2", fps="60")
     times = picture_times(tmp_path / "b.mp4")
@@ -57,7 +57,7 @@ def test_the_rate_asked_for_is_that_of_the_slow_clip(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("factor", "suffix"), [(3, ".mp4"), (8, ".mkv"), (2, ".webm")])
-def test_slowed_sound_keeps_in_step(tmp_path: Path, factor: int, suffix: str) -> None:
+def test_slowed_audio_stays_in_sync(tmp_path: Path, factor: int, suffix: str) -> None:
     late = Fraction(1, 2)
     source = make_clip(tmp_path / "a.mp4", frames=30, fps=Fraction(25), audio=1, audio_start=late)
     notes = slowed(
@@ -91,7 +91,7 @@ def bursts(path: Path, layout: str = "mono", rate: int = 48000) -> Path:
 
 
 @pytest.mark.parametrize("factor", [Fraction(3, 2), Fraction(2), Fraction(8)])
-def test_slowed_sound_keeps_its_pitch_and_its_place_to_a_hundredth_of_a_source_second(
+def test_slowed_audio_keeps_its_pitch_and_its_time_to_a_hundredth_of_a_source_second(
     tmp_path: Path, factor: Fraction
 ) -> None:
     slowed(bursts(tmp_path / "a.mkv"), tmp_path / "b.mp4", slow_motion=str(factor), slow_audio=True)
@@ -108,14 +108,14 @@ def test_slowed_sound_keeps_its_pitch_and_its_place_to_a_hundredth_of_a_source_s
     assert times[-1] == pytest.approx(3 * factor, abs=0.04 * factor)
 
 
-def test_sound_that_the_encoder_does_not_take_is_one_clear_line_and_leaves_no_file(tmp_path: Path) -> None:
+def test_audio_that_the_encoder_does_not_support_is_one_clear_error_and_leaves_no_file(tmp_path: Path) -> None:
     source = bursts(tmp_path / "a.mkv", rate=192_000)
     with pytest.raises(OutputError, match=r"audio of mono at 192000 Hz is not supported.*leave out --slow-audio"):
         slowed(source, tmp_path / "b.mp4", slow_motion="2x", slow_audio=True)
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
 
 
-def test_what_is_said_of_the_sound_is_what_becomes_of_it(tmp_path: Path) -> None:
+def test_notes_on_audio_match_the_output(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=3, audio=1, font=b"letters")
     slow = SlowMotion(Fraction(2), audio=True)
 
@@ -132,7 +132,7 @@ def test_what_is_said_of_the_sound_is_what_becomes_of_it(tmp_path: Path) -> None
     assert any("cannot hold it" in line and "audio" in line for line in lost)
 
 
-def test_one_filter_at_most_halves_the_speed() -> None:
+def test_one_atempo_filter_at_most_halves_the_speed() -> None:
     for factor in (Fraction(3, 2), Fraction(2), Fraction(5), Fraction(8), Fraction(100)):
         steps = speeds(1 / factor)
         assert np.prod([float(step) for step in steps]) == pytest.approx(1 / float(factor))
@@ -150,6 +150,6 @@ def test_one_filter_at_most_halves_the_speed() -> None:
         ({"scale": 2, "interpolation": "flow"}, "has no effect, as no option asks for new frames: add --fps"),
     ],
 )
-def test_what_makes_no_sense_is_said(options: dict[str, object], message: str) -> None:
+def test_options_that_contradict_slow_motion_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         parse_options(**options)  # type: ignore[arg-type]

@@ -36,12 +36,12 @@ def frame_with_alpha(pix_fmt: str, least: int = -1) -> av.VideoFrame:
 
 
 @pytest.mark.parametrize("pix_fmt", PACKED + PLANAR)
-def test_one_sample_a_little_transparent_is_seen_in_every_layout(pix_fmt: str) -> None:
+def test_one_slightly_transparent_sample_is_detected_in_every_layout(pix_fmt: str) -> None:
     assert is_opaque(frame_with_alpha(pix_fmt))
     assert not is_opaque(frame_with_alpha(pix_fmt, 1))
 
 
-def test_palette_with_a_transparent_colour_is_seen(tmp_path: Path) -> None:
+def test_transparent_palette_colour_is_detected(tmp_path: Path) -> None:
     frame = av.VideoFrame(8, 8, "pal8")
     indices, palette = (np.frombuffer(plane, np.uint8) for plane in frame.planes)
     indices[:] = 1
@@ -70,7 +70,7 @@ CLIPS = [
 
 
 @pytest.mark.parametrize(("name", "pix_fmt", "codec"), [*CLIPS, ("a.mov", "yuva444p10le", "prores_ks")])
-def test_transparent_clip_is_refused_at_once_and_dropped_if_told_and_said(
+def test_transparent_clip_is_refused_when_opened_and_alpha_drop_reads_it_with_a_note(
     tmp_path: Path, name: str, pix_fmt: str, codec: str
 ) -> None:
     path = coded(tmp_path / name, [frame_with_alpha(pix_fmt, 200)], codec)
@@ -82,21 +82,21 @@ def test_transparent_clip_is_refused_at_once_and_dropped_if_told_and_said(
 
 
 @pytest.mark.parametrize(("name", "pix_fmt", "codec"), CLIPS)
-def test_opaque_alpha_is_no_loss(tmp_path: Path, name: str, pix_fmt: str, codec: str) -> None:
+def test_opaque_alpha_is_dropped_without_a_note(tmp_path: Path, name: str, pix_fmt: str, codec: str) -> None:
     path = coded(tmp_path / name, [frame_with_alpha(pix_fmt)], codec)
     with VideoReader(path) as reader:
         assert not reader.notes
         assert [len(batch) for batch in reader.batches(2)] == [1]
 
 
-def test_a_clip_that_fades_out_later_is_refused_there(tmp_path: Path) -> None:
+def test_clip_that_becomes_transparent_is_refused_at_that_frame(tmp_path: Path) -> None:
     frames = [frame_with_alpha("yuva420p"), frame_with_alpha("yuva420p", 9)]
     path = coded(tmp_path / "a.mkv", frames, "ffv1")
     with VideoReader(path) as reader, pytest.raises(InputError, match=r"frame 1, 0\.040 s"):
         list(reader.batches(1))
 
 
-def test_planes_are_those_of_the_clip_when_alpha_is_dropped(tmp_path: Path) -> None:
+def test_dropping_alpha_keeps_the_planes(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "a.mkv", frames=1, pix_fmt="yuva420p", codec="ffv1")
     plain = make_clip(tmp_path / "b.mkv", frames=1, pix_fmt="yuv420p", codec="ffv1")
     found = []
@@ -107,7 +107,7 @@ def test_planes_are_those_of_the_clip_when_alpha_is_dropped(tmp_path: Path) -> N
     assert np.abs(found[0].astype(int) - found[1]).max() <= 1  # libswscale made the first one
 
 
-def test_vp9_alpha_that_its_decoder_hides_is_refused(tmp_path: Path) -> None:
+def test_vp9_alpha_that_its_decoder_omits_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.webm"
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libvpx-vp9", rate=25)

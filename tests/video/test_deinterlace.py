@@ -68,7 +68,7 @@ FLAGGED = {"flags": "+ildct+ilme", "field_order": "tt"}
     [(True, FLAGGED, "top"), (True, None, "top"), (False, None, "bottom")],
     ids=["flagged", "not_flagged", "not_flagged_bottom_first"],
 )
-def test_interlaced_mpeg2_is_made_progressive_and_said(
+def test_interlaced_mpeg2_is_deinterlaced_with_a_note(
     tmp_path: Path, top_first: bool, options: dict[str, str] | None, word: str
 ) -> None:
     path = woven(tmp_path / "a.mkv", top_first, options=options)
@@ -87,9 +87,7 @@ def test_interlaced_mpeg2_is_made_progressive_and_said(
 
 
 @pytest.mark.parametrize("top_first", [True, False])
-def test_the_order_of_the_fields_is_that_of_the_pictures_where_the_header_contradicts_them(
-    tmp_path: Path, top_first: bool
-) -> None:
+def test_measured_field_order_overrides_a_wrong_header(tmp_path: Path, top_first: bool) -> None:
     said = "bottom" if top_first else "top"
     order = {"flags": "+ildct+ilme", "field_order": "bb" if top_first else "tt"}
     path = woven(tmp_path / "a.mov", top_first, options=order)
@@ -98,7 +96,7 @@ def test_the_order_of_the_fields_is_that_of_the_pictures_where_the_header_contra
     assert note.startswith(f"interlaced, {'top' if top_first else 'bottom'} field first")
 
 
-def test_progressive_clip_of_a_broadcast_height_is_left_alone(tmp_path: Path) -> None:
+def test_progressive_clip_of_an_interlaced_height_is_left_alone(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "a.mp4", frames=30, size=(64, 576))
     _, _, notes = read(path)
     assert notes == []
@@ -107,7 +105,7 @@ def test_progressive_clip_of_a_broadcast_height_is_left_alone(tmp_path: Path) ->
     assert len(notes) == 1
 
 
-def test_progressive_pictures_flagged_as_interlaced_are_left_alone(tmp_path: Path) -> None:
+def test_progressive_frames_flagged_as_interlaced_are_left_alone(tmp_path: Path) -> None:
     """PsF: a film coded as fields, as many discs are."""
     with av.open(str(tmp_path / "a.mkv"), "w") as output:
         stream = output.add_stream("mpeg2video", rate=25)
@@ -137,7 +135,7 @@ def test_avi_keeps_its_times(tmp_path: Path) -> None:
     assert read(path)[1] == [Fraction(i, 25) for i in range(30)]
 
 
-def test_change_of_size_within_the_filter_is_one_clear_line(tmp_path: Path) -> None:
+def test_change_of_size_while_deinterlacing_is_one_clear_error(tmp_path: Path) -> None:
     small, large = (make_clip(tmp_path / f"{w}.ts", frames=5, size=(w, 48)) for w in (64, 96))
     joined = tmp_path / "a.ts"
     joined.write_bytes(small.read_bytes() + large.read_bytes())

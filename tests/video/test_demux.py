@@ -29,7 +29,7 @@ def run(*given: tuple[str, int | None]) -> tuple[list[int | None], int]:
 
 
 @pytest.mark.parametrize("jump", [100_000, -5_000, 95_000_000])
-def test_a_jump_is_taken_out_once_for_all_streams(jump: int) -> None:
+def test_a_clock_jump_is_removed_once_for_all_streams(jump: int) -> None:
     times, jumps = run(
         ("video", 9000), ("audio", 9010), ("video", 9040 + jump), ("audio", 9050 + jump), ("subtitle", 9060 + jump)
     )
@@ -37,7 +37,7 @@ def test_a_jump_is_taken_out_once_for_all_streams(jump: int) -> None:
     assert jumps == 1
 
 
-def test_sound_that_lags_behind_a_jump_keeps_the_clock_before_it() -> None:
+def test_audio_that_lags_behind_a_jump_keeps_the_earlier_clock() -> None:
     times, jumps = run(
         ("video", 0), ("audio", 0), ("video", 90_040), ("audio", 40), ("video", 90_080), ("audio", 90_080)
     )
@@ -45,7 +45,7 @@ def test_sound_that_lags_behind_a_jump_keeps_the_clock_before_it() -> None:
     assert jumps == 1
 
 
-def test_what_is_late_or_a_little_out_of_order_is_no_jump() -> None:
+def test_late_or_slightly_unordered_packets_are_no_jump() -> None:
     given = (("video", 0), ("audio", 0), ("subtitle", 900_000), ("video", 9_000), ("audio", 8_990), ("audio", 8_950))
     times, jumps = run(*given, ("video", None))
     assert times == [*(ticks for _, ticks in given), None] and not jumps

@@ -15,6 +15,6 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.mark.more
 @pytest.mark.parametrize("number", range(11))
-def test_damaged_clip(clips: list[Path], tmp_path: Path, number: int) -> None:
+def test_damaged_clip_succeeds_or_fails_with_one_clear_error(clips: list[Path], tmp_path: Path, number: int) -> None:
     for seed in range(few_or_many(10, 300)):
         outcome(clips[number], tmp_path, number, seed, verify=seed % 3 == 0)

@@ -22,7 +22,7 @@ def save(path: Path, picture: np.ndarray) -> Path:
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tiff"])
 @pytest.mark.parametrize("shape", [(1, 1, 3), (31, 17, 3), (16, 24)])
-def test_8_bit_picture_is_exact_at_scale_1(tmp_path: Path, suffix: str, shape: tuple[int, ...]) -> None:
+def test_8_bit_image_is_exact_at_scale_1(tmp_path: Path, suffix: str, shape: tuple[int, ...]) -> None:
     picture = RANDOM.integers(0, 256, shape, dtype=np.uint8)
     frame, info = read_image(save(tmp_path / f"a{suffix}", picture))
     assert (info.width, info.height, info.depth) == (shape[1], shape[0], 8)
@@ -31,7 +31,7 @@ def test_8_bit_picture_is_exact_at_scale_1(tmp_path: Path, suffix: str, shape: t
 
 
 @pytest.mark.parametrize("shape", [(9, 7, 3), (9, 7)])
-def test_16_bit_picture_is_exact_at_scale_1(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_16_bit_image_is_exact_at_scale_1(tmp_path: Path, shape: tuple[int, ...]) -> None:
     picture = RANDOM.integers(0, 1 << 16, shape, dtype=np.uint16)
     frame, info = read_image(save(tmp_path / "a.png", picture))
     assert info.depth == 16
@@ -41,7 +41,7 @@ def test_16_bit_picture_is_exact_at_scale_1(tmp_path: Path, shape: tuple[int, ..
     assert np.abs(again.astype(int) - picture).max() <= 0
 
 
-def test_luma_is_that_of_the_papers(tmp_path: Path) -> None:
+def test_luma_equals_matlab_rgb2ycbcr(tmp_path: Path) -> None:
     """MATLAB's rgb2ycbcr: 16 + (65.481 R + 128.553 G + 24.966 B) / 255."""
     picture = RANDOM.integers(0, 256, (8, 8, 3), dtype=np.uint8)
     frame, _ = read_image(save(tmp_path / "a.png", picture))
@@ -50,14 +50,14 @@ def test_luma_is_that_of_the_papers(tmp_path: Path) -> None:
     assert np.abs(frame.y[0, 0].numpy() - expected).max() < 1e-3
 
 
-def test_grey_file_is_luma_as_it_is(tmp_path: Path) -> None:
+def test_grey_image_is_read_as_luma_unchanged(tmp_path: Path) -> None:
     picture = RANDOM.integers(0, 256, (8, 8), dtype=np.uint8)
     frame, info = read_image(save(tmp_path / "a.png", picture))
     assert (info.chroma, frame.uv) == ("gray", None)
     assert np.array_equal(frame.y[0, 0].numpy(), picture)
 
 
-def test_opaque_alpha_is_dropped_and_transparent_is_refused(tmp_path: Path) -> None:
+def test_opaque_alpha_is_dropped_and_transparent_alpha_is_refused(tmp_path: Path) -> None:
     picture = RANDOM.integers(0, 256, (8, 8, 4), dtype=np.uint8)
     picture[..., 3] = 255
     assert read_image(save(tmp_path / "a.png", picture))[1].chroma == "444"
@@ -67,7 +67,7 @@ def test_opaque_alpha_is_dropped_and_transparent_is_refused(tmp_path: Path) -> N
     assert read_image(tmp_path / "a.png", "drop")[1].chroma == "444"
 
 
-def test_jpeg_is_turned_upright(tmp_path: Path) -> None:
+def test_jpeg_orientation_is_applied(tmp_path: Path) -> None:
     picture = np.zeros((16, 32, 3), np.uint8)
     _, data = cv2.imencode(".jpg", picture)
     # APP1 segment: Exif, little-endian TIFF, one entry: orientation (0x112) = 6, a quarter turn clockwise
@@ -80,20 +80,20 @@ def test_jpeg_is_turned_upright(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n" + bytes(100), b"\xff\xd8\xff" + bytes(50)])
-def test_what_is_no_picture_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_an_image_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(InputError, match=r"a\.png is not an image"):
         read_image(tmp_path / "a.png")
 
 
-def test_a_picture_and_a_rate_are_said_not_to_go_together(tmp_path: Path) -> None:
+def test_a_frame_rate_for_an_image_is_ignored_with_a_note(tmp_path: Path) -> None:
     notes = Notes()
     cv2.imwrite(str(tmp_path / "a.png"), np.full((8, 8), 100, np.uint8))
     enhance(tmp_path / "a.png", tmp_path / "b.png", fps="2x", scale=2, model="bicubic", on_note=notes.add)
     assert any("is one picture: no frames are made between" in note for note in notes.texts)
 
 
-def test_missing_file_is_one_clear_line(tmp_path: Path) -> None:
+def test_missing_file_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         read_image(tmp_path / "none.png")
 
@@ -110,13 +110,13 @@ def test_unknown_suffix_or_folder_leaves_nothing(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "c.png"]
 
 
-def test_16_bits_become_8_in_a_jpeg_and_values_are_clipped(tmp_path: Path) -> None:
+def test_jpeg_reduces_16_bits_to_8_and_clips_values(tmp_path: Path) -> None:
     frame, info = read_image(save(tmp_path / "a.png", np.full((16, 16, 3), 65535, np.uint16)))
     write_image(tmp_path / "b.jpg", frame.planes(frame.y + 999, frame.uv), info)
     assert cv2.imread(str(tmp_path / "b.jpg")).min() >= 254
 
 
-def test_a_name_of_other_letters_and_a_newline(tmp_path: Path) -> None:
+def test_image_names_may_have_any_letters_and_a_newline(tmp_path: Path) -> None:
     (tmp_path / "plain.png").write_bytes(b"")
     picture = save(tmp_path / "plain.png", np.zeros((4, 4, 3), np.uint8))
     odd = picture.rename(tmp_path / "ö 'x'\n字.png")
@@ -126,7 +126,7 @@ def test_a_name_of_other_letters_and_a_newline(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [("apng", ".png"), ("libwebp_anim", ".webp")])
-def test_an_animated_picture_says_that_the_first_one_is_taken(tmp_path: Path, codec: str, suffix: str) -> None:
+def test_an_animated_image_is_noted_and_its_first_frame_used(tmp_path: Path, codec: str, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     with av.open(str(path), "w", format={".png": "apng", ".webp": "webp"}[suffix]) as output:
         stream = output.add_stream(codec, rate=5)
@@ -147,7 +147,7 @@ def coloured(path: Path) -> Path:
     return path
 
 
-def test_all_planes_are_brought_from_the_device_before_they_become_rgb(
+def test_all_planes_are_copied_to_the_cpu_before_conversion_to_rgb(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A network leaves luma on a GPU, and chroma never was there: as RGB they must be in one place."""
@@ -158,7 +158,7 @@ def test_all_planes_are_brought_from_the_device_before_they_become_rgb(
 
 
 @pytest.mark.gpu
-def test_a_picture_is_enlarged_on_a_gpu_as_on_a_cpu(tmp_path: Path) -> None:
+def test_an_image_is_upscaled_alike_on_gpu_and_cpu(tmp_path: Path) -> None:
     source, pictures = coloured(tmp_path / "a.png"), []
     for device in ("cpu", "cuda"):
         target = tmp_path / f"{device}.png"

@@ -36,7 +36,7 @@ def assert_same(a: list[FrameBatch], b: list[FrameBatch]) -> None:
         assert left.uv is not None and right.uv is not None and torch.equal(left.uv, right.uv)
 
 
-def test_without_a_gpu_the_cpu_decodes_and_it_is_said(tmp_path: Path) -> None:
+def test_without_a_gpu_the_cpu_decodes_with_a_note(tmp_path: Path) -> None:
     if nvidia.cuda_problem() is None:
         pytest.skip("there is a GPU")
     clip = make_clip(tmp_path / "a.mp4")
@@ -79,7 +79,7 @@ class PretendedGpu:
     ],
 )
 @pytest.mark.parametrize("size", [(64, 48), (66, 50)])
-def test_the_layouts_of_a_gpu_hold_the_same_planes(
+def test_nvdec_layouts_hold_the_same_planes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pix_fmt: str, layout: str, size: tuple[int, int]
 ) -> None:
     clip = make_clip(tmp_path / "a.mkv", pix_fmt=pix_fmt, codec="ffv1", size=size)
@@ -90,7 +90,7 @@ def test_the_layouts_of_a_gpu_hold_the_same_planes(
     assert info == plain_info and notes == []
 
 
-def test_rows_of_p010_that_end_within_a_vector_are_the_same_every_time(tmp_path: Path) -> None:
+def test_p010_rows_that_end_within_a_vector_are_reproducible(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mkv", pix_fmt="yuv420p10le", codec="ffv1", size=(66, 50))
     with VideoReader(clip) as reader:
         kept, frame = reader._format, next(reader._decode())
@@ -100,9 +100,7 @@ def test_rows_of_p010_that_end_within_a_vector_are_the_same_every_time(tmp_path:
             assert np.array_equal(made, plane)
 
 
-def test_what_a_gpu_gives_with_other_values_is_decoded_again_without_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_inexact_nvdec_output_is_decoded_again_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = make_clip(tmp_path / "a.mkv", pix_fmt="yuv420p12le", codec="ffv1")
     plain, plain_info, _ = frames(clip)
     PretendedGpu(monkeypatch, "p016le")
@@ -112,7 +110,7 @@ def test_what_a_gpu_gives_with_other_values_is_decoded_again_without_it(
     assert notes == ["decoded on the CPU: NVDEC does not output exact code values of p016le"]
 
 
-def test_a_codec_that_the_gpu_does_not_take_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_codec_that_nvdec_does_not_support_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = make_clip(tmp_path / "a.mkv", pix_fmt="yuv420p10le", codec="ffv1")
     plain, _, _ = frames(clip)
     PretendedGpu(monkeypatch, "p010le", taken=False)
@@ -122,7 +120,7 @@ def test_a_codec_that_the_gpu_does_not_take_is_said(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("codec", ["h264_nvenc", "hevc_nvenc", "av1_nvenc"])
-def test_an_encoder_of_a_gpu_that_is_not_there_is_one_clear_line(tmp_path: Path, codec: str) -> None:
+def test_an_nvenc_encoder_without_a_gpu_is_one_clear_error(tmp_path: Path, codec: str) -> None:
     if nvidia.cuda_problem() is None:
         pytest.skip("there is a GPU")
     with pytest.raises(OutputError, match=f"{codec} does not start.*it needs an NVIDIA GPU that encodes.*choose"):
@@ -138,7 +136,7 @@ def no_nvenc(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("codec", "instead"), [("h264_nvenc", "libx264"), ("hevc_nvenc", "libx265"), ("av1_nvenc", "libsvtav1")]
 )
-def test_where_a_gpu_does_not_encode_the_cpu_does_and_it_is_said(no_nvenc: None, codec: str, instead: str) -> None:
+def test_a_failing_nvenc_encoder_falls_back_to_the_cpu_with_a_note(no_nvenc: None, codec: str, instead: str) -> None:
     notes = Notes()
     assert nvidia.usable_encoding(Encoding(codec, crf=21, preset="p6"), notes) == Encoding(instead, crf=21)
     said = f"encoded by {instead} on the CPU: {codec} does not start (pretended)"
@@ -146,19 +144,19 @@ def test_where_a_gpu_does_not_encode_the_cpu_does_and_it_is_said(no_nvenc: None,
     assert notes.texts == [f"{said}; preset p6 is ignored", said]
 
 
-def test_options_in_the_words_of_a_gpus_encoder_keep_it_so_that_it_says_why_it_fails(no_nvenc: None) -> None:
+def test_encoder_specific_options_prevent_the_fallback(no_nvenc: None) -> None:
     encoding = Encoding("h264_nvenc", options=(("rc-lookahead", "8"),))
     notes = Notes()
     assert nvidia.usable_encoding(encoding, notes) == encoding and not notes
 
 
-def test_encoders_of_the_cpu_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cpu_encoders_are_not_probed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvidia, "nvenc_problem", lambda codec: pytest.fail("tried"))
     notes = Notes()
     assert nvidia.usable_encoding(Encoding("libx264"), notes) == Encoding("libx264") and not notes
 
 
-def test_a_run_that_asks_for_a_gpus_encoder_is_whole_without_one(tmp_path: Path) -> None:
+def test_a_run_with_an_nvenc_encoder_completes_without_a_gpu(tmp_path: Path) -> None:
     if nvidia.nvenc_problem("h264_nvenc") is None:
         pytest.skip("there is a GPU that encodes")
     notes = Notes()
@@ -170,13 +168,13 @@ def test_a_run_that_asks_for_a_gpus_encoder_is_whole_without_one(tmp_path: Path)
     ]
 
 
-def test_a_build_of_ffmpeg_without_the_encoder_is_said() -> None:
+def test_an_ffmpeg_build_without_the_encoder_is_named() -> None:
     assert nvidia.nvenc_problem("h265_nvenc") == "this build of FFmpeg has no h265_nvenc"
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize(("codec", "pix_fmt"), [("libx264", "yuv420p"), ("libx265", "yuv420p10le")])
-def test_nvdec_gives_what_the_cpu_gives(tmp_path: Path, codec: str, pix_fmt: str) -> None:
+def test_nvdec_decodes_the_same_planes_as_the_cpu(tmp_path: Path, codec: str, pix_fmt: str) -> None:
     options: dict[str, Any] = {"codec": codec, "pix_fmt": pix_fmt, "size": (320, 240), "frames": 30}
     clip = make_clip(tmp_path / "a.mp4", **options)
     made, info, notes = frames(clip, NVDEC)

@@ -100,7 +100,7 @@ def test_time_range(
     assert numbers(read(path, start=start, end=end, frames=frames)[0]) == list(expected)
 
 
-def test_time_range_counts_from_where_the_clip_begins_to_play(tmp_path: Path) -> None:
+def test_time_range_counts_from_where_playback_begins(tmp_path: Path) -> None:
     """A broadcast recording's clock may begin anywhere; players count from its beginning."""
     moments = [Fraction(3600) + Fraction(i, 25) for i in range(50)]
     path = make_clip(tmp_path / "a.ts", frames=50, times=moments, gop=10)
@@ -111,7 +111,7 @@ def test_time_range_counts_from_where_the_clip_begins_to_play(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi"])
-def test_a_range_without_frames_is_one_clear_line(tmp_path: Path, suffix: str) -> None:
+def test_a_range_without_frames_is_one_clear_error(tmp_path: Path, suffix: str) -> None:
     path = make_clip(tmp_path / f"a{suffix}", frames=20)
     with pytest.raises(InputError, match="no frame from 9 s to its end"):
         read(path, start=Fraction(9))
@@ -131,7 +131,7 @@ def test_avi_with_reordered_frames(tmp_path: Path, codec: str, options: dict[str
     ("pix_fmt", "codec", "kept"),
     [("yuvj420p", "mjpeg", "420"), ("yuvj422p", "mjpeg", "422"), ("yuvj444p", "mjpeg", "444")],
 )
-def test_full_range_by_pixel_format_is_kept_as_a_tag(tmp_path: Path, pix_fmt: str, codec: str, kept: str) -> None:
+def test_full_range_pixel_format_becomes_a_range_tag(tmp_path: Path, pix_fmt: str, codec: str, kept: str) -> None:
     path = make_clip(tmp_path / "a.avi", frames=2, pix_fmt=pix_fmt, codec=codec, options={"qmin": "1", "qmax": "1"})
     batches, _ = read(path)
     info = probe(path)
@@ -214,7 +214,7 @@ def test_truncated_file(tmp_path: Path) -> None:
      (b"1\n00:00:01,000 --> 00:00:02,000\nHello\n\n" * 9, "text, not a clip|no video stream"),
      (b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n", "cannot be read|no video stream")],
 )  # fmt: skip
-def test_what_is_no_clip(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_file_that_is_not_a_clip_is_one_clear_error(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "a.mp4").write_bytes(content)
     for function in (VideoReader, probe):
         with pytest.raises(InputError, match=said) as error:
@@ -223,20 +223,20 @@ def test_what_is_no_clip(tmp_path: Path, content: bytes, said: str) -> None:
         assert "\n" not in str(error.value)
 
 
-def test_missing_file_and_folder(tmp_path: Path) -> None:
+def test_missing_file_and_folder_are_clear_errors(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         VideoReader(tmp_path / "none.mp4")
     with pytest.raises(InputError, match="is a folder"):
         streams(tmp_path)
 
 
-def test_a_name_of_other_letters_quotes_colon_and_newline(tmp_path: Path) -> None:
+def test_clip_names_may_have_any_letters_quotes_colon_and_newline(tmp_path: Path) -> None:
     plain = make_clip(tmp_path / "a.mkv", frames=2, **LOSSLESS)
     odd = plain.rename(tmp_path / "pipe:ö 'x' \"%03d\"\n字.mkv")
     assert numbers(read(odd)[0]) == [0, 1]
 
 
-def test_change_of_size_on_the_way_is_one_clear_line(tmp_path: Path) -> None:
+def test_change_of_size_is_one_clear_error(tmp_path: Path) -> None:
     small, large = (make_clip(tmp_path / f"{w}.ts", frames=5, size=(w, 48)) for w in (64, 96))
     joined = tmp_path / "a.ts"
     joined.write_bytes(small.read_bytes() + large.read_bytes())
@@ -245,9 +245,7 @@ def test_change_of_size_on_the_way_is_one_clear_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("starts", [(0, 1000), (1000, 0), (2, 0)], ids=["forward", "back", "back_by_seconds"])
-def test_a_recording_whose_clock_is_set_anew_goes_on_without_a_gap_and_says_so(
-    tmp_path: Path, starts: tuple[int, int]
-) -> None:
+def test_a_clock_reset_in_a_recording_leaves_no_gap_and_is_counted(tmp_path: Path, starts: tuple[int, int]) -> None:
     parts = [
         make_clip(tmp_path / f"{n}.ts", 20, times=[start + Fraction(n, 25) for n in range(20)])
         for n, start in enumerate(starts)

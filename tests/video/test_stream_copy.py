@@ -45,7 +45,7 @@ def kinds(path: Path) -> list[tuple[str, str | None, str | None]]:
 RICH = {"frames": 60, "audio": 2, "chapters": True, "metadata": {"title": "A title", "unusual": "kept"}}
 
 
-def test_matroska_with_two_sounds_ass_subtitles_a_font_and_chapters(tmp_path: Path) -> None:
+def test_matroska_with_two_audio_tracks_ass_subtitles_a_font_and_chapters(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", **RICH, subtitles="ass", font=b"not really a font" * 9)
     assert lost_streams(source, tmp_path / "b.mkv") == []
     target = copy(source, tmp_path / "b.mkv")
@@ -61,7 +61,7 @@ def test_matroska_with_two_sounds_ass_subtitles_a_font_and_chapters(tmp_path: Pa
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
-def test_mp4_with_late_sound_text_chapters_cover_and_free_tags(tmp_path: Path, suffix: str) -> None:
+def test_mp4_with_late_audio_subtitles_chapters_cover_and_free_tags(tmp_path: Path, suffix: str) -> None:
     source = make_clip(tmp_path / "a.mp4", **RICH, subtitles="mov_text", cover=True, audio_start=SECOND / 2)
     target = copy(source, tmp_path / f"b{suffix}")
     kept = 6 if suffix == ".mp4" else 5  # QuickTime has no place for a cover
@@ -86,7 +86,7 @@ def test_free_tags_of_a_phone_are_kept(tmp_path: Path, suffix: str) -> None:
         assert found.items() >= tags.items()
 
 
-def test_free_tags_that_a_cover_displaces_in_mp4_are_said(tmp_path: Path) -> None:
+def test_free_tags_displaced_by_a_cover_in_mp4_are_noted(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=2, metadata={"unusual": "kept"}, cover=True)
     (line,) = lost_streams(source, tmp_path / "b.mp4")
     assert line.text == "left out: tags UNUSUAL (.mp4 cannot hold them together with a cover)"
@@ -102,13 +102,13 @@ def test_cover_becomes_an_attached_file_in_matroska(tmp_path: Path) -> None:
     assert packets(target, 1)[0][1] == packets(source, 1)[0][1]
 
 
-def test_cover_beside_a_title_in_no_known_letters(tmp_path: Path) -> None:
+def test_cover_of_a_file_whose_title_is_invalid_utf8(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", cover=True, metadata={"title": "A title"})
     source.write_bytes(source.read_bytes().replace(b"A title", b"\xc1 title"))
     assert [s.disposition for s in streams(copy(source, tmp_path / "b.mkv"))][1] == ("attached_pic",)
 
 
-def test_what_mp4_cannot_hold_is_said_before_the_work(tmp_path: Path) -> None:
+def test_streams_that_mp4_cannot_hold_are_noted_before_the_run(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=30, subtitles="ass", font=b"font")
     lines = lost_streams(source, tmp_path / "b.mp4")
     assert len(lines) == 2
@@ -118,13 +118,13 @@ def test_what_mp4_cannot_hold_is_said_before_the_work(tmp_path: Path) -> None:
     assert [s.type for s in streams(copy(source, tmp_path / "b.mp4"))] == ["video"]
 
 
-def test_text_that_only_mp4_holds_names_mp4(tmp_path: Path) -> None:
+def test_note_on_subtitles_that_only_mp4_holds_names_mp4(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=30, subtitles="mov_text")
     (line,) = lost_streams(source, tmp_path / "b.mkv")
     assert ".mp4 can" in line.text
 
 
-def test_titles_that_mov_cannot_hold_are_said(tmp_path: Path) -> None:
+def test_titles_that_mov_cannot_hold_are_noted(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", audio=True)
     (note,) = lost_streams(source, tmp_path / "b.mov")
     assert note.text == "left out: tags title of #1 (.mov cannot hold them)"
@@ -138,7 +138,7 @@ def test_webm_keeps_opus(tmp_path: Path) -> None:
     assert packets(copy(source, tmp_path / "b.mkv"), 1) == packets(source, 1)
 
 
-def test_an_unknown_container_is_one_clear_line(tmp_path: Path) -> None:
+def test_an_unknown_container_is_one_clear_error(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=1)
     with pytest.raises(OutputError, match=r"b\.xyz names no output container"):
         lost_streams(source, tmp_path / "b.xyz")
@@ -146,7 +146,7 @@ def test_an_unknown_container_is_one_clear_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("begin", [Fraction(4, 5), Fraction(12)])
-def test_time_range_keeps_sound_and_picture_together_to_a_millisecond(
+def test_time_range_keeps_audio_and_video_in_sync_to_a_millisecond(
     tmp_path: Path, suffix: str, begin: Fraction
 ) -> None:
     """Content at time t of the source's clock is at t - start of the output's."""
@@ -165,7 +165,7 @@ def test_time_range_keeps_sound_and_picture_together_to_a_millisecond(
         assert last <= end - start
 
 
-def test_time_range_of_a_clock_that_begins_late(tmp_path: Path) -> None:
+def test_time_range_of_a_clip_that_starts_late(tmp_path: Path) -> None:
     times = [Fraction(100) + Fraction(i, 25) for i in range(75)]
     source = make_clip(tmp_path / "a.ts", frames=75, times=times, audio=1, audio_start=Fraction(100), gop=10)
     target = copy(source, tmp_path / "b.mp4", SECOND, 2 * SECOND)
@@ -190,7 +190,7 @@ def test_time_code_is_kept_by_mp4_and_matroska(tmp_path: Path) -> None:
             assert tags["timecode"] == "01:02:03:04"
 
 
-def test_a_clip_without_sound_and_one_of_sound_alone(tmp_path: Path) -> None:
+def test_clips_without_audio_and_without_video(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=3)
     assert [s.type for s in streams(copy(source, tmp_path / "b.mp4"))] == ["video"]
     with av.open(str(tmp_path / "c.wav"), "w") as output:
@@ -202,7 +202,7 @@ def test_a_clip_without_sound_and_one_of_sound_alone(tmp_path: Path) -> None:
         VideoReader(tmp_path / "c.wav")
 
 
-def test_table_of_streams_as_json(tmp_path: Path) -> None:
+def test_streams_as_json(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=25, fps=Fraction(30000, 1001), audio=True, sar=Fraction(4, 3))
     video, audio = (row.to_json() for row in streams(source))
     assert {key: video[key] for key in ("index", "type", "codec", "size", "fps", "sar", "pix_fmt")} == {
@@ -219,7 +219,7 @@ def test_table_of_streams_as_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
-def test_a_second_picture_stream_of_matroska_with_b_frames_keeps_its_times(tmp_path: Path, suffix: str) -> None:
+def test_a_second_video_stream_of_matroska_with_b_frames_keeps_its_times(tmp_path: Path, suffix: str) -> None:
     """Of its first packets the decoding times are unknown."""
     with av.open(str(tmp_path / "two.mkv"), "w") as output:
         sources = [av.open(str(make_clip(tmp_path / f"{n}.mp4", 12, options={"bf": "2"}))) for n in (1, 2)]

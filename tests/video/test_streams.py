@@ -106,11 +106,11 @@ def larger(source: Path, folder: Path, scale: int, codec: str) -> list[str]:
 
 
 @pytest.mark.parametrize("oddity", [*CLIPS, "phone_clip_of_variable_rate"])
-def test_ffprobe_says_the_same_of_the_larger_clip(tmp_path: Path, oddity: str) -> None:
+def test_ffprobe_reports_the_same_streams_of_the_upscaled_clip(tmp_path: Path, oddity: str) -> None:
     assert differences(oddity, tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["phone_dog_vfr.mp4", "motion.mov"])
-def test_ffprobe_says_the_same_of_a_real_clip(data: Path, tmp_path: Path, name: str) -> None:
+def test_ffprobe_reports_the_same_streams_of_a_real_clip(data: Path, tmp_path: Path, name: str) -> None:
     """Among them one of a telephone, of variable rate."""
     assert larger(data / "clips" / name, tmp_path, 1, "libx264") == []

@@ -53,7 +53,7 @@ def test_y4m(tmp_path: Path, damage: Callable[[bytearray], None]) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
-def test_a_download_that_stopped(tmp_path: Path, suffix: str) -> None:
+def test_an_interrupted_download_is_truncated(tmp_path: Path, suffix: str) -> None:
     whole, short = make_clip(tmp_path / f"whole{suffix}", 50, gop=5, audio=1), tmp_path / f"short{suffix}"
     if suffix == ".mp4":
         whole = table_first(whole, tmp_path / "first.mp4")
@@ -76,7 +76,7 @@ def table_first(clip: Path, copy: Path) -> Path:
     return copy
 
 
-def test_an_empty_file_among_numbered_pictures(tmp_path: Path) -> None:
+def test_an_empty_file_in_an_image_sequence_truncates_it(tmp_path: Path) -> None:
     enhance(tiny(tmp_path / "a.y4m", 64, 48), tmp_path / "%d.png", scale=1, log=False)
     whole = enhance(tmp_path / "%d.png", tmp_path / "whole.mkv", scale=2, model="nearest", **QUICK)
     (tmp_path / "2.png").write_bytes(b"")
@@ -86,14 +86,14 @@ def test_an_empty_file_among_numbered_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
-def test_sound_that_is_longer_and_a_late_start_are_no_break(tmp_path: Path, suffix: str) -> None:
+def test_longer_audio_and_a_late_start_are_not_truncation(tmp_path: Path, suffix: str) -> None:
     times = [Fraction(3) + Fraction(n, 25) for n in range(10)]
     clip = make_clip(tmp_path / f"a{suffix}", 10, times=times, audio=1)
     report = enhance(clip, tmp_path / f"b{suffix}", scale=2, model="nearest", **QUICK)
     assert not report.truncated
 
 
-def test_the_exit_code_and_the_line_of_a_folder_with_one_such_clip(
+def test_exit_code_and_message_of_a_folder_with_one_truncated_clip(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "in").mkdir()

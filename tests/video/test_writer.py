@@ -77,7 +77,7 @@ def test_ffv1_returns_every_code_value(tmp_path: Path, chroma: Chroma, depth: in
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
 @pytest.mark.parametrize("fps", [Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(120)])
-def test_grid_is_exact_after_three_hours(tmp_path: Path, suffix: str, fps: Fraction) -> None:
+def test_frame_times_are_exact_after_three_hours(tmp_path: Path, suffix: str, fps: Fraction) -> None:
     info = VideoInfo(64, 48, fps, time_base=None)
     hops = [int(fps * seconds) for seconds in range(0, 3 * 3600 + 1, 900)]  # MP4 has 32 bits from frame to frame
     times = [i / fps for hop in hops for i in (hop, hop + 1)]
@@ -91,7 +91,7 @@ def test_grid_is_exact_after_three_hours(tmp_path: Path, suffix: str, fps: Fract
     base=st.sampled_from([Fraction(1, 1000), Fraction(1, 90000), Fraction(1001, 30000), Fraction(1, 48000)]),
 )
 @examples(15)
-def test_any_times_of_the_source_are_kept_in_mp4(
+def test_mp4_keeps_any_frame_times_of_the_source(
     tmp_path_factory: pytest.TempPathFactory, stamps: list[int], base: Fraction
 ) -> None:
     path = tmp_path_factory.mktemp("t") / "a.mp4"
@@ -102,7 +102,7 @@ def test_any_times_of_the_source_are_kept_in_mp4(
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".webm"])
-def test_matroska_rounds_to_its_milliseconds_once(tmp_path: Path, suffix: str) -> None:
+def test_matroska_rounds_times_to_milliseconds_once(tmp_path: Path, suffix: str) -> None:
     info = VideoInfo(64, 64, Fraction(60000, 1001))
     times = [3 * 3600 + i / Fraction(60000, 1001) for i in range(40)]
     write(tmp_path / f"a{suffix}", some_frames(info, 40, times), info, Encoding("libvpx-vp9", preset="8"))
@@ -110,14 +110,14 @@ def test_matroska_rounds_to_its_milliseconds_once(tmp_path: Path, suffix: str) -
     assert max(abs(a - b) for a, b in zip(times, back, strict=True)) <= Fraction(1, 2000)
 
 
-def test_times_that_fall_on_one_tick_stay_in_order(tmp_path: Path) -> None:
+def test_times_within_one_tick_stay_in_order(tmp_path: Path) -> None:
     info = VideoInfo(64, 48, Fraction(25), time_base=Fraction(1, 1000))
     times = [Fraction(0), Fraction(1, 10000), Fraction(2, 10000), Fraction(1, 10)]
     write(tmp_path / "a.mp4", some_frames(info, 4, times), info, FAST)
     assert [int(time * 1000) for time in read(tmp_path / "a.mp4").times] == [0, 1, 2, 100]
 
 
-def test_tick_is_that_of_the_times_or_fits_the_rate() -> None:
+def test_time_base_is_that_of_the_source_or_fits_the_rate() -> None:
     assert tick(VideoInfo(2, 2, Fraction(25), time_base=Fraction(1, 12800))) == Fraction(1, 12800)
     for fps in (Fraction(24000, 1001), Fraction(144), Fraction(1, 3)):
         assert (1 / fps / tick(VideoInfo(2, 2, fps))).denominator == 1
@@ -182,7 +182,7 @@ def test_colour_tags_read_back_the_same(tmp_path: Path, codec: str, suffix: str,
 
 
 @pytest.mark.parametrize("codec", ["libvpx-vp9", "ffv1", "libsvtav1"])
-def test_an_aspect_ratio_that_matroska_loses_is_said_and_mp4_keeps_it(tmp_path: Path, codec: str) -> None:
+def test_matroska_loses_the_aspect_ratio_with_a_note_and_mp4_keeps_it(tmp_path: Path, codec: str) -> None:
     info = VideoInfo(64, 64, Fraction(25), sar=Fraction(4, 3))
     with VideoWriter(tmp_path / "a.mkv", info, quick(codec)) as writer:
         writer.write(some_frames(info, 2))
@@ -192,7 +192,7 @@ def test_an_aspect_ratio_that_matroska_loses_is_said_and_mp4_keeps_it(tmp_path: 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "libvpx-vp9"])
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
-def test_clips_of_few_frames(tmp_path: Path, codec: str, n: int) -> None:
+def test_very_short_clips_keep_their_times(tmp_path: Path, codec: str, n: int) -> None:
     """x265 leaves the decoding times of clips shorter than its run of B-frames unset."""
     info = VideoInfo(64, 64, Fraction(25))
     write(tmp_path / "a.mp4", some_frames(info, n), info, quick(codec))
@@ -229,7 +229,7 @@ def test_display_matrix_is_kept(tmp_path: Path, suffix: str, degrees: int) -> No
     assert found.rotation == source.rotation
 
 
-def test_display_matrix_moves_a_larger_picture_into_view() -> None:
+def test_display_matrix_moves_an_upscaled_frame_into_view() -> None:
     """A phone's portrait clip: a quarter turn, then right by the height, so that the picture begins at 0, 0."""
     one = 1 << 16
     turned = (0, one, 0, -one, 0, 0, 1080 * one, 0, 1 << 30)
@@ -250,7 +250,7 @@ def test_display_matrix_moves_a_larger_picture_into_view() -> None:
         ("hevc_nvenc", "420", 10, ("420", 10)),
     ],
 )
-def test_nearest_format_keeps_chroma_and_depth_if_it_can_and_says_if_not(
+def test_nearest_format_keeps_chroma_and_depth_or_notes_the_change(
     codec: str, chroma: Chroma, depth: int, expected: tuple[Chroma, int]
 ) -> None:
     notes = Notes()
@@ -260,7 +260,7 @@ def test_nearest_format_keeps_chroma_and_depth_if_it_can_and_says_if_not(
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [("libx264", ".mp4"), ("libx265", ".mkv"), ("libsvtav1", ".mp4")])
-def test_odd_420_size_is_padded_by_its_edge_and_said(tmp_path: Path, codec: str, suffix: str) -> None:
+def test_odd_420_size_is_padded_by_repeating_the_edge_with_a_note(tmp_path: Path, codec: str, suffix: str) -> None:
     info = VideoInfo(65, 67, Fraction(25))
     batch = some_frames(info, 2)
     smooth = batch.planes(torch.full_like(batch.y, 90), torch.full_like(batch.uv, 120))  # type: ignore[arg-type]
@@ -275,7 +275,9 @@ def test_odd_420_size_is_padded_by_its_edge_and_said(tmp_path: Path, codec: str,
 @pytest.mark.parametrize(
     ("codec", "chroma", "depth"), [("libsvtav1", "444", 8), ("libvpx-vp9", "gray", 8), ("libx264", "420", 12)]
 )
-def test_what_the_encoder_cannot_take_is_converted(tmp_path: Path, codec: str, chroma: Chroma, depth: int) -> None:
+def test_formats_that_the_encoder_does_not_support_are_converted(
+    tmp_path: Path, codec: str, chroma: Chroma, depth: int
+) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=3, codec="ffv1", size=(64, 64),
                        pix_fmt={"444": "yuv444p", "gray": "gray", "420": "yuv420p12le"}[chroma])  # fmt: skip
     with VideoReader(source) as reader, VideoWriter(tmp_path / "b.mkv", reader.info, quick(codec)) as writer:
@@ -288,7 +290,7 @@ def test_what_the_encoder_cannot_take_is_converted(tmp_path: Path, codec: str, c
     assert error.abs().mean() / 2 ** (depth - 8) < 2, "neither range nor depth moved"
 
 
-def test_no_frame_at_all_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
+def test_no_frame_is_one_clear_error_and_leaves_no_file(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match="would hold no frame"),
         VideoWriter(tmp_path / "a.mp4", VideoInfo(64, 48, Fraction(25)), FAST),
@@ -298,15 +300,13 @@ def test_no_frame_at_all_is_one_clear_line_and_leaves_nothing(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "libvpx-vp9"])
-def test_number_of_threads_is_taken(tmp_path: Path, codec: str) -> None:
+def test_thread_count_is_accepted_by_every_encoder(tmp_path: Path, codec: str) -> None:
     info = VideoInfo(64, 64, Fraction(25))
     assert write(tmp_path / "a.mkv", some_frames(info), info, replace(quick(codec), threads=1)).frames is not None
 
 
 @pytest.mark.parametrize("slices", [False, True])
-def test_x264_gets_frames_side_by_side_as_from_the_ffmpeg_program_unless_memory_is_short(
-    tmp_path: Path, slices: bool
-) -> None:
+def test_x264_uses_frame_threads_unless_memory_is_short(tmp_path: Path, slices: bool) -> None:
     info = VideoInfo(320, 240, Fraction(25))  # high enough for two slices
     path = tmp_path / "a.mp4"
     write(path, some_frames(info), info, replace(quick("libx264"), slices=slices, threads=2))
@@ -322,7 +322,7 @@ def test_null_codec_writes_nothing(tmp_path: Path) -> None:
     assert isinstance(open_writer(tmp_path / "a.mp4", info, FAST), VideoWriter)
 
 
-def test_the_file_appears_when_complete_and_an_exception_leaves_nothing(tmp_path: Path) -> None:
+def test_the_file_appears_when_complete_and_an_exception_leaves_no_file(tmp_path: Path) -> None:
     info = VideoInfo(64, 48, Fraction(25))
     with VideoWriter(tmp_path / "a.mp4", info, FAST) as writer:
         writer.write(some_frames(info))
@@ -344,7 +344,7 @@ def test_the_file_appears_when_complete_and_an_exception_leaves_nothing(tmp_path
         (Encoding(options=(("tunes", "grain"),)), "--encoder-option tunes is unknown to libx264"),
     ],
 )
-def test_unknown_codec_or_option_is_one_clear_line(tmp_path: Path, encoding: Encoding, said: str) -> None:
+def test_unknown_codec_or_option_is_one_clear_error(tmp_path: Path, encoding: Encoding, said: str) -> None:
     with pytest.raises(OptionError, match=said):
         VideoWriter(tmp_path / "a.mp4", VideoInfo(64, 48, Fraction(25)), encoding)
     assert names(tmp_path) == []
@@ -359,7 +359,7 @@ def test_unknown_codec_or_option_is_one_clear_line(tmp_path: Path, encoding: Enc
         ("none/a.mp4", FAST, "cannot be written to"),
     ],
 )
-def test_a_target_that_cannot_be_is_one_clear_line(tmp_path: Path, name: str, encoding: Encoding, said: str) -> None:
+def test_an_impossible_output_is_one_clear_error(tmp_path: Path, name: str, encoding: Encoding, said: str) -> None:
     with pytest.raises(OutputError, match=said) as error:
         VideoWriter(tmp_path / name, VideoInfo(64, 48, Fraction(25)), encoding)
     assert "\n" not in str(error.value)
@@ -378,7 +378,7 @@ def no_more_than(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path: Path, suffix: str) -> None:
+def test_a_full_disk_is_one_clear_error_and_leaves_no_file(tmp_path: Path, suffix: str) -> None:
     info = VideoInfo(256, 256, Fraction(25))
     batch = some_frames(info, 40)
     with no_more_than(100_000), pytest.raises(OutputError, match="cannot be written"):
@@ -386,7 +386,7 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path: Path, suffix
     assert names(tmp_path) == []
 
 
-def test_frames_in_and_out_keep_bounded_memory_of_copied_packets(tmp_path: Path) -> None:
+def test_copied_packets_are_read_no_further_than_the_video(tmp_path: Path) -> None:
     """Copied packets are read as far as the picture has come, not all at once."""
     source = make_clip(tmp_path / "a.mkv", frames=250, audio=True)
     with VideoReader(source) as reader, VideoWriter(tmp_path / "b.mkv", reader.info, FAST, source) as writer:

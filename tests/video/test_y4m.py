@@ -100,7 +100,9 @@ def test_y4m_returns_every_code_value(tmp_path: Path, pix_fmt: str) -> None:
         (b"422p14", "422", 14, None),
     ],
 )
-def test_odd_tags_are_read(tmp_path: Path, tag: bytes, chroma: str, depth: int, location: str | None) -> None:
+def test_unusual_header_tags_are_read(
+    tmp_path: Path, tag: bytes, chroma: str, depth: int, location: str | None
+) -> None:
     path = tmp_path / "a.y4m"
     samples = {"420": 12, "422": 16, "444": 24, "gray": 8}[chroma] * 2 * (1 if depth == 8 else 2)
     tags = b" C" + tag if tag else b""
@@ -111,14 +113,14 @@ def test_odd_tags_are_read(tmp_path: Path, tag: bytes, chroma: str, depth: int, 
         assert info.color.chroma_location == location
 
 
-def test_chroma_location_is_told_in_8_bits() -> None:
+def test_chroma_location_of_8_bit_clips_is_in_the_header() -> None:
     for location, word in (("left", b"C420mpeg2"), ("center", b"C420jpeg"), ("topleft", b"C420paldv")):
         info = VideoInfo(4, 4, Fraction(25), color=ColorInfo(chroma_location=location))
         assert word in header(info)
 
 
 @pytest.mark.parametrize("rate", [b"F0:0", b"F0:1", b"F25:0"])
-def test_a_header_of_0_frames_a_second_is_taken_as_25(tmp_path: Path, rate: bytes) -> None:
+def test_a_rate_of_zero_in_the_header_is_read_as_25(tmp_path: Path, rate: bytes) -> None:
     path = tmp_path / "a.y4m"
     path.write_bytes(b"YUV4MPEG2 W4 H4 " + rate + b" Ip C420jpeg\n" + (b"FRAME\n" + bytes(24)) * 3)
     info, (batch,) = batches_of(path)
@@ -126,14 +128,14 @@ def test_a_header_of_0_frames_a_second_is_taken_as_25(tmp_path: Path, rate: byte
     assert batch.times == (0, Fraction(1, 25), Fraction(2, 25))
 
 
-def test_a_stream_that_ends_within_a_frame_keeps_the_whole_ones(tmp_path: Path) -> None:
+def test_a_stream_that_ends_within_a_frame_keeps_the_complete_frames(tmp_path: Path) -> None:
     path = tmp_path / "a.y4m"
     path.write_bytes(b"YUV4MPEG2 W4 H4 F25:1 Ip C420jpeg\n" + (b"FRAME\n" + bytes(24)) * 3 + b"FRAME\n" + bytes(9))
     _, (batch,) = batches_of(path)
     assert len(batch) == 3
 
 
-def test_raw_planes_are_read_as_told_and_refused_otherwise(tmp_path: Path) -> None:
+def test_raw_planes_are_read_with_raw_and_refused_without(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", 3, codec="ffv1")
     _, (batch,) = batches_of(source)
     raw = tmp_path / "a.yuv"
@@ -149,7 +151,7 @@ def test_raw_planes_are_read_as_told_and_refused_otherwise(tmp_path: Path) -> No
         VideoReader(raw, reading=parse_reading(raw="64x48:nonsense:25"))
 
 
-def test_what_y4m_cannot_hold_is_said(tmp_path: Path) -> None:
+def test_metadata_that_y4m_cannot_hold_is_noted(tmp_path: Path) -> None:
     source = make_clip(
         tmp_path / "a.mp4",
         6,
@@ -169,7 +171,7 @@ def test_what_y4m_cannot_hold_is_said(tmp_path: Path) -> None:
         Y4mWriter(tmp_path / "c.y4m", reader.info, Encoding(crf=20))
 
 
-def test_a_failure_leaves_no_y4m(tmp_path: Path) -> None:
+def test_a_failure_leaves_no_y4m_file(tmp_path: Path) -> None:
     info = VideoInfo(4, 4, Fraction(25))
     with pytest.raises(RuntimeError), Y4mWriter(tmp_path / "a.y4m", info, Encoding()):
         raise RuntimeError
@@ -177,7 +179,7 @@ def test_a_failure_leaves_no_y4m(tmp_path: Path) -> None:
 
 
 @needs_ffmpeg
-def test_between_two_ffmpeg_programs(tmp_path: Path) -> None:
+def test_y4m_pipes_between_two_ffmpeg_processes(tmp_path: Path) -> None:
     """As in the README; the stream tables that ffprobe gives of both ends agree."""
     source = make_clip(tmp_path / "a.mkv", 12, (66, 49), Fraction(24000, 1001), "yuv422p10le", codec="ffv1")
     target = tmp_path / "b.mkv"
@@ -204,7 +206,7 @@ def test_between_two_ffmpeg_programs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".nut", ".ts"])
-def test_other_containers_on_the_standard_input(tmp_path: Path, standard: Run, suffix: str) -> None:
+def test_other_containers_on_standard_input(tmp_path: Path, standard: Run, suffix: str) -> None:
     source = make_clip(tmp_path / f"a{suffix}", 5, audio=1)
     assert any(
         "left out: #1 audio" in note and "a pipe is read only once" in note for note in standard(source, **BICUBIC)
@@ -214,14 +216,14 @@ def test_other_containers_on_the_standard_input(tmp_path: Path, standard: Run, s
     assert [read_number(y[0].numpy()) for batch in batches for y in batch.y] == list(range(5))
 
 
-def test_a_range_of_a_pipe_is_found_without_seeking(tmp_path: Path, standard: Run) -> None:
+def test_a_time_range_of_a_pipe_needs_no_seeking(tmp_path: Path, standard: Run) -> None:
     source = make_clip(tmp_path / "a.mkv", 20)
     standard(source, start="0.4", frames=3, **BICUBIC)
     _, batches = batches_of(tmp_path / "out")
     assert [read_number(y[0].numpy()) for batch in batches for y in batch.y] == [10, 11, 12]
 
 
-def test_a_pipe_that_needs_seeking_is_one_clear_line(tmp_path: Path, standard: Run) -> None:
+def test_a_pipe_that_needs_seeking_is_one_clear_error(tmp_path: Path, standard: Run) -> None:
     source = make_clip(tmp_path / "a.mp4", 5)
     data = source.read_bytes()
     at = data.index(b"moov") - 4
@@ -232,7 +234,7 @@ def test_a_pipe_that_needs_seeking_is_one_clear_line(tmp_path: Path, standard: R
     assert (tmp_path / "out").read_bytes() == b""
 
 
-def test_a_result_that_exists_is_replaced_only_if_told(tmp_path: Path, standard: Run) -> None:
+def test_an_existing_output_is_replaced_only_with_overwrite(tmp_path: Path, standard: Run) -> None:
     source = make_clip(tmp_path / "a.mkv", 2)
     (tmp_path / "b.mkv").write_text("precious")
     with pytest.raises(OutputError, match=r"b\.mkv exists"):
@@ -246,7 +248,7 @@ def test_raw_in_and_raw_out(tmp_path: Path, standard: Run) -> None:
     assert (tmp_path / "out").read_bytes() == bytes(range(96)) * 10
 
 
-def test_whatever_else_is_printed_does_not_get_between_the_planes(tmp_path: Path) -> None:
+def test_other_prints_do_not_mix_with_the_planes_on_standard_output(tmp_path: Path) -> None:
     code = (
         "import os, torch\n"
         "from pathlib import Path\n"
@@ -262,7 +264,7 @@ def test_whatever_else_is_printed_does_not_get_between_the_planes(tmp_path: Path
     assert (result.stdout, result.stderr) == (b"after", b"a library speaks")
 
 
-def test_a_reader_that_goes_away_is_a_quiet_exit(tmp_path: Path) -> None:
+def test_a_closed_output_pipe_is_a_quiet_exit(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", 40, (320, 240))
     command = vidsr("enhance", source, "--scale", "2", "--model", "nearest", "-o", "-", "--quiet")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -291,7 +293,7 @@ def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:
         (["a.mkv", "a.mkv"], "%d.png", "%d.png is one file for several inputs"),
     ],
 )
-def test_a_pipe_without_an_output_or_with_others_is_one_clear_line(
+def test_a_pipe_without_an_output_or_among_other_inputs_is_one_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: list[str], output: str | None, line: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -300,14 +302,14 @@ def test_a_pipe_without_an_output_or_with_others_is_one_clear_line(
         list_jobs(map(Path, inputs), None if output is None else Path(output), parse_options(scale=2))
 
 
-def test_an_empty_pipe_is_one_clear_line(tmp_path: Path, standard: Run) -> None:
+def test_an_empty_pipe_is_one_clear_error(tmp_path: Path, standard: Run) -> None:
     (tmp_path / "a").touch()
     with pytest.raises(InputError, match="- cannot be read"):
         standard(tmp_path / "a", **BICUBIC)
 
 
 @pytest.mark.parametrize("frames", [0, 40])
-def test_a_pipe_that_sends_no_more_can_be_interrupted(tmp_path: Path, frames: int) -> None:
+def test_a_silent_pipe_can_be_interrupted(tmp_path: Path, frames: int) -> None:
     """Before its header, and after a few frames, when two threads wait for it."""
     command = vidsr("enhance", "-", "--scale", "2", "--model", "nearest", "-o", tmp_path / "a.mkv", "--log", "none")
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -326,7 +328,7 @@ def test_a_pipe_that_sends_no_more_can_be_interrupted(tmp_path: Path, frames: in
     assert not list(tmp_path.iterdir())
 
 
-def test_verify_and_plan_of_a_pipe_are_one_clear_line() -> None:
+def test_verify_and_plan_of_a_pipe_are_one_clear_error() -> None:
     with pytest.raises(InputError, match="- is a pipe, which can be read only once"):
         verify_files(Path("-"), Path("-"))
     with pytest.raises(OptionError, match="- is a pipe, which can be read only once: name a file to plan with"):
