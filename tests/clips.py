@@ -1,4 +1,4 @@
-"""Synthetic clips whose frames carry their number as big black and white blocks, which survive encoding and scaling."""
+"""Synthetic clips whose frames show their number as large black and white blocks, which survive coding and scaling."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("SVT_LOG", "1")  # before SVT-AV1 is first used: it would write its settings to the terminal
+os.environ.setdefault("SVT_LOG", "1")  # before SVT-AV1 is first used: keeps it from printing its settings
 
 import av
 import numpy as np
 import numpy.typing as npt
 
 ROWS, COLUMNS = 4, 4
-BITS = ROWS * COLUMNS - 2  # the first block is always black, the last always white: they say which is which
-BLACK, WHITE, TEXTURE = 0.18, 0.72, 0.1  # of the largest code value
+BITS = ROWS * COLUMNS - 2  # the first block is always black and the last always white, as references
+BLACK, WHITE, TEXTURE = 0.18, 0.72, 0.1  # as fractions of the largest code value
 AUDIO_RATE = 48_000
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi", ".ts": "mpegts"}
 
 
-def picture(number: int, size: tuple[int, int], depth: int = 8) -> npt.NDArray[Any]:
-    """Luma (H x W code values) that shows ``number``; a fine ramp lies over it, so that few neighbours are equal."""
+def numbered_luma(number: int, size: tuple[int, int], depth: int = 8) -> npt.NDArray[Any]:
+    """Return luma (H x W code values) that shows ``number`` under a fine ramp, so that few neighbours are equal."""
     width, height = size
     bits = [0, *((number >> i) & 1 for i in range(BITS)), 1]
     blocks = np.where(np.reshape(bits, (ROWS, COLUMNS)), WHITE, BLACK)
@@ -32,8 +32,8 @@ def picture(number: int, size: tuple[int, int], depth: int = 8) -> npt.NDArray[A
     return np.round(values).astype(np.uint8 if depth == 8 else np.uint16)
 
 
-def chroma(number: int, size: tuple[int, int], depth: int = 8) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Both chroma planes: ramps, each along its own axis, that move with the number."""
+def numbered_chroma(number: int, size: tuple[int, int], depth: int = 8) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return both chroma planes: ramps along different axes that move with the number."""
     width, height = size
     shift = 0.02 * (number % 8)
     u = np.broadcast_to(0.3 + shift + 0.25 * np.arange(width) / width, (height, width))
@@ -43,7 +43,7 @@ def chroma(number: int, size: tuple[int, int], depth: int = 8) -> tuple[npt.NDAr
 
 
 def read_number(luma: npt.NDArray[Any]) -> int:
-    """The number that a luma plane of any size or depth shows."""
+    """Return the number that a luma plane of any size or depth shows."""
     height, width = luma.shape
     means = []
     for row in range(ROWS):
@@ -56,13 +56,13 @@ def read_number(luma: npt.NDArray[Any]) -> int:
 
 
 def make_frame(number: int, size: tuple[int, int], pix_fmt: str = "yuv420p") -> av.VideoFrame:
-    """A frame that shows ``number``; formats that are not planar Y'CbCr are made from 4:4:4 by libswscale."""
+    """Return a frame that shows ``number``; libswscale converts it to formats other than planar Y'CbCr."""
     planar = pix_fmt if pix_fmt.startswith(("yuv4", "yuvj4", "gray")) and "411" not in pix_fmt else "yuv444p"
     frame = av.VideoFrame(*size, planar)
     depth = frame.format.components[0].bits
-    planes = [picture(number, size, depth)]
+    planes = [numbered_luma(number, size, depth)]
     if len(frame.planes) == 3:
-        planes += chroma(number, (frame.planes[1].width, frame.planes[1].height), depth)
+        planes += numbered_chroma(number, (frame.planes[1].width, frame.planes[1].height), depth)
     for plane, values in zip(frame.planes, planes, strict=True):
         lines = np.frombuffer(plane, values.dtype).reshape(plane.height, -1)
         lines[:, : plane.width] = values
@@ -91,15 +91,14 @@ def make_clip(
     font: bytes | None = None,
     cover: bool = False,
 ) -> Path:
-    """Writes a clip and returns its path. Frame i shows the number i.
+    """Write a clip and return its path. Frame i shows the number i.
 
-    ``times`` replaces the even grid of ``fps``; ``audio`` is the number of tone tracks (AAC; Opus in WebM) that begin
-    at ``audio_start``; ``tags`` are attributes of the codec context (colorspace, color_range ...); ``subtitles`` is
-    the
-    codec of a subtitle track (ass, subrip, mov_text) that says its own time each half second.
+    ``times`` replaces the constant rate ``fps``. ``audio`` is the number of audio tracks (AAC; Opus in WebM) with a
+    tone from ``audio_start`` on. ``tags`` are attributes of the codec context (colorspace, color_range ...).
+    ``subtitles`` is the codec of a subtitle track (ass, subrip, mov_text) that shows its own time every half second.
     """
     fps = Fraction(fps)
-    if pix_fmt.startswith("yuvj") and codec != "mjpeg":  # other encoders know full range as a tag only
+    if pix_fmt.startswith("yuvj") and codec != "mjpeg":  # other encoders support full range as a tag only
         pix_fmt, tags = pix_fmt.replace("yuvj", "yuv"), {"color_range": 2, **(tags or {})}
     times = [i / fps for i in range(frames)] if times is None else times
     tick = Fraction(1, np.lcm.reduce([1, *(t.denominator for t in times), int(fps.numerator)]))
@@ -118,15 +117,15 @@ def make_clip(
         if rotation:
             stream.set_display_rotation(rotation)
         duration = max(times) + 1 / fps
-        sounds = [_Tone(output, track, audio_start, duration, path.suffix) for track in range(int(audio))]
-        texts = None if subtitles is None else _Texts(output, subtitles, duration)
+        tones = [_Tone(output, track, audio_start, duration, path.suffix) for track in range(int(audio))]
+        subtitle_track = None if subtitles is None else _Subtitles(output, subtitles, duration)
         if chapters:
             output.set_chapters(_chapters(duration))
         if font is not None:
             output.add_attachment("test.ttf", "font/ttf", font)
         cover_stream = _add_cover(output, path.suffix) if cover else None
-        packets = [packet for sound in sounds for packet in sound.packets]
-        packets += [] if texts is None else texts.packets
+        packets = [packet for tone in tones for packet in tone.packets]
+        packets += [] if subtitle_track is None else subtitle_track.packets
         for number, time in enumerate(times):
             frame = make_frame(number, size, pix_fmt)
             frame.pts, frame.time_base = round(time / tick), tick
@@ -153,7 +152,7 @@ def _encoder_options(codec: str, crf: float | None, gop: int | None) -> dict[str
 
 
 class _Tone:
-    """An encoded tone on its own track of ``output``; it rises, so that no two packets are equal."""
+    """An encoded tone on its own track of ``output``. Its pitch rises, so that no two packets are equal."""
 
     def __init__(
         self, output: av.container.OutputContainer, track: int, start: Fraction, end: Fraction, suffix: str
@@ -179,8 +178,8 @@ class _Tone:
         self.packets += stream.encode(None)
 
 
-class _Texts:
-    """A subtitle each half second, shown for 0.4 s."""
+class _Subtitles:
+    """A subtitle every half second, shown for 0.4 s."""
 
     def __init__(self, output: av.container.OutputContainer, codec: str, end: Fraction) -> None:
         stream = output.add_mux_stream(codec)
@@ -214,7 +213,7 @@ def _chapters(duration: Fraction) -> list[Any]:
 
 
 def _add_cover(output: av.container.OutputContainer, suffix: str) -> Any:
-    if suffix == ".mkv":  # an attached file; any picture of that type will do
+    if suffix == ".mkv":  # an attached file of any image
         context = av.CodecContext.create("mjpeg", "w")
         context.width, context.height, context.pix_fmt, context.time_base = 32, 32, "yuvj420p", Fraction(1)
         output.add_attachment("cover.jpg", "image/jpeg", bytes(context.encode(make_frame(1, (32, 32), "yuvj420p"))[0]))

@@ -1,4 +1,4 @@
-"""Whole clips of many kinds, ways to damage them, and what a run makes of one: done, or one clear line."""
+"""Clips of many kinds, damage to them, and the outcome of a run: done, or one clear error."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.clips import make_clip
 from vidsr import enhance
 from vidsr.errors import VerifyError, VidsrError
 
-SECONDS = 20.0  # for a clip that takes a tenth of one; the rest is the load of the machine
-PRECIOUS = "precious"
+SECONDS = 20.0  # for a run of a tenth of a second; the rest allows for the load of the machine
+EXISTING = "an existing file"
 
 
 def whole_clips(folder: Path) -> list[Path]:
@@ -38,7 +38,7 @@ def make_y4m(path: Path) -> Path:
 
 
 def damaged(data: bytearray, random: np.random.Generator) -> bytearray:
-    """Single bytes, a stretch of garbage, the end cut off, or the header hit."""
+    """Damage single bytes, insert garbage, cut off the end, or damage the header."""
     kind, size = random.integers(4), len(data)
     if kind == 0:
         for at in random.integers(0, size, random.integers(1, 40)):
@@ -55,27 +55,27 @@ def damaged(data: bytearray, random: np.random.Generator) -> bytearray:
 
 
 def outcome(whole: Path, folder: Path, number: int, seed: int, verify: bool = False) -> str:
-    """What a run over a damaged copy of ``whole`` comes to: "done", or the error's kind.
+    """Run on a damaged copy of ``whole`` and return "done" or the kind of error.
 
-    The result replaces an existing file, which an error must not touch.
+    The output replaces an existing file, which an error must leave alone.
     """
     source = folder / f"source{whole.suffix}"
     source.write_bytes(damaged(bytearray(whole.read_bytes()), np.random.default_rng([number, seed])))
     target = folder / f"target{('.mp4', '.mkv')[seed % 2]}"
-    target.write_text(PRECIOUS)
+    target.write_text(EXISTING)
     started = time.monotonic()
-    words = "done"
+    result = "done"
     try:
         enhance(source, target, scale=1, preset="ultrafast", log="none", verify=verify, overwrite=True)
-    except VerifyError as error:  # the file was written, and the run says what is wrong with it
-        words = type(error).__name__
+    except VerifyError as error:  # the file was written, and the run names its fault
+        result = type(error).__name__
     except VidsrError as error:
-        words = type(error).__name__
+        result = type(error).__name__
         assert "\n" not in str(error), f"seed {seed}: {error}"
-        assert target.read_text() == PRECIOUS, f"seed {seed} damaged the existing file"
+        assert target.read_text() == EXISTING, f"seed {seed} damaged the existing file"
     else:
         assert target.stat().st_size > 100
     assert time.monotonic() - started < SECONDS, f"seed {seed}"
     allowed = {source.name, "target.mp4", "target.mkv", "target.mp4.report.json", "target.mkv.report.json"}
     assert {path.name for path in folder.iterdir()} <= allowed, f"seed {seed}"
-    return words
+    return result

@@ -1,4 +1,4 @@
-"""Whole clips through the whole pipeline, each odd in its own way. The frame number is coded in the picture."""
+"""Runs of the whole pipeline on unusual clips. Each frame shows its number."""
 
 import csv
 import os
@@ -26,7 +26,7 @@ LOSSLESS: dict[str, Any] = {"codec": "ffv1"}
 
 
 def frames_of(path: Path) -> list[tuple[Fraction, int, np.ndarray]]:
-    """(time, number coded in the picture, luma) of every frame."""
+    """Return (time, number shown, luma) of every frame."""
     with VideoReader(path) as reader:
         return [
             (moment, read_number(y[0].numpy()), y[0].numpy())
@@ -44,7 +44,7 @@ def run(source: Path, target: Path, **options: Any) -> RunReport:
 
 
 def same_but_larger(source: Path, target: Path) -> None:
-    """Every frame of ``source`` is in ``target``, in order, at its own time."""
+    """Assert that ``target`` has every frame of ``source`` in order at its own time."""
     before, after = frames_of(source), frames_of(target)
     assert [number for _, number, _ in after] == [number for _, number, _ in before]
     assert [moment for moment, _, _ in after] == [moment for moment, _, _ in before]
@@ -214,13 +214,13 @@ def test_every_frame_time_is_exact_and_the_log_names_each_source_frame(
     before = {moment: luma for moment, _, luma in frames_of(source)}
     after = frames_of(target)
     assert [moment for moment, _, _ in after] == [n * step for n in range(len(after))]
-    assert times[-1] <= after[-1][0] + step  # to the end of the last frame, or one step before
+    assert times[-1] <= after[-1][0] + step  # up to the end of the last frame, or one step earlier
     with Path(f"{target}.frames.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(after)
     for row, (moment, _, luma) in zip(rows, after, strict=True):
         index, phase = int(row["source_frame"]), Fraction(row["phase"])
-        assert row["scene_cut"] in ("0", "1") and row["flow_confidence"] == ""  # blending follows nothing
+        assert row["scene_cut"] in ("0", "1") and row["flow_confidence"] == ""  # blending estimates no optical flow
         if moment in before:
             assert np.array_equal(luma, before[moment])
             assert (times[index], phase) == (moment, 0)
@@ -336,7 +336,7 @@ def test_an_encoder_failure_during_a_run_leaves_no_thread_and_no_file(
     def dies(self: VideoWriter, batch: FrameBatch) -> None:
         nonlocal written
         written += len(batch)
-        time.sleep(0.1)  # long enough for both queues to fill
+        time.sleep(0.1)  # until both queues are full
         raise OutputError("the disk is full")
 
     monkeypatch.setattr(VideoWriter, "write", dies)
@@ -358,10 +358,10 @@ def test_ctrl_c_and_sigterm_leave_no_partial_file(tmp_path: Path, sent: signal.S
     while len(names(tmp_path)) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(sent)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "interrupted" in said
-    assert "Traceback" not in said
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 130, messages
+    assert "interrupted" in messages
+    assert "Traceback" not in messages
     assert names(tmp_path) == ["a.mp4"]
 
 

@@ -1,4 +1,4 @@
-"""Numbered pictures in and out: exact, whole, and never written over unasked."""
+"""Image sequences in and out: exact, complete, and overwritten only on request."""
 
 import json
 import shutil
@@ -27,14 +27,14 @@ from vidsr.video.image_sequence import ImageSequenceWriter
 SCALE_1: dict[str, Any] = {"scale": 1, "log": False}
 
 
-def pictures(folder: Path, count: int, suffix: str = ".png", dtype: type = np.uint8, grey: bool = False) -> Path:
-    """``count`` pictures of noise named 00001 and so on; returns their pattern."""
+def images(folder: Path, count: int, suffix: str = ".png", dtype: type = np.uint8, grey: bool = False) -> Path:
+    """Write ``count`` images of noise numbered from 00001; return their pattern."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(count)
     for number in range(1, count + 1):
         shape = (22, 34) if grey else (22, 34, 3)
-        picture = random.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
-        cv2.imwrite(str(folder / f"{number:05d}{suffix}"), picture)
+        pixels = random.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+        cv2.imwrite(str(folder / f"{number:05d}{suffix}"), pixels)
     return folder / f"%05d{suffix}"
 
 
@@ -43,9 +43,9 @@ def names(folder: Path) -> list[str]:
 
 
 def read(path: Path) -> np.ndarray:
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    assert picture is not None
-    return picture
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None
+    return pixels
 
 
 @pytest.mark.parametrize(
@@ -75,13 +75,13 @@ def test_numbers_of_a_pattern(tmp_path: Path) -> None:
 def test_images_are_exact_at_scale_1(tmp_path: Path, suffix: str, grey: bool, dtype: type) -> None:
     if dtype is np.uint16 and suffix == ".bmp":
         pytest.skip("a bmp has 8 bits")
-    source = pictures(tmp_path / "in", 3, suffix, dtype, grey)
+    source = images(tmp_path / "in", 3, suffix, dtype, grey)
     report = enhance(source, tmp_path / "out" / f"%05d{suffix}", **SCALE_1)
     assert report.verification is not None and report.verification.ok
     for number in range(1, 4):
         before, after = (read(tmp_path / folder / f"{number:05d}{suffix}") for folder in ("in", "out"))
         if grey and suffix == ".bmp":  # OpenCV reads grey ones in colour
-            before, after = (picture[..., 0] if picture.ndim == 3 else picture for picture in (before, after))
+            before, after = (pixels[..., 0] if pixels.ndim == 3 else pixels for pixels in (before, after))
         assert before.dtype == after.dtype
         assert np.abs(before.astype(int) - after).max() <= (0 if dtype is np.uint8 else 1), "16 bits: one part in 65535"
 
@@ -100,9 +100,9 @@ def test_a_clip_becomes_an_image_sequence_and_back(tmp_path: Path, pix_fmt: str)
     source = make_clip(tmp_path / "a.mkv", frames=5, pix_fmt=pix_fmt, fps=Fraction(24000, 1001), codec="ffv1")
     enhance(source, tmp_path / "%04d.png", scale=2, model="bicubic")
     assert ImageSequence(tmp_path / "%04d.png").numbers == [1, 2, 3, 4, 5]
-    picture = read(tmp_path / "0001.png")
-    assert picture.dtype == (np.uint16 if "10" in pix_fmt else np.uint8)
-    assert picture.shape == ((96, 128) if pix_fmt == "gray" else (96, 128, 3))
+    pixels = read(tmp_path / "0001.png")
+    assert pixels.dtype == (np.uint16 if "10" in pix_fmt else np.uint8)
+    assert pixels.shape == ((96, 128) if pix_fmt == "gray" else (96, 128, 3))
     enhance(
         tmp_path / "%04d.png", tmp_path / "b.mkv", scale="1/2", model="bicubic", input_fps="24000/1001", codec="ffv1"
     )
@@ -124,13 +124,13 @@ def test_limited_range_grey_becomes_full_range_images(tmp_path: Path) -> None:
 
 
 def test_the_default_rate_of_a_sequence_is_noted(tmp_path: Path) -> None:
-    with VideoReader(pictures(tmp_path, 2)) as reader:
+    with VideoReader(images(tmp_path, 2)) as reader:
         assert reader.info.fps == 25
         assert reader.notes.texts == ["image sequence read at 25 fps: --input-fps sets another rate"]
 
 
 def test_output_numbers_start_as_in_the_source(tmp_path: Path) -> None:
-    pictures(tmp_path / "in", 2)
+    images(tmp_path / "in", 2)
     for number in (2, 1):
         (tmp_path / "in" / f"{number:05d}.png").rename(tmp_path / "in" / f"{number + 1000:05d}.png")
     enhance(tmp_path / "in" / "%05d.png", tmp_path / "out" / "%04d.png", **SCALE_1)
@@ -139,7 +139,7 @@ def test_output_numbers_start_as_in_the_source(tmp_path: Path) -> None:
 
 def test_unusual_folder_and_file_names(tmp_path: Path) -> None:
     folder = tmp_path / "100%d ö 'x' \"y\"\n字"
-    pictures(folder, 2)
+    images(folder, 2)
     for number in (1, 2):
         (folder / f"{number:05d}.png").rename(folder / f"pipe:a b*[{number:03d}]?.png")
     enhance(folder / "pipe:a b*[%03d]?.png", folder / "out" / "c:%d d.png", **SCALE_1)
@@ -147,7 +147,7 @@ def test_unusual_folder_and_file_names(tmp_path: Path) -> None:
 
 
 def test_a_gap_in_the_numbers_is_one_clear_error(tmp_path: Path) -> None:
-    source = pictures(tmp_path, 5)
+    source = images(tmp_path, 5)
     (tmp_path / "00003.png").unlink()
     with pytest.raises(InputError, match=r"lacks 00003\.png \(4 of the 5 files from 00001\.png to 00005\.png"):
         enhance(source, tmp_path / "b.mkv", scale=2)
@@ -158,7 +158,7 @@ def test_a_gap_in_the_numbers_is_one_clear_error(tmp_path: Path) -> None:
 
 
 def test_an_image_of_another_size_is_one_clear_error_with_its_number(tmp_path: Path) -> None:
-    source = pictures(tmp_path, 4)
+    source = images(tmp_path, 4)
     cv2.imwrite(str(tmp_path / "00003.png"), np.zeros((20, 40, 3), np.uint8))
     with pytest.raises(InputError, match=r"changes from 34x22 to 40x20 at frame 2, 0\.080 s"):
         enhance(source, tmp_path / "out" / "%05d.png", **SCALE_1)
@@ -166,15 +166,15 @@ def test_an_image_of_another_size_is_one_clear_error_with_its_number(tmp_path: P
 
 
 def test_a_colour_image_after_grey_ones_is_refused(tmp_path: Path) -> None:
-    source = pictures(tmp_path, 3)
+    source = images(tmp_path, 3)
     cv2.imwrite(str(tmp_path / "00001.png"), np.zeros((22, 34), np.uint8))
     with pytest.raises(InputError, match="changes from gray to rgb24 at frame 1"):
         enhance(source, tmp_path / "b.mkv", scale=2)
 
 
 def test_existing_images_are_replaced_as_a_whole_only_with_overwrite(tmp_path: Path) -> None:
-    source = pictures(tmp_path / "in", 2)
-    target = pictures(tmp_path / "out", 4)
+    source = images(tmp_path / "in", 2)
+    target = images(tmp_path / "out", 4)
     before = read(tmp_path / "out" / "00001.png")
     with pytest.raises(OutputError, match=r"has 4 images, such as 00001\.png: choose another"):
         enhance(source, target, **SCALE_1)
@@ -185,7 +185,7 @@ def test_existing_images_are_replaced_as_a_whole_only_with_overwrite(tmp_path: P
 
 
 def test_a_damaged_image_is_left_out_and_counted(tmp_path: Path) -> None:
-    source = pictures(tmp_path / "in", 5)
+    source = images(tmp_path / "in", 5)
     whole = (tmp_path / "in" / "00003.png").read_bytes()
     (tmp_path / "in" / "00003.png").write_bytes(whole[:40])
     report = enhance(source, tmp_path / "b.mkv", scale=2, model="nearest", log=False)
@@ -215,7 +215,7 @@ def test_the_reference_may_be_an_image_sequence(tmp_path: Path) -> None:
 
 
 def test_an_existing_clip_is_replaced_only_with_overwrite(tmp_path: Path) -> None:
-    source = pictures(tmp_path / "in", 2)
+    source = images(tmp_path / "in", 2)
     (tmp_path / "b.mkv").write_text("precious")
     with pytest.raises(OutputError, match=r"b\.mkv exists"):
         enhance(source, tmp_path / "b.mkv", **SCALE_1)
@@ -230,19 +230,19 @@ def test_image_sequence_at_twice_the_rate(tmp_path: Path, engine: str) -> None:
     assert report.frames == 8
     for number in range(4):
         before, after = read(tmp_path / "in" / f"{number + 1}.png"), read(tmp_path / "out" / f"{2 * number + 1}.png")
-        assert np.array_equal(before, after), "real frames pass untouched"
+        assert np.array_equal(before, after), "source frames stay unchanged"
 
 
 def test_the_input_is_never_the_output(tmp_path: Path) -> None:
-    source = pictures(tmp_path, 2)
+    source = images(tmp_path, 2)
     with pytest.raises(OutputError, match="is the input itself"):
         enhance(source, source, overwrite=True, **SCALE_1)
 
 
 def test_a_failure_leaves_no_new_image_and_keeps_the_old_ones(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=3, codec="ffv1")
-    target = pictures(tmp_path / "out", 2)
-    (tmp_path / "out" / "%05d.part").mkdir()  # of a run that was killed
+    target = images(tmp_path / "out", 2)
+    (tmp_path / "out" / "%05d.part").mkdir()  # left by a killed run
     (tmp_path / "out" / "%05d.part" / "00001.png").touch()
     with VideoReader(source) as reader:
         batches = list(reader.batches(1))
@@ -259,29 +259,29 @@ def test_a_failure_leaves_no_new_image_and_keeps_the_old_ones(tmp_path: Path) ->
 def test_streams_and_times_that_images_cannot_hold_are_noted(tmp_path: Path) -> None:
     times = [Fraction(i * i, 100) for i in range(6)]
     source = make_clip(tmp_path / "a.mkv", frames=6, times=times, audio=1, chapters=True, metadata={"title": "x"})
-    said = Notes()
-    enhance_file(Job(source, tmp_path / "%d.png"), parse_options(**SCALE_1), on_note=said.add)
-    assert any("#1 audio" in note and ".mkv can" in note for note in said.texts)
-    assert any("2 chapters" in note for note in said.texts)
-    assert any("frames are not shown at their original times" in note for note in said.texts)
+    notes = Notes()
+    enhance_file(Job(source, tmp_path / "%d.png"), parse_options(**SCALE_1), on_note=notes.add)
+    assert any("#1 audio" in note and ".mkv can" in note for note in notes.texts)
+    assert any("2 chapters" in note for note in notes.texts)
+    assert any("frames are not shown at their original times" in note for note in notes.texts)
 
 
 @pytest.mark.parametrize("degrees", [0, 90, -90, 180])
 def test_images_of_a_rotated_phone_clip_are_upright(tmp_path: Path, degrees: int) -> None:
-    """As the ffmpeg program turns it."""
+    """As ffmpeg rotates them."""
     source = make_clip(tmp_path / "a.mp4", frames=1, pix_fmt="yuv444p", rotation=degrees, crf=0)
     report = enhance(source, tmp_path / "%d.png", **SCALE_1)
     assert report.verification is not None and report.verification.ok
     if shutil.which("ffmpeg"):
         subprocess.run(["ffmpeg", "-v", "error", "-i", source, tmp_path / "truth.png"], check=True)
         difference = read(tmp_path / "1.png").astype(int) - read(tmp_path / "truth.png")
-        assert np.abs(difference).mean() < 1, "libswscale rounds otherwise"
+        assert np.abs(difference).mean() < 1, "libswscale rounds differently"
 
 
 def test_quarter_turns_and_mirrors_of_a_display_matrix() -> None:
-    picture = np.arange(6, dtype=np.uint8).reshape(1, 2, 3)
+    pixels = np.arange(6, dtype=np.uint8).reshape(1, 2, 3)
     one = 1 << 16
-    for (a, b, c, d), shown in {
+    for (a, b, c, d), expected in {
         (one, 0, 0, one): [[0, 1, 2], [3, 4, 5]],
         (-one, 0, 0, one): [[2, 1, 0], [5, 4, 3]],
         (one, 0, 0, -one): [[3, 4, 5], [0, 1, 2]],
@@ -289,11 +289,11 @@ def test_quarter_turns_and_mirrors_of_a_display_matrix() -> None:
         (0, one, -one, 0): [[3, 0], [4, 1], [5, 2]],
         (0, -one, one, 0): [[2, 5], [1, 4], [0, 3]],
     }.items():
-        assert upright(picture, (a, b, 0, c, d, 0, 0, 0, 1 << 30))[0].tolist() == shown
+        assert upright(pixels, (a, b, 0, c, d, 0, 0, 0, 1 << 30))[0].tolist() == expected
 
 
 def test_chroma_420_makes_a_clip_of_images_that_every_player_shows(tmp_path: Path) -> None:
-    source = pictures(tmp_path / "in", 2)
+    source = images(tmp_path / "in", 2)
     notes = Notes()
     enhance(source, tmp_path / "b.mp4", on_note=notes.add, **SCALE_1)
     assert "4:4:4, as the source is, is not shown by every player: --chroma 420 is" in notes.texts
@@ -316,13 +316,13 @@ def test_compare_accepts_image_sequences(tmp_path: Path) -> None:
 
 
 def test_an_encoder_for_images_is_one_clear_error(tmp_path: Path) -> None:
-    source = pictures(tmp_path / "in", 1)
+    source = images(tmp_path / "in", 1)
     with pytest.raises(OptionError, match=r"a sequence of \.png uses no encoder: leave out --codec"):
         enhance(source, tmp_path / "%d.png", scale=1, codec="libx265")
 
 
 def test_the_default_output_is_named_after_the_folder(tmp_path: Path) -> None:
-    source = pictures(tmp_path / "frames", 2)
+    source = images(tmp_path / "frames", 2)
     assert enhance(source, scale=2, model="nearest").target == tmp_path / "frames.x2.mkv"
 
 
@@ -341,7 +341,7 @@ def test_verify_names_a_missing_or_damaged_image(tmp_path: Path) -> None:
 
 
 def test_verify_accepts_the_rate_of_an_image_sequence(tmp_path: Path) -> None:
-    source = pictures(tmp_path / "in", 4)
+    source = images(tmp_path / "in", 4)
     enhance(source, tmp_path / "b.mkv", scale=2, model="nearest", input_fps=24)
     assert verify_files(source, tmp_path / "b.mkv", parse_reading(input_fps="24")).ok
     assert not verify_files(source, tmp_path / "b.mkv").ok
@@ -349,7 +349,7 @@ def test_verify_accepts_the_rate_of_an_image_sequence(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="no ffprobe program")
 def test_ffprobe_reports_the_same_of_images_and_their_clip(tmp_path: Path) -> None:
-    source = pictures(tmp_path / "in", 4)
+    source = images(tmp_path / "in", 4)
     enhance(source, tmp_path / "b.mkv", scale=1, input_fps="30000/1001", codec="ffv1")
     enhance(tmp_path / "b.mkv", tmp_path / "out" / "%d.png", **SCALE_1)
     keys = ("codec_type", "width", "height", "r_frame_rate", "nb_read_frames")

@@ -1,4 +1,4 @@
-"""Inputs that nobody expects, through a whole run: success or one clear line, never a traceback."""
+"""Runs on unexpected inputs: success or one clear error, never a traceback."""
 
 import subprocess
 from fractions import Fraction
@@ -24,7 +24,7 @@ QUICK: dict[str, Any] = {"log": False, "preset": "ultrafast"}
 
 
 def tiny(path: Path, width: int, height: int, chroma: str = "420") -> Path:
-    """Three y4m frames of that size; encoders refuse such, y4m holds any."""
+    """Write three y4m frames of that size; encoders refuse such sizes, y4m holds any."""
     sx, sy = {"420": (2, 2), "422": (2, 1), "444": (1, 1)}.get(chroma, (0, 0))
     samples = width * height + (2 * -(-width // sx) * -(-height // sy) if sx else 0)
     tag = "mono" if chroma == "gray" else chroma
@@ -33,7 +33,7 @@ def tiny(path: Path, width: int, height: int, chroma: str = "420") -> Path:
 
 
 def large(path: Path) -> Path:
-    """One picture of 7680x4320, flat so that it is made soon."""
+    """Write one flat frame of 7680x4320, which is quick to make."""
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 7680, 4320, "yuv420p"
@@ -80,9 +80,7 @@ def test_an_8k_frame_upscaled_by_two(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("codec", "size"), [("libx264", (30720, 17280)), ("libx265", (16384, 9216))])
 def test_a_size_that_the_encoder_refuses_is_one_clear_error(tmp_path: Path, codec: str, size: tuple[int, int]) -> None:
-    with pytest.raises(
-        OutputError, match=f"{codec} does not start with pictures of {size[0]}x{size[1]} .*another size"
-    ):
+    with pytest.raises(OutputError, match=f"{codec} does not start with frames of {size[0]}x{size[1]} .*another size"):
         VideoWriter(tmp_path / "a.mkv", VideoInfo(*size, Fraction(25)), Encoding(codec))
     assert not list(tmp_path.iterdir())
 
@@ -105,7 +103,7 @@ def test_encoders_hold_fewer_large_frames(tmp_path: Path, size: tuple[int, int],
         (1080, Encoding(), 5),
         (1080, Encoding(threads=1), 1),
         (1080, Encoding(slices=True), 0),
-        (4320, Encoding(), 0),  # so large that it works on slices
+        (4320, Encoding(), 0),  # so large that slice threads are used
         (480, Encoding(), 0),
     ],
 )
@@ -128,7 +126,7 @@ def test_frames_too_narrow_for_libx265_are_refused(tmp_path: Path, width: int) -
 
 
 def test_grey_h264_passes_verification(tmp_path: Path) -> None:
-    """FFmpeg's decoder shows it as 4:2:0."""
+    """FFmpeg decodes it as 4:2:0."""
     source = make_clip(tmp_path / "a.mkv", 3, pix_fmt="gray", codec="ffv1")
     report = enhance(source, tmp_path / "b.mp4", scale=2, model="bicubic", **QUICK)
     assert report.verification is not None and report.verification.ok

@@ -1,4 +1,4 @@
-"""Slow motion: time stretched exactly, nothing beside the picture out of step."""
+"""Slow motion: exact times, and audio in sync."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -16,20 +16,20 @@ from vidsr.video.slow_audio import speeds
 
 
 def slowed(source: Path, target: Path, **options: object) -> list[str]:
-    """The notes of a run."""
+    """Return the notes of a run."""
     notes = Notes()
     enhance(source, target, on_note=notes.add, interpolation="blend", log=False, **options)
     return notes.texts
 
 
-def picture_times(path: Path) -> list[Fraction]:
+def frame_times(path: Path) -> list[Fraction]:
     with av.open(path) as file:
         stamps = [(frame.pts, frame.time_base) for frame in file.decode(video=0)]
     return [Fraction(stamp or 0) * Fraction(base or 0) for stamp, base in stamps]
 
 
-def sound(path: Path) -> tuple[float, float]:
-    """When the sound begins to be heard, and when it ends, seconds."""
+def audible_range(path: Path) -> tuple[float, float]:
+    """Return when the audible part of the audio begins and ends, in seconds."""
     heard: list[tuple[float, float]] = []
     with av.open(path) as file:
         for frame in file.decode(audio=0):
@@ -42,16 +42,16 @@ def sound(path: Path) -> tuple[float, float]:
 def test_slow_motion_by_8_makes_8_times_as_many_frames_at_exact_times(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=5, fps=Fraction(25), audio=2, subtitles="ass", chapters=True)
     notes = slowed(source, tmp_path / "b.mp4", slow_motion="8x")
-    assert picture_times(tmp_path / "b.mp4") == [Fraction(n, 25) for n in range(40)]
+    assert frame_times(tmp_path / "b.mp4") == [Fraction(n, 25) for n in range(40)]
     with av.open(tmp_path / "b.mp4") as file:
         assert [stream.type for stream in file.streams] == ["video"]
-    assert sum("(slow motion)" in note for note in notes) == 4  # two sounds, subtitles, chapters
+    assert sum("(slow motion)" in note for note in notes) == 4  # two audio tracks, subtitles, chapters
 
 
 def test_fps_is_the_rate_of_the_slow_clip(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=5, fps=Fraction(24))
     slowed(source, tmp_path / "b.mp4", slow_motion="2", fps="60")
-    times = picture_times(tmp_path / "b.mp4")
+    times = frame_times(tmp_path / "b.mp4")
     assert times == [Fraction(n, 60) for n in range(len(times))]
     assert len(times) == 25
 
@@ -65,28 +65,28 @@ def test_slowed_audio_stays_in_sync(tmp_path: Path, factor: int, suffix: str) ->
         codec="libvpx-vp9" if suffix == ".webm" else "libx264",
     )  # fmt: skip
     assert any("slowed down and encoded again" in note for note in notes)
-    began, ended = sound(source)
-    after = sound(tmp_path / f"b{suffix}")
+    began, ended = audible_range(source)
+    after = audible_range(tmp_path / f"b{suffix}")
     assert after[0] == pytest.approx(began * factor, abs=0.04 * factor)
     assert after[1] == pytest.approx(ended * factor, abs=0.06 * factor)
 
 
 def bursts(path: Path, layout: str = "mono", rate: int = 48000) -> Path:
-    """A clip of three seconds, with 1000 Hz from 0.9 to 1.1 s and from 1.9 to 2.1 s as plain samples."""
+    """Write a clip of three seconds with 1000 Hz from 0.9 to 1.1 s and from 1.9 to 2.1 s in PCM."""
     times = np.arange(3 * rate) / rate
     tone = 0.5 * np.sin(2 * np.pi * 1000 * times) * (np.abs(times - np.clip(np.round(times), 1, 2)) < 0.1)
     with av.open(path, "w") as file:
-        picture, sound = file.add_stream("libx264", rate=25), file.add_stream("pcm_s16le", rate=rate, layout=layout)
-        picture.width, picture.height = 64, 48
-        samples = np.repeat((tone * 32767).astype(np.int16), sound.layout.nb_channels)[None]
+        video, audio = file.add_stream("libx264", rate=25), file.add_stream("pcm_s16le", rate=rate, layout=layout)
+        video.width, video.height = 64, 48
+        samples = np.repeat((tone * 32767).astype(np.int16), audio.layout.nb_channels)[None]
         heard = av.AudioFrame.from_ndarray(samples, format="s16", layout=layout)
         heard.sample_rate, heard.pts, heard.time_base = rate, 0, Fraction(1, rate)
-        file.mux(sound.encode(heard) + sound.encode(None))
+        file.mux(audio.encode(heard) + audio.encode(None))
         for number in range(75):
             frame = av.VideoFrame(64, 48, "yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, 25)
-            file.mux(picture.encode(frame))
-        file.mux(picture.encode(None))
+            file.mux(video.encode(frame))
+        file.mux(video.encode(None))
     return path
 
 
@@ -119,16 +119,17 @@ def test_notes_on_audio_match_the_output(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=3, audio=1, font=b"letters")
     slow = SlowMotion(Fraction(2), audio=True)
 
-    def beside(source: Path, target: Path) -> list[list[str]]:
-        return [[str(line) for line in say(source, target, slow=slow)] for say in (carried_streams, lost_streams)]
+    def streams(target: Path) -> list[list[str]]:
+        functions = (carried_streams, lost_streams)
+        return [[str(line) for line in function(source, target, slow=slow)] for function in functions]
 
-    kept, lost = beside(source, tmp_path / "b.mkv")
-    assert ["attachment" in line for line in kept] == [True]
+    carried, lost = streams(tmp_path / "b.mkv")
+    assert ["attachment" in line for line in carried] == [True]
     assert ["slowed down and encoded again" in line for line in lost] == [True]
-    kept, lost = beside(source, tmp_path / "b.mp4")
-    assert not kept and any("cannot hold it" in line and "attachment" in line for line in lost)
-    kept, lost = beside(source, tmp_path / "%05d.png")
-    assert not kept and not any("slowed" in line for line in lost)
+    carried, lost = streams(tmp_path / "b.mp4")
+    assert not carried and any("cannot hold it" in line and "attachment" in line for line in lost)
+    carried, lost = streams(tmp_path / "%05d.png")
+    assert not carried and not any("slowed" in line for line in lost)
     assert any("cannot hold it" in line and "audio" in line for line in lost)
 
 

@@ -1,4 +1,4 @@
-"""Interlaced clips: recognised by flag and by measuring, and made progressive frame for frame."""
+"""Interlaced clips: detected by flags and by measuring, and deinterlaced frame for frame."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -19,10 +19,10 @@ def scene(moment: int, size: tuple[int, int]) -> np.ndarray:
     """Fine noise that pans under a bright bar that moves the other way."""
     width, height = size
     ground = np.random.default_rng(0).random((height, width + 400)) * 40 + 60
-    picture = ground[:, 2 * moment : 2 * moment + width].copy()
+    luma = ground[:, 2 * moment : 2 * moment + width].copy()
     at = 5 * moment % (width - 20)
-    picture[height // 4 : height // 2, at : at + 20] = 220
-    return picture
+    luma[height // 4 : height // 2, at : at + 20] = 220
+    return luma
 
 
 def woven(path: Path, top_first: bool = True, codec: str = "mpeg2video", options: dict[str, str] | None = None) -> Path:
@@ -34,12 +34,12 @@ def woven(path: Path, top_first: bool = True, codec: str = "mpeg2video", options
         stream.options = options or {}
         for i in range(30):
             first, second = scene(2 * i, SIZE), scene(2 * i + 1, SIZE)
-            picture = (first if top_first else second).copy()
-            picture[1::2] = (second if top_first else first)[1::2]
+            luma = (first if top_first else second).copy()
+            luma[1::2] = (second if top_first else first)[1::2]
             frame = av.VideoFrame(*SIZE, "yuv420p")
             for plane in frame.planes:
                 np.frombuffer(plane, np.uint8)[:] = 128
-            np.frombuffer(frame.planes[0], np.uint8).reshape(SIZE[1], -1)[:, : SIZE[0]] = picture
+            np.frombuffer(frame.planes[0], np.uint8).reshape(SIZE[1], -1)[:, : SIZE[0]] = luma
             frame.pts, frame.time_base = i, Fraction(1, 25)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
@@ -73,25 +73,25 @@ def test_interlaced_mpeg2_is_deinterlaced_with_a_note(
 ) -> None:
     path = woven(tmp_path / "a.mkv", top_first, options=options)
     assert (probe(path).field_order == "top") == bool(options)
-    whole, times, notes = read(path)
+    deinterlaced, times, notes = read(path)
     combed, _, silence = read(path, deinterlace="off")
     assert times == [Fraction(i, 25) for i in range(30)]
-    assert whole.shape == combed.shape
-    assert combing(whole[5]) < combing(combed[5]) / 2
+    assert deinterlaced.shape == combed.shape
+    assert combing(deinterlaced[5]) < combing(combed[5]) / 2
     assert len(notes) == 1
     assert f"{word} field first" in notes[0]
     assert silence == []
-    # the field shown first is kept: the even lines of a top-first clip
+    # the first field is unchanged: the even lines of a top-first clip
     kept = slice(0 if top_first else 1, None, 2)
-    assert np.abs(whole[5][kept].astype(int) - combed[5][kept]).mean() < 0.5
+    assert np.abs(deinterlaced[5][kept].astype(int) - combed[5][kept]).mean() < 0.5
 
 
 @pytest.mark.parametrize("top_first", [True, False])
 def test_measured_field_order_overrides_a_wrong_header(tmp_path: Path, top_first: bool) -> None:
-    said = "bottom" if top_first else "top"
+    flagged = "bottom" if top_first else "top"
     order = {"flags": "+ildct+ilme", "field_order": "bb" if top_first else "tt"}
     path = woven(tmp_path / "a.mov", top_first, options=order)
-    assert probe(path).field_order == said
+    assert probe(path).field_order == flagged
     (note,) = read(path)[2]
     assert note.startswith(f"interlaced, {'top' if top_first else 'bottom'} field first")
 
@@ -124,10 +124,10 @@ def test_progressive_frames_flagged_as_interlaced_are_left_alone(tmp_path: Path)
 
 def test_time_range_of_an_interlaced_clip(tmp_path: Path) -> None:
     path = woven(tmp_path / "a.mkv")
-    whole, _, _ = read(path)
+    deinterlaced, _, _ = read(path)
     part, times, _ = read(path, start=Fraction(1, 2), frames=4)
     assert times == [Fraction(i, 25) for i in range(13, 17)]
-    assert np.abs(part[2].astype(int) - whole[15]).mean() < 1
+    assert np.abs(part[2].astype(int) - deinterlaced[15]).mean() < 1
 
 
 def test_avi_keeps_its_times(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The clock of a recording: jumps are taken out, and sound and picture stay in step."""
+"""The clock of a recording: jumps are removed, and audio and video stay in sync."""
 
 from collections import Counter
 from fractions import Fraction
@@ -19,9 +19,9 @@ def packet(kind: str, ticks: int | None) -> Any:
     )
 
 
-def run(*given: tuple[str, int | None]) -> tuple[list[int | None], int]:
+def run(*packet_times: tuple[str, int | None]) -> tuple[list[int | None], int]:
     problems: Counter[str] = Counter()
-    clock, packets = ContinuousClock(problems), [packet(*one) for one in given]
+    clock, packets = ContinuousClock(problems), [packet(*one) for one in packet_times]
     for one in packets:
         clock.correct(one)
         assert one.dts is None or one.pts - one.dts == 80
@@ -46,6 +46,13 @@ def test_audio_that_lags_behind_a_jump_keeps_the_earlier_clock() -> None:
 
 
 def test_late_or_slightly_unordered_packets_are_no_jump() -> None:
-    given = (("video", 0), ("audio", 0), ("subtitle", 900_000), ("video", 9_000), ("audio", 8_990), ("audio", 8_950))
-    times, jumps = run(*given, ("video", None))
-    assert times == [*(ticks for _, ticks in given), None] and not jumps
+    packet_times = (
+        ("video", 0),
+        ("audio", 0),
+        ("subtitle", 900_000),
+        ("video", 9_000),
+        ("audio", 8_990),
+        ("audio", 8_950),
+    )
+    times, jumps = run(*packet_times, ("video", None))
+    assert times == [*(ticks for _, ticks in packet_times), None] and not jumps

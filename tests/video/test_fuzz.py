@@ -1,4 +1,4 @@
-"""Damaged clips: each ends in success or one clear line, in time, and leaves nothing but a whole file."""
+"""Damaged clips: each run ends in time with success or one clear error, and leaves no partial file."""
 
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Image files: exact values, orientation, alpha, and clear errors."""
+
 from pathlib import Path
 
 import av
@@ -9,67 +11,67 @@ import torch
 from tests.clips import make_frame
 from vidsr import enhance
 from vidsr.errors import InputError, Notes, OutputError
-from vidsr.stages import rounding as finish
+from vidsr.stages import rounding
 from vidsr.video.image import read_image, write_image
 
 RANDOM = np.random.default_rng(0)
 
 
-def save(path: Path, picture: np.ndarray) -> Path:
-    assert cv2.imwrite(str(path), picture)
+def save(path: Path, pixels: np.ndarray) -> Path:
+    assert cv2.imwrite(str(path), pixels)
     return path
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tiff"])
 @pytest.mark.parametrize("shape", [(1, 1, 3), (31, 17, 3), (16, 24)])
 def test_8_bit_image_is_exact_at_scale_1(tmp_path: Path, suffix: str, shape: tuple[int, ...]) -> None:
-    picture = RANDOM.integers(0, 256, shape, dtype=np.uint8)
-    frame, info = read_image(save(tmp_path / f"a{suffix}", picture))
+    pixels = RANDOM.integers(0, 256, shape, dtype=np.uint8)
+    frame, info = read_image(save(tmp_path / f"a{suffix}", pixels))
     assert (info.width, info.height, info.depth) == (shape[1], shape[0], 8)
     write_image(tmp_path / f"b{suffix}", frame, info)
-    assert np.array_equal(cv2.imread(str(tmp_path / f"b{suffix}"), cv2.IMREAD_UNCHANGED), picture)
+    assert np.array_equal(cv2.imread(str(tmp_path / f"b{suffix}"), cv2.IMREAD_UNCHANGED), pixels)
 
 
 @pytest.mark.parametrize("shape", [(9, 7, 3), (9, 7)])
 def test_16_bit_image_is_exact_at_scale_1(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    picture = RANDOM.integers(0, 1 << 16, shape, dtype=np.uint16)
-    frame, info = read_image(save(tmp_path / "a.png", picture))
+    pixels = RANDOM.integers(0, 1 << 16, shape, dtype=np.uint16)
+    frame, info = read_image(save(tmp_path / "a.png", pixels))
     assert info.depth == 16
     write_image(tmp_path / "b.png", frame, info)
     again = cv2.imread(str(tmp_path / "b.png"), cv2.IMREAD_UNCHANGED)
     assert again.dtype == np.uint16
-    assert np.abs(again.astype(int) - picture).max() <= 0
+    assert np.abs(again.astype(int) - pixels).max() <= 0
 
 
 def test_luma_equals_matlab_rgb2ycbcr(tmp_path: Path) -> None:
     """MATLAB's rgb2ycbcr: 16 + (65.481 R + 128.553 G + 24.966 B) / 255."""
-    picture = RANDOM.integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    frame, _ = read_image(save(tmp_path / "a.png", picture))
-    blue, green, red = (picture[..., i] / 255 for i in range(3))
+    pixels = RANDOM.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    frame, _ = read_image(save(tmp_path / "a.png", pixels))
+    blue, green, red = (pixels[..., i] / 255 for i in range(3))
     expected = 16 + 65.481 * red + 128.553 * green + 24.966 * blue
     assert np.abs(frame.y[0, 0].numpy() - expected).max() < 1e-3
 
 
 def test_grey_image_is_read_as_luma_unchanged(tmp_path: Path) -> None:
-    picture = RANDOM.integers(0, 256, (8, 8), dtype=np.uint8)
-    frame, info = read_image(save(tmp_path / "a.png", picture))
+    pixels = RANDOM.integers(0, 256, (8, 8), dtype=np.uint8)
+    frame, info = read_image(save(tmp_path / "a.png", pixels))
     assert (info.chroma, frame.uv) == ("gray", None)
-    assert np.array_equal(frame.y[0, 0].numpy(), picture)
+    assert np.array_equal(frame.y[0, 0].numpy(), pixels)
 
 
 def test_opaque_alpha_is_dropped_and_transparent_alpha_is_refused(tmp_path: Path) -> None:
-    picture = RANDOM.integers(0, 256, (8, 8, 4), dtype=np.uint8)
-    picture[..., 3] = 255
-    assert read_image(save(tmp_path / "a.png", picture))[1].chroma == "444"
-    picture[0, 0, 3] = 254
+    pixels = RANDOM.integers(0, 256, (8, 8, 4), dtype=np.uint8)
+    pixels[..., 3] = 255
+    assert read_image(save(tmp_path / "a.png", pixels))[1].chroma == "444"
+    pixels[0, 0, 3] = 254
     with pytest.raises(InputError, match=r"a\.png is partly transparent.*--alpha drop"):
-        read_image(save(tmp_path / "a.png", picture))
+        read_image(save(tmp_path / "a.png", pixels))
     assert read_image(tmp_path / "a.png", "drop")[1].chroma == "444"
 
 
 def test_jpeg_orientation_is_applied(tmp_path: Path) -> None:
-    picture = np.zeros((16, 32, 3), np.uint8)
-    _, data = cv2.imencode(".jpg", picture)
+    pixels = np.zeros((16, 32, 3), np.uint8)
+    _, data = cv2.imencode(".jpg", pixels)
     # APP1 segment: Exif, little-endian TIFF, one entry: orientation (0x112) = 6, a quarter turn clockwise
     tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
     exif = b"Exif\0\0" + tiff
@@ -118,8 +120,8 @@ def test_jpeg_reduces_16_bits_to_8_and_clips_values(tmp_path: Path) -> None:
 
 def test_image_names_may_have_any_letters_and_a_newline(tmp_path: Path) -> None:
     (tmp_path / "plain.png").write_bytes(b"")
-    picture = save(tmp_path / "plain.png", np.zeros((4, 4, 3), np.uint8))
-    odd = picture.rename(tmp_path / "ö 'x'\n字.png")
+    plain = save(tmp_path / "plain.png", np.zeros((4, 4, 3), np.uint8))
+    odd = plain.rename(tmp_path / "ö 'x'\n字.png")
     frame, info = read_image(odd)
     assert isinstance(frame.y, torch.Tensor)
     write_image(odd, frame, info)
@@ -134,12 +136,12 @@ def test_an_animated_image_is_noted_and_its_first_frame_used(tmp_path: Path, cod
         for number in range(3):
             output.mux(stream.encode(make_frame(number, (32, 24), stream.pix_fmt)))
         output.mux(stream.encode(None))
-    said = Notes()
-    enhance(path, tmp_path / f"b{suffix}", scale=2, model="bicubic", on_note=said.add)
-    assert said.texts == [f"{path} is animated, of which the first picture is taken"]
-    said = Notes()
-    enhance(tmp_path / f"b{suffix}", tmp_path / f"c{suffix}", scale=1, model="bicubic", on_note=said.add)
-    assert not said
+    notes = Notes()
+    enhance(path, tmp_path / f"b{suffix}", scale=2, model="bicubic", on_note=notes.add)
+    assert notes.texts == [f"{path} is animated, of which the first picture is taken"]
+    notes = Notes()
+    enhance(tmp_path / f"b{suffix}", tmp_path / f"c{suffix}", scale=1, model="bicubic", on_note=notes.add)
+    assert not notes
 
 
 def coloured(path: Path) -> Path:
@@ -150,18 +152,18 @@ def coloured(path: Path) -> Path:
 def test_all_planes_are_copied_to_the_cpu_before_conversion_to_rgb(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network leaves luma on a GPU, and chroma never was there: as RGB they must be in one place."""
-    brought: list[torch.Size] = []
-    monkeypatch.setattr(finish, "to_cpu", lambda plane: (brought.append(plane.shape), lambda: plane)[1])
+    """A network leaves luma on the GPU and chroma on the CPU; conversion to RGB needs both in one place."""
+    copied: list[torch.Size] = []
+    monkeypatch.setattr(rounding, "to_cpu", lambda plane: (copied.append(plane.shape), lambda: plane)[1])
     enhance(coloured(tmp_path / "a.png"), tmp_path / "b.png", scale=2, model="fast", device="cpu")
-    assert brought == [(1, 1, 48, 64), (1, 2, 48, 64)]
+    assert copied == [(1, 1, 48, 64), (1, 2, 48, 64)]
 
 
 @pytest.mark.gpu
 def test_an_image_is_upscaled_alike_on_gpu_and_cpu(tmp_path: Path) -> None:
-    source, pictures = coloured(tmp_path / "a.png"), []
+    source, images = coloured(tmp_path / "a.png"), []
     for device in ("cpu", "cuda"):
         target = tmp_path / f"{device}.png"
         enhance(source, target, scale=2, model="fast", device=device)
-        pictures.append(cv2.imread(str(target)).astype(int))
-    assert np.abs(pictures[0] - pictures[1]).max() <= 3
+        images.append(cv2.imread(str(target)).astype(int))
+    assert np.abs(images[0] - images[1]).max() <= 3

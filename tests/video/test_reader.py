@@ -1,4 +1,4 @@
-"""Frames in: exact planes, exact times, and what is wrong with a clip counted or said in one line."""
+"""Reading clips: exact planes, exact times, and problems that are counted or one clear error."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.clips import chroma, make_clip, make_frame, picture, read_number
+from tests.clips import make_clip, make_frame, numbered_chroma, numbered_luma, read_number
 from vidsr.errors import InputError
 from vidsr.frames import FrameBatch, Origin
 from vidsr.video import VideoReader, probe, streams
@@ -50,12 +50,12 @@ def test_planes_are_exact_to_the_code_value(
     assert info.chroma == family.removeprefix("yuv").removesuffix("p")
     assert batch.y.dtype == info.dtype
     for number, y in enumerate(batch.y):
-        assert np.array_equal(y[0].numpy(), picture(number, size, depth))
+        assert np.array_equal(y[0].numpy(), numbered_luma(number, size, depth))
     if batch.uv is None:
         assert family == "gray"
         return
     for number, uv in enumerate(batch.uv):
-        assert np.array_equal(uv.numpy(), np.stack(chroma(number, info.chroma_size, depth)))
+        assert np.array_equal(uv.numpy(), np.stack(numbered_chroma(number, info.chroma_size, depth)))
 
 
 def test_batches_have_n_frames_and_a_short_last_one(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_time_range(
 
 
 def test_time_range_counts_from_where_playback_begins(tmp_path: Path) -> None:
-    """A broadcast recording's clock may begin anywhere; players count from its beginning."""
+    """The clock of a broadcast recording begins anywhere; players count from its start."""
     moments = [Fraction(3600) + Fraction(i, 25) for i in range(50)]
     path = make_clip(tmp_path / "a.ts", frames=50, times=moments, gop=10)
     assert numbers(read(path, start=Fraction(0), end=Fraction(1, 5))[0]) == [0, 1, 2, 3, 4]
@@ -128,19 +128,19 @@ def test_avi_with_reordered_frames(tmp_path: Path, codec: str, options: dict[str
 
 
 @pytest.mark.parametrize(
-    ("pix_fmt", "codec", "kept"),
+    ("pix_fmt", "codec", "chroma"),
     [("yuvj420p", "mjpeg", "420"), ("yuvj422p", "mjpeg", "422"), ("yuvj444p", "mjpeg", "444")],
 )
-def test_full_range_pixel_format_becomes_a_range_tag(tmp_path: Path, pix_fmt: str, codec: str, kept: str) -> None:
+def test_full_range_pixel_format_becomes_a_range_tag(tmp_path: Path, pix_fmt: str, codec: str, chroma: str) -> None:
     path = make_clip(tmp_path / "a.avi", frames=2, pix_fmt=pix_fmt, codec=codec, options={"qmin": "1", "qmax": "1"})
     batches, _ = read(path)
     info = probe(path)
-    assert (info.chroma, info.color.range) == (kept, "full")
-    assert np.abs(batches[0].y[0, 0].numpy().astype(int) - picture(0, (64, 48)).astype(int)).mean() < 1
+    assert (info.chroma, info.color.range) == (chroma, "full")
+    assert np.abs(batches[0].y[0, 0].numpy().astype(int) - numbered_luma(0, (64, 48)).astype(int)).mean() < 1
 
 
 @pytest.mark.parametrize(
-    ("pix_fmt", "codec", "kept", "depth"),
+    ("pix_fmt", "codec", "chroma", "depth"),
     [
         ("rgb24", "png", "444", 8),
         ("rgb48be", "png", "444", 16),
@@ -154,18 +154,18 @@ def test_full_range_pixel_format_becomes_a_range_tag(tmp_path: Path, pix_fmt: st
     ],
 )
 def test_other_formats_become_the_nearest_planar_one(
-    tmp_path: Path, pix_fmt: str, codec: str, kept: str, depth: int
+    tmp_path: Path, pix_fmt: str, codec: str, chroma: str, depth: int
 ) -> None:
     path = make_clip(tmp_path / "a.nut", frames=3, pix_fmt=pix_fmt, codec=codec)
     info = probe(path)
-    assert (info.chroma, info.depth) == (kept, depth)
+    assert (info.chroma, info.depth) == (chroma, depth)
     batches, _ = read(path)
     assert numbers(batches) == [0, 1, 2]
     if "rgb" in pix_fmt or "bgr" in pix_fmt or "gbr" in pix_fmt:
         assert (info.color.matrix, info.color.range) == ("smpte170m", "limited")
         white = make_frame(0, (64, 48), pix_fmt).reformat(format="yuv444p").to_ndarray()[0]
-        shown = batches[0].y[0, 0].numpy() / 2 ** (depth - 8)
-        assert np.abs(shown - white).mean() < 1.5
+        luma = batches[0].y[0, 0].numpy() / 2 ** (depth - 8)
+        assert np.abs(luma - white).mean() < 1.5
 
 
 def test_rgb_white_is_235(tmp_path: Path) -> None:
@@ -209,15 +209,15 @@ def test_truncated_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [(b"", "is empty"), (b"text\n" * 99, "cannot be read"), (b"\x00" * 5000, "cannot be read"),
      (b"1\n00:00:01,000 --> 00:00:02,000\nHello\n\n" * 9, "text, not a clip|no video stream"),
      (b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n", "cannot be read|no video stream")],
 )  # fmt: skip
-def test_a_file_that_is_not_a_clip_is_one_clear_error(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_file_that_is_not_a_clip_is_one_clear_error(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "a.mp4").write_bytes(content)
     for function in (VideoReader, probe):
-        with pytest.raises(InputError, match=said) as error:
+        with pytest.raises(InputError, match=message) as error:
             function(tmp_path / "a.mp4")
         assert "a.mp4" in str(error.value)
         assert "\n" not in str(error.value)
@@ -271,12 +271,12 @@ def test_missing_duplicate_and_backward_times_are_repaired_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stamps: list[int | None], expected: list[float]
 ) -> None:
     path = make_clip(tmp_path / "a.mkv", frames=len(stamps), **LOSSLESS)
-    given = iter(stamps)
+    remaining = iter(stamps)
     decode = VideoReader._decode
 
     def stamped(self: VideoReader) -> Any:
         for frame in decode(self):
-            stamp = next(given)
+            stamp = next(remaining)
             frame.pts = frame.dts = None if stamp is None else stamp * 40  # milliseconds
             yield frame
 

@@ -1,4 +1,4 @@
-"""Sound, subtitles, chapters, fonts, covers and tags beside the picture: copied, or said to be lost."""
+"""Audio, subtitles, chapters, fonts, covers and tags: copied unchanged, or noted as left out."""
 
 import hashlib
 from fractions import Fraction
@@ -17,7 +17,7 @@ SECOND = Fraction(1)
 
 
 def copy(source: Path, target: Path, start: Fraction | None = None, end: Fraction | None = None) -> Path:
-    """The clip through reader and writer, nothing changed."""
+    """Pass the clip through reader and writer unchanged."""
     with (
         VideoReader(source, start, end) as reader,
         VideoWriter(target, reader.info, FAST, source, start, end) as writer,
@@ -158,7 +158,7 @@ def test_time_range_keeps_audio_and_video_in_sync_to_a_millisecond(
     after = packets(target, 1)
     assert after
     assert all(abs(before[digest] - start - time) <= Fraction(1, 1000) for time, digest in after)
-    assert after[0][0] < Fraction(1, 40), "sound begins within a packet of the start"
+    assert after[0][0] < Fraction(1, 40), "audio begins within a packet of the start"
     assert end - start - Fraction(1, 20) < after[-1][0] < end - start
     with av.open(str(target)) as container:
         last = max(chapter["end"] * chapter["time_base"] for chapter in container.chapters())
@@ -220,7 +220,7 @@ def test_streams_as_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_a_second_video_stream_of_matroska_with_b_frames_keeps_its_times(tmp_path: Path, suffix: str) -> None:
-    """Of its first packets the decoding times are unknown."""
+    """The decoding times of its first packets are unknown."""
     with av.open(str(tmp_path / "two.mkv"), "w") as output:
         sources = [av.open(str(make_clip(tmp_path / f"{n}.mp4", 12, options={"bf": "2"}))) for n in (1, 2)]
         added = [output.add_stream_from_template(source.streams[0]) for source in sources]
@@ -231,12 +231,13 @@ def test_a_second_video_stream_of_matroska_with_b_frames_keeps_its_times(tmp_pat
                     output.mux(packet)
             source.close()
     before, after = (
-        shown(path, 1) for path in (tmp_path / "two.mkv", copy(tmp_path / "two.mkv", tmp_path / f"b{suffix}"))
+        presentation_times(path, 1)
+        for path in (tmp_path / "two.mkv", copy(tmp_path / "two.mkv", tmp_path / f"b{suffix}"))
     )
     assert [abs(a - b) < 0.0011 for a, b in zip(before, after, strict=True)] == [True] * 12
 
 
-def shown(path: Path, index: int) -> list[Fraction]:
-    """When the packets of a stream are presented, in their order in the file."""
+def presentation_times(path: Path, index: int) -> list[Fraction]:
+    """Presentation times of the packets of a stream in file order."""
     with av.open(str(path)) as container:
         return [p.pts * p.time_base for p in container.demux(container.streams[index]) if p.size]

@@ -1,4 +1,4 @@
-"""What the ffprobe program says of a clip and of its copy: the same, for clips that are odd in every way."""
+"""ffprobe reports the same streams for an unusual clip and for its upscaled copy."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from vidsr import enhance
 pytestmark = pytest.mark.skipif(shutil.which("ffprobe") is None, reason="no ffprobe program")
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-SECONDS = 50  # frames
+FRAMES = 50
 HLG = {"colorspace": 9, "color_primaries": 9, "color_trc": 18, "color_range": 1}
 PQ = {"colorspace": 9, "color_primaries": 9, "color_trc": 16, "color_range": 1}
 X265_HDR = (
@@ -39,16 +39,16 @@ CLIPS: dict[str, tuple[str, dict[str, Any]]] = {
     "grey": (".mkv", {"pix_fmt": "gray"}),
     "444": (".mp4", {"pix_fmt": "yuv444p"}),
     "full_range_709": (".mp4", {"tags": {"colorspace": 1, "color_primaries": 1, "color_trc": 1, "color_range": 2}}),
-    "variable_rate": (".mp4", {"times": [Fraction(i * i, 1000) for i in range(SECONDS)]}),
+    "variable_rate": (".mp4", {"times": [Fraction(i * i, 1000) for i in range(FRAMES)]}),
     "ntsc_601": (
         ".mov",
         {"fps": Fraction(30000, 1001), "tags": {"colorspace": 6, "color_primaries": 6, "color_trc": 6}, "audio": 1},
     ),
-    "late_start": (".mkv", {"times": [Fraction(7, 5) + Fraction(i, 25) for i in range(SECONDS)], "audio": 1}),
+    "late_start": (".mkv", {"times": [Fraction(7, 5) + Fraction(i, 25) for i in range(FRAMES)], "audio": 1}),
 }
-OF_ALL = ("codec_type",)
-OF_COPIES = ("codec_name", "sample_rate", "channels", "width", "height")
-OF_PICTURES = ("width", "height", "pix_fmt", "color_range", "color_space", "color_transfer", "color_primaries",
+COMMON_FIELDS = ("codec_type",)
+COPIED_FIELDS = ("codec_name", "sample_rate", "channels", "width", "height")
+VIDEO_FIELDS = ("width", "height", "pix_fmt", "color_range", "color_space", "color_transfer", "color_primaries",
                "chroma_location")  # fmt: skip
 
 
@@ -57,12 +57,12 @@ def table(path: Path) -> dict[str, Any]:
     return json.loads(subprocess.run([*command, str(path)], capture_output=True, check=True).stdout)  # type: ignore[no-any-return]
 
 
-def row(stream: dict[str, Any], is_picture: bool) -> dict[str, Any]:
-    keys = OF_ALL + (OF_PICTURES if is_picture else OF_COPIES)
+def row(stream: dict[str, Any], is_video: bool) -> dict[str, Any]:
+    keys = COMMON_FIELDS + (VIDEO_FIELDS if is_video else COPIED_FIELDS)
     words = {key: stream[key] for key in keys if stream.get(key, "unknown") not in ("unknown", "0/0")}
-    if is_picture and stream.get("sample_aspect_ratio", "1:1") != "1:1":
+    if is_video and stream.get("sample_aspect_ratio", "1:1") != "1:1":
         words["sar"] = stream["sample_aspect_ratio"]
-    if is_picture and stream["avg_frame_rate"] == stream["r_frame_rate"]:  # of a variable one they are guesses
+    if is_video and stream["avg_frame_rate"] == stream["r_frame_rate"]:  # for variable rates they are guesses
         words["rate"] = stream["r_frame_rate"]
     words["default"] = stream["disposition"]["default"], stream["disposition"]["attached_pic"]
     words["language"] = stream.get("tags", {}).get("language", "und")
@@ -71,23 +71,23 @@ def row(stream: dict[str, Any], is_picture: bool) -> dict[str, Any]:
 
 
 def source_of(oddity: str, folder: Path) -> Path:
-    """The odd clip, made or from the samples."""
+    """Return the unusual clip: synthetic, or from the samples."""
     if oddity == "phone_clip_of_variable_rate":
         return SAMPLES / "phone_dog.mp4"
     suffix, options = CLIPS[oddity]
-    return make_clip(folder / f"a{suffix}", **{"frames": SECONDS, **options})
+    return make_clip(folder / f"a{suffix}", **{"frames": FRAMES, **options})
 
 
 def differences(oddity: str, folder: Path) -> list[str]:
-    """What ffprobe says otherwise of the clip and of the same, twice as large, but for its size."""
-    return larger(source_of(oddity, folder), folder, 2, "libx265" if "hdr10" in oddity else "libx264")
+    """Return the differences that ffprobe reports between the clip and its x2 upscale, except its size."""
+    return upscale_and_compare(source_of(oddity, folder), folder, 2, "libx265" if "hdr10" in oddity else "libx264")
 
 
-def larger(source: Path, folder: Path, scale: int, codec: str) -> list[str]:
+def upscale_and_compare(source: Path, folder: Path, scale: int, codec: str) -> list[str]:
     target = folder / f"b{'.mkv' if source.suffix == '.ts' else source.suffix}"
     enhance(source, target, scale=scale, model="nearest", codec=codec, preset="ultrafast", log="none")
     before, after = table(source), table(target)
-    for one in (before, after):  # the clip's picture first: some files begin with their sound, ours never do
+    for one in (before, after):  # video first: some files begin with audio, the output never does
         one["streams"].sort(key=lambda stream: stream["codec_type"] != "video")
     found = [] if len(before["streams"]) == len(after["streams"]) else ["number of streams"]
     start = [Fraction(one["streams"][0]["start_time"]) for one in (before, after)]
@@ -112,5 +112,5 @@ def test_ffprobe_reports_the_same_streams_of_the_upscaled_clip(tmp_path: Path, o
 
 @pytest.mark.parametrize("name", ["phone_dog_vfr.mp4", "motion.mov"])
 def test_ffprobe_reports_the_same_streams_of_a_real_clip(data: Path, tmp_path: Path, name: str) -> None:
-    """Among them one of a telephone, of variable rate."""
-    assert larger(data / "clips" / name, tmp_path, 1, "libx264") == []
+    """One of them is a phone clip of variable rate."""
+    assert upscale_and_compare(data / "clips" / name, tmp_path, 1, "libx264") == []

@@ -1,4 +1,4 @@
-"""Clips that lack their end: what could be read is written, one line says so, and the exit code is 4."""
+"""Truncated clips: everything readable is written, a note names the last frame, and the exit code is 4."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -22,7 +22,7 @@ def three_frames(path: Path) -> bytearray:
     return bytearray(tiny(path, 64, 48).read_bytes())
 
 
-def cut_within_a_picture(clip: bytearray) -> None:
+def cut_within_a_frame(clip: bytearray) -> None:
     del clip[HEADER + 2 * FRAME + 100 :]
 
 
@@ -39,7 +39,7 @@ def a_frame_header_damaged(clip: bytearray) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [cut_within_a_picture, cut_within_a_frame_header, garbage_between_frames, a_frame_header_damaged]
+    "damage", [cut_within_a_frame, cut_within_a_frame_header, garbage_between_frames, a_frame_header_damaged]
 )
 def test_y4m(tmp_path: Path, damage: Callable[[bytearray], None]) -> None:
     clip = three_frames(tmp_path / "a.y4m")
@@ -54,19 +54,19 @@ def test_y4m(tmp_path: Path, damage: Callable[[bytearray], None]) -> None:
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_an_interrupted_download_is_truncated(tmp_path: Path, suffix: str) -> None:
-    whole, short = make_clip(tmp_path / f"whole{suffix}", 50, gop=5, audio=1), tmp_path / f"short{suffix}"
+    complete, short = make_clip(tmp_path / f"complete{suffix}", 50, gop=5, audio=1), tmp_path / f"short{suffix}"
     if suffix == ".mp4":
-        whole = table_first(whole, tmp_path / "first.mp4")
-    short.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
-    whole_run, run = (
-        enhance(a, tmp_path / f"{a.stem}.x2.mkv", scale=2, model="nearest", **QUICK) for a in (whole, short)
+        complete = index_first(complete, tmp_path / "first.mp4")
+    short.write_bytes(complete.read_bytes()[: complete.stat().st_size * 2 // 3])
+    complete_run, run = (
+        enhance(a, tmp_path / f"{a.stem}.x2.mkv", scale=2, model="nearest", **QUICK) for a in (complete, short)
     )
-    assert not whole_run.truncated and whole_run.frames == 50
+    assert not complete_run.truncated and complete_run.frames == 50
     assert run.truncated and 0 < run.frames < 45
 
 
-def table_first(clip: Path, copy: Path) -> Path:
-    """A copy of the MP4 ``clip`` with its table of contents at the front, so that a part of it can be played."""
+def index_first(clip: Path, copy: Path) -> Path:
+    """Return a copy of the MP4 ``clip`` with its index at the front, so that a part of it can be read."""
     with av.open(str(clip)) as source, av.open(str(copy), "w", options={"movflags": "faststart"}) as target:
         streams = {stream: target.add_stream_from_template(stream) for stream in source.streams}
         for packet in source.demux():
@@ -78,10 +78,10 @@ def table_first(clip: Path, copy: Path) -> Path:
 
 def test_an_empty_file_in_an_image_sequence_truncates_it(tmp_path: Path) -> None:
     enhance(tiny(tmp_path / "a.y4m", 64, 48), tmp_path / "%d.png", scale=1, log=False)
-    whole = enhance(tmp_path / "%d.png", tmp_path / "whole.mkv", scale=2, model="nearest", **QUICK)
+    complete = enhance(tmp_path / "%d.png", tmp_path / "complete.mkv", scale=2, model="nearest", **QUICK)
     (tmp_path / "2.png").write_bytes(b"")
     short = enhance(tmp_path / "%d.png", tmp_path / "short.mkv", scale=2, model="nearest", **QUICK)
-    assert (whole.frames, whole.truncated) == (3, False)
+    assert (complete.frames, complete.truncated) == (3, False)
     assert short.frames == 1 and short.truncated
 
 
@@ -97,11 +97,11 @@ def test_exit_code_and_message_of_a_folder_with_one_truncated_clip(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "in").mkdir()
-    tiny(tmp_path / "in" / "whole.y4m", 64, 48)
+    tiny(tmp_path / "in" / "complete.y4m", 64, 48)
     clip = three_frames(tmp_path / "in" / "short.y4m")
     (tmp_path / "in" / "short.y4m").write_bytes(clip[:-1])
     options = parse_options(scale=2, model="nearest", log="none", preset="ultrafast")
     with Reporter(Verbosity.QUIET) as reporter:
         assert enhance_all([tmp_path / "in"], tmp_path / "out", options, reporter) is ExitCode.TRUNCATED
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1 and "short.y4m is truncated" in said[0]
+    messages = capsys.readouterr().err.splitlines()
+    assert len(messages) == 1 and "short.y4m is truncated" in messages[0]

@@ -1,4 +1,4 @@
-"""Frames out: lossless where the codec is, timed to the tick, tagged as the source, complete or not there at all."""
+"""Writing clips: lossless with a lossless codec, exact times, the tags of the source, complete or no file."""
 
 import resource
 import shutil
@@ -158,11 +158,11 @@ def ffprobe(path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("color", COLORS, ids=lambda c: f"{c.matrix}-{c.transfer}-{c.range}")
 @pytest.mark.parametrize(("codec", "suffix", "depth"), ENCODERS)
 def test_colour_tags_read_back_the_same(tmp_path: Path, codec: str, suffix: str, depth: int, color: ColorInfo) -> None:
-    if codec in ("libvpx-vp9", "libsvtav1", "prores_ks", "ffv1"):  # without a place for it in stream or container
+    if codec in ("libvpx-vp9", "libsvtav1", "prores_ks", "ffv1"):  # neither stream nor container can hold it
         color = replace(color, chroma_location=None)
     chroma: Chroma = "422" if codec == "prores_ks" else "420"
-    container_says_all = (codec, suffix) not in {("libvpx-vp9", ".webm"), ("ffv1", ".mkv")}
-    sar = Fraction(4, 3) if container_says_all else Fraction(1)
+    container_holds_all = (codec, suffix) not in {("libvpx-vp9", ".webm"), ("ffv1", ".mkv")}
+    sar = Fraction(4, 3) if container_holds_all else Fraction(1)
     info = VideoInfo(64, 64, Fraction(25), chroma, depth, color, sar=sar)
     with VideoWriter(tmp_path / f"a{suffix}", info, quick(codec)) as writer:
         writer.write(some_frames(info, 2))
@@ -174,11 +174,11 @@ def test_colour_tags_read_back_the_same(tmp_path: Path, codec: str, suffix: str,
     assert replace(found.color, chroma_location=color.chroma_location and found.color.chroma_location) == color
     assert found.sar == sar
     if shutil.which("ffprobe"):
-        said = ffprobe(tmp_path / f"a{suffix}")
-        assert (said["color_space"], said["color_primaries"], said["color_transfer"], said["color_range"]) == (
+        fields = ffprobe(tmp_path / f"a{suffix}")
+        assert (fields["color_space"], fields["color_primaries"], fields["color_transfer"], fields["color_range"]) == (
             color.matrix, color.primaries, color.transfer, {"limited": "tv", "full": "pc"}[color.range or "limited"],
         )  # fmt: skip
-        assert said["sample_aspect_ratio"] in (f"{sar.numerator}:{sar.denominator}", "N/A" if sar == 1 else "")
+        assert fields["sample_aspect_ratio"] in (f"{sar.numerator}:{sar.denominator}", "N/A" if sar == 1 else "")
 
 
 @pytest.mark.parametrize("codec", ["libvpx-vp9", "ffv1", "libsvtav1"])
@@ -230,7 +230,7 @@ def test_display_matrix_is_kept(tmp_path: Path, suffix: str, degrees: int) -> No
 
 
 def test_display_matrix_moves_an_upscaled_frame_into_view() -> None:
-    """A phone's portrait clip: a quarter turn, then right by the height, so that the picture begins at 0, 0."""
+    """A phone's portrait clip: a quarter turn, then a shift right by the height, so that the frame begins at 0, 0."""
     one = 1 << 16
     turned = (0, one, 0, -one, 0, 0, 1080 * one, 0, 1 << 30)
     assert scaled_matrix(turned, 4 * 1920, 4 * 1080) == (0, one, 0, -one, 0, 0, 4 * 1080 * one, 0, 1 << 30)
@@ -287,7 +287,7 @@ def test_formats_that_the_encoder_does_not_support_are_converted(
     assert [read_number(y[0].numpy()) for y in back.y] == [0, 1, 2]
     shift = probe(tmp_path / "b.mkv").depth - depth
     error = back.y.float() / 2.0**shift - batch.y.float()
-    assert error.abs().mean() / 2 ** (depth - 8) < 2, "neither range nor depth moved"
+    assert error.abs().mean() / 2 ** (depth - 8) < 2, "neither range nor depth may change"
 
 
 def test_no_frame_is_one_clear_error_and_leaves_no_file(tmp_path: Path) -> None:
@@ -337,21 +337,21 @@ def test_the_file_appears_when_complete_and_an_exception_leaves_no_file(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("encoding", "said"),
+    ("encoding", "message"),
     [
         (Encoding("libx265x"), "--codec libx265x is not in this FFmpeg build"),
         (Encoding("aac"), "encodes audio"),
         (Encoding(options=(("tunes", "grain"),)), "--encoder-option tunes is unknown to libx264"),
     ],
 )
-def test_unknown_codec_or_option_is_one_clear_error(tmp_path: Path, encoding: Encoding, said: str) -> None:
-    with pytest.raises(OptionError, match=said):
+def test_unknown_codec_or_option_is_one_clear_error(tmp_path: Path, encoding: Encoding, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
         VideoWriter(tmp_path / "a.mp4", VideoInfo(64, 48, Fraction(25)), encoding)
     assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(
-    ("name", "encoding", "said"),
+    ("name", "encoding", "message"),
     [
         ("a.xyz", FAST, "names no output container"),
         ("a.webm", FAST, "webm cannot hold libx264"),
@@ -359,8 +359,8 @@ def test_unknown_codec_or_option_is_one_clear_error(tmp_path: Path, encoding: En
         ("none/a.mp4", FAST, "cannot be written to"),
     ],
 )
-def test_an_impossible_output_is_one_clear_error(tmp_path: Path, name: str, encoding: Encoding, said: str) -> None:
-    with pytest.raises(OutputError, match=said) as error:
+def test_an_impossible_output_is_one_clear_error(tmp_path: Path, name: str, encoding: Encoding, message: str) -> None:
+    with pytest.raises(OutputError, match=message) as error:
         VideoWriter(tmp_path / name, VideoInfo(64, 48, Fraction(25)), encoding)
     assert "\n" not in str(error.value)
     assert names(tmp_path) == []
@@ -368,7 +368,7 @@ def test_an_impossible_output_is_one_clear_error(tmp_path: Path, name: str, enco
 
 @contextmanager
 def no_more_than(size: int) -> Iterator[None]:
-    """Files of at most ``size`` bytes, as on a full disk."""
+    """Limit files to ``size`` bytes, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -387,7 +387,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_no_file(tmp_path: Path, suffi
 
 
 def test_copied_packets_are_read_no_further_than_the_video(tmp_path: Path) -> None:
-    """Copied packets are read as far as the picture has come, not all at once."""
+    """Copied packets are read up to the time of the encoded frames, not all at once."""
     source = make_clip(tmp_path / "a.mkv", frames=250, audio=True)
     with VideoReader(source) as reader, VideoWriter(tmp_path / "b.mkv", reader.info, FAST, source) as writer:
         positions = []

@@ -1,4 +1,4 @@
-"""Planes to and from files and pipes: y4m and raw video, between two programs as they are used."""
+"""y4m and raw video in files and pipes, also between two ffmpeg processes."""
 
 import os
 import shutil
@@ -47,9 +47,9 @@ def standard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Run]:
         monkeypatch.setattr("vidsr.video.source.STANDARD_INPUT", descriptors[-1])
         descriptors.append(os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT))
         monkeypatch.setattr("vidsr.video.y4m.STANDARD_OUTPUT", descriptors[-1])
-        said = Notes()
-        enhance_file(Job(Path("-"), target), parse_options(**options), on_note=said.add)
-        return said.texts
+        notes = Notes()
+        enhance_file(Job(Path("-"), target), parse_options(**options), on_note=notes.add)
+        return notes.texts
 
     yield run
     for descriptor in descriptors:
@@ -164,9 +164,9 @@ def test_metadata_that_y4m_cannot_hold_is_noted(tmp_path: Path) -> None:
     with VideoReader(source) as reader, Y4mWriter(tmp_path / "b.y4m", reader.info, Encoding()) as writer:
         for batch in reader.batches(4):
             writer.write(batch)
-    said = "; ".join(writer.notes.texts)
+    text = "; ".join(writer.notes.texts)
     for word in ("rotation by 90", "transfer smpte2084", "frames are not shown at their original times"):
-        assert word in said
+        assert word in text
     with pytest.raises(OptionError, match="y4m uses no encoder: leave out --codec"):
         Y4mWriter(tmp_path / "c.y4m", reader.info, Encoding(crf=20))
 
@@ -194,10 +194,10 @@ def test_y4m_pipes_between_two_ffmpeg_processes(tmp_path: Path) -> None:
         ["ffmpeg", "-v", "error", "-i", "-", "-c:v", "ffv1", str(target)], stdin=middle.stdout, timeout=120, check=False
     )
     middle.stdout.close()
-    said = middle.stderr.read().decode()
+    messages = middle.stderr.read().decode()
     middle.stderr.close()
-    assert (before.wait(), middle.wait(), after.returncode) == (0, 0, 0), said
-    assert "132x98" in said, "the summary goes to the standard error"
+    assert (before.wait(), middle.wait(), after.returncode) == (0, 0, 0), messages
+    assert "132x98" in messages, "the summary goes to standard error"
     (one,), (other,) = table(source)["streams"], table(target)["streams"]
     expected = {**row(one, True), "width": 132, "height": 98}
     assert {key: row(other, True).get(key) for key in expected} == expected
@@ -227,7 +227,7 @@ def test_a_pipe_that_needs_seeking_is_one_clear_error(tmp_path: Path, standard: 
     source = make_clip(tmp_path / "a.mp4", 5)
     data = source.read_bytes()
     at = data.index(b"moov") - 4
-    padding = 3 << 20  # more than is buffered, between the pictures and the header that says where they are
+    padding = 3 << 20  # more than the read buffer, between the frames and the index
     source.write_bytes(data[:at] + padding.to_bytes(4, "big") + b"free" + bytes(padding - 8) + data[at:])
     with pytest.raises(InputError, match="send a format that needs no seeking: y4m, nut, matroska"):
         standard(source, **BICUBIC)
@@ -317,14 +317,14 @@ def test_a_silent_pipe_can_be_interrupted(tmp_path: Path, frames: int) -> None:
     if frames:
         process.stdin.write(b"YUV4MPEG2 W64 H48 F25:1 C420jpeg\n" + (b"FRAME\n" + bytes(64 * 72)) * frames)
         process.stdin.flush()
-    said = process.stderr.readline()
+    messages = process.stderr.readline()
     while frames and not list(tmp_path.iterdir()):
         time.sleep(0.05)
     time.sleep(0.3)  # it waits now
     process.send_signal(signal.SIGINT)
-    said += process.communicate(timeout=30)[1]
+    messages += process.communicate(timeout=30)[1]
     assert process.returncode == ExitCode.INTERRUPTED
-    assert said.endswith(b"interrupted; no unfinished file is left\n") and b"Traceback" not in said
+    assert messages.endswith(b"interrupted; no unfinished file is left\n") and b"Traceback" not in messages
     assert not list(tmp_path.iterdir())
 
 
