@@ -29,7 +29,7 @@ def restored(method: Method, frames: Luma, temporal: bool) -> Luma:
         return torch.from_numpy(np.stack([method(plane) for plane in planes[:, 0].numpy()]))[:, None].float()
 
     batches = mark_repeats(_batches(frames))
-    for stage in (Restore("restore", each, "", 1.0, 255), *([TemporalDenoise(8)] if temporal else []), Finish(8)):
+    for stage in (Restore("restore", each, 1.0, 255), *([TemporalDenoise(8)] if temporal else []), Finish(8)):
         batches = stage(batches)
     return np.asarray(concat(list(batches)).y[:, 0].numpy())
 

@@ -30,14 +30,16 @@ def network_fps(clip: Path, options: dict[str, Any]) -> tuple[float, str]:
     import torch
 
     from vidsr.options.enhance import parse_options
-    from vidsr.pipeline.plan import Plan
+    from vidsr.pipeline.plan import make_plan
+    from vidsr.stages.build import build_runner
     from vidsr.video import VideoReader
 
     with VideoReader(clip) as reader:
-        plan = Plan(parse_options(**options), reader.info)
+        plan = make_plan(parse_options(**options), reader.info)
         planes = next(reader.batches(plan.frames_per_batch)).y
     assert plan.upscale is not None
-    (runner,) = plan.upscale.runners
+    ((network,),) = plan.upscale.networks
+    runner = build_runner(network)
     planes = planes.to(runner.compute.device)
 
     def frames(batches: int) -> float:

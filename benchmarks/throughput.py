@@ -178,16 +178,18 @@ def reusing(clip: Path, model: str, frames: int) -> Table:
     """Upscale ``clip`` in this process: core-ms per frame, and the share of the search for unchanged tiles."""
     from vidsr.kernels.changed_tiles import changed_tiles
     from vidsr.options.enhance import parse_options
-    from vidsr.pipeline.plan import Plan
+    from vidsr.pipeline.plan import make_plan
+    from vidsr.stages.build import build_stages
     from vidsr.stages.tile_reuse import SIDE
     from vidsr.video import VideoReader
 
     with VideoReader(clip, frames=frames) as reader:
-        plan = Plan(parse_options(scale=2, model=model), reader.info)
+        plan = make_plan(parse_options(scale=2, model=model), reader.info)
         batches = list(reader.batches(plan.frames_per_batch))
-    assert plan.upscale is not None
-    plan.upscale.rounds = True
-    (runner,) = plan.upscale.runners
+    upscale = build_stages(plan.stages, reader.info).upscale
+    assert upscale is not None
+    ((tiles,),) = upscale.devices
+    runner = tiles.runner
     frames_y = [luma for batch in batches for luma in batch.y]
 
     def timed(work: Callable[[], object]) -> float:
@@ -198,10 +200,10 @@ def reusing(clip: Path, model: str, frames: int) -> Table:
     def computed() -> None:
         for batch in batches:
             runner(batch.y, 255, True)
-            plan.upscale._chroma(batch, plan.upscale.watch)
+            upscale._chroma(batch, upscale.watch)
 
     def reused() -> None:
-        for _ in plan.upscale(iter(batches)):
+        for _ in upscale(iter(batches)):
             pass
 
     def searched() -> None:

@@ -19,7 +19,7 @@ from vidsr.bench.roofline import Peaks
 from vidsr.cli.bench import print_bench
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.options.enhance import parse_options
-from vidsr.pipeline.plan import Plan
+from vidsr.pipeline.plan import make_plan
 
 INFO = VideoInfo(64, 48, Fraction(25))
 MEASURED = Bench(
@@ -116,7 +116,7 @@ def test_alone_nothing_stands_beside_it_and_nothing_is_verified_that_is_not_writ
 )
 def test_the_ffmpeg_program_is_asked_for_the_same(asked: dict[str, object], filters: list[str]) -> None:
     encoder = {"crf": 20, "preset": "fast", "encoder_options": ["threads=5"]}
-    plan = Plan(parse_options(**asked, **encoder, model="bicubic", device="cpu"), INFO)  # type: ignore[arg-type]
+    plan = make_plan(parse_options(**asked, **encoder, model="bicubic", device="cpu"), INFO)  # type: ignore[arg-type]
     commands = ffmpeg_commands(Path("in.mp4"), Path("out.mkv"), plan, 7)
     assert [command[command.index("-vf") + 1] for command in commands.values()] == filters
     for command in commands.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -140,7 +141,8 @@ def siting_is_carried(tmp_path: Path) -> Finding:
 def siting_is_honoured(tmp_path: Path) -> Finding:
     """Chroma resized where it sits: a plane linear in position keeps its value at every place, x2, six places."""
     from vidsr.options.enhance import parse_options
-    from vidsr.pipeline.plan import Plan
+    from vidsr.pipeline.plan import make_plan
+    from vidsr.stages.build import build_stages
 
     worst = 0.0
     for location, (at_x, at_y) in LOCATIONS.items():
@@ -153,7 +155,8 @@ def siting_is_honoured(tmp_path: Path) -> Finding:
             return (60 + 2 * x + 3 * y).expand(1, 2, -1, -1)
 
         batch = FrameBatch(torch.zeros(1, 1, 24, 32), plane(16, 12, 1), (Fraction(0),), (Origin(0),))
-        upscale = Plan(parse_options(scale=2, model="bicubic"), info).upscale
+        plan = make_plan(parse_options(scale=2, model="bicubic"), info)
+        upscale = build_stages(plan.stages[:1], info).upscale
         assert upscale is not None
         (large,) = upscale(iter([batch]))
         assert large.uv is not None
@@ -278,19 +281,20 @@ def twelve_bits_into_ten(tmp_path: Path) -> Finding:
 def eight_bit_networks(tmp_path: Path) -> Finding:
     """What a network makes of 8 bits: rounded from floats to nearest, at 8 bits and at the 10 of ProRes."""
     from vidsr.options.enhance import parse_options
-    from vidsr.pipeline.plan import Plan
+    from vidsr.pipeline.plan import make_plan
+    from vidsr.stages.build import build_stages
+    from vidsr.stages.stopwatch import Stopwatch
 
     wrong, count = 0, 0
     for codec, factor in (("libx264", 1), ("prores_ks", 4)):
-        plan = Plan(parse_options(scale=2, model="fast", codec=codec), VideoInfo(64, 48, Fraction(25)))
+        plan = make_plan(parse_options(scale=2, model="fast", codec=codec), VideoInfo(64, 48, Fraction(25)))
         noise = torch.randint(0, 256, (1, 3, 48, 64), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
         batch = FrameBatch(noise[:, :1], noise[:, 1:, ::2, ::2], (Fraction(0),), (Origin(0),))
+        stages = build_stages(plan.stages, plan.source)
         assert plan.upscale is not None
-        (large,) = plan.upscale(iter([batch]))
-        stream: Iterator[FrameBatch] = iter([batch])
-        for stage in plan.stages(None, None):
-            stream = stage(stream)
-        (result,) = stream
+        exactly = build_stages((replace(plan.upscale, rounds=False),), plan.source)
+        (large,) = exactly(iter([batch]), Stopwatch())
+        (result,) = stages(iter([batch]), Stopwatch())
         exact = (large.y * factor + 0.5).floor().clamp(0, 256 * factor - 1)
         wrong, count = wrong + int((result.y.int() != exact.int()).sum()), count + exact.numel()
     return Finding(f"{wrong} of {count} samples off", wrong == 0)

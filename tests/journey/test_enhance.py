@@ -377,7 +377,7 @@ def test_the_log_has_a_row_per_frame_measured_against_the_reference(tmp_path: Pa
 
 def test_memory_in_flight_is_bounded_by_the_queues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=60, size=(64, 48))
-    monkeypatch.setattr("vidsr.pipeline.plan.MOST_FRAMES", 1)
+    monkeypatch.setattr("vidsr.pipeline.plan.MAX_BATCH_FRAMES", 1)
     decoded = written = most = 0
     batches, write = VideoReader.batches, VideoWriter.write
 

@@ -337,7 +337,7 @@ def test_verify_names_a_missing_or_damaged_image(tmp_path: Path) -> None:
     (tmp_path / "out" / "2.png").write_bytes(whole)
     (tmp_path / "out" / "4.png").unlink()
     with pytest.raises(VerifyError, match="frames: expected 4 or more, found 3"):
-        verify_files(source, target).demand()
+        verify_files(source, target).raise_if_failed()
 
 
 def test_verify_accepts_the_rate_of_an_image_sequence(tmp_path: Path) -> None:

@@ -11,15 +11,23 @@ from vidsr.errors import ModelError, Notes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.models.weights import frames_path
 from vidsr.options.enhance import parse_options
-from vidsr.pipeline.choice import choose_domain, choose_engine, default_model
-from vidsr.pipeline.plan import Plan
-from vidsr.stages.frame_log import FrameLog
+from vidsr.pipeline.choose import choose_domain, choose_engine, choose_model
+from vidsr.pipeline.plan import Plan, make_plan
+from vidsr.stages.build import build_stages
+from vidsr.stages.frame_log import COLUMNS, FrameLog
+from vidsr.stages.stopwatch import Stopwatch
 
 PIXELS_A_SECOND = 480 * 270 * 25
 
 
 def clip(codec: str = "h264", bits_per_pixel: float = 0.05) -> VideoInfo:
     return VideoInfo(480, 270, Fraction(25), codec=codec, bit_rate=round(bits_per_pixel * PIXELS_A_SECOND))
+
+
+def names(plan: Plan) -> list[str]:
+    """Names of the stages that the plan builds."""
+    log = FrameLog(Path("log.csv"), plan.log_columns) if plan.log_columns else None
+    return [stage.name for stage in build_stages(plan.stages, plan.source, log).in_order]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +48,7 @@ def test_weights_follow_the_source(asked: str, info: VideoInfo, scales: tuple[in
 
 
 def test_the_plan_says_what_it_chose() -> None:
-    (words,) = Plan(parse_options(scale=4), clip()).words
+    (words,) = make_plan(parse_options(scale=4), clip()).words
     assert words.startswith("balanced (video) x4")
 
 
@@ -49,47 +57,47 @@ def test_a_gpu_takes_best_where_its_weights_exist_and_balanced_elsewhere(tmp_pat
         for scale in scales:
             (tmp_path / f"{name}-clean-x{scale}.safetensors").touch()
     options, sharp = parse_options(scale=4), clip(bits_per_pixel=0.5)
-    chosen = {n: default_model("cuda", options, sharp, Fraction(n), tmp_path) for n in (1, 2, 3, 4, 8, 12)}
+    chosen = {n: choose_model("cuda", options, sharp, Fraction(n), tmp_path) for n in (1, 2, 3, 4, 8, 12)}
     assert chosen == {1: "best", 2: "best", 3: "balanced", 4: "best", 8: "best", 12: "balanced"}
-    assert default_model("cpu", options, sharp, Fraction(4), tmp_path) == "balanced"
+    assert choose_model("cpu", options, sharp, Fraction(4), tmp_path) == "balanced"
     (tmp_path / "balanced-video-x4.safetensors").touch()
-    assert default_model("cuda", options, clip(), Fraction(4), tmp_path) == "balanced"
-    assert default_model("cuda", options, sharp, Fraction(4), tmp_path) == "best"
+    assert choose_model("cuda", options, clip(), Fraction(4), tmp_path) == "balanced"
+    assert choose_model("cuda", options, sharp, Fraction(4), tmp_path) == "best"
 
 
 def test_video_weights_asked_for_where_there_are_none_are_one_clear_line() -> None:
     with pytest.raises(ModelError, match="has no weights for x2 video"):
-        Plan(parse_options(scale=2, domain="compressed", model="espcn"), clip())
+        make_plan(parse_options(scale=2, domain="compressed", model="espcn"), clip())
 
 
 def test_stages_stand_in_their_order() -> None:
-    plan = Plan(parse_options(scale=2, fps="2x"), clip())
-    assert [stage.name for stage in plan.stages(None, None)] == ["interpolate", "upscale", "finish"]
+    plan = make_plan(parse_options(scale=2, fps="2x"), clip())
+    assert names(plan) == ["interpolate", "upscale", "finish"]
     assert (plan.output.width, plan.output.fps) == (960, 50)
 
 
 def test_frames_are_made_at_the_smaller_size() -> None:
-    plan = Plan(parse_options(scale="1/2", fps="2x"), clip())
-    assert [stage.name for stage in plan.stages(None, None)] == ["upscale", "interpolate", "finish"]
-    logged = plan.stages(FrameLog(Path("log.csv"), plan.log_columns), None)
-    assert [stage.name for stage in logged] == ["upscale", "interpolate", "tap", "finish", "measure"]
+    plan = make_plan(parse_options(scale="1/2", fps="2x"), clip())
+    assert names(plan) == ["upscale", "interpolate", "finish"]
+    plan = make_plan(parse_options(scale="1/2", fps="2x"), clip(), logged=True)
+    assert plan.log_columns == COLUMNS
+    assert names(plan) == ["upscale", "interpolate", "tap", "finish", "measure"]
     assert plan.upscale is not None and not plan.upscale.rounds  # but once, behind the frames that are made
     assert (plan.output.width, plan.output.fps) == (240, 50)
     assert [words.split()[0] for words in plan.words] == ["lanczos", "interpolate:"]
-    without = Plan(parse_options(scale="1/2"), clip()).stages(FrameLog(Path("log.csv"), plan.log_columns), None)
-    assert [stage.name for stage in without] == ["tap", "upscale", "finish", "measure"]
+    assert names(make_plan(parse_options(scale="1/2"), clip(), logged=True)) == ["tap", "upscale", "finish", "measure"]
 
 
 def test_a_size_that_is_there_already_needs_no_network() -> None:
-    assert Plan(parse_options(size="480x270"), clip()).upscale is None
+    assert make_plan(parse_options(size="480x270"), clip()).upscale is None
 
 
 @pytest.mark.parametrize("model", ["auto", "fast"])
 def test_a_clip_that_becomes_smaller_needs_no_network(model: str) -> None:
-    plan = Plan(parse_options(scale="1/2", model=model, device="cpu"), VideoInfo(64, 48, Fraction(25), "gray"))
-    assert plan.upscale is not None and plan.upscale.runners == () and plan.weights == {}
+    plan = make_plan(parse_options(scale="1/2", model=model, device="cpu"), VideoInfo(64, 48, Fraction(25), "gray"))
+    assert plan.upscale is not None and plan.upscale.networks == () and plan.weights == {}
     batch = FrameBatch(torch.full((2, 1, 48, 64), 100, dtype=torch.uint8), None, (Fraction(0),) * 2, (Origin(0),) * 2)
-    (small,) = plan.upscale(iter([batch]))
+    (small,) = build_stages(plan.stages, plan.source)(iter([batch]), Stopwatch())
     assert small.y.shape == (2, 1, 24, 32)
 
 
@@ -109,5 +117,5 @@ def test_a_weights_file_that_is_not_there_is_said() -> None:
 
 @pytest.mark.parametrize(("model", "said"), [("fast", "cpu bf16"), ("espcn", "cpu fp32")])
 def test_the_summary_says_the_precision_that_is_used(model: str, said: str) -> None:
-    (words,) = Plan(parse_options(scale=2, model=model, precision="bf16", device="cpu"), clip()).words
+    (words,) = make_plan(parse_options(scale=2, model=model, precision="bf16", device="cpu"), clip()).words
     assert said in words

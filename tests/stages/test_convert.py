@@ -1,5 +1,6 @@
 """To the encoder's format in one rounding, against exact arithmetic."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from math import floor
@@ -15,9 +16,11 @@ from vidsr.color import LOCATIONS
 from vidsr.errors import Notes
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, Origin, VideoInfo
 from vidsr.options.enhance import parse_options
-from vidsr.pipeline.plan import Plan
+from vidsr.pipeline.plan import make_plan
+from vidsr.stages.build import build_stages, build_upscale
 from vidsr.stages.convert import Convert
 from vidsr.stages.rounding import Finish
+from vidsr.stages.stopwatch import Stopwatch
 from vidsr.video import VideoReader
 
 
@@ -117,15 +120,12 @@ def test_a_12_bit_clip_in_a_10_bit_file_is_rounded_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("codec", "factor"), [("libx264", 1), ("prores_ks", 4)])
 def test_what_a_network_makes_of_8_bits_is_rounded_once_at_the_depth_of_the_encoder(codec: str, factor: int) -> None:
     info = VideoInfo(64, 48, Fraction(25), "420", 8)
-    plan = Plan(parse_options(scale=2, model="fast", codec=codec), info)
+    plan = make_plan(parse_options(scale=2, model="fast", codec=codec), info)
     noise = torch.randint(0, 256, (1, 3, 48, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     batch = one(noise[:, :1], noise[:, 1:, ::2, ::2])
     assert plan.upscale is not None
-    (large,) = plan.upscale(iter([batch]))
-    stream = iter([batch])
-    for stage in plan.stages(None, None):
-        stream = stage(stream)
-    (result,) = stream
+    (large,) = build_upscale(replace(plan.upscale, rounds=False), info)(iter([batch]))
+    (result,) = build_stages(plan.stages, info)(iter([batch]), Stopwatch())
     peak = 256 * factor - 1
     assert torch.equal(result.y.int(), (large.y * factor + 0.5).floor().clamp(0, peak).int())
     assert (large.y % 1 != 0).float().mean() > 0.9, "what the network makes has a fraction"

@@ -4,7 +4,6 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +18,7 @@ from vidsr.options.choices import Interpolation, Repeats
 from vidsr.options.frame_rate import Clock, Rate, Times, parse_fps
 from vidsr.stages import batching as batches
 from vidsr.stages.interpolate import Interpolate
-from vidsr.stages.interpolation_engines import BlendEngine, Engine, FramePair, Planes, make_engine
+from vidsr.stages.interpolation_engines import BlendEngine, FramePair, Planes, make_engine
 from vidsr.stages.repeats import mark_repeats
 
 HALF = Fraction(1, 2)
@@ -394,33 +393,6 @@ def test_every_type_and_chroma(dtype: torch.dtype, chroma: Chroma, engine: Inter
     if uv is not None:
         assert result.uv is not None and result.uv.shape == (6, 2, height, width)
         assert (result.uv.float() - 128).abs().max() < 0.1
-
-
-def test_engines_are_told_in_words() -> None:
-    _, info = clip(drifting(1))
-    engines: list[tuple[Engine[Any] | None, str]]
-    engines = [
-        (make_engine("flow", 8), "optical flow"),
-        (make_engine("net", 8), "network net"),
-        (None, "nearest frame"),
-    ]
-    for engine, words in engines:
-        assert words in str(Interpolate(Times(Fraction(2)), engine, info))
-
-
-@pytest.mark.parametrize(
-    ("clock", "slow", "words"),
-    [
-        (Rate(Fraction(60)), 1, "nearest frame, 60 fps"),
-        (Rate(Fraction(60)), Fraction(5, 2), "nearest frame, 60 fps, 2.5 times slower"),
-        (Times(Fraction(1)), 8, "nearest frame, 8 times slower"),
-        (Times(Fraction(2)), 8, "nearest frame, 2x, 8 times slower"),
-    ],
-)
-def test_slow_motion_is_told_by_the_rate_that_was_asked_for(clock: Clock, slow: Fraction, words: str) -> None:
-    _, info = clip(drifting(1))
-    stage = Interpolate(clock.slowed(Fraction(slow)), None, info, slow=Fraction(slow))
-    assert str(stage) == f"interpolate: {words}"
 
 
 @examples(40)

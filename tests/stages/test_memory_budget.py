@@ -9,7 +9,8 @@ from vidsr.frames import VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import parse_options
 from vidsr.options.parse import parse_bytes
-from vidsr.pipeline.plan import Plan
+from vidsr.pipeline.plan import make_plan
+from vidsr.stages.build import build_runner
 from vidsr.stages.memory_budget import HELD, HELD_BYTES, frame_bytes, share, within
 
 LARGE = VideoInfo(7680, 4320, Fraction(24))
@@ -36,12 +37,12 @@ def test_less_than_any_run_takes_is_said_with_what_is_enough() -> None:
 def test_what_steadying_holds_is_taken_off_first() -> None:
     info = VideoInfo(3840, 2160, Fraction(24))
     plain, steady = (
-        Plan(parse_options(restore=1.0, temporal_denoise=wanted, memory="4G", device="cpu"), info).share
+        make_plan(parse_options(restore=1.0, temporal_denoise=wanted, memory="4G", device="cpu"), info).memory
         for wanted in (False, True)
     )
     assert plain.network and steady.network and plain.network - steady.network == 24 * 3840 * 2160 // 4
     with pytest.raises(OptionError, match="600M is less than such a run takes: give 752M or more"):
-        Plan(parse_options(restore=1.0, memory="600M", device="cpu"), info)
+        make_plan(parse_options(restore=1.0, memory="600M", device="cpu"), info)
 
 
 @pytest.mark.parametrize("memory", [1 << 30, 4 << 30, 16 << 30])
@@ -73,9 +74,10 @@ def test_the_encoder_looks_less_far_ahead_only_where_it_must() -> None:
 
 def test_a_network_call_is_cut_into_tiles_that_fit() -> None:
     info = VideoInfo(3840, 2160, Fraction(24))
-    plan = Plan(parse_options(scale=2, model="balanced", memory="1G"), info)
+    plan = make_plan(parse_options(scale=2, model="balanced", memory="1G"), info)
     assert plan.upscale is not None
-    (runner,) = plan.upscale.runners
+    ((network,),) = plan.upscale.networks
+    runner = build_runner(network)
     tiles = [read for read, _, _ in runner._tiles(2160, 3840)]
     assert len(tiles) > 1 and plan.frames_per_batch == 1
     widest = max((rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in tiles)

@@ -13,7 +13,8 @@ from vidsr.flow.two_search import TwoSearchPair
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.models.frame_network import FrameNetwork, MotionField
 from vidsr.options.enhance import parse_options
-from vidsr.pipeline.plan import Plan
+from vidsr.pipeline.plan import make_plan
+from vidsr.stages.build import build_stages
 from vidsr.stages.network_engine import NetworkEngine, NetworkPair
 
 CPU = torch.device("cpu")
@@ -63,12 +64,14 @@ def test_only_the_first_pair_is_checked_and_only_where_it_must_be(monkeypatch: p
 
 
 def test_that_a_network_went_on_in_float32_is_counted() -> None:
-    plan = Plan(parse_options(fps="2x", interpolation="net", device="cpu"), VideoInfo(128, 96, Fraction(25), "gray"))
-    assert plan.interpolate is not None and isinstance(plan.interpolate.engine, NetworkEngine)
-    said = "networks in float32, as half precision lost too much"
-    assert plan.counts[said] == 0
-    plan.interpolate.engine.fp32_fallback = True
-    assert plan.counts[said] == 1
+    plan = make_plan(
+        parse_options(fps="2x", interpolation="net", device="cpu"), VideoInfo(128, 96, Fraction(25), "gray")
+    )
+    stages = build_stages(plan.stages, plan.source)
+    assert stages.interpolate is not None and isinstance(stages.interpolate.engine, NetworkEngine)
+    assert stages.counts["fp32_fallbacks"] == 0
+    stages.interpolate.engine.fp32_fallback = True
+    assert stages.counts["fp32_fallbacks"] == 1
 
 
 @pytest.mark.gpu

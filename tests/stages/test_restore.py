@@ -1,6 +1,8 @@
 """Restoration as a stage: strength, untouched chroma, tiles, the log, the guard, and what `auto` decides."""
 
 import csv
+import hashlib
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,13 +20,16 @@ from vidsr.models import weights as store
 from vidsr.models.architectures.plain import Config, Plain
 from vidsr.options.enhance import parse_options
 from vidsr.options.paths import Job
-from vidsr.pipeline.plan import Plan, make_restores
+from vidsr.pipeline.choose import choose_restores
+from vidsr.pipeline.plan import make_plan
 from vidsr.pipeline.run import enhance_file
+from vidsr.stages.build import build_restore
 from vidsr.stages.classical import Classical
 from vidsr.stages.diagnosis import Survey, diagnose
 from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.restore import Restore
 from vidsr.stages.runner import Runner
+from vidsr.stages.specs import NetworkSpec, RestoreSpec
 from vidsr.video import VideoReader
 
 CPU = Compute(torch.device("cpu"), torch.float32)
@@ -48,7 +53,7 @@ def seen(plane: np.ndarray, quantizer: float | None = None) -> Survey:
 @pytest.mark.parametrize("strength", [0.25, 0.5, 1.0])
 def test_strength_blends_the_change_and_chroma_is_the_very_same(strength: float) -> None:
     source = batch()
-    (result,) = Restore("deblur", darker, "darker", strength, 255)(iter([source]))
+    (result,) = Restore("deblur", darker, strength, 255)(iter([source]))
     torch.testing.assert_close(result.y, source.y.float() * (1 - strength / 2))
     assert result.uv is source.uv
     assert (result.times, result.origins) == (source.times, source.origins)
@@ -65,7 +70,7 @@ def test_a_picture_that_repeats_is_restored_once_wherever_the_batches_are_cut(pe
     dtype = torch.uint8 if peak == 255 else torch.uint16
     a, b, c = batch(3, dtype, peak).y.split(1)
     stream = [[a, a, b], [b, b], [b, c, c], [a]]
-    restore = Restore("deblur", counted, "", 1.0, peak)
+    restore = Restore("deblur", counted, 1.0, peak)
     whole = [
         FrameBatch(torch.cat(planes), None, (Fraction(0),) * len(planes), (Origin(0),) * len(planes))
         for planes in stream
@@ -102,11 +107,11 @@ def test_classical_methods_work_at_any_depth(name: str) -> None:
 def test_the_guard_says_how_much_of_a_sharp_picture_is_kept() -> None:
     plane = seen(shapes()).frames
     kept = [
-        Restore("deblur", Classical("unsharp", 2.0, 0.0), "", strength, 255).kept_of_sharp(plane)
+        Restore("deblur", Classical("unsharp", 2.0, 0.0), strength, 255).kept_of_sharp(plane)
         for strength in (1.0, 0.3, 0.05)
     ]
     assert kept == sorted(kept)
-    assert Restore("deblur", lambda y, peak: y.float(), "", 1.0, 255).kept_of_sharp(plane) == float("inf")
+    assert Restore("deblur", lambda y, peak: y.float(), 1.0, 255).kept_of_sharp(plane) == float("inf")
 
 
 def test_auto_sees_blur_noise_and_compression_and_leaves_what_has_none() -> None:
@@ -129,17 +134,17 @@ def test_fine_texture_is_not_taken_for_noise() -> None:
 
 def test_the_plan_names_what_it_found_and_only_what_is_needed_runs() -> None:
     options = parse_options(deblur="auto", denoise="auto", deblur_model="wiener", denoise_model="nlm", device="cpu")
-    plan = Plan(options, INFO, seen(blur(shapes(), 1.6)))
-    assert [stage.name for stage in plan.restores] == ["deblur"]
-    assert "nothing to do" in plan.notes.texts[0] and "denoise" in plan.notes.texts[0]
-    assert "edges blurred by 1." in plan.notes.texts[1] and "of itself" in plan.notes.texts[1]
+    plan = make_plan(options, INFO, seen(blur(shapes(), 1.6)), logged=True)
+    assert [spec.name for spec in plan.stages if isinstance(spec, RestoreSpec)] == ["deblur"]
+    assert "nothing to do" in plan.notes[0].text and "denoise" in plan.notes[0].text
+    assert "edges blurred by 1." in plan.notes[1].text and "of itself" in plan.notes[1].text
     assert "psnr_y_deblur" in plan.log_columns and "psnr_y_denoise" not in plan.log_columns
 
 
 def test_deblur_of_a_compressed_clip_that_is_not_blurred_names_restore_as_the_way() -> None:
     def said(plane: np.ndarray, quantizer: float, strength: str = "1") -> str:
         options = parse_options(deblur=strength, deblur_model="wiener", device="cpu")
-        return Plan(options, INFO, seen(plane, quantizer)).notes.texts[0]
+        return make_plan(options, INFO, seen(plane, quantizer)).notes[0].text
 
     assert "not blurred but compressed (h264 with a mean quantizer of 32)" in said(shapes(), 32)
     assert said(shapes(), 32).endswith("--restore takes it out")
@@ -152,11 +157,17 @@ def test_a_network_is_loaded_by_its_task_and_its_checksum_is_kept(tmp_path: Path
     config = Config(scale=1, channels=4, layers=1)
     store.write(tmp_path / "deblur-fast-any-x1.safetensors", Plain(config), store.describe("plain", config))
     options = parse_options(deblur="0.5", device="cpu", precision="fp32")
-    (restore,) = make_restores(options, INFO, CPU, seen(shapes()), Notes(), tmp_path)
+    (restore,) = choose_restores(options, INFO, CPU, seen(shapes()), Notes(), tmp_path)
     assert str(restore) == "deblur: deblur-fast (cpu fp32), strength 0.5"
-    assert list(restore.weights) == ["deblur-fast-any-x1.safetensors"]
+    assert isinstance(restore.method, NetworkSpec)
+    path = tmp_path / "deblur-fast-any-x1.safetensors"
+    assert (restore.method.file, restore.method.sha256) == (path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+    assert isinstance(build_restore(restore, INFO, folder=tmp_path).method, Runner)
+    other = replace(restore, method=replace(restore.method, sha256="0" * 64))
+    with pytest.raises(ModelError, match="is not the weights file of the plan"):
+        build_restore(other, INFO, folder=tmp_path)
     with pytest.raises(ModelError, match="no model is called 'denoise'"):
-        make_restores(parse_options(denoise="1", device="cpu"), INFO, CPU, Survey(), Notes(), tmp_path)
+        choose_restores(parse_options(denoise="1", device="cpu"), INFO, CPU, Survey(), Notes(), tmp_path)
 
 
 def lossless(clip: Path, target: Path, **options: object) -> tuple[list[FrameBatch], list[FrameBatch], list[str]]:

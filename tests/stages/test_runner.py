@@ -247,23 +247,23 @@ def test_a_gpu_gives_what_the_cpu_gives(depth: int) -> None:
     """Frame order and values, through page-locked copies, batches and the rounding, in half precision."""
     from vidsr.frames import FrameBatch, Origin, VideoInfo
     from vidsr.options.enhance import parse_options
-    from vidsr.pipeline.plan import Plan
+    from vidsr.pipeline.plan import make_plan
+    from vidsr.stages.build import build_stages
+    from vidsr.stages.stopwatch import Stopwatch
 
     dtype = torch.uint8 if depth == 8 else torch.uint16
     luma = torch.randint(0, 1 << depth, (40, 1, 48, 64), generator=torch.Generator().manual_seed(0)).to(dtype)
     results = {}
     for device, precision in (("cpu", "fp32"), ("cuda", "fp16")):
         options = parse_options(scale=2, model="fast", device=device, precision=precision)
-        plan = Plan(options, VideoInfo(64, 48, Fraction(25), "gray", depth))
+        plan = make_plan(options, VideoInfo(64, 48, Fraction(25), "gray", depth))
         stream = iter(
             FrameBatch(
                 luma[i : i + 8], None, tuple(map(Fraction, range(i, i + 8))), tuple(map(Origin, range(i, i + 8)))
             )
             for i in range(0, 40, 8)
         )
-        for stage in plan.stages(None, None):
-            stream = stage(stream)
-        results[device] = list(stream)
+        results[device] = list(build_stages(plan.stages, plan.source)(stream, Stopwatch()))
     for cpu, gpu in zip(results["cpu"], results["cuda"], strict=True):
         assert cpu.times == gpu.times and gpu.y.device.type == "cpu" and gpu.y.dtype == dtype
         assert (cpu.y.int() - gpu.y.int()).abs().max() <= 2 << (depth - 8)

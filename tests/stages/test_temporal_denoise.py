@@ -14,8 +14,9 @@ from vidsr.flow.temporal_average import temporal_average, warp_rows
 from vidsr.flow.warp import spline_coefficients
 from vidsr.frames import FrameBatch, Origin, VideoInfo, concat
 from vidsr.options.enhance import parse_options
-from vidsr.pipeline.plan import Plan
+from vidsr.pipeline.plan import make_plan
 from vidsr.stages.repeats import mark_repeats
+from vidsr.stages.specs import TemporalDenoiseSpec
 from vidsr.stages.temporal_denoise import LONGEST_WAIT, TemporalDenoise
 
 Plane = npt.NDArray[np.float32]
@@ -216,12 +217,12 @@ def test_it_follows_what_was_restored_and_nothing_else() -> None:
 
     def names(info: VideoInfo, **asked: object) -> list[str]:
         options = parse_options(device="cpu", **asked)  # type: ignore[arg-type]
-        return [type(stage).__name__ for stage in Plan(options, info).stages(None, None)]
+        return [type(spec).__name__ for spec in make_plan(options, info).stages]
 
-    assert names(info, restore=1.0, denoise=0.5)[:3] == ["Restore", "Restore", "TemporalDenoise"]
-    assert "TemporalDenoise" not in names(info, restore=1.0, temporal_denoise=False)
-    assert "TemporalDenoise" not in names(info, scale=2, model="bicubic")
-    assert "TemporalDenoise" not in names(VideoInfo(64, 48, None), restore=1.0), "a still picture has no neighbours"
-    plan = Plan(parse_options(device="cpu", restore=0.3, denoise=0.6), info)
-    assert plan.steady is not None and plan.steady.strength == 0.6
+    assert names(info, restore=1.0, denoise=0.5)[:3] == ["RestoreSpec", "RestoreSpec", "TemporalDenoiseSpec"]
+    assert "TemporalDenoiseSpec" not in names(info, restore=1.0, temporal_denoise=False)
+    assert "TemporalDenoiseSpec" not in names(info, scale=2, model="bicubic")
+    assert "TemporalDenoiseSpec" not in names(VideoInfo(64, 48, None), restore=1.0), "a still picture has no neighbours"
+    plan = make_plan(parse_options(device="cpu", restore=0.3, denoise=0.6), info, logged=True)
+    assert TemporalDenoiseSpec(0.6) in plan.stages
     assert plan.log_columns[-3:] == ("psnr_y_restore", "psnr_y_denoise", "psnr_y_temporal_denoise")

@@ -16,8 +16,11 @@ from vidsr.errors import OptionError
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, Origin, VideoInfo
 from vidsr.options.enhance import parse_options
 from vidsr.options.output_size import Factor, Size
-from vidsr.pipeline.plan import Plan
+from vidsr.pipeline.plan import make_plan
+from vidsr.stages.build import build_stages, build_upscale
 from vidsr.stages.repeats import mark_repeats
+from vidsr.stages.rounding import Finish
+from vidsr.stages.stopwatch import Stopwatch
 from vidsr.stages.upscale import Upscale, network_factors, siting_shift
 
 INFO = VideoInfo(width=32, height=24, fps=Fraction(25))
@@ -136,12 +139,12 @@ def test_rounding_at_once_is_rounding_later(
         tuple(Fraction(i) for i in range(3)),
         tuple(Origin(i) for i in range(3)),
     )
-    plan = Plan(parse_options(scale=scale, model=model, precision=precision, tile=32), info)
-    assert plan.upscale is not None
-    (exact,) = plan.upscale(iter([whole]))
-    (later,) = plan.finish(iter([exact]))
-    plan.upscale.rounds = True
-    (at_once,) = plan.finish(plan.upscale(iter([whole])))
+    plan = make_plan(parse_options(scale=scale, model=model, precision=precision, tile=32), info)
+    assert plan.upscale is not None and plan.upscale.rounds
+    finish = Finish(depth)
+    (exact,) = build_upscale(replace(plan.upscale, rounds=False), info)(iter([whole]))
+    (later,) = finish(iter([exact]))
+    (at_once,) = finish(build_upscale(plan.upscale, info)(iter([whole])))
     assert at_once.y.dtype == later.y.dtype
     assert (at_once.uv is None) == (later.uv is None)
     assert_equal_but_for_ties(at_once.y, later.y, exact.y)
@@ -163,10 +166,12 @@ def test_several_devices_give_what_one_gives_in_order(shown: list[int], cuts: se
     parts = [whole[a:b] for a, b in itertools.pairwise(ends)]
     results = []
     for device in ("cpu", ",".join(["cpu"] * devices)):
-        plan = Plan(parse_options(scale=2, model="fast", device=device), INFO)
+        plan = make_plan(parse_options(scale=2, model="fast", device=device), INFO)
         assert plan.upscale is not None
-        assert len(plan.upscale.lanes) == device.count("cpu")
-        results.append((list(plan.upscale(mark_repeats(iter(parts)))), plan.counts["frames repeated"]))
+        stages = build_stages((replace(plan.upscale, rounds=False),), INFO)
+        assert stages.upscale is not None
+        assert len(stages.upscale.devices) == device.count("cpu")
+        results.append((list(stages.upscale(mark_repeats(iter(parts)))), stages.counts["repeated_frames"]))
     (alone, repeated), (together, repeated_together) = results
     assert repeated == repeated_together
     for a, b in zip(alone, together, strict=True):
@@ -183,20 +188,20 @@ def test_two_lanes_on_one_gpu_give_what_one_gives() -> None:
     info = replace(INFO, width=64, height=48, chroma="gray")
     results = []
     for device in ("cuda:0", "cuda:0,cuda:0"):
-        plan = Plan(parse_options(scale=2, model="fast", device=device), info)
-        assert plan.upscale is not None
-        results.append(list(plan.finish(plan.upscale(iter(parts)))))
-        assert not any(count for name, count in plan.counts.items() if "graphs" in name)
+        stages = build_stages(make_plan(parse_options(scale=2, model="fast", device=device), info).stages, info)
+        results.append(list(stages(iter(parts), Stopwatch())))
+        assert not stages.counts["cuda_graph_failures"]
     for part, alone, together in zip(parts, *results, strict=True):
         assert alone.times == together.times == part.times
         assert (alone.y.int() - together.y.int()).abs().max() <= 1
 
 
 def test_leaving_the_stream_of_several_devices_leaves_no_thread() -> None:
-    plan = Plan(parse_options(scale=2, model="fast", device="cpu,cpu"), INFO)
+    plan = make_plan(parse_options(scale=2, model="fast", device="cpu,cpu"), INFO)
     assert plan.upscale is not None
+    upscale = build_upscale(plan.upscale, INFO)
     one = batch(np.random.default_rng(0).integers(0, 256, (1, 1, 24, 32), np.uint8))
-    results = plan.upscale(iter([one] * 20))
+    results = upscale(iter([one] * 20))
     assert isinstance(results, Generator)
     next(results)
     results.close()  # the fixture looks for threads

@@ -28,6 +28,7 @@ from vidsr.options.enhance import parse_options
 from vidsr.options.paths import Job
 from vidsr.pipeline.plan import Plan
 from vidsr.runtime import processors
+from vidsr.stages.build import output_of
 from vidsr.video import VideoReader
 
 OURS = "vidsr"  # the whole program, among those beside it
@@ -174,7 +175,7 @@ def bench(clip: Path, asked: dict[str, Any], rounds: int = 3, baselines: bool = 
     return Bench(
         machine=f"{platform.system()} {platform.machine()}, torch {torch.__version__}",
         cores=processors(),
-        compute=str(compute if plan.upscale is None or not plan.upscale.runners else plan.upscale.runners[0].compute),
+        compute=str(compute if plan.upscale is None or not plan.upscale.networks else plan.upscale.networks[0][0]),
         plan=plan.words,
         frames=frames,
         rounds=rounds,
@@ -228,7 +229,7 @@ def resizes_of(clip: Path, plan: Plan) -> dict[str, Callable[[], float]]:
         way()
         return (process_time() - begun) / len(batch)
 
-    output = plan.upscale.output(info)
+    output = output_of((plan.upscale,), info)
     ways: dict[str, Callable[[], float]] = {
         name: partial(timed, way) for name, way in resizes(batch, info, output).items()
     }

@@ -13,10 +13,11 @@ from vidsr.models import Model, from_file
 from vidsr.models.equivariant import saved_multiplications
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.paths import Job
-from vidsr.pipeline.plan import Plan
+from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.run import enhance_file
 from vidsr.pipeline.verify import verify
 from vidsr.runtime import idle_seconds, processors
+from vidsr.stages.build import build_runner, build_stages
 from vidsr.stages.frame_log import FrameLog
 from vidsr.stages.memory_budget import frame_bytes
 from vidsr.stages.repeats import mark_repeats
@@ -67,14 +68,12 @@ def _staged(
     """Seconds of every step before the encoder, what they made, and the plan."""
     watch = Stopwatch(clock_of(compute.device))
     with VideoReader(clip, options.start, options.end, options.frames, deinterlace=options.deinterlace) as reader:
-        plan = Plan(options, reader.info)
-        if plan.interpolate is not None:
-            plan.interpolate = replace(plan.interpolate, threads=1, watch=watch)
+        plan = make_plan(options, reader.info, logged=options.log is not False)
         stream = watch.timed("decode", mark_repeats(reader.batches(plan.frames_per_batch)))
         with FrameLog(target.with_suffix(".csv"), plan.log_columns) as log:
-            for stage in plan.stages(log if options.log is not False else None, None, watch):
-                stream = watch.timed(stage.name, stage(stream))
-            batches = list(stream)
+            log_or_none = log if plan.log_columns else None
+            stages = build_stages(plan.stages, reader.info, log_or_none, None, watch, one_thread=True)
+            batches = list(stages(stream, watch))
     return watch.seconds, batches, plan
 
 
@@ -93,16 +92,16 @@ def timed_run(job: Job, options: EnhanceOptions) -> tuple[float, float]:
 
 def work_of(plan: Plan) -> Work:
     """What the upscaling networks have to do for an output frame."""
-    if plan.upscale is None or plan.upscale.runners == ():
+    if plan.upscale is None or not plan.upscale.networks:
         return Work()
-    width, height = plan.upscale.source
+    width, height = plan.source.width, plan.source.height
     operations = traffic = 0.0
-    for runner in plan.upscale.runners:
+    for runner in map(build_runner, plan.upscale.networks[0]):
         if isinstance(runner.network, Model):
             usual = 1000 * from_file(runner.network.path).kmac_per_pixel
             operations += 2 * (usual - saved_multiplications(runner.network.network)) * width * height
             kernels = [p for p in runner.network.network.parameters() if p.ndim == 4]
             traffic += sum(sum(k.shape[:2]) * k.element_size() for k in kernels) * width * height
         width, height = width * runner.network.scale, height * runner.network.scale
-    before = replace(plan.output, width=plan.upscale.source[0], height=plan.upscale.source[1])
+    before = replace(plan.output, width=plan.source.width, height=plan.source.height)
     return Work(operations, traffic, frame_bytes(before) + frame_bytes(plan.output))

@@ -131,7 +131,7 @@ def _summary_rows(report: RunReport, verbosity: Verbosity) -> list[tuple[str, st
     rows = [
         ("output", f"{report.target} ({file_bytes(report.target) / 1e6:.2f} MB)"),
         ("video", f"{video_text(report.input)} -> {video_text(report.output)}"),
-        ("stages", ", ".join(report.plan)),
+        ("stages", ", ".join(report.plan.words)),
         ("frames", f"{report.frames} in {report.seconds:.1f} s, {report.fps:.1f} fps"),
     ]
     rows += [(name.replace("_", " "), str(count)) for name, count in report.counts.items() if count]

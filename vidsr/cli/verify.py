@@ -17,7 +17,7 @@ def verify(source: Path, target: Path, input_fps: str | None, json: bool) -> Non
     """
     verification = verify_files(source, target, parse_reading(input_fps=input_fps))
     print_verification(verification, json)
-    verification.demand()
+    verification.raise_if_failed()
 
 
 def print_verification(verification: Verification, as_json: bool) -> None:

@@ -18,10 +18,10 @@ from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.paths import is_image
 from vidsr.options.restoration import DEBLURRERS, DENOISERS, NETWORKS, Restoration, Task, parse_restoration
-from vidsr.pipeline.plan import make_restore, make_steady
-from vidsr.pipeline.survey import survey
+from vidsr.pipeline.choose import choose_restore, choose_temporal_denoise
 from vidsr.stages import Stage
-from vidsr.stages.diagnosis import Survey, diagnose
+from vidsr.stages.build import build_stages
+from vidsr.stages.diagnosis import Survey, diagnose, survey
 from vidsr.stages.rounding import Finish
 from vidsr.video import VideoReader
 from vidsr.video.image import read_image
@@ -85,9 +85,10 @@ def compare_restoration(
         diagnosis = diagnose(damaged_survey, damaged_info)
         stages: dict[str, tuple[Stage, ...]] = {INPUT: ()}
         for name, restoration in named.items():
-            restore = make_restore(restoration, options, damaged_info, compute, diagnosis)
-            denoise = make_steady(options, damaged_info, (restore,))
-            stages[name] = (restore,) if denoise is None else (restore, denoise)
+            restore = choose_restore(restoration, options, compute, diagnosis)
+            denoise = choose_temporal_denoise(options, damaged_info, (restore,))
+            specs = (restore,) if denoise is None else (restore, denoise)
+            stages[name] = build_stages(specs, damaged_info).in_order
         scores, samples = compare_methods(source, pairs, stages, info, 0, on_row)
     temporal = "" if info.fps is None else ", temporal denoising" if options.temporal_denoise else ", frame by frame"
     change = f"{damage.words}, then {wanted.task}{temporal}"

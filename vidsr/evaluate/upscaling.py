@@ -16,7 +16,8 @@ from vidsr.models.weights import WEIGHTS, table
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.output_size import Factor
 from vidsr.options.paths import is_image
-from vidsr.pipeline.plan import make_upscale
+from vidsr.pipeline.choose import choose_upscale
+from vidsr.stages.build import build_upscale
 from vidsr.stages.rounding import rounded
 from vidsr.stages.upscale import Upscale, resize_planes
 from vidsr.video import VideoReader
@@ -60,10 +61,10 @@ def compare_upscaling(
 
 def _upscale(name: str, scale: int, info: VideoInfo, options: EnhanceOptions) -> Upscale:
     wanted = replace(options, model=name, domain="clean", output_size=Factor(Fraction(scale)))
-    upscale = make_upscale(wanted, info, (choose(options.device, options.precision),))
-    if upscale is None:
+    spec = choose_upscale(wanted, info, (choose(options.device, options.precision),))
+    if spec is None:
         raise OptionError(f"--scale {scale} leaves nothing to compare: give 2, 3 or 4")
-    return upscale
+    return build_upscale(spec, info)
 
 
 @contextmanager

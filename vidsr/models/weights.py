@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import re
@@ -101,6 +102,11 @@ def write(path: Path, network: Network, metadata: dict[str, str]) -> None:
     part = path.with_name(path.name + ".part")
     save_file(state, part, metadata)
     part.replace(path)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a weights file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -15,9 +15,8 @@ from vidsr.frames import VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import file_bytes
 from vidsr.options.paths import PIPE, Job, list_jobs, output_path
-from vidsr.pipeline.plan import Plan
-from vidsr.pipeline.run import open_reader, slowing
-from vidsr.pipeline.survey import survey
+from vidsr.pipeline.plan import make_plan
+from vidsr.pipeline.run import open_reader, plan_clip, slow_motion
 from vidsr.pipeline.trial_run import Trial, peak_memory, try_out
 from vidsr.stages.diagnosis import Survey
 from vidsr.video import carried_streams, is_pipe, lost_streams
@@ -125,11 +124,11 @@ def _look(job: Job, options: EnhanceOptions) -> Outlook:
     notes = Notes()
     if job.is_image:
         picture, info = read_image(job.source, options.reading.alpha)
-        plan = Plan(options, info, Survey((picture.y,)))
+        plan = make_plan(options, info, Survey((picture.y,)))
     else:
         with open_reader(job.source, options, notes) as reader:
             info = reader.info
-        plan = Plan(options, info, survey(job.source, options, info), job.output_kind, notes)
+            plan = plan_clip(job, options, reader, notes)
     problem = ""
     try:
         target = output_path(job, options, plan.output.fps)
@@ -137,7 +136,7 @@ def _look(job: Job, options: EnhanceOptions) -> Outlook:
         problem, target = str(error), output_path(job, replace(options, overwrite=True), plan.output.fps)
     copied: list[str] = []
     if not job.is_image:
-        beside = (job.source, target, options.reading, slowing(options))
+        beside = (job.source, target, options.reading, slow_motion(options))
         copied = carried_streams(*beside)
         notes.extend(lost_streams(*beside))
     return Outlook(

@@ -1,27 +1,27 @@
-"""The frame's journey: decode on a thread, stages on a thread, encode here, and nothing kept but what is in flight."""
+"""The frame's journey: decode on one thread, stages on another, encode on this one; only frames in flight are held."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
-from vidsr import __version__
 from vidsr.concurrency import prefetch
 from vidsr.errors import Note, Notes, OnNote, OptionError, OutputError, ignore
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import first_number
-from vidsr.options.paths import Job, frame_log_path, output_path
-from vidsr.pipeline.plan import Plan
-from vidsr.pipeline.survey import survey
+from vidsr.options.paths import PIPE, Job, frame_log_path, output_path
+from vidsr.options.serialize import to_json
+from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.verify import Verification, verify
-from vidsr.stages import Stage
-from vidsr.stages.diagnosis import Survey
+from vidsr.stages.build import Stages, build_stages
+from vidsr.stages.diagnosis import Survey, survey
 from vidsr.stages.frame_log import FrameLog
 from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.stopwatch import Stopwatch
@@ -40,19 +40,22 @@ class RunReport:
 
     source: Path
     target: Path
-    input: VideoInfo
-    output: VideoInfo
+    plan: Plan
+    output: VideoInfo  # as written; the encoder may have padded an odd size
     frames: int
     seconds: float
-    plan: tuple[str, ...]  # the stages in words
     notes: tuple[Note, ...] = ()
     threads: dict[str, dict[str, float]] = field(default_factory=dict)  # thread -> step -> its own seconds
     means: dict[str, float] = field(default_factory=dict)  # mean of each measured log column
-    counts: dict[str, int] = field(default_factory=dict)  # frames synthesised, held at cuts, repaired ...
+    counts: dict[str, int] = field(default_factory=dict)  # events by identifier, see docs/json.md
     truncated: bool = False  # the source ends early; everything readable was processed
     log: Path | None = None
-    weights: dict[str, str] = field(default_factory=dict)  # file name -> sha256
     verification: Verification | None = None
+
+    @property
+    def input(self) -> VideoInfo:
+        """Facts of the source."""
+        return self.plan.source
 
     @property
     def fps(self) -> float:
@@ -68,131 +71,166 @@ class RunReport:
         """The thread that was busy longest, which the others waited for."""
         return max(self.threads, key=self.busy, default="")
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON values; docs/json.md describes them."""
+        data: dict[str, Any] = to_json(replace(self, verification=None))
+        return data | {"verification": None if self.verification is None else self.verification.to_json()}
+
 
 def enhance_file(
     job: Job, options: EnhanceOptions, on_frames: OnFrames = ignore, on_note: OnNote = ignore
 ) -> RunReport:
-    """Enhances one clip or image and reports what was done.
+    """Enhance one clip or image and return the report.
 
     Raises:
-        VidsrError: with one line that names the thing, the value and the way out; nothing is left half-written.
+        VidsrError: in one line; no partial output is left.
     """
     return (_enhance_image if job.is_image else _enhance_clip)(job, options, on_frames, Notes(on_note))
 
 
 def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes: Notes) -> RunReport:
     started = perf_counter()
-    decoding, staging, encoding = Stopwatch(), Stopwatch(), Stopwatch()
-    frames = 0
+    times = Times()
     with open_reader(job.source, options, notes) as reader:
-        plan = Plan(options, reader.info, survey(job.source, options, reader.info), job.output_kind, notes)
-        target = _prepare(output_path(job, options, plan.output.fps))
+        plan = plan_clip(job, options, reader, notes)
+        target = _with_folder(output_path(job, options, plan.output.fps))
         log_path = frame_log_path(job.source, target, options)
-        slow = slowing(options)
-        notes.extend(lost_streams(job.source, target, options.reading, slow))
+        notes.extend(lost_streams(job.source, target, options.reading, slow_motion(options)))
         with (
-            _reference(options, plan.output) as reference,
+            _open_reference(options, plan.output) as reference,
             nullcontext() if log_path is None else FrameLog(log_path, plan.log_columns) as log,
-            open_writer(
-                target,
-                plan.output,
-                plan.encoding,
-                job.source if has_copyable_streams(job.source, options.reading) else None,
-                options.start,
-                _end(options, reader.info),
-                first_number(job.source),
-                options.stdout_format == "raw",
-                slow,
-                notes,
-            ) as writer,
-            prefetch(
-                decoding.timed("decode", mark_repeats(reader.batches(plan.frames_per_batch))),
-                QUEUE_BATCHES,
-                "decode",
-                plan.share.queue,
-            ) as decoded,
-            prefetch(
-                chain(decoded, plan.stages(log, reference, staging), staging), QUEUE_BATCHES, "stages", plan.share.queue
-            ) as enhanced,
-            reader.interruptible(),
         ):
-            for batch in encoding.timed("encode", _written(encoding.timed(WAIT, enhanced), writer)):
-                frames += batch
-                on_frames(frames, plan.output.frames)
-        counts = {**plan.counts, **reader.problems}
+            stages = build_stages(plan.stages, plan.source, log, reference, times.stages)
+            with _open_writer(job, target, plan, notes) as writer:
+                frames = _stream(reader, plan, stages, writer, times, on_frames)
     if reader.truncated is not None:
         notes.warn("source_truncated", reader.truncated)
     report = RunReport(
         source=job.source,
         target=target,
-        input=reader.info,
+        plan=plan,
         output=plan.output if writer.expected is None else writer.expected.info,
         frames=frames,
         seconds=perf_counter() - started,
-        plan=plan.words,
         notes=tuple(notes),
-        threads={"decode": decoding.seconds, "stages": staging.seconds, "encode": encoding.seconds},
-        means=log.means if log is not None else {},
-        counts=counts,
+        threads=times.by_thread,
+        means={} if log is None else log.means,
+        counts=stages.counts | reader.problems,
         truncated=reader.truncated is not None,
-        log=log.path if log is not None else None,
-        weights=plan.weights,
+        log=log_path,
     )
-    if writer.expected is None:
-        return report
-    if options.verify:
-        report = replace(report, verification=verify(writer.expected))
-    write_record(report, options)
-    if report.verification is not None:
-        report.verification.demand()
-    return report
+    return report if writer.expected is None else _verified(report, writer)
 
 
-def slowing(options: EnhanceOptions) -> SlowMotion | None:
-    """How slow motion treats what goes beside the picture; None where time is not stretched."""
-    return None if options.slow_motion == 1 else SlowMotion(options.slow_motion, options.slow_audio)
+@dataclass
+class Times:
+    """Seconds of every step, for each thread."""
+
+    decode: Stopwatch = field(default_factory=Stopwatch)
+    stages: Stopwatch = field(default_factory=Stopwatch)
+    encode: Stopwatch = field(default_factory=Stopwatch)
+
+    @property
+    def by_thread(self) -> dict[str, dict[str, float]]:
+        """Thread -> step -> seconds."""
+        return {name: watch.seconds for name, watch in vars(self).items()}
 
 
-def chain(batches: Iterator[FrameBatch], stages: Sequence[Stage], watch: Stopwatch) -> Iterator[FrameBatch]:
-    """``batches`` through ``stages``, one after the other, each step timed."""
-    stream = watch.timed(WAIT, batches)
-    for stage in stages:
-        stream = watch.timed(stage.name, stage(stream))
-    return stream
+def plan_clip(job: Job, options: EnhanceOptions, reader: VideoReader, notes: Notes) -> Plan:
+    """Return the plan for the clip of ``reader``.
+
+    Raises:
+        VidsrError: the options cannot be met.
+    """
+    samples = survey(job.source, options, reader.info)
+    logged = options.log is not False and (job.output != PIPE or options.log is not True)
+    return make_plan(options, reader.info, samples, job.output_kind, notes, logged)
+
+
+def _stream(reader: VideoReader, plan: Plan, stages: Stages, writer: Writer, times: Times, on_frames: OnFrames) -> int:
+    """Send all frames of ``reader`` through ``stages`` to ``writer``; return how many were written."""
+    decoded = times.decode.timed("decode", mark_repeats(reader.batches(plan.frames_per_batch)))
+    frames = 0
+    with (
+        prefetch(decoded, QUEUE_BATCHES, "decode", plan.memory.queue) as batches,
+        prefetch(stages(batches, times.stages, WAIT), QUEUE_BATCHES, "stages", plan.memory.queue) as enhanced,
+        reader.interruptible(),
+    ):
+        for count in times.encode.timed("encode", _written(times.encode.timed(WAIT, enhanced), writer)):
+            frames += count
+            on_frames(frames, plan.output.frames)
+    return frames
 
 
 def _written(batches: Iterator[FrameBatch], writer: Writer) -> Iterator[int]:
-    """How many frames each batch had, once it is written."""
+    """Write each batch, then yield its number of frames."""
     for batch in batches:
         writer.write(batch)
         yield len(batch)
 
 
+def _verified(report: RunReport, writer: Writer) -> RunReport:
+    """The report with the result of the verification, written next to the output.
+
+    Raises:
+        OutputError: the report cannot be written.
+        VerifyError: the output differs from the plan.
+    """
+    assert writer.expected is not None
+    if report.plan.options.verify:
+        report = replace(report, verification=verify(writer.expected))
+    write_report(report)
+    if report.verification is not None:
+        report.verification.raise_if_failed()
+    return report
+
+
 def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes: Notes) -> RunReport:
     started = perf_counter()
-    picture, info = read_image(job.source, options.reading.alpha)
+    image, info = read_image(job.source, options.reading.alpha)
     if is_animated(job.source):
-        notes.info("first_frame_only", f"{job.source} is animated, of which the first picture is taken")
+        notes.info("first_frame_only", f"{job.source} is animated: only its first frame is enhanced")
     if options.interpolates:
-        notes.info("still_not_interpolated", f"{job.source} is one picture: no frames are made between")
-    plan = Plan(options, info, Survey((picture.y,)), notes=notes)
-    target = _prepare(output_path(job, options, None))
-    (result,) = chain(iter([picture]), plan.picture_stages, Stopwatch())
+        notes.info("still_not_interpolated", f"{job.source} is a still image: no frames are interpolated")
+    plan = make_plan(options, info, Survey((image.y,)), notes=notes)
+    target = _with_folder(output_path(job, options, None))
+    (result,) = build_stages(plan.stages, info)(iter([image]), Stopwatch())
     write_image(target, result, plan.output)  # rounds, in RGB
     on_frames(1, 1)
-    return RunReport(job.source, target, info, plan.output, 1, perf_counter() - started, plan.words, tuple(notes))
+    return RunReport(job.source, target, plan, plan.output, 1, perf_counter() - started, tuple(notes))
+
+
+def slow_motion(options: EnhanceOptions) -> SlowMotion | None:
+    """How slow motion treats the other streams; None without slow motion."""
+    return None if options.slow_motion == 1 else SlowMotion(options.slow_motion, options.slow_audio)
+
+
+def _open_writer(job: Job, target: Path, plan: Plan, notes: Notes) -> Writer:
+    options = plan.options
+    return open_writer(
+        target,
+        plan.output,
+        plan.encoding,
+        job.source if has_copyable_streams(job.source, options.reading) else None,
+        options.start,
+        _end(options, plan.source),
+        first_number(job.source),
+        options.stdout_format == "raw",
+        slow_motion(options),
+        notes,
+    )
 
 
 def _end(options: EnhanceOptions, info: VideoInfo) -> Fraction | None:
-    """Where the copied streams end: with the pictures."""
+    """Where the copied streams end: with the frames."""
     if options.frames is None or not info.fps:
         return options.end
     after_frames = (options.start or Fraction(0)) + options.frames / info.fps
     return after_frames if options.end is None else min(after_frames, options.end)
 
 
-def _prepare(target: Path) -> Path:
-    """``target``, its folder made."""
+def _with_folder(target: Path) -> Path:
+    """Make the folder of ``target``, and return ``target``."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -201,10 +239,10 @@ def _prepare(target: Path) -> Path:
 
 
 def open_reader(source: Path, options: EnhanceOptions, notes: Notes) -> VideoReader:
-    """The frames that ``options`` ask for.
+    """Open the frames that ``options`` ask for.
 
     Raises:
-        InputError: the file is no clip, or holds a picture that is not supported.
+        InputError: the file is no clip, or has a pixel format that is not supported.
     """
     return VideoReader(
         source,
@@ -219,8 +257,8 @@ def open_reader(source: Path, options: EnhanceOptions, notes: Notes) -> VideoRea
 
 
 @contextmanager
-def _reference(options: EnhanceOptions, output: VideoInfo) -> Iterator[VideoReader | None]:
-    """The true pictures that the ``output`` is measured against, if they are asked for."""
+def _open_reference(options: EnhanceOptions, output: VideoInfo) -> Iterator[VideoReader | None]:
+    """The true frames of ``--reference``, which the output is measured against."""
     path = options.reference
     if path is None:
         yield None
@@ -229,23 +267,20 @@ def _reference(options: EnhanceOptions, output: VideoInfo) -> Iterator[VideoRead
         width, height = reference.info.width, reference.info.height
         if (width, height) != (output.width, output.height):
             raise OptionError(
-                f"--reference {path} is {width}x{height} and the result {output.width}x{output.height}: "
+                f"--reference {path} is {width}x{height} and the output {output.width}x{output.height}: "
                 "name a clip of that size"
             )
         yield reference
 
 
-def write_record(report: RunReport, options: EnhanceOptions) -> None:
-    """Writes ``<output>.report.json``: what was asked, what was done with which weights, how long it took, and that it
-    was verified.
+def write_report(report: RunReport) -> None:
+    """Write ``<output>.report.json``: options, plan, weights, counts, times and the result of the verification.
 
     Raises:
         OutputError: the file cannot be written.
     """
     path = report.target.with_name(f"{report.target.name}.report.json")
-    verification = None if report.verification is None else report.verification.to_json()
-    record = {"vidsr": __version__, "options": asdict(options), **asdict(report), "verification": verification}
     try:
-        path.write_text(json.dumps(record, indent=1, default=str) + "\n")
+        path.write_text(json.dumps(report.to_json(), indent=1) + "\n")
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({error.strerror}): check the disk") from None

@@ -48,8 +48,8 @@ class Verification:
         """Whether all held."""
         return not self.failures
 
-    def demand(self) -> None:
-        """Nothing, if all held.
+    def raise_if_failed(self) -> None:
+        """Raise if a check failed.
 
         Raises:
             VerifyError: naming the first difference.

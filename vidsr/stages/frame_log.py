@@ -21,7 +21,6 @@ from vidsr.kernels.resample import resize
 from vidsr.kernels.squared_error import sse, sse_resized
 from vidsr.kernels.ssim import ssim
 from vidsr.metrics import psnr_from_mse
-from vidsr.stages.changes import Changes
 from vidsr.stages.convert import Convert
 
 COLUMNS = (
@@ -35,6 +34,34 @@ COLUMNS = (
     "psnr_y_vs_bicubic",
 )
 REFERENCE_COLUMNS = ("psnr_y", "ssim_y", "mse_y", "bicubic_psnr_y", "bicubic_ssim_y", "bicubic_mse_y")
+
+
+def change_column(stage: str) -> str:
+    """Return the log column for what ``stage`` changed."""
+    return f"psnr_y_{stage}"
+
+
+class Changes:
+    """What a stage changed of each source frame: PSNR in dB of its luma against its input. Empty unless ``logged``."""
+
+    def __init__(self, stage: str, peak: int, logged: bool = False) -> None:
+        self.column = change_column(stage)
+        self._logged = logged
+        self._peak = peak
+        self._psnr: dict[int, float] = {}
+
+    def add(self, before: FrameBatch, y: Tensor) -> None:
+        """The stage made luma ``y`` (float32) of the frames ``before``."""
+        if self._logged:
+            errors = (y - before.y.float()).square().mean((1, 2, 3)).tolist()
+            for origin, error in zip(before.origins, errors, strict=True):
+                self._psnr[origin.index] = psnr_from_mse(error, self._peak)
+
+    def take(self, index: int) -> float:
+        """Return the PSNR of source frame ``index`` and forget the frames before it."""
+        for old in [known for known in self._psnr if known < index]:
+            del self._psnr[old]
+        return self._psnr[index]
 
 
 class FrameLog(AbstractContextManager["FrameLog"]):

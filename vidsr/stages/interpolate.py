@@ -19,7 +19,6 @@ from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.kernels.workers import numba_pool_is_thread_safe
 from vidsr.options.choices import Repeats
 from vidsr.options.frame_rate import Clock, Times
-from vidsr.options.parse import decimal
 from vidsr.stages.batching import frames_per_batch, rebatched, single_frames
 from vidsr.stages.interpolation_engines import Engine, FramePair, make_engine
 from vidsr.stages.source_times import SourceFrame, evenly_spaced, merged_repeats, with_output_times
@@ -75,19 +74,6 @@ class Interpolate:
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("interpolated", "held_at_cuts", "repeats"), 0), init=False
     )
-
-    def __str__(self) -> str:
-        engine = "nearest frame" if self.engine is None else self.engine.name
-        if self.slow == 1:
-            return f"interpolate: {engine}, {self.clock}"
-        clock = self.clock.slowed(1 / self.slow)  # as the user asked for it
-        rate = "" if clock == Times(Fraction(1)) else f"{clock}, "
-        return f"interpolate: {engine}, {rate}{decimal(self.slow)} times slower"
-
-    @property
-    def weights(self) -> dict[str, str]:
-        """SHA-256 of the engine's weights file, by file name."""
-        return {} if self.engine is None else self.engine.weights
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """Return ``info`` with the frame rate, frame count, duration and time base of the output."""

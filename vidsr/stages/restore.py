@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +14,7 @@ from vidsr.kernels.resample import resize
 from vidsr.kernels.squared_error import sse
 from vidsr.metrics import psnr_from_mse
 from vidsr.options.restoration import Task
-from vidsr.stages.changes import Changes
+from vidsr.stages.frame_log import Changes
 from vidsr.stages.repeats import each_once
 
 
@@ -30,31 +29,17 @@ class Method(Protocol):
 class Restore:
     """Luma plus ``strength`` times what ``method`` changes of it; chroma is not touched."""
 
-    def __init__(
-        self,
-        task: Task,
-        method: Method,
-        words: str,
-        strength: float,
-        peak: int,
-        weights: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
+    def __init__(self, task: Task, method: Method, strength: float, peak: int, logged: bool = False) -> None:
         self.name: str = task
         self.method = method
-        self.words = words
         self.strength = strength
         self.peak = peak
-        self.weights = dict(weights)  # file name -> sha256, for the record of the run
         self.repeated = 0  # repeated frames
-        self.changes = Changes(task, peak)
+        self.changes = Changes(task, peak, logged)
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """The same stream."""
         return info
-
-    def __str__(self) -> str:
-        strength = "" if self.strength == 1 else f", strength {self.strength:g}"
-        return f"{self.name}: {self.words}{strength}"
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
         """The same frames, float32 luma on the CPU, not rounded; a repeated frame is not restored again."""
@@ -62,7 +47,7 @@ class Restore:
             batches, lambda distinct: distinct.planes(self.restored(distinct.y), distinct.uv)
         ):
             self.repeated += sum(batch.repeats)
-            self.changes.note(batch, result.y)
+            self.changes.add(batch, result.y)
             yield result
 
     def restored(self, y: Tensor) -> Tensor:

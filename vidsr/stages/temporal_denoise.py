@@ -22,7 +22,7 @@ from vidsr.flow.temporal_average import temporal_average
 from vidsr.flow.warp import spline_coefficients
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.stages.batching import rebatched, single_frames
-from vidsr.stages.changes import Changes
+from vidsr.stages.frame_log import Changes
 
 Array = NDArray[Any]  # float32
 Neighbour = tuple[Array, Array]  # spline coefficients of the neighbouring frame, and the optical flow to it
@@ -36,18 +36,14 @@ class TemporalDenoise:
 
     name = "temporal_denoise"
 
-    def __init__(self, depth: int, strength: float = 1.0) -> None:
+    def __init__(self, depth: int, strength: float = 1.0, logged: bool = False) -> None:
         self.depth = depth
         self.strength = strength
-        self.changes = Changes(self.name, (1 << depth) - 1)
+        self.changes = Changes(self.name, (1 << depth) - 1, logged)
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """Return ``info``: the format does not change."""
         return info
-
-    def __str__(self) -> str:
-        strength = "" if self.strength == 1 else f", strength {self.strength:g}"
-        return f"temporal denoise: average with the previous and the next frame along the motion{strength}"
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
         """Yield the same frames in other batches, with unrounded float32 luma on the CPU."""
@@ -82,7 +78,7 @@ class TemporalDenoise:
             result = torch.from_numpy(temporal_average(current.luma, neighbours, unit))[None, None]
             current.result = torch.lerp(current.frame.y.float(), result, self.strength)
         for frame in current.waiting:
-            self.changes.note(frame, current.result)
+            self.changes.add(frame, current.result)
             yield frame.planes(current.result, frame.uv)
         current.waiting.clear()
 

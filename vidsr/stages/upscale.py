@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from itertools import product
 from math import prod
-from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -30,34 +29,32 @@ REDUCTION_KERNEL = "lanczos"  # from the network's size down to the one asked fo
 
 
 class Upscale:
-    """Enlarges luma with ``runners`` one after the other, then resizes to ``target``'s exact size with ``kernel``.
+    """Upscale luma by networks one after the other, then resize to the exact ``size`` with ``kernel``.
 
-    ``others`` are runners of the same networks on other devices, which take batches in turn.
+    ``runners`` holds the runners of those networks for each device; devices take batches in turn. With ``rounds``
+    frames become integers at once, which is cheaper where no stage in between needs the fractions.
     """
 
     name = "upscale"
 
     def __init__(
         self,
-        target: OutputSize,
+        size: OutputSize,
         info: VideoInfo,
-        runners: tuple[Runner, ...],
-        method: str,
-        weights: Mapping[str, str] = MappingProxyType({}),
-        others: tuple[tuple[Runner, ...], ...] = (),
+        runners: Sequence[Sequence[Runner]],
+        kernel: str,
+        rounds: bool = False,
+        watch: Stopwatch | None = None,
     ) -> None:
-        self.weights = dict(weights)  # file name -> sha256, for the record of the run
-        self.runners = runners
-        self.lanes = [[TileReuse(runner) for runner in lane] for lane in (runners, *others)]  # one for each device
-        self.method = method
-        self.kernel = REDUCTION_KERNEL if runners else method
+        self.devices = [[TileReuse(runner) for runner in device] for device in runners or [[]]]
+        self.kernel = kernel
         self.peak = info.peak
         self.source = (info.width, info.height)
-        self.width, self.height = target.size(info.width, info.height)
+        self.width, self.height = size.size(info.width, info.height)
         self.repeated = 0  # repeated frames
         self.subsampling = SUBSAMPLING[info.chroma]
-        self.rounds = False  # whether to make integers at once, where that is cheaper and nothing comes between
-        self.watch = Stopwatch()  # for the parts of this stage; a run puts its own here
+        self.rounds = rounds
+        self.watch = watch or Stopwatch()  # for the parts of this stage
         self.location = info.color.chroma_location or DEFAULT_LOCATION
 
     def output(self, info: VideoInfo) -> VideoInfo:
@@ -67,17 +64,10 @@ class Upscale:
         sar = Fraction(1) if _near_one(sar) else sar
         return replace(info, width=self.width, height=self.height, sar=sar)
 
-    def __str__(self) -> str:
-        if not self.runners:
-            return f"{self.method} (numba) to {self.width}x{self.height}"
-        scales = " then ".join(f"x{runner.network.scale}" for runner in self.runners)
-        devices = ", ".join(str(lane[0].runner.compute) for lane in self.lanes)
-        return f"{self.method} {scales} ({devices}) to {self.width}x{self.height}"
-
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
         """The same frames, larger: float32 code values, or what ``rounds`` says; a repeated frame is not made again."""
-        alone = len(self.lanes) == 1
-        work = [partial(self._upscaled, lane, self.watch if alone else Stopwatch()) for lane in self.lanes]
+        alone = len(self.devices) == 1
+        work = [partial(self._upscaled, device, self.watch if alone else Stopwatch()) for device in self.devices]
         last: FrameBatch | None = None
         for batch, large in ordered_map(with_distinct(batches), work):
             self.repeated += sum(batch.repeats)
@@ -86,18 +76,18 @@ class Upscale:
             yield result
 
     def _upscaled(
-        self, lane: list[TileReuse], watch: Stopwatch, given: tuple[FrameBatch, FrameBatch | None]
+        self, device: list[TileReuse], watch: Stopwatch, given: tuple[FrameBatch, FrameBatch | None]
     ) -> tuple[FrameBatch, FrameBatch | None]:
         """The batch, and its distinct frames enlarged; None if there are none."""
         batch, distinct = given
         if distinct is None:
             return batch, None
-        y = self._luma(distinct.y, lane, watch)
+        y = self._luma(distinct.y, device, watch)
         return batch, distinct.planes(y, None if distinct.uv is None else self._chroma(distinct, watch))
 
-    def _luma(self, y: Tensor, lane: list[TileReuse], watch: Stopwatch) -> Tensor:
+    def _luma(self, y: Tensor, device: list[TileReuse], watch: Stopwatch) -> Tensor:
         with watch.step("network"):
-            for reuse in lane:
+            for reuse in device:
                 scale = reuse.runner.network.scale
                 reached = (y.shape[-1] * scale, y.shape[-2] * scale)
                 y = reuse(y, self.peak, rounded=self.rounds and reached == (self.width, self.height))

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from tests.clips import make_clip, read_number
 from vidsr.options.enhance import parse_options
-from vidsr.pipeline.survey import PLACES, survey
-from vidsr.stages.diagnosis import Survey
+from vidsr.stages.diagnosis import PLACES, Survey, survey
 from vidsr.video import VideoReader, mean_quantizer
 
 

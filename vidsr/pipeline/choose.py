@@ -1,0 +1,218 @@
+"""What `auto` decides: stages, networks and weights for a source, its options and the devices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from vidsr.device import Compute
+from vidsr.errors import Notes, OptionError
+from vidsr.frames import VideoInfo
+from vidsr.kernels.resample import KERNELS
+from vidsr.models import available_scales, load_model
+from vidsr.models.self_ensemble import MARK
+from vidsr.models.weights import WEIGHTS, frames_path, sha256, table
+from vidsr.options.choices import Interpolation, OutputChroma
+from vidsr.options.codecs import Encoding
+from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.frame_rate import Times
+from vidsr.options.paths import OutputKind
+from vidsr.options.restoration import CLASSICAL, DENOISERS, NETWORKS, Restoration
+from vidsr.stages.build import build_restore
+from vidsr.stages.classical import Classical
+from vidsr.stages.diagnosis import Diagnosis, Survey, diagnose, is_compressed
+from vidsr.stages.specs import (
+    ConvertSpec,
+    InterpolateSpec,
+    NetworkSpec,
+    RestoreSpec,
+    TemporalDenoiseSpec,
+    UpscaleSpec,
+)
+from vidsr.stages.upscale import REDUCTION_KERNEL, network_factors
+from vidsr.video import nearest_pixel_format
+
+# The first that has weights for the wanted scales. `best` costs 2.7 times `balanced`, which only a GPU can spare.
+DEFAULT_MODELS = {"cpu": ("balanced",), "cuda": ("best", "balanced")}
+FEW_PLAYERS = ("libx264", "libx265")  # in 4:4:4: the profiles of browsers and of most devices lack it
+NETWORK_ENGINES = ("net", "superslomo")
+
+
+def choose_restores(
+    options: EnhanceOptions, info: VideoInfo, compute: Compute, survey: Survey, notes: Notes, folder: Path = WEIGHTS
+) -> tuple[RestoreSpec, ...]:
+    """Return the restoring stages in order; ``notes`` receives the diagnosis behind each decision."""
+    if not options.restorations:
+        return ()
+    diagnosis = diagnose(survey, info)
+    chosen: list[RestoreSpec] = []
+    for wanted in options.restorations:
+        found = f"{wanted.task}: {diagnosis.words(wanted.task)}"
+        if wanted.strength is None and not diagnosis.needs(wanted.task):
+            notes.info("diagnosis", f"{found}: nothing to do")
+            continue
+        spec = choose_restore(wanted, options, compute, diagnosis, folder)
+        chosen.append(spec)
+        if survey.frames:
+            kept = build_restore(spec, info, folder=folder).kept_of_sharp(survey.frames)
+            found += f"; {spec.method_words} leaves a sharp picture at {kept:.1f} dB of itself"
+            if wanted.strength is not None:
+                found += diagnosis.advice(wanted.task)
+        notes.info("diagnosis", found)
+    return tuple(chosen)
+
+
+def choose_restore(
+    wanted: Restoration, options: EnhanceOptions, compute: Compute, diagnosis: Diagnosis, folder: Path = WEIGHTS
+) -> RestoreSpec:
+    """Return the stage for one restoration; a sigma that the user did not give comes from the ``diagnosis``.
+
+    Raises:
+        ModelError: the network has no weights.
+    """
+    strength = 1.0 if wanted.strength is None else wanted.strength
+    name = NETWORKS[wanted.task][0] if wanted.method == "auto" else wanted.method
+    if name in CLASSICAL:
+        estimate = diagnosis.noise if name in DENOISERS else diagnosis.blur
+        sigma = estimate if wanted.sigma is None else wanted.sigma
+        return RestoreSpec(wanted.task, Classical(name, sigma, diagnosis.noise), strength)
+    return RestoreSpec(wanted.task, choose_network(name, 1, "any", options, compute, folder), strength)
+
+
+def choose_temporal_denoise(
+    options: EnhanceOptions, info: VideoInfo, restores: Sequence[RestoreSpec]
+) -> TemporalDenoiseSpec | None:
+    """Return the stage that averages restored frames over time; None where nothing is restored, and for a still."""
+    if not options.temporal_denoise or not restores or info.fps is None:
+        return None
+    return TemporalDenoiseSpec(max(restore.strength for restore in restores))
+
+
+def choose_interpolate(
+    options: EnhanceOptions, info: VideoInfo, compute: Compute, notes: Notes
+) -> InterpolateSpec | None:
+    """Return the stage that reaches the wanted frame rate; None if the source has it, and for a still.
+
+    Raises:
+        ModelError: the engine's network has no weights.
+    """
+    if info.fps is None or not options.interpolates:
+        return None
+    clock = Times(Fraction(1)) if options.clock is None else options.clock
+    slow = options.slow_motion
+    engine = choose_engine(options, compute, notes)
+    network = None
+    if engine in NETWORK_ENGINES:
+        path = frames_path(engine)
+        network = NetworkSpec(engine, 1, "any", path.name, sha256(path), str(compute.device), compute.precision)
+    return InterpolateSpec(clock if slow == 1 else clock.slowed(slow), engine, network, options.repeats, slow)
+
+
+def choose_engine(options: EnhanceOptions, compute: Compute, notes: Notes) -> Interpolation:
+    """Return the interpolation engine; ``notes`` receives the reason if the user named none."""
+    if options.interpolation != "auto":
+        return options.interpolation
+    # on the benchmark's clips net is 0.04 dB better at four times the cost (docs/interpolation.md)
+    if compute.device.type == "cuda":
+        notes.info("engine_chosen", "interpolation by net: there is a GPU")
+        return "net"
+    notes.info("engine_chosen", "interpolation by flow: without a GPU the net costs more than it gains")
+    return "flow"
+
+
+def choose_upscale(options: EnhanceOptions, info: VideoInfo, computes: tuple[Compute, ...]) -> UpscaleSpec | None:
+    """Return the stage that reaches the wanted size; None if the source has it.
+
+    Raises:
+        ModelError, OptionError: the network has no weights for the scale.
+    """
+    width, height = options.output_size.size(
+        *(info.square_size if options.square_pixels else (info.width, info.height))
+    )
+    if (width, height) == (info.width, info.height):
+        return None
+    factor = max(Fraction(width, info.width), Fraction(height, info.height))
+    device = computes[0].device.type
+    model = choose_model(device, options, info, factor) if options.model == "auto" else options.model
+    if model in KERNELS:
+        return UpscaleSpec(width, height, model)
+    scales = network_factors(factor, available_scales(model))
+    domain = choose_domain(options, info, model, scales) if scales else ""  # without scales it becomes smaller
+    networks = tuple(
+        tuple(choose_network(model, scale, domain, options, compute) for scale in scales)
+        for compute in (computes if scales else ())
+    )
+    return UpscaleSpec(width, height, REDUCTION_KERNEL, networks)
+
+
+def choose_network(
+    name: str, scale: int, domain: str, options: EnhanceOptions, compute: Compute, folder: Path = WEIGHTS
+) -> NetworkSpec:
+    """Return how ``name`` runs on a device: in float32 where its weights are not exact enough in half precision.
+
+    Raises:
+        ModelError: it has no weights for that scale and domain.
+    """
+    model = load_model(name, scale, "cpu", compute.dtype, domain, folder)
+    return NetworkSpec(
+        name=name,
+        scale=scale,
+        domain=domain,
+        file=model.path.name,
+        sha256=model.sha256,
+        device=str(compute.device),
+        precision=replace(compute, dtype=model.network.dtype).precision,
+        memory=compute.memory,
+        batch=options.batch,
+        tile=options.tile,
+        compiled=options.compile,
+    )
+
+
+def choose_model(
+    device: str, options: EnhanceOptions, info: VideoInfo, factor: Fraction, folder: Path = WEIGHTS
+) -> str:
+    """Return the best model that ``device`` has time for, among those with weights for the clip and for ``factor``.
+
+    On a compressed clip a small network that was trained for such clips beats a large one that was not.
+    """
+    *better, sure = DEFAULT_MODELS[device]
+    scales = network_factors(factor, available_scales(sure, folder=folder))
+    domain = choose_domain(options, info, sure, scales, folder)
+    trained = {(entry.name, entry.scale) for entry in table(folder) if entry.domain == domain}
+    return next((name for name in better if all((name, scale) in trained for scale in scales)), sure)
+
+
+def choose_domain(
+    options: EnhanceOptions, info: VideoInfo, model: str, scales: tuple[int, ...], folder: Path = WEIGHTS
+) -> str:
+    """Return the domain of the weights, as weight files call it: ``video`` for a visibly compressed clip, or ``clean``.
+
+    ``clean`` also where there are no weights for compressed clips.
+    """
+    if options.domain != "auto":
+        return "video" if options.domain == "compressed" else options.domain
+    trained = {e.scale for e in table(folder) if (e.name, e.domain) == (model.removesuffix(MARK), "video")}
+    return "video" if is_compressed(info) and trained.issuperset(scales) else "clean"
+
+
+def choose_convert(
+    chroma: OutputChroma | None, info: VideoInfo, encoding: Encoding, output_kind: OutputKind, notes: Notes
+) -> ConvertSpec | None:
+    """Return the stage that reaches the format the user wants or the encoder takes; None if the source has it.
+
+    Raises:
+        OptionError: no such encoder, or a chroma format for images, which are RGB.
+    """
+    if info.fps is None:
+        return None
+    if chroma and output_kind == "images":
+        raise OptionError(f"--chroma {chroma}: images are RGB or grey, so leave it out")
+    wanted = info if chroma is None else replace(info, chroma=chroma)
+    coded = nearest_pixel_format(wanted, encoding, notes) if output_kind == "clip" else wanted
+    if coded.chroma == "444" and chroma is None and encoding.codec in FEW_PLAYERS:
+        notes.info("not_widely_playable", "4:4:4, as the source is, is not shown by every player: --chroma 420 is")
+    same = (coded.chroma, coded.depth) == (info.chroma, info.depth)
+    return None if same else ConvertSpec(coded.chroma, coded.depth)

@@ -1,0 +1,216 @@
+"""Stages built from their specs, fresh for each run. Nothing is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from vidsr.device import DTYPES, Compute
+from vidsr.errors import ModelError
+from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.models import Model, from_file
+from vidsr.models.self_ensemble import MARK
+from vidsr.models.weights import WEIGHTS, frames_path, sha256
+from vidsr.options.output_size import Size
+from vidsr.stages import Stage
+from vidsr.stages.convert import Convert
+from vidsr.stages.frame_log import Changes, FrameLog, Measure, Tap
+from vidsr.stages.interpolate import Interpolate
+from vidsr.stages.interpolation_engines import make_engine
+from vidsr.stages.network_engine import NetworkEngine
+from vidsr.stages.restore import Restore
+from vidsr.stages.rounding import Finish
+from vidsr.stages.runner import Runner
+from vidsr.stages.specs import (
+    ConvertSpec,
+    InterpolateSpec,
+    MeasureSpec,
+    NetworkSpec,
+    RestoreSpec,
+    RoundSpec,
+    StageSpec,
+    TapSpec,
+    TemporalDenoiseSpec,
+    UpscaleSpec,
+)
+from vidsr.stages.stopwatch import Stopwatch
+from vidsr.stages.temporal_denoise import TemporalDenoise
+from vidsr.stages.upscale import Upscale
+from vidsr.video import VideoReader
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of one run in order, and what they counted so far."""
+
+    in_order: tuple[Stage, ...]
+
+    def __call__(self, batches: Iterator[FrameBatch], watch: Stopwatch, wait: str = "") -> Iterator[FrameBatch]:
+        """Return ``batches`` through all stages, the time of each charged to its name; input time to ``wait``."""
+        stream = watch.timed(wait, batches) if wait else batches
+        for stage in self.in_order:
+            stream = watch.timed(stage.name, stage(stream))
+        return stream
+
+    @property
+    def upscale(self) -> Upscale | None:
+        """The stage that resizes, if there is one."""
+        return next((stage for stage in self.in_order if isinstance(stage, Upscale)), None)
+
+    @property
+    def interpolate(self) -> Interpolate | None:
+        """The stage that interpolates, if there is one."""
+        return next((stage for stage in self.in_order if isinstance(stage, Interpolate)), None)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Events of the run so far, by identifier; docs/json.md explains each."""
+        counts = {} if self.interpolate is None else dict(self.interpolate.counts)
+        tiles = [] if self.upscale is None else [tile for device in self.upscale.devices for tile in device]
+        if self.upscale is not None:
+            counts["repeated_frames"] = self.upscale.repeated
+            counts["repeated_tiles"] = sum(reuse.copied for reuse in tiles)
+        runners = [reuse.runner for reuse in tiles]
+        restores = (stage for stage in self.in_order if isinstance(stage, Restore))
+        runners += [stage.method for stage in restores if isinstance(stage.method, Runner)]
+        engine = None if self.interpolate is None else self.interpolate.engine
+        half_precision: list[Runner | NetworkEngine] = [
+            *runners,
+            *([engine] if isinstance(engine, NetworkEngine) else []),
+        ]
+        if half_precision:
+            counts["fp32_fallbacks"] = sum(one.fp32_fallback for one in half_precision)
+        if runners:
+            counts["out_of_memory_retries"] = sum(runner.out_of_memory_retries for runner in runners)
+            counts["cuda_graph_failures"] = sum(runner.graphs_failed for runner in runners)
+        return counts
+
+
+def build_stages(
+    specs: Sequence[StageSpec],
+    info: VideoInfo,
+    log: FrameLog | None = None,
+    reference: VideoReader | None = None,
+    watch: Stopwatch | None = None,
+    one_thread: bool = False,
+    folder: Path = WEIGHTS,
+) -> Stages:
+    """Return fresh stages for frames of ``info``.
+
+    ``log`` is where a measuring stage writes, ``reference`` the true frames it compares with. Stages charge their
+    parts to ``watch``, that of the thread they run on. With ``one_thread`` none starts threads of its own.
+
+    Raises:
+        ModelError: a weights file is absent or differs from the one in its spec.
+    """
+    stages: list[Stage] = []
+    changes: list[Changes] = []  # of the stages that keep the size
+    tap = Tap()
+    for spec in specs:
+        match spec:
+            case RestoreSpec():
+                stage: Stage = build_restore(spec, info, log is not None, folder)
+            case TemporalDenoiseSpec():
+                stage = TemporalDenoise(info.depth, spec.strength, logged=log is not None)
+            case InterpolateSpec():
+                stage = build_interpolate(spec, info, watch if one_thread else None)
+            case UpscaleSpec():
+                stage = build_upscale(spec, info, watch, folder)
+            case ConvertSpec():
+                stage = Convert(info, spec.chroma, spec.depth)
+            case RoundSpec():
+                stage = Finish(spec.depth, spec.rounds)
+            case TapSpec():
+                convert = next((one for one in specs if isinstance(one, ConvertSpec)), None)
+                tap = Tap(None if convert is None else Convert(info, convert.chroma, convert.depth))
+                stage = tap
+            case MeasureSpec():
+                assert log is not None
+                rounds = all(one.rounds for one in specs if isinstance(one, RoundSpec))
+                references = None if reference is None else _reference_frames(reference, info.depth, rounds)
+                stage = Measure(tap, log, info.peak, references, changes)
+        if isinstance(stage, Restore | TemporalDenoise):
+            changes.append(stage.changes)
+        stages.append(stage)
+        info = stage.output(info)
+    return Stages(tuple(stages))
+
+
+def build_restore(spec: RestoreSpec, info: VideoInfo, logged: bool = False, folder: Path = WEIGHTS) -> Restore:
+    """Return the restoring stage for frames of ``info``; with ``logged`` it notes its changes for the log."""
+    method = build_runner(spec.method, folder) if isinstance(spec.method, NetworkSpec) else spec.method
+    return Restore(spec.task, method, spec.strength, info.peak, logged)
+
+
+def build_interpolate(spec: InterpolateSpec, info: VideoInfo, watch: Stopwatch | None = None) -> Interpolate:
+    """Return the interpolating stage; with a ``watch`` it finds motion on the calling thread and charges it there."""
+    compute = None
+    if spec.network is not None:
+        compute = compute_of(spec.network)
+        check_weights(frames_path(spec.engine), spec.network)
+    engine = make_engine(spec.engine, info.depth, compute)
+    stage = Interpolate(spec.clock, engine, info, spec.repeats, spec.slow_motion)
+    return stage if watch is None else replace(stage, threads=1, watch=watch)
+
+
+def build_upscale(
+    spec: UpscaleSpec, info: VideoInfo, watch: Stopwatch | None = None, folder: Path = WEIGHTS
+) -> Upscale:
+    """Return the resizing stage for frames of ``info``."""
+    runners = tuple(tuple(build_runner(network, folder) for network in networks) for networks in spec.networks)
+    return Upscale(Size(spec.width, spec.height), info, runners, spec.kernel, spec.rounds, watch)
+
+
+def build_runner(spec: NetworkSpec, folder: Path = WEIGHTS) -> Runner:
+    """Return the runner of a network, its weights loaded.
+
+    Raises:
+        ModelError: the weights file is absent or differs from the one in ``spec``.
+    """
+    model = load(spec, folder)
+    return Runner(model.compiled() if spec.compiled else model.fused(), compute_of(spec), spec.batch, spec.tile)
+
+
+def load(spec: NetworkSpec, folder: Path = WEIGHTS) -> Model:
+    """Return the network of ``spec`` on its device."""
+    compute = compute_of(spec)
+    name = spec.name.removesuffix(MARK)
+    model = from_file(folder / spec.file, compute.device, compute.dtype, name, spec.domain)
+    check_weights(model.path, spec)
+    return model if name == spec.name else model.self_ensemble()
+
+
+def check_weights(path: Path, spec: NetworkSpec) -> None:
+    """Compare a weights file with the one that was planned.
+
+    Raises:
+        ModelError: it is another one.
+    """
+    if sha256(path) != spec.sha256:
+        raise ModelError(f"{path} is not the weights file of the plan, sha256 {spec.sha256[:12]}...: plan again")
+
+
+def output_of(specs: Sequence[StageSpec], info: VideoInfo) -> VideoInfo:
+    """Return the facts of the output of stages for a source of ``info``, without loading a network."""
+    for spec in specs:
+        match spec:
+            case InterpolateSpec():
+                info = Interpolate(spec.clock, None, info, spec.repeats, spec.slow_motion).output(info)
+            case UpscaleSpec():
+                info = Upscale(Size(spec.width, spec.height), info, (), spec.kernel).output(info)
+            case ConvertSpec():
+                info = Convert(info, spec.chroma, spec.depth).output(info)
+    return info
+
+
+def compute_of(spec: NetworkSpec) -> Compute:
+    """Return the device and precision of a network."""
+    return Compute(torch.device(spec.device), DTYPES[spec.precision], spec.memory)
+
+
+def _reference_frames(reference: VideoReader, depth: int, rounds: bool) -> Iterator[FrameBatch]:
+    """Luma of ``reference`` in code values of the output."""
+    return Finish(depth, rounds)(Convert(reference.info, "gray", depth)(reference.batches(1)))
