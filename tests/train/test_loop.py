@@ -207,7 +207,7 @@ def test_absent_data_is_named(tmp_path: Path, shard: Path) -> None:
 
 def test_warm_start_from_another_scale_takes_what_fits(tmp_path: Path, shard: Path) -> None:
     source = loop.run(write_recipe(tmp_path, shard), tmp_path / "x2", steps=20)
-    recipe = replace(read(write_recipe(tmp_path, shard)), scale=3, init=str(source))
+    recipe = replace(read(write_recipe(tmp_path, shard))[0], scale=3, init=str(source))
     network = loop.start(recipe, torch.device("cpu")).network
     x = torch.rand(1, 1, 12, 12)
     head = from_file(source).network.body[0]
@@ -217,14 +217,14 @@ def test_warm_start_from_another_scale_takes_what_fits(tmp_path: Path, shard: Pa
 
 
 def test_the_plateau_schedule_halves_the_rate_and_cosine_ends_at_the_final_rate(tmp_path: Path, shard: Path) -> None:
-    recipe = parse(
+    (recipe,) = parse(
         {"name": "a", "architecture": "plain", "scale": 2, "schedule": "plateau", "patience": 1, "warm_up": 1}, "test"
     )
     state = loop.start(recipe, torch.device("cpu"))
     for psnr in (30.0, 29.0, 29.5):
         loop.note_progress(recipe, state, psnr)
     assert learning_rate(recipe, state) == pytest.approx(recipe.learning_rate / 2)
-    cosine = parse({"name": "a", "architecture": "plain", "scale": 2, "steps": 100, "warm_up": 10}, "test")
+    (cosine,) = parse({"name": "a", "architecture": "plain", "scale": 2, "steps": 100, "warm_up": 10}, "test")
     state.step = 0
     assert learning_rate(cosine, state) == pytest.approx(cosine.learning_rate / 10)
     state.step = 100
@@ -232,7 +232,7 @@ def test_the_plateau_schedule_halves_the_rate_and_cosine_ends_at_the_final_rate(
 
 
 def test_the_last_steps_may_have_a_loss_of_their_own() -> None:
-    recipe = parse(
+    (recipe,) = parse(
         {
             "name": "a",
             "architecture": "plain",
@@ -283,8 +283,8 @@ def test_exported_weights_carry_what_made_them(tmp_path: Path, shard: Path) -> N
     assert path.name == "tiny-clean-x2.safetensors"
     assert model.metadata["recipe"] == recipe.read_text()
     assert model.metadata["steps"] == "60 of 60"
-    state = loop.start(read(recipe), torch.device("cpu"))
-    load_checkpoint(tmp_path / "run" / "checkpoint.pt", read(recipe), state, torch.device("cpu"))
+    state = loop.start(read(recipe)[0], torch.device("cpu"))
+    load_checkpoint(tmp_path / "run" / "checkpoint.pt", read(recipe)[0], state, torch.device("cpu"))
     x = torch.rand(1, 1, 20, 20)
     torch.testing.assert_close(model(x), state.average(x), atol=1e-4, rtol=0)
 

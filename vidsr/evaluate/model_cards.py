@@ -57,8 +57,6 @@ EXAMPLE = (
 def card(model: Model) -> str:
     """The section of one weights file."""
     meta = model.metadata
-    recipe = tomllib.loads(meta["recipe"])
-    warm = recipe.get("init", "")
     lines = [
         f"## {model.path.name}",
         "",
@@ -68,7 +66,7 @@ def card(model: Model) -> str:
         "",
         *([f"**{meta['note'][0].upper()}{meta['note'][1:]}.**", ""] if meta.get("note") else []),
         f"Trained {meta['steps']} steps ({meta['minutes']} minutes of a shared machine) on {meta['data']}"
-        + (f", starting from {Path(warm).name}." if warm else "."),
+        f"{_beginning(meta['recipe'])}.",
         "",
         *_score_table(json.loads(meta["scores"]), meta),
         "",
@@ -105,6 +103,14 @@ def frames_card(path: Path) -> str:
             "",
         ]
     )
+
+
+def _beginning(recipe: str) -> str:
+    """Return what the run in the TOML text ``recipe`` started from, as the end of a sentence; empty for random weights."""
+    table = tomllib.loads(recipe)
+    if "phase" in table:
+        return f", in the last of the {len(table['phase'])} phases below"
+    return f", starting from {Path(table['init']).name}" if table.get("init") else ""
 
 
 def _score_table(scores: dict[str, dict[str, float]], metadata: dict[str, str]) -> list[str]:

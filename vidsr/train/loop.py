@@ -24,7 +24,7 @@ from vidsr.train.methods import equivariance as equivariant
 from vidsr.train.methods.distillation import with_lessons
 from vidsr.train.methods.net2net import grow, resample_tail
 from vidsr.train.methods.optimizer import Whitened
-from vidsr.train.recipe import Recipe, read
+from vidsr.train.recipe import Recipe, phase_weights, read
 from vidsr.train.step import Interior, Losses, learning_rate, train_step
 from vidsr.train.tasks import adversarial
 from vidsr.train.tasks import deblur as look
@@ -85,6 +85,9 @@ class Sample:
 class Observer(Protocol):
     """Whoever watches a run."""
 
+    def begin(self, recipe: Recipe, folder: Path, last: int) -> None:
+        """A phase begins, or continues, in ``folder``; this session trains it up to step ``last``."""
+
     def taught(self, done: int, pictures: int) -> None:
         """Before the first step: ``done`` of the ``pictures`` have been answered by the teachers."""
 
@@ -102,7 +105,10 @@ class Observer(Protocol):
 
 
 class Unwatched:
-    """An observer that looks away."""
+    """An observer that does nothing."""
+
+    def begin(self, recipe: Recipe, folder: Path, last: int) -> None:
+        """Nothing."""
 
     def taught(self, done: int, pictures: int) -> None:
         """Nothing."""
@@ -130,34 +136,68 @@ def run(
     watch: Observer | None = None,
     init: str | None = None,
 ) -> Path:
-    """Train as the recipe says; return the weights file written in the folder ``out``.
+    """Train the phases of a recipe in order; return the weights file of the last phase reached.
 
-    ``steps`` and ``minutes`` stop this session early (the schedule stays the recipe's), leaving a checkpoint that
-    ``resume`` continues as if nothing had happened. Ctrl-C saves a checkpoint too, then passes on. ``init``: a model's
-    name or a weights file to start from, instead of the recipe's ``init``.
+    ``steps``, counted over all phases, and ``minutes`` end this session early; the schedule stays that of the recipe.
+    The checkpoint that is left continues with ``resume`` as if the run had not been interrupted. Ctrl-C saves a
+    checkpoint too. ``init``, a model's name or a weights file, replaces the starting weights of the first phase.
+
+    Raises:
+        OptionError: ``out`` holds a checkpoint and ``resume`` is false, or the checkpoint is of another recipe.
     """
-    recipe = read(recipe_path)
+    first, *others = read(recipe_path)
     if init is not None:
-        recipe = replace(recipe, init=str(find_weights(init, recipe)))
-    out.mkdir(parents=True, exist_ok=True)
+        first = replace(first, init=str(find_weights(init, first)))
+    phases = [first, *others]
+    existing = [path for path in (checkpoint_path(out, recipe) for recipe in phases) if path.exists()]
+    if existing and not resume:
+        raise OptionError(f"{existing[0]} exists: add --resume to continue it, or choose another folder")
     target = choose(device, "fp32").device  # the recipe says what runs in bf16
     torch.backends.cudnn.benchmark = target.type == "cuda"  # every step has the same shapes
-    checkpoint = out / "checkpoint.pt"
-    if checkpoint.exists() and not resume:
-        raise OptionError(f"{checkpoint} exists: add --resume to continue it, or choose another folder")
-    state = start(recipe, target)
-    if resume and checkpoint.exists():
-        load_checkpoint(checkpoint, recipe, state, target)
     watch = watch or Unwatched()
-    data = TASKS[recipe.task][0](with_lessons(recipe, out / "lessons.safetensors", target, watch.taught), target)
-    last = recipe.steps if steps is None else min(steps, recipe.steps)
+    for recipe in phases:
+        state = resumed(recipe, out, target)
+        earlier, last = state.seconds, recipe.steps if steps is None else min(steps, recipe.steps)
+        if state.step < last or not checkpoint_path(out, recipe).exists():
+            train_phase(recipe, state, out, last, minutes, target, watch)
+        weights = out / recipe.file_name if recipe is phases[-1] else phase_weights(recipe.phase, out)
+        export(weights, recipe, recipe_path.read_text(), state)
+        if steps is not None:
+            steps -= recipe.steps
+        if minutes is not None:
+            minutes -= (state.seconds - earlier) / 60
+        if state.step < recipe.steps or (steps is not None and steps <= 0) or (minutes is not None and minutes <= 0):
+            break
+    return weights
+
+
+def checkpoint_path(out: Path, recipe: Recipe) -> Path:
+    """Return the checkpoint file of one phase of the run in the folder ``out``."""
+    return out / recipe.phase / "checkpoint.pt"
+
+
+def resumed(recipe: Recipe, out: Path, device: torch.device) -> State:
+    """Return the state in the phase's checkpoint, or the state before the first step."""
+    state = start(recipe.with_paths(out), device)
+    if checkpoint_path(out, recipe).exists():
+        load_checkpoint(checkpoint_path(out, recipe), recipe, state, device)
+    return state
+
+
+def train_phase(
+    recipe: Recipe, state: State, out: Path, last: int, minutes: float | None, device: torch.device, watch: Observer
+) -> None:
+    """Train one phase up to step ``last`` or for ``minutes``, whichever comes first, and save its checkpoint."""
+    checkpoint = checkpoint_path(out, recipe)
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    watch.begin(recipe, checkpoint.parent, last)
+    soft_targets = checkpoint.with_name("lessons.safetensors")
+    settings = with_lessons(recipe.with_paths(out), soft_targets, device, watch.taught)
+    data = TASKS[recipe.task][0](settings, device)
     try:
         advance(recipe, state, data, last, minutes, checkpoint, watch)
     finally:
         save_checkpoint(checkpoint, recipe, state)
-    weights = out / recipe.file_name
-    export(weights, recipe, recipe_path.read_text(), state)
-    return weights
 
 
 def start(recipe: Recipe, device: torch.device) -> State:

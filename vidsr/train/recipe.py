@@ -1,9 +1,16 @@
-"""A recipe: every setting of a training run, read from TOML."""
+"""Recipes: every setting of a training run, read from a TOML file, in one phase or in several.
+
+The keys of the file are the fields of `Recipe`. Tables ``[[phase]]`` make several runs, one after the other: each has a
+``name``, overrides settings, and starts from the weights of the phase before unless it names its own ``init``.
+"""
 
 from __future__ import annotations
 
+import re
 import tomllib
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -14,62 +21,67 @@ Task = Literal["upscale", "adversarial", "interpolate", "deblur"]
 Optimiser = Literal["adam", "whitened"]
 Schedule = Literal["cosine", "constant", "plateau"]
 Half = Literal["bf16", "fp16"]
-Precision = Literal["bf16", "fp32"]  # fp16 would need its gradients scaled, and is no faster
+Precision = Literal["bf16", "fp32"]  # fp16 would need scaled gradients and is no faster
+
+RANDOM = "random"  # `init` of a phase that starts from random weights
+PHASE_WEIGHTS = "weights.safetensors"  # name of the weights file of every phase but the last
+SAME_IN_ALL_PHASES = ("name", "domain", "note")
 
 
 @dataclass(frozen=True)
 class Adversarial:
-    """Settings of a training against a discriminator (adversarial.py)."""
+    """Settings of training against a discriminator."""
 
-    channels: int = 64  # of the discriminator's first layer; the published 64
-    learning_rate: float = 1e-4  # its peak learning rate, on the recipe's schedule
-    weight: float = 1e-3  # of passing for true, in the generator's loss; the published 1e-3
-    content: float = 0.01  # of the distance of features
-    vgg: str = ""  # file with torchvision's weights of VGG19, whose features to compare instead of the discriminator's
+    channels: int = 64  # of the discriminator's first layer; 64 in the paper
+    learning_rate: float = 1e-4  # peak learning rate of the discriminator, on the schedule of the recipe
+    weight: float = 1e-3  # of the adversarial loss of the generator; 1e-3 in the paper
+    content: float = 0.01  # weight of the distance between features
+    vgg: str = ""  # file of torchvision's VGG19 weights; without one, features of the discriminator are compared
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of one training run. Paths are relative to the folder the command runs in."""
+    """Settings of one phase of training. Paths are relative to the working directory."""
 
     name: str  # of the weights: fast, balanced ...
     architecture: str
     scale: int = 1
-    config: dict[str, Any] = field(default_factory=dict)  # of the architecture, beside the scale
+    config: dict[str, Any] = field(default_factory=dict)  # of the architecture, without the scale
+    phase: str = ""  # name of the phase; empty in a recipe with one phase
     task: Task = "upscale"
     domain: str = "clean"
     note: str = ""  # what to know before choosing these weights, in a few words
     data: tuple[str, ...] = ()  # shards made by `vidsr dataset`
-    init: str = ""  # weights of the same architecture, any scale, to grow from or to take what fits
+    init: str = ""  # weights to start from: a file, or an earlier phase; empty: random
     adversarial: Adversarial = Adversarial()
-    reparameterise: bool = True  # in the form that trains better, where the architecture has one
-    equivariant: bool = False  # a turned or mirrored picture enlarged is the enlarged picture turned or mirrored
+    reparameterise: bool = True  # train kernels as sums of branches, where the architecture supports it
+    equivariant: bool = False  # tie the kernels: the output of a rotated or mirrored input is rotated or mirrored alike
     steps: int = 20_000
     batch: int = 32
-    candidates: int = 1  # patches drawn for each one learnt from: of all that are, those with the most detail
-    patch: int = 64  # side of a training crop, LR pixels
-    margin: int = 0  # LR pixels beyond a picture's edges, mirrored as networks are given them, that crops may hold
+    candidates: int = 1  # patches drawn for each one kept; those with the most detail are kept
+    patch: int = 64  # side of a training patch, LR pixels
+    margin: int = 0  # LR pixels that patches may reach beyond the edge of an image, which is mirrored as in inference
     loss: dict[str, float] = field(default_factory=lambda: {"l1": 1.0})  # name -> weight
-    final_loss: dict[str, float] = field(default_factory=dict)  # loss of the last `final_loss_fraction` of the steps
-    final_loss_fraction: float = 0.1
-    teachers: tuple[str, ...] = ()  # weights of the same scale, whose mean in all eight poses is to be learnt
-    teacher_weight: float = 0.75  # share of what they say in what is learnt, beside the truth's
-    flow_loss: float = 0.0  # weight, until then, of the pixels by which motion between frames is off optical flow's
+    final_loss: dict[str, float] = field(default_factory=dict)  # replaces `loss` in the last steps
+    final_loss_fraction: float = 0.1  # fraction of the steps that have the final loss
+    teachers: tuple[str, ...] = ()  # weights of the same scale, or earlier phases; their mean makes the soft targets
+    teacher_weight: float = 0.75  # share of the teachers in the targets; the rest is the HR image
+    flow_loss: float = 0.0  # weight of the distance (pixels) to optical flow, until the final loss begins
     optimiser: Optimiser = "adam"
-    learning_rate: float = 1e-3  # peak learning rate
+    learning_rate: float = 1e-3  # peak
     final_learning_rate: float = 1e-6
     warm_up: int = 300  # steps of linear warm-up
     schedule: Schedule = "cosine"
-    patience: int = 5  # validations without progress before a plateau halves the rate
+    patience: int = 5  # validations without progress before a plateau halves the learning rate
     betas: tuple[float, float] = (0.9, 0.99)  # of Adam
-    max_gradient_norm: float = 0.5  # largest norm of the gradient
-    ema: float = 0.999
-    precision: Precision = "bf16"  # fp32 on a CPU that would emulate bf16
-    half_precision: tuple[Half, ...] = get_args(Half)  # what the weights bear in use; in others they run in fp32
-    compile: bool = False  # by torch.compile, on CUDA; a CPU would need a C++ compiler to run the recipe
+    max_gradient_norm: float = 0.5
+    ema: float = 0.999  # decay of the moving average of the weights
+    precision: Precision = "bf16"  # runs in fp32 on a CPU without bf16 instructions
+    half_precision: tuple[Half, ...] = get_args(Half)  # formats that the weights may run in; otherwise fp32
+    compile: bool = False  # torch.compile, on CUDA only; on a CPU it would need a C++ compiler
     seed: int = 0
     validate_every: int = 500
-    samples_every: int = 0  # steps between sample pictures; 0: none
+    samples_every: int = 0  # steps between sample images; 0: none
     checkpoint_every: int = 250
 
     def __post_init__(self) -> None:
@@ -93,9 +105,9 @@ class Recipe:
         if not 0 <= self.teacher_weight <= 1:
             raise OptionError(f"recipe {self.name}: teacher_weight = {self.teacher_weight} must lie from 0 to 1")
         if self.compile and self.optimiser == "whitened":
-            raise OptionError(f"recipe {self.name}: the optimiser whitened looks into layers: leave out compile = true")
+            raise OptionError(f"recipe {self.name}: the whitened optimiser reads layer inputs: leave out compile = true")
         if self.teachers and self.task not in ("upscale", "adversarial"):
-            raise OptionError(f"recipe {self.name}: teachers are for networks that enlarge, not for {self.task!r}")
+            raise OptionError(f"recipe {self.name}: teachers are for networks that upscale, not for {self.task!r}")
         if self.equivariant and self.architecture != "plain":
             raise OptionError(
                 f"recipe {self.name}: equivariant = true is for a plain network, not {self.architecture!r}"
@@ -110,24 +122,93 @@ class Recipe:
 
     @property
     def file_name(self) -> str:
-        """Of the weights."""
-        what = "frames" if self.task == "interpolate" else f"{self.domain}-x{self.scale}"
-        return f"{self.name}-{what}.safetensors"
+        """Name of the weights file that the last phase writes."""
+        kind = "frames" if self.task == "interpolate" else f"{self.domain}-x{self.scale}"
+        return f"{self.name}-{kind}.safetensors"
+
+    def with_paths(self, run: Path) -> Recipe:
+        """Return the recipe with ``init`` and ``teachers`` as files; ``run`` is the folder of the whole run."""
+        init, *teachers = (
+            str(phase_weights(name, run)) if _is_phase(name) else name for name in (self.init, *self.teachers)
+        )
+        return replace(self, init=init, teachers=tuple(teachers))
 
 
-def parse(table: dict[str, Any], where: str) -> Recipe:
-    """The recipe a TOML table describes; ``where`` names it in errors."""
-    values = _values(Recipe, table, where)
+def phase_weights(phase: str, run: Path) -> Path:
+    """Return the weights file of a phase, but the last, of the run in the folder ``run``."""
+    return run / phase / PHASE_WEIGHTS
+
+
+def _is_phase(name: str) -> bool:
+    return name != "" and not name.endswith(".safetensors")
+
+
+def read(path: Path) -> tuple[Recipe, ...]:
+    """Return the phases of the recipe in the TOML file ``path``, in order.
+
+    Raises:
+        InputError: the file cannot be read.
+        OptionError: the file is not a valid recipe.
+    """
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OptionError(f"{path}: not a TOML recipe: {error}") from None
+    return parse(table, str(path))
+
+
+def parse(table: dict[str, Any], where: str) -> tuple[Recipe, ...]:
+    """Return the phases that a TOML table describes, in order; ``where`` names the table in errors."""
+    common = {key: value for key, value in table.items() if key != "phase"}
+    phases: list[Recipe] = []
+    for overrides in _phase_tables(table, where):
+        phases.append(_parse_phase(common, overrides, phases, where))
+    return tuple(phases)
+
+
+def _phase_tables(table: dict[str, Any], where: str) -> list[dict[str, Any]]:
+    """Return what each phase overrides; one empty table for a recipe without phases."""
+    tables = table.get("phase", [{}])
+    if not isinstance(tables, list) or not all(isinstance(phase, dict) for phase in tables):
+        raise OptionError(f"{where}: phases are tables: write [[phase]]")
+    if "phase" not in table:
+        return [{}]
+    for phase in tables:
+        if not re.fullmatch("[a-z0-9-]+", str(phase.get("name", ""))):
+            raise OptionError(f"{where}: every [[phase]] needs a name of lower-case letters, digits and hyphens")
+        fixed = [key for key in SAME_IN_ALL_PHASES if key in phase and key != "name"]
+        if fixed:
+            raise OptionError(f"{where}: {fixed[0]!r} is the same in all phases: set it above the first [[phase]]")
+    return tables
+
+
+def _parse_phase(common: dict[str, Any], overrides: dict[str, Any], earlier: list[Recipe], where: str) -> Recipe:
+    """Return the recipe of one phase: the common settings with what it overrides."""
+    phase = overrides.get("name", "")
+    names = [recipe.phase for recipe in earlier]
+    if phase in names:
+        raise OptionError(f"{where}: two phases are named {phase!r}")
+    merged = {**common, **{key: value for key, value in overrides.items() if key != "name"}}
+    values = _parse_values(Recipe, merged, where if not phase else f"{where}, phase {phase}")
     needed = ("name", "architecture", *(() if values.get("task") == "interpolate" else ("scale",)))
-    missing = [key for key in needed if key not in table]
+    missing = [key for key in needed if key not in merged]
     if missing:
         raise OptionError(f"{where}: {missing[0]!r} is missing")
-    return Recipe(**values)
+    if earlier and "init" not in overrides:
+        values["init"] = names[-1]
+    if values.get("init") == RANDOM:
+        values["init"] = ""
+    for name in (values.get("init", ""), *values.get("teachers", ())):
+        if _is_phase(name) and name not in names:
+            raise OptionError(f"{where}: {name!r} is neither a .safetensors file nor an earlier phase")
+    return Recipe(**values, phase=phase)
 
 
-def _values(settings: type[Recipe | Adversarial], table: dict[str, Any], where: str) -> dict[str, Any]:
-    """What ``table`` says of the fields of ``settings``, checked."""
-    known = {f.name: str(f.type) for f in fields(settings)}
+def _parse_values(settings: type[Recipe | Adversarial], table: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return the checked values of ``table`` for the fields of ``settings``."""
+    known = {f.name: str(f.type) for f in fields(settings) if f.name != "phase"}
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
@@ -135,11 +216,11 @@ def _values(settings: type[Recipe | Adversarial], table: dict[str, Any], where: 
         _check_type(key, value, known[key], where)
         values[key] = tuple(value) if isinstance(value, list) else value
         if known[key] == "Adversarial":
-            values[key] = Adversarial(**_values(Adversarial, value, f"{where}: {key}"))
+            values[key] = Adversarial(**_parse_values(Adversarial, value, f"{where}: {key}"))
     return values
 
 
-# first word of the field's annotation -> what TOML may hold for it
+# first word of the field's annotation -> types of the TOML value
 TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
@@ -161,12 +242,26 @@ def _check_type(key: str, value: object, annotation: str, where: str) -> None:
         raise OptionError(f"{where}: {key} = {value!r} is not of type {annotation}")
 
 
-def read(path: Path) -> Recipe:
-    """The recipe in the TOML file ``path``."""
-    try:
-        table = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise OptionError(f"{path}: not a TOML recipe: {error}") from None
-    return parse(table, str(path))
+def recipe_of(weights: str) -> str:
+    """Return the name of the recipe, without .toml, that makes the file ``weights``.
+
+    Knows shipped files, and files in ``runs/RECIPE`` and ``runs/RECIPE/PHASE``.
+    """
+    path = Path(weights)
+    if path.parts[0] == "runs":
+        folder = path.parent.parent if path.name == PHASE_WEIGHTS else path.parent
+        return folder.relative_to("runs").as_posix()
+    return re.sub("-(clean|any)-", "-", path.stem).removesuffix("-frames")
+
+
+def in_training_order(paths: Iterable[Path]) -> list[Path]:
+    """Return recipe files sorted so that each follows those that make its starting weights and its teachers."""
+    by_name = {path.stem: path for path in sorted(paths)}
+    needed = {name: {recipe_of(file) for file in needed_weights(read(path))} for name, path in by_name.items()}
+    return [by_name[name] for name in TopologicalSorter(needed).static_order() if name in by_name]
+
+
+def needed_weights(phases: Iterable[Recipe]) -> list[str]:
+    """Return the weights files of other recipes that ``phases`` start from or learn from."""
+    named = [name for recipe in phases for name in (recipe.init, *recipe.teachers)]
+    return [name for name in dict.fromkeys(named) if name and not _is_phase(name)]

@@ -1,10 +1,11 @@
-"""Watching a run: progress on the terminal, metrics as CSV, curves as PNG, sample pictures, TensorBoard events."""
+"""Output of a training run: progress on the terminal, metrics as CSV, curves and sample images as PNG, TensorBoard."""
 
 from __future__ import annotations
 
 import csv
 import struct
 import zlib
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ import torch
 from vidsr.train import loop
 from vidsr.train.loop import Report, Sample
 from vidsr.train.progress import make_progress
-from vidsr.train.recipe import read
+from vidsr.train.recipe import Recipe
 from vidsr.train.step import Losses
 
 if TYPE_CHECKING:
@@ -25,58 +26,66 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """Writes down what a run reports, in the folder ``out``; as a context manager it also owns the progress bar.
+    """Observer that writes what a run reports into the folder of the phase, and shows progress on the terminal.
 
-    ``metrics.csv`` always; ``losses.csv``, a line per step, where a step has several losses; ``curves.png`` with
-    matplotlib (extra ``plot``); ``events/`` with tensorboard (extra ``tensorboard``); ``samples/`` when the recipe asks
-    for sample pictures.
+    It writes ``metrics.csv``; ``losses.csv``, one line per step, where a step has several losses; ``curves.png`` with
+    matplotlib (extra ``plot``); ``events/`` with tensorboard (extra ``tensorboard``); ``samples/`` if the recipe asks
+    for sample images. Used as a context manager, it closes its files and the progress bar.
     """
 
-    def __init__(self, out: Path, steps: int, console: Console | None = None) -> None:
-        self.out = out
-        self.progress = make_progress(steps, console)
-        self.losses = LossFile(out / "losses.csv")
-        self.events = _event_writer(out / "events")
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console
+        self.open_files = ExitStack()  # and the progress bar, of the current phase
 
     def __enter__(self) -> Watch:
-        self.progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.progress.stop()
-        self.losses.write()
+        self.open_files.close()
+
+    def begin(self, recipe: Recipe, folder: Path, last: int) -> None:
+        """Open the files of the phase in ``folder``, and a progress bar up to step ``last``."""
+        self.open_files.close()
+        self.phase, self.folder = recipe.phase, folder
+        self.losses = LossFile(folder / "losses.csv")
+        self.open_files.callback(self.losses.write)
+        self.events = _event_writer(folder / "events")
         if self.events is not None:
-            self.events.close()
+            self.open_files.callback(self.events.close)
+        self.progress = make_progress(last, self.console)
+        self.progress.start()
+        self.open_files.callback(self.progress.stop)
 
     def taught(self, done: int, pictures: int) -> None:
-        """The teachers have answered one more picture."""
+        """Show how many images the teachers have answered."""
         self.progress.taught(done, pictures)
 
     def step(self, step: int, losses: Losses) -> None:
-        """One more step is done."""
+        """Show that ``step`` steps are done, and keep the losses of the last one."""
         self.progress.step(step)
         if len(losses) > 1:
             self.losses.add(step, losses)
 
     def saved(self) -> None:
-        """A checkpoint is on disk; whatever happens now, the lines up to it are there as well."""
+        """Write the losses up to the checkpoint just saved."""
         self.losses.write()
 
     def report(self, report: Report, metrics: list[dict[str, float]]) -> None:
-        """A validation; ``metrics`` holds this one and all before it, those of earlier sessions included."""
+        """Write a validation; ``metrics`` holds all validations of the phase, earlier sessions included."""
         scores = f"loss {report.loss:.5f}  PSNR {report.psnr:.2f} dB (bicubic {report.bicubic:.2f})"
-        self.progress.scores(report.step, f"step {report.step}/{report.steps}  {scores}  {report.seconds:.0f} s")
-        write_metrics(self.out / "metrics.csv", metrics)
-        draw_curves(self.out / "curves.png", metrics)
+        step = f"{self.phase} step {report.step}/{report.steps}".lstrip()
+        self.progress.scores(report.step, f"{step}  {scores}  {report.seconds:.0f} s")
+        write_metrics(self.folder / "metrics.csv", metrics)
+        draw_curves(self.folder / "curves.png", metrics)
         if self.events is not None:
             for key in ("loss", "psnr", "rate"):
                 self.events.add_scalar(key, getattr(report, key), report.step)
 
     def sample(self, sample: Sample) -> None:
-        """A picture: LR (bicubic) | output | HR."""
-        path = self.out / "samples" / f"{sample.step:07d}.png"
+        """Write a sample image: LR (bicubic) | output | HR."""
+        path = self.folder / "samples" / f"{sample.step:07d}.png"
         path.parent.mkdir(exist_ok=True)
         write_grey_png(path, sample.picture)
 
@@ -91,48 +100,47 @@ def train(
     console: Console | None = None,
     init: str | None = None,
 ) -> Path:
-    """``loop.run``, watched; the weights file."""
-    out.mkdir(parents=True, exist_ok=True)
-    total = read(recipe).steps
-    with Watch(out, total if steps is None else min(total, steps), console) as watch:
+    """Run `loop.run` with progress on the terminal and files in ``out``; return the weights file."""
+    with Watch(console) as watch:
         return loop.run(recipe, out, resume, steps, minutes, device, watch, init)
 
 
 class LossFile:
-    """The losses of every step as CSV. A resumed run writes over the lines of steps that it does again."""
+    """CSV file of the losses of every step. A resumed run overwrites the lines of steps that it repeats."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.waiting: list[tuple[int, Losses]] = []
+        self.pending: list[tuple[int, Losses]] = []
         self.begun = False
 
     def add(self, step: int, losses: Losses) -> None:
-        """A line to write; its numbers stay on the device until then."""
-        self.waiting.append((step, losses))
+        """Keep the losses of a step for the next write; until then they stay on their device."""
+        self.pending.append((step, losses))
 
     def write(self) -> None:
-        """Write what waits."""
-        if not self.waiting:
+        """Append the pending lines to the file."""
+        if not self.pending:
             return
-        numbers = torch.stack([torch.stack(list(losses.values())) for _, losses in self.waiting]).tolist()
-        rows = zip((step for step, _ in self.waiting), numbers, strict=True)
+        numbers = torch.stack([torch.stack(list(losses.values())) for _, losses in self.pending]).tolist()
+        rows = zip((step for step, _ in self.pending), numbers, strict=True)
         lines = [",".join([str(step), *(f"{number:.6g}" for number in row)]) for step, row in rows]
         if not self.begun:
-            lines = [f"step,{','.join(self.waiting[0][1])}", *self._earlier(self.waiting[0][0]), *lines]
+            first, losses = self.pending[0]
+            lines = [f"step,{','.join(losses)}", *self._earlier_lines(first), *lines]
         with self.path.open("a" if self.begun else "w") as file:
             file.writelines(line + "\n" for line in lines)
-        self.waiting.clear()
+        self.pending.clear()
         self.begun = True
 
-    def _earlier(self, first: int) -> list[str]:
-        """The lines of earlier sessions, of steps before ``first``."""
+    def _earlier_lines(self, first: int) -> list[str]:
+        """Return the lines of earlier sessions for steps before ``first``."""
         if not self.path.exists():
             return []
         return [line for line in self.path.read_text().splitlines()[1:] if int(line.split(",")[0]) < first]
 
 
 def write_metrics(path: Path, metrics: list[dict[str, float]]) -> None:
-    """All metrics as CSV, written anew so that a resumed run leaves no line twice."""
+    """Write all metrics as CSV. The file is rewritten whole, so that a resumed run leaves no duplicate lines."""
     names = [f.name for f in fields(Report) if f.name != "steps"]
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
@@ -141,7 +149,7 @@ def write_metrics(path: Path, metrics: list[dict[str, float]]) -> None:
 
 
 def draw_curves(path: Path, metrics: list[dict[str, float]]) -> None:
-    """Loss and validation PSNR over the steps, as PNG; nothing without matplotlib."""
+    """Draw loss and validation PSNR over the steps as PNG; do nothing without matplotlib."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -153,7 +161,7 @@ def draw_curves(path: Path, metrics: list[dict[str, float]]) -> None:
     steps = [m["step"] for m in metrics]
     losses = [m["loss"] for m in metrics]
     upper.plot(steps, losses, marker=".")
-    upper.set(ylabel="loss", yscale="log" if min(losses) > 0 else "linear")  # that of the logarithm has no logarithm
+    upper.set(ylabel="loss", yscale="log" if min(losses) > 0 else "linear")  # the loss `relative` can be negative
     lower.plot(steps, [m["psnr"] for m in metrics], marker=".", label="validation")
     lower.plot(steps, [m["bicubic"] for m in metrics], linestyle="--", label="bicubic")
     lower.set(xlabel="step", ylabel="PSNR, dB")
@@ -161,10 +169,10 @@ def draw_curves(path: Path, metrics: list[dict[str, float]]) -> None:
     figure.savefig(path, dpi=100)
 
 
-def write_grey_png(path: Path, picture: npt.NDArray[np.uint8]) -> None:
-    """An H x W picture as PNG, without a library: the machine that trains may have none."""
-    height, width = picture.shape
-    rows = np.pad(picture, ((0, 0), (1, 0)))  # a 0 before each row: not filtered
+def write_grey_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
+    """Write an H x W uint8 image as PNG, without a library: a training machine may have only PyTorch."""
+    height, width = image.shape
+    rows = np.pad(image, ((0, 0), (1, 0)))  # filter type 0 (none) before each row
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)  # 8 bits, grey
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b""))
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks))

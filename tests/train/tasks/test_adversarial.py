@@ -67,7 +67,7 @@ def test_it_starts_from_the_weights_that_init_names(tmp_path: Path, shard: Path)
     second = loop.run(path, tmp_path / "second", steps=1, init=str(first))
     x = torch.rand(1, 1, 8, 8)
     torch.testing.assert_close(from_file(first)(x), from_file(second)(x), atol=1e-4, rtol=0)
-    recipe = read(path)
+    (recipe,) = read(path)
     (tmp_path / "shipped").mkdir()
     for name in ("a-clean-x2", "a-clean-x4", "a-video-x2"):
         (tmp_path / "shipped" / f"{name}.safetensors").touch()
@@ -103,7 +103,7 @@ def test_content_is_compared_by_vgg_where_its_weights_are_given(
     torch.save(network.state_dict(), file)
     truth, output = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 12, 12, requires_grad=True)
     settings = Adversarial(vgg=str(file))
-    rival = adversarial.make_rival(parse({"name": "a", "architecture": "srresnet", "scale": 2}, "test"), truth.device)
+    rival = adversarial.make_rival(parse({"name": "a", "architecture": "srresnet", "scale": 2}, "test")[0], truth.device)
     adversarial.content_loss(settings, rival, output, truth, []).backward()
     assert output.grad is not None and output.grad.abs().sum() > 0
     assert adversarial.content_loss(settings, rival, truth, truth, []).item() == 0

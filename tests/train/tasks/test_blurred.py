@@ -145,7 +145,7 @@ def write_recipe(folder: Path, pictures: Path, warm: str = "", **settings: str) 
 
 
 def test_a_batch_is_that_of_its_seed_and_step(tmp_path: Path, pictures: Path) -> None:
-    settings = recipe.read(write_recipe(tmp_path, pictures))
+    (settings,) = recipe.read(write_recipe(tmp_path, pictures))
     one, other = (Blurred(settings, torch.device("cpu")) for _ in range(2))
     for bad, again in zip(one.batch_at(7), other.batch_at(7), strict=True):
         assert bad.shape == (2, 1, 160, 160)
@@ -155,7 +155,7 @@ def test_a_batch_is_that_of_its_seed_and_step(tmp_path: Path, pictures: Path) ->
 
 
 def test_blur_is_removed_at_scale_one_only(tmp_path: Path, pictures: Path) -> None:
-    settings = recipe.read(write_recipe(tmp_path, pictures))
+    (settings,) = recipe.read(write_recipe(tmp_path, pictures))
     for wrong in ({"scale": 2}, {"data": ()}):
         with pytest.raises(OptionError, match="scale 1"):
             Blurred(replace(settings, **wrong), torch.device("cpu"))
@@ -188,7 +188,7 @@ def test_networks_take_the_look_over_and_leave_it_as_it_is(
     path = write_recipe(
         tmp_path, pictures, str(look), architecture=architecture, task="deblur", config=config, patch="188"
     )
-    settings = recipe.read(path)
+    (settings,) = recipe.read(path)
     state, alone = loop.start(settings, torch.device("cpu")), store.read(look)[0]
     x = torch.rand(1, 1, 100, 90)
     with torch.no_grad():
