@@ -149,6 +149,8 @@ def test_an_unreadable_recipe_is_one_line(tmp_path: Path) -> None:
 
 
 def test_lists_and_tables_have_the_types_of_their_fields() -> None:
-    (recipe,) = parse({**MINIMAL, "betas": [0.9, 0.999], "config": {"channels": 8}, "final_loss": {"l2": 1}}, "test.toml")
+    (recipe,) = parse(
+        {**MINIMAL, "betas": [0.9, 0.999], "config": {"channels": 8}, "final_loss": {"l2": 1}}, "test.toml"
+    )
     assert recipe.betas == (0.9, 0.999)
     assert recipe.config == {"channels": 8}

@@ -106,7 +106,7 @@ def frames_card(path: Path) -> str:
 
 
 def _beginning(recipe: str) -> str:
-    """Return what the run in the TOML text ``recipe`` started from, as the end of a sentence; empty for random weights."""
+    """Return the end of a sentence: what the run of the TOML text ``recipe`` started from."""
     table = tomllib.loads(recipe)
     if "phase" in table:
         return f", in the last of the {len(table['phase'])} phases below"

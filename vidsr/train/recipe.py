@@ -105,7 +105,9 @@ class Recipe:
         if not 0 <= self.teacher_weight <= 1:
             raise OptionError(f"recipe {self.name}: teacher_weight = {self.teacher_weight} must lie from 0 to 1")
         if self.compile and self.optimiser == "whitened":
-            raise OptionError(f"recipe {self.name}: the whitened optimiser reads layer inputs: leave out compile = true")
+            raise OptionError(
+                f"recipe {self.name}: the whitened optimiser reads layer inputs: leave out compile = true"
+            )
         if self.teachers and self.task not in ("upscale", "adversarial"):
             raise OptionError(f"recipe {self.name}: teachers are for networks that upscale, not for {self.task!r}")
         if self.equivariant and self.architecture != "plain":

@@ -103,7 +103,9 @@ def test_content_is_compared_by_vgg_where_its_weights_are_given(
     torch.save(network.state_dict(), file)
     truth, output = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 12, 12, requires_grad=True)
     settings = Adversarial(vgg=str(file))
-    rival = adversarial.make_rival(parse({"name": "a", "architecture": "srresnet", "scale": 2}, "test")[0], truth.device)
+    rival = adversarial.make_rival(
+        parse({"name": "a", "architecture": "srresnet", "scale": 2}, "test")[0], truth.device
+    )
     adversarial.content_loss(settings, rival, output, truth, []).backward()
     assert output.grad is not None and output.grad.abs().sum() > 0
     assert adversarial.content_loss(settings, rival, truth, truth, []).item() == 0
