@@ -18,7 +18,7 @@ from vidsr.options.choices import Interpolation, Repeats
 from vidsr.options.frame_rate import Clock, Rate, Times, parse_fps
 from vidsr.stages import batching as batches
 from vidsr.stages.interpolate import Interpolate
-from vidsr.stages.interpolation_engines import BlendEngine, FramePair, Planes, make_engine
+from vidsr.stages.interpolation_engines import BlendEngine, Planes, PreparedPair, make_engine
 from vidsr.stages.repeats import mark_repeats
 
 HALF = Fraction(1, 2)
@@ -62,7 +62,7 @@ class CountingEngine:
     name: str = "counting"
     weights: dict[str, str] = field(default_factory=dict)
 
-    def prepare(self, a: FrameBatch, b: FrameBatch) -> FramePair[int]:
+    def prepare(self, a: FrameBatch, b: FrameBatch) -> PreparedPair[int]:
         return _CountingPair(self, a, b)
 
 
@@ -232,7 +232,7 @@ def test_leaving_the_stream_or_failing_in_it_leaves_no_thread() -> None:
     left.close()
 
     class Failing(BlendEngine):
-        def prepare(self, a: FrameBatch, b: FrameBatch) -> FramePair[None]:
+        def prepare(self, a: FrameBatch, b: FrameBatch) -> PreparedPair[None]:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -22,7 +22,7 @@ from vidsr.flow.obmc import NEIGHBOURHOOD, obmc_predict, obmc_weights
 from vidsr.flow.projection import curved_displacements, project, straight_displacements
 from vidsr.flow.search import refine_displacements, resize_plane
 from vidsr.flow.static_overlay import static_mask
-from vidsr.flow.temporal_check import checked_share
+from vidsr.flow.temporal_check import checked_weight
 from vidsr.flow.warp import mismatch, render
 from vidsr.frames import FrameBatch
 
@@ -54,8 +54,8 @@ class FlowEngine:
 class FlowPair:
     """Two frames and the optical flow between them; ``thorough`` searches down to single pixels, in twice the time.
 
-    The field of a phase is h x w x 6, as `vidsr.flow.warp.render` reads it: displacements to both frames (x and y
-    each), share of the second frame, static weight.
+    The motion field of a phase is h x w x 6, as `vidsr.flow.warp.render` reads it: displacements to both frames (x and
+    y each), weight of the second frame, static weight.
     """
 
     def __init__(self, a: PreparedFrame, b: PreparedFrame, thorough: bool = False) -> None:
@@ -130,18 +130,18 @@ class FlowPair:
     def field(
         self, phase: Fraction, before: BidirectionalFlow | None = None, after: BidirectionalFlow | None = None
     ) -> Array:
-        """Return the field at ``phase``; ``before`` and ``after`` as for `interpolate`."""
+        """Return the motion field at ``phase``; ``before`` and ``after`` as for `interpolate`."""
         flow, p = self.motion, float(phase)
         sides = flow.usable_neighbours(before, after)
-        motion, share = project(flow.forward, flow.backward, flow.confidence_a, flow.confidence_b, p)
+        motion, second_weight = project(flow.forward, flow.backward, flow.confidence_a, flow.confidence_b, p)
         if sides is None:
             displacements = without_faint_motion(straight_displacements(motion, p))
             difference = self._mismatch(displacements)
         else:
             displacements = without_faint_motion(curved_displacements(motion, p, *flow.accelerations(*sides)))
             difference = self._mismatch(displacements)
-            share = checked_share(share, difference, *flow.mismatches_beyond(displacements, *sides))
-        return np.dstack([displacements, share, self._static_weight(difference)])
+            second_weight = checked_weight(second_weight, difference, *flow.mismatches_beyond(displacements, *sides))
+        return np.dstack([displacements, second_weight, self._static_weight(difference)])
 
     def refine(self, field: Array, phase: Fraction) -> Array:
         """Return ``field`` with its displacements refined by a search between the warped frames at ``phase``."""

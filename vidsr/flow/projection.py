@@ -56,10 +56,10 @@ def confidence(flow, back, luma, other):  # type: ignore[no-untyped-def]
 def project(
     forward: Field, backward: Field, confidence_a: Field, confidence_b: Field, phase: float
 ) -> tuple[Field, Field]:
-    """Return the motion from the first to the second frame as it lies at ``phase``, and the share of the second frame.
+    """Return the motion from the first to the second frame at ``phase``, and the weight of the second frame.
 
     Returns:
-        h x w x 2 motion over the whole interval, in pixels of the field; h x w share: 0 where only the first frame
+        h x w x 2 motion over the whole interval, in pixels of the field; h x w weight: 0 where only the first frame
         is visible, 1 where only the second is, ``phase`` where both are.
     """
     landed = _splat(forward, backward, confidence_a, confidence_b, phase)

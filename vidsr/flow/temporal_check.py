@@ -25,10 +25,10 @@ HALF_EFFECT = 3.0  # ratio of the mismatch of the pair to the smaller mismatch b
 FAINT = 4.0  # code values of mismatch of the pair that are next to nothing
 
 
-def checked_share(share: Field, mismatch: Luma, mismatch_a: Luma, mismatch_b: Luma) -> Field:
-    """Return the share of frame b, lower for the frame that differs more from the frame beyond it.
+def checked_weight(weight: Field, mismatch: Luma, mismatch_a: Luma, mismatch_b: Luma) -> Field:
+    """Return the weight of frame b, shifted to the frame that differs less from the frame beyond it.
 
-    All arrays are h x w. ``share`` is 0 to 1; the others are code values: ``mismatch`` between both warped frames,
+    All arrays are h x w. ``weight`` is 0 to 1; the others are code values: ``mismatch`` between both warped frames,
     ``mismatch_a`` and ``mismatch_b`` by `mismatch_beyond`. The check has no effect where the two frames differ less
     from each other than from the frames beyond.
     """
@@ -36,7 +36,7 @@ def checked_share(share: Field, mismatch: Luma, mismatch_a: Luma, mismatch_b: Lu
     doubt_a, doubt_b = (np.square(part + np.float32(NOISE)) for part in (mismatch_a, mismatch_b))
     effect = np.square(mismatch)
     effect /= effect + np.square(np.float32(HALF_EFFECT) * cv2.min(mismatch_a, mismatch_b)) + np.float32(FAINT**2)
-    return np.asarray(share + effect * (share * doubt_a / (share * doubt_a + (1 - share) * doubt_b) - share))
+    return np.asarray(weight + effect * (weight * doubt_a / (weight * doubt_a + (1 - weight) * doubt_b) - weight))
 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)

@@ -52,13 +52,14 @@ class TwoSearchPair:
         before: TwoSearchFlow | None = None,
         after: TwoSearchFlow | None = None,
     ) -> tuple[Array, list[Array]]:
-        """Return the field and the candidate planes at ``phase``.
+        """Return the motion field and the candidate planes at ``phase``.
 
         ``masks`` are those of `static_masks`. ``before`` and ``after`` are the `motion` of the pairs on either side.
 
         Returns:
-            The field of the thorough search, h x w x 6, as `vidsr.flow.warp.render` reads it; for each plane, 3 x h x w
-            code values: both frames by overlapped block motion compensation, and the frame that ``flow`` makes.
+            The motion field of the thorough search, h x w x 6, as `vidsr.flow.warp.render` reads it. For each plane,
+            3 x h x w code values: both frames by overlapped block motion compensation, and the frame that ``flow``
+            makes.
         """
         field = self.quick.refine(self._thorough.field(phase, _thorough(before), _thorough(after)), phase)
         predicted = self.quick.obmc_predict(np.ascontiguousarray(field[..., :4]))

@@ -110,9 +110,9 @@ def mismatch(a, b, displacements):  # type: ignore[no-untyped-def]
 def render(a, b, spline_a, spline_b, mask, field, phase):  # type: ignore[no-untyped-def]
     """Return the interpolated plane at ``phase`` between ``a`` and ``b``.
 
-    ``field`` is h x w x 6 at any size: displacements to ``a`` and to ``b`` (x and y each, in its own pixels), share of
-    ``b``, static weight. The static weight is the share of the mean of the unwarped frames; ``mask`` (at the size of
-    the plane) is its lower limit.
+    ``field`` is h x w x 6 at any size: displacements to ``a`` and to ``b`` (x and y each, in its own pixels), weight of
+    ``b``, static weight. The static weight is that of the mean of the unwarped frames; ``mask`` (at the size of the
+    plane) is its lower limit.
     """
     h, w = a.shape
     fh, fw = field.shape[:2]
@@ -129,11 +129,11 @@ def render(a, b, spline_a, spline_b, mask, field, phase):  # type: ignore[no-unt
             left, right = line[x0], line[x1]
             au, av = left[0] + fx * (right[0] - left[0]), left[1] + fx * (right[1] - left[1])
             bu, bv = left[2] + fx * (right[2] - left[2]), left[3] + fx * (right[3] - left[3])
-            share = left[4] + fx * (right[4] - left[4])
+            weight = left[4] + fx * (right[4] - left[4])
             static = max(left[5] + fx * (right[5] - left[5]), mask[row, col])
             from_a = sample_spline(spline_a, F32(col) + sx * au, F32(row) + sy * av)
             from_b = sample_spline(spline_b, F32(col) + sx * bu, F32(row) + sy * bv)
-            warped = from_a + share * (from_b - from_a)
+            warped = from_a + weight * (from_b - from_a)
             mean = a[row, col] + F32(phase) * (b[row, col] - a[row, col])
             result[row, col] = warped + static * (mean - warped)
     return result

@@ -20,7 +20,7 @@ from vidsr.kernels.workers import numba_pool_is_thread_safe
 from vidsr.options.choices import Repeats
 from vidsr.options.frame_rate import Clock, Times
 from vidsr.stages.batching import frames_per_batch, rebatched, single_frames
-from vidsr.stages.interpolation_engines import Engine, FramePair, make_engine
+from vidsr.stages.interpolation_engines import Engine, PreparedPair, make_engine
 from vidsr.stages.source_times import SourceFrame, evenly_spaced, merged_repeats, with_output_times
 from vidsr.stages.stopwatch import Stopwatch
 
@@ -40,7 +40,7 @@ class Interval:
     times_of_a: list[Fraction]  # output times that show ``a`` itself
     between: list[Fraction]  # output times that need an interpolated frame, or the nearer of ``a`` and ``b``
     times_of_b: list[Fraction]  # output times that show ``b`` itself: just before its own time
-    pair: FramePair[Any] | None  # None: the nearer source frame is shown
+    pair: PreparedPair[Any] | None  # None: the nearer source frame is shown
 
     @property
     def motion(self) -> Any:
@@ -150,7 +150,7 @@ class Interpolate:
             return Fraction(0)
         return tick / 2 if MIN_TICKS_PER_FRAME * tick <= 1 / max(fps, self.clock.fps) else Fraction(0)
 
-    def _prepare(self, a: SourceFrame, b: SourceFrame) -> FramePair[Any] | None:
+    def _prepare(self, a: SourceFrame, b: SourceFrame) -> PreparedPair[Any] | None:
         """Return the pair to interpolate; None for repeated frames or without an engine."""
         return None if self.engine is None or a.image == b.image else self.engine.prepare(a.frame, b.frame)
 
@@ -176,7 +176,7 @@ class Interpolate:
             yield from (_at_time(b, time) for time in interval.times_of_b)
 
     def _interpolated(
-        self, interval: Interval, pair: FramePair[Any], before: Any, after: Any
+        self, interval: Interval, pair: PreparedPair[Any], before: Any, after: Any
     ) -> Iterator[OutputFrames]:
         """Yield an interpolated frame at each time in ``between``."""
         a, times, phases = interval.a, interval.between, interval.phases

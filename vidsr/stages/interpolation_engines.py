@@ -20,7 +20,7 @@ Planes = tuple[Tensor, Tensor | None]  # luma N x 1 x H x W, chroma N x 2 x h x 
 Motion = TypeVar("Motion")  # what the pairs of an engine know of the motion between their frames
 
 
-class FramePair(Protocol[Motion]):
+class PreparedPair(Protocol[Motion]):
     """Two neighbouring frames, ready for interpolation at any phase."""
 
     @property
@@ -56,7 +56,7 @@ class Engine(Protocol[Motion]):
         """SHA-256 of the weights file by file name; empty without weights."""
         ...
 
-    def prepare(self, a: FrameBatch, b: FrameBatch) -> FramePair[Motion]:
+    def prepare(self, a: FrameBatch, b: FrameBatch) -> PreparedPair[Motion]:
         """Return the pair of two single frames; work that all phases share is done once."""
         ...
 
@@ -67,7 +67,7 @@ class BlendEngine:
     name = "blend"
     weights: ClassVar[dict[str, str]] = {}
 
-    def prepare(self, a: FrameBatch, b: FrameBatch) -> FramePair[None]:
+    def prepare(self, a: FrameBatch, b: FrameBatch) -> PreparedPair[None]:
         """Return the pair of two single frames."""
         return _BlendPair(a, b)
 

@@ -23,7 +23,7 @@ from vidsr.stages.runner import MIN_HALF_PRECISION_PSNR
 
 Warped = tuple[Tensor, Tensor]  # both frames, 1 x 1 x h x w
 
-FLOW_SHARE = 0.25  # share of the frame of the engine `flow`: its errors lie elsewhere, so the mean of both is better
+FLOW_WEIGHT = 0.25  # weight of the frame of the engine `flow`: its errors lie elsewhere, so the mean is better
 
 
 class NetworkEngine:
@@ -99,21 +99,21 @@ class NetworkPair:
         self, phase: Fraction, masks: Sequence[Array], before: TwoSearchFlow | None, after: TwoSearchFlow | None
     ) -> list[Tensor]:
         """Return each plane at ``phase``, 1 x h x w code values; ``masks`` mark static overlays."""
-        pair = self.flow.quick
-        frame_pairs = [self._frame_pair(planes, self.peak, phase) for planes in zip(*pair.planes, strict=True)]
+        quick = self.flow.quick
+        pairs = [self._frame_pair(planes, self.peak, phase) for planes in zip(*quick.planes, strict=True)]
         if not self.network.needs_flow:
-            field = self.network.estimate_motion(self._frame_pair(pair.search_luma, 255, phase))
-            return self._planes(frame_pairs, field, [None] * len(frame_pairs), masks)
+            field = self.network.estimate_motion(self._frame_pair(quick.search_luma, 255, phase))
+            return self._planes(pairs, field, [None] * len(pairs), masks)
         flow, candidates = self.flow.candidates(phase, masks, before, after)
         flow_field = MotionField.from_planes(self._on_device(flow).permute(2, 0, 1)[None])
-        field = self.network.estimate_motion(frame_pairs[0], flow_field)
+        field = self.network.estimate_motion(pairs[0], flow_field)
         warped = [self._frame_pair(planes[:2], self.peak, phase).unwarped for planes in candidates]
-        results = zip(self._planes(frame_pairs, field, warped, masks), candidates, strict=True)
-        return [torch.lerp(plane, torch.from_numpy(planes[2]), FLOW_SHARE) for plane, planes in results]
+        results = zip(self._planes(pairs, field, warped, masks), candidates, strict=True)
+        return [torch.lerp(plane, torch.from_numpy(planes[2]), FLOW_WEIGHT) for plane, planes in results]
 
     def _planes(
         self,
-        frame_pairs: Sequence[FramePair],
+        pairs: Sequence[FramePair],
         field: MotionField,
         warped: Sequence[Warped | None],
         masks: Sequence[Array],
@@ -122,17 +122,17 @@ class NetworkPair:
 
         ``warped`` holds both frames of each plane if they are warped already.
         """
-        luma, field = self.network.render(frame_pairs[0], field, warped[0])
-        chroma = [blend(frame_pair, field, both) for frame_pair, both in zip(frame_pairs[1:], warped[1:], strict=True)]
-        planes = zip(frame_pairs, [luma, *chroma], masks, strict=True)
-        return [self._with_overlays(frame_pair, field, plane, mask) for frame_pair, plane, mask in planes]
+        luma, field = self.network.render(pairs[0], field, warped[0])
+        chroma = [blend(pair, field, both) for pair, both in zip(pairs[1:], warped[1:], strict=True)]
+        planes = zip(pairs, [luma, *chroma], masks, strict=True)
+        return [self._with_overlays(pair, field, plane, mask) for pair, plane, mask in planes]
 
-    def _with_overlays(self, frame_pair: FramePair, field: MotionField, plane: Tensor, mask: Array) -> Tensor:
+    def _with_overlays(self, pair: FramePair, field: MotionField, plane: Tensor, mask: Array) -> Tensor:
         """Return ``plane`` in code values, with static overlays by ``mask`` as far as ``field`` does not keep them."""
-        static = at_size(field.static_weight, frame_pair.size)
-        share = (self._on_device(mask) - static).clamp(min=0) / (1 - static).clamp(min=1e-3)
-        mean = torch.lerp(*frame_pair.unwarped, frame_pair.phase.expand_as(plane))
-        return torch.lerp(plane, mean, share)[0].cpu() * self.peak
+        static = at_size(field.static_weight, pair.size)
+        weight = (self._on_device(mask) - static).clamp(min=0) / (1 - static).clamp(min=1e-3)
+        mean = torch.lerp(*pair.unwarped, pair.phase.expand_as(plane))
+        return torch.lerp(plane, mean, weight)[0].cpu() * self.peak
 
     def _frame_pair(self, planes: Iterable[Array], peak: float, phase: Fraction) -> FramePair:
         a, b = ((self._on_device(plane) / peak)[None, None] for plane in planes)

@@ -1,0 +1,60 @@
+"""Warping: kernels against slow twins."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.flow.synthetic import Plane, texture
+from tests.tiers import examples
+from vidsr.flow.projection import straight_displacements
+from vidsr.flow.warp import mismatch, render, spline_coefficients
+
+
+def spline_value(plane: Plane, x: float, y: float) -> float:
+    """Return the value at (x, y) of the cubic spline through the pixels of a mirrored plane, by solving for it."""
+
+    def weights(position: float, length: int) -> npt.NDArray[np.float64]:
+        row = np.zeros(length)
+        for k in range(math.floor(position) - 1, math.floor(position) + 3):
+            d = abs(position - k)
+            weight = 2 / 3 - d * d + d**3 / 2 if d < 1 else max(2 - d, 0) ** 3 / 6
+            mirrored = abs(k) if abs(k) < length else 2 * (length - 1) - abs(k)
+            row[mirrored] += weight
+        return row
+
+    h, w = plane.shape
+    through_rows, through_columns = (np.stack([weights(n, length) for n in range(length)]) for length in (h, w))
+    coefficients = np.linalg.solve(through_rows, plane.astype(np.float64)) @ np.linalg.inv(through_columns).T
+    return float(weights(y, h) @ coefficients @ weights(x, w))
+
+
+@examples(30)
+@given(st.floats(-3, 3), st.floats(-3, 3))
+def test_render_samples_the_spline_through_the_pixels(u: float, v: float) -> None:
+    plane = np.random.default_rng(5).uniform(0, 255, (24, 29)).astype(np.float32)
+    field = np.broadcast_to(np.float32([-u, -v, 0, 0, 0, 0]), (24, 29, 6)).copy()
+    coefficients = spline_coefficients(plane)
+    result = render(plane, plane, coefficients, coefficients, np.zeros_like(plane), field, 1.0)
+    for row, col in ((12, 14), (2, 3), (21, 26), (0, 0)):
+        x, y = min(max(col - u, 0), 28), min(max(row - v, 0), 23)
+        assert result[row, col] == pytest.approx(spline_value(plane, x, y), abs=0.2)
+
+
+def test_displacements_are_in_pixels_of_the_motion_field() -> None:
+    a, b = texture(48, 64), texture(48, 64, seed=1)
+    field = np.zeros((24, 32, 6), np.float32)
+    field[..., 0] = -1.5  # field pixels: three of the plane
+    result = render(a, b, spline_coefficients(a), spline_coefficients(b), np.zeros_like(a), field, 0.5)
+    assert np.abs(result[:, 8:-8] - np.roll(a, 3, axis=1)[:, 8:-8]).max() < 0.1
+
+
+def test_mismatch_is_zero_along_the_true_motion() -> None:
+    wide = texture(60, 100)
+    a, b = wide[:, 10:80].copy(), wide[:, 6:76].copy()
+    motion = np.broadcast_to(np.float32([4, 0]), (60, 70, 2)).copy()
+    assert mismatch(a, b, straight_displacements(motion, 0.5))[:, 4:-4].max() < 1e-3
+    assert mismatch(a, b, straight_displacements(0 * motion, 0.5)).mean() > 5
