@@ -10,27 +10,28 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
-    from vidsr.api import enhance
+    from vidsr.api import compare, enhance, load_model, verify
     from vidsr.errors import VidsrError
-    from vidsr.evaluate.upscaling import compare_upscaling
-    from vidsr.models import load_model
-    from vidsr.options.enhance import EnhanceOptions
 
-__all__ = ["EnhanceOptions", "VidsrError", "__version__", "compare_upscaling", "enhance", "load_model"]
+__all__ = ["VidsrError", "__version__", "compare", "enhance", "load_model", "verify"]
 
-# Imported when first asked for, so that `vidsr --help` does not pay for PyTorch.
-_HOMES = {
-    "EnhanceOptions": "vidsr.options.enhance",
+# Imported at the first use, so that `vidsr --help` does not load PyTorch.
+_MODULES = {
     "VidsrError": "vidsr.errors",
-    "compare_upscaling": "vidsr.evaluate.upscaling",
+    "compare": "vidsr.api",
     "enhance": "vidsr.api",
-    "load_model": "vidsr.models",
+    "load_model": "vidsr.api",
+    "verify": "vidsr.api",
 }
 
 
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'vidsr' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

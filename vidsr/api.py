@@ -1,34 +1,276 @@
-"""What Python programs call: the command line's jobs as functions."""
+"""The Python functions of vidsr: `enhance`, `compare`, `verify` and `load_model`.
 
-from __future__ import annotations
+`python -m vidsr.options.document` writes the keyword arguments between the "options" comments, and their descriptions,
+from the option table.
+"""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, ParamSpec, TypeVar
 
+import torch
+
+from vidsr import models as networks
 from vidsr import runtime
 from vidsr.errors import OnNote, ignore
-from vidsr.options.enhance import parse_options
+from vidsr.evaluate.compare import Comparison, OnRow
+from vidsr.evaluate.interpolation import compare_interpolation
+from vidsr.evaluate.restoration import compare_restoration, parse_damage
+from vidsr.evaluate.upscaling import compare_upscaling, default_methods
+from vidsr.options.choices import WEIGHTS_DOMAIN
+from vidsr.options.commands import BY_NAME
+from vidsr.options.enhance import EnhanceOptions, parse_options, parse_reading
 from vidsr.options.paths import Job
+from vidsr.options.table import current_names
 from vidsr.pipeline.run import OnFrames, RunReport, enhance_file
+from vidsr.pipeline.verify import Verification, verify_files
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
+def _accept_old_names(function: Callable[P, R]) -> Callable[P, R]:
+    """Accept the keywords of version 0.1, with a DeprecationWarning."""
+
+    @wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        return function(*args, **current_names(kwargs, level=3))
+
+    return wrapper
+
+
+@_accept_old_names
 def enhance(
     source: str | Path,
-    target: str | Path | None = None,
+    output: str | Path | None = None,
     *,
+    # options: begin
+    scale: str | int | float | Fraction | None = None,
+    height: int | None = None,
+    size: str | None = None,
+    square_pixels: bool = False,
+    fps: str | int | Fraction | None = None,
+    interpolation: Literal["auto", "flow", "net", "superslomo", "blend", "none"] = "auto",
+    repeats: Literal["keep", "interpolate"] = "keep",
+    slow_motion: str | int | Fraction | None = None,
+    slow_audio: bool = False,
+    deblur: str | float | bool | None = None,
+    denoise: str | float | bool | None = None,
+    restore: str | float | bool | None = None,
+    deblur_model: str = "auto",
+    denoise_model: str = "auto",
+    restore_model: str = "auto",
+    temporal_denoise: bool = True,
+    model: str = "auto",
+    domain: Literal["auto", "clean", "compressed"] = "auto",
+    device: str = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    batch: int | None = None,
+    tile: int | None = None,
+    compile: bool = False,
+    memory: str | int | None = None,
+    codec: str = "libx264",
+    crf: float | None = None,
+    preset: str | None = None,
+    encoder_options: Iterable[str] | None = None,
+    chroma: Literal["auto", "420", "422", "444"] = "auto",
+    start: str | int | float | None = None,
+    end: str | int | float | None = None,
+    frames: int | None = None,
+    input_fps: str | int | Fraction | None = None,
+    raw: str | None = None,
+    alpha: Literal["refuse", "drop"] = "refuse",
+    hwaccel: Literal["none", "cuda"] = "none",
+    deinterlace: Literal["auto", "off", "force"] = "auto",
+    log: str | Path | bool | None = None,
+    stdout_format: Literal["y4m", "raw"] = "y4m",
+    verify: bool = True,
+    reference: str | Path | None = None,
+    overwrite: bool = False,
+    # options: end
     on_frames: OnFrames = ignore,
     on_note: OnNote = ignore,
-    **options: Any,
 ) -> RunReport:
-    """Enhances one clip or image and returns the report of the run.
+    """Enhance one clip or image, verify the output and return the report of the run.
 
-    ``options`` are those of `vidsr.options.parse_options`, named as on the command line: ``scale=4, fps="2x",
-    model="fast", crf=16, start="1:02.5", overwrite=True``. Without ``target`` the result lies beside the source.
-    ``on_frames`` hears of frames as they are written, ``on_note`` receives each `Note`: what is lost or assumed.
+    Args:
+        source: Clip, image or image sequence (``frames/%05d.png``).
+        output: File to write; without it the output goes next to the source, named after the options.
+        scale: Factor for width and height, any positive number.
+        height: Output height; the width keeps the aspect ratio.
+        size: Output width and height, for example 1920x1080.
+        square_pixels: Resize an anamorphic clip to square pixels.
+        fps: Output frame rate: a factor or frames per second; new frames are interpolated.
+        interpolation: Method that makes interpolated frames.
+        repeats: Repeated frames: keep them, or interpolate over them.
+        slow_motion: Slow down by this factor; leaves out the audio.
+        slow_audio: Keep the audio in slow motion, at its pitch.
+        deblur: Deblurring strength; auto: only if the clip is blurred.
+        denoise: Denoising strength; auto: only if the clip is noisy.
+        restore: Strength of artefact removal; auto: only if compression is visible.
+        deblur_model: A network, or unsharp, wiener or richardson-lucy; wiener:1.6 sets the sigma.
+        denoise_model: A network, or bilateral or nlm; nlm:8 sets the sigma.
+        restore_model: A network.
+        temporal_denoise: Average restored frames along the motion (default).
+        model: A network or a classical kernel (see vidsr models); NAME+ is a self-ensemble.
+        domain: Weights for clean or for compressed clips.
+        device: Device for the networks; cuda: all GPUs.
+        precision: Number format of the networks.
+        batch: Frames per network call.
+        tile: Side of a tile in source pixels, 32 or more, to save memory.
+        compile: Compile the network first; pays off in long runs.
+        memory: Memory limit for the run.
+        codec: FFmpeg video encoder; null writes nothing.
+        crf: Quality; lower is better and larger. Default: 18.
+        preset: Encoder speed. Default: medium.
+        encoder_options: Option for the encoder; repeatable.
+        chroma: Chroma format of the output; auto: the source's.
+        start: Start time: seconds, or 1:02.5.
+        end: End time: seconds, or 1:02.5.
+        frames: Maximum number of source frames.
+        input_fps: Frame rate of an image sequence. Default: 25.
+        raw: Format of raw video, for example 480x270:yuv420p:24000/1001.
+        alpha: Transparency: refuse the clip, or drop the alpha channel.
+        hwaccel: Hardware decoder; cuda is NVIDIA's NVDEC.
+        deinterlace: Deinterlace: interlaced clips, none or all.
+        log: Per-frame CSV file, or none. Default: OUTPUT.frames.csv.
+        stdout_format: Format on the standard output (-o -).
+        verify: Verify the finished file against the plan (default).
+        reference: True high-resolution clip to measure the output against.
+        overwrite: Replace an existing output.
+
+    Returns:
+        Sizes, frame counts, times, measures and the verification of the run.
 
     Raises:
-        VidsrError: one line that names the thing, the value and the way out; nothing is left half-written.
+        VidsrError: one line that names the thing, the problem and the way out; no unfinished file is left.
     """
+    given = locals()
     runtime.stop_openmp_spinning()
-    job = Job(Path(source), None if target is None else Path(target))
-    return enhance_file(job, parse_options(**options), on_frames, on_note)
+    job = Job(Path(source), None if output is None else Path(output))
+    return enhance_file(job, parse_options(**_values(given, "enhance")), on_frames, on_note)
+
+
+@_accept_old_names
+def compare(
+    source: str | Path,
+    *,
+    # options: begin
+    scale: int = 4,
+    fps: str | int | Fraction | None = None,
+    deblur: str | float | bool | None = None,
+    denoise: str | float | bool | None = None,
+    restore: str | float | bool | None = None,
+    blur: str | None = None,
+    noise: str | None = None,
+    crf: float | None = None,
+    temporal_denoise: bool = True,
+    models: str | Sequence[str] | None = None,
+    device: str = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    start: str | int | float | None = None,
+    frames: int | None = None,
+    # options: end
+) -> Comparison:
+    """Compare methods on one clip or image and return their scores.
+
+    The source is downscaled and upscaled; or, with ``fps``, frames are dropped and interpolated; or, with ``deblur``,
+    ``denoise`` or ``restore``, it is degraded and restored.
+
+    Args:
+        source: Clip or image.
+        scale: Factor to downscale and upscale by.
+        fps: Compare interpolation: drop frames, then interpolate at this rate.
+        deblur: Compare deblurring at this strength.
+        denoise: Compare denoising at this strength.
+        restore: Compare the removal of compression artefacts.
+        blur: Blur to restore from: gaussian:SIGMA, disk:RADIUS or motion:LENGTH.
+        noise: Noise to restore from: sigma in 8-bit codes.
+        crf: Compression to restore from: quality of libx264.
+        temporal_denoise: Average restored frames along the motion (default).
+        models: Methods to compare. Default: all.
+        device: Device for the networks; cuda: all GPUs.
+        precision: Number format of the networks.
+        start: Start time: seconds, or 1:02.5.
+        frames: Maximum number of frames of each clip.
+
+    Returns:
+        PSNR-Y, SSIM-Y and MSE-Y of every method, and a sample frame of each.
+
+    Raises:
+        VidsrError: the source cannot be read, or a method is unknown.
+    """
+    given = locals()
+    runtime.stop_openmp_spinning()
+    return compare_file(Path(source), scale, models, parse_options(**_values(given, "compare")), blur, noise, crf)
+
+
+def compare_file(
+    source: Path,
+    scale: int,
+    methods: str | Sequence[str] | None,
+    options: EnhanceOptions,
+    blur: str | None = None,
+    noise: str | None = None,
+    crf: float | None = None,
+    on_row: OnRow = ignore,
+) -> Comparison:
+    """Compare methods on one file: interpolation, restoration or upscaling, as the options ask.
+
+    ``methods``: names, or one text with commas; None compares all. ``on_row`` receives the scores of every frame.
+    """
+    methods = tuple(methods.split(",")) if isinstance(methods, str) else methods
+    if options.clock is not None:
+        return compare_interpolation(source, options.clock, methods, options, on_row)
+    if options.restorations or blur or noise or crf is not None:
+        return compare_restoration(source, parse_damage(blur, noise, crf), methods, options, on_row)
+    return compare_upscaling(source, scale, methods or default_methods(scale), options, on_row)
+
+
+def verify(source: str | Path, output: str | Path, *, input_fps: str | int | Fraction | None = None) -> Verification:
+    """Check times, tags and streams of an output against its source, and decode every frame.
+
+    Args:
+        source: The clip that was enhanced.
+        output: Its output.
+        input_fps: Frame rate if the source is an image sequence.
+
+    Returns:
+        Every check with its result; ``ok`` tells whether all passed.
+
+    Raises:
+        VidsrError: a file cannot be read.
+    """
+    return verify_files(Path(source), Path(output), parse_reading(input_fps=input_fps))
+
+
+def load_model(
+    name: str,
+    scale: int,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    domain: Literal["clean", "compressed", "any"] = "clean",
+) -> networks.Model:
+    """Load the weights of a network.
+
+    Args:
+        name: A network of `vidsr models`; ``NAME+`` is its self-ensemble.
+        scale: Factor for width and height: 2, 3 or 4; 1 for restoration.
+        device: Device to load it on.
+        dtype: Precision of its body; some networks stay in float32.
+        domain: Weights for clean or for compressed clips; ``any`` for restoration.
+
+    Returns:
+        The network. It maps a uint8 RGB image H x W x 3 to one of ``scale`` times the size.
+
+    Raises:
+        ModelError: there are no such weights; the message lists those that exist.
+    """
+    return networks.load_model(name, scale, device, dtype, WEIGHTS_DOMAIN.get(domain, domain))
+
+
+def _values(given: Mapping[str, Any], command: str) -> dict[str, Any]:
+    """Return the arguments of a function that are options of `parse_options`."""
+    return {one.name: given[one.name] for one in BY_NAME[command].options if not one.own}

@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 
 from tests.clips import make_clip
-from vidsr.cli import compare
-from vidsr.cli.compare import compare_files
+from vidsr.cli.compare import compare
 from vidsr.errors import InputError, OutputError
-from vidsr.evaluate.restoration import INPUT, parse_damage
-from vidsr.options.enhance import parse_options
-from vidsr.options.frame_rate import parse_fps
+from vidsr.evaluate.restoration import INPUT
+from vidsr.options.commands import BY_NAME
 
-OPTIONS = parse_options(scale=2)
+DEFAULTS = {option.name: option.default for option in BY_NAME["compare"].options} | {"scale": 2, "device": "cpu"}
+
+
+def run_compare(source: Path, **given: object) -> None:
+    """`vidsr compare` on one file or folder."""
+    compare(**DEFAULTS | {"inputs": [source], "json": True} | given)  # type: ignore[arg-type]
 
 
 def test_a_folder_of_images_gives_a_csv_file_and_a_contact_sheet_for_each(
@@ -27,7 +30,7 @@ def test_a_folder_of_images_gives_a_csv_file_and_a_contact_sheet_for_each(
     for name, shape in (("a.png", (80, 96, 3)), ("grey.png", (90, 96))):
         smooth = cv2.GaussianBlur(rng.integers(0, 256, shape, np.uint8), (0, 0), 2)
         cv2.imwrite(str(tmp_path / "in" / name), smooth)
-    compare_files([tmp_path / "in"], 2, ("bilinear", "bicubic"), tmp_path / "out", OPTIONS, as_json=False)
+    run_compare(tmp_path / "in", models="bilinear,bicubic", output=tmp_path / "out", json=False)
     printed = capsys.readouterr().out
     assert "PSNR-Y" in printed and "a.png" in printed and "grey.png" in printed
     with (tmp_path / "out" / "compare.csv").open() as file:
@@ -37,15 +40,14 @@ def test_a_folder_of_images_gives_a_csv_file_and_a_contact_sheet_for_each(
 
 def test_json_output_has_a_score_for_each_method(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip = make_clip(tmp_path / "a.mp4", frames=2, size=(64, 48))
-    compare_files([clip], 2, ("nearest",), None, OPTIONS, as_json=True)
+    run_compare(clip, models="nearest")
     assert json.loads(capsys.readouterr().out)["scores"][0]["method"] == "nearest"
 
 
 def test_interpolation_gives_a_table_and_a_contact_sheet(
     samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = parse_options(fps="2x", frames=5)
-    compare_files([samples / "city_cut.mp4"], 4, ("blend", "flow"), tmp_path, options, True, clock=parse_fps("2x"))
+    run_compare(samples / "city_cut.mp4", fps="2x", frames=5, models="blend,flow", output=tmp_path)
     assert [score["method"] for score in json.loads(capsys.readouterr().out)["scores"]] == ["blend", "flow"]
     assert len((tmp_path / "compare.csv").read_text().splitlines()) == 1 + 2 * 2
     sheet = cv2.imread(str(tmp_path / "city_cut.compare.2x.png"))
@@ -55,9 +57,7 @@ def test_interpolation_gives_a_table_and_a_contact_sheet(
 def test_restoration_files_are_named_after_the_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo = tmp_path / "shapes.png"
     cv2.imwrite(str(photo), np.random.default_rng(0).integers(0, 256, (64, 80), np.uint8))
-    options = parse_options(deblur=1, device="cpu")
-    damage = parse_damage("gaussian:1.2", None, None)
-    compare_files([photo], 4, ("wiener",), tmp_path / "out", options, True, damage)
+    run_compare(photo, deblur="1", blur="gaussian:1.2", models="wiener", output=tmp_path / "out")
     assert json.loads(capsys.readouterr().out)["scores"][1]["method"] == "wiener"
     rows = list(csv.DictReader((tmp_path / "out" / "compare.csv").read_text().splitlines()))
     assert [row["method"] for row in rows] == [INPUT, "wiener"]
@@ -71,7 +71,7 @@ def test_a_full_disk_gives_a_one_line_error(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "compare.csv").symlink_to("/dev/full")
     with pytest.raises(OutputError, match="out cannot be written: No space left on device"):
-        compare_files([clip], 2, ("nearest",), tmp_path / "out", OPTIONS, as_json=True)
+        run_compare(clip, models="nearest", output=tmp_path / "out")
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), InputError("a.mp4: Input/output error")])
@@ -82,9 +82,9 @@ def test_an_error_of_the_comparison_is_not_blamed_on_the_output_folder(
         raise error
 
     clip = make_clip(tmp_path / "a.mp4", frames=1, size=(64, 48))
-    monkeypatch.setattr(compare, "compare_upscaling", fail)
+    monkeypatch.setattr("vidsr.api.compare_upscaling", fail)
     with pytest.raises(type(error)) as raised:
-        compare_files([clip], 2, ("nearest",), tmp_path / "out", OPTIONS, as_json=True)
+        run_compare(clip, models="nearest", output=tmp_path / "out")
     assert raised.value is error
     assert (tmp_path / "out" / "compare.csv").read_text().startswith("source,frame,method")
 
@@ -93,4 +93,4 @@ def test_an_output_folder_that_is_a_file_gives_a_one_line_error(tmp_path: Path) 
     clip = make_clip(tmp_path / "a.mp4", frames=1, size=(64, 48))
     (tmp_path / "out").touch()
     with pytest.raises(OutputError, match="out cannot be written: File exists; choose another folder"):
-        compare_files([clip], 2, ("nearest",), tmp_path / "out", OPTIONS, as_json=True)
+        run_compare(clip, models="nearest", output=tmp_path / "out")

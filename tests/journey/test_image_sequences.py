@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from tests.clips import make_clip, read_number
-from vidsr import enhance
-from vidsr.cli.compare import compare_files
+from vidsr import compare, enhance
 from vidsr.errors import InputError, Notes, OptionError, OutputError, VerifyError
 from vidsr.options.enhance import parse_options, parse_reading
 from vidsr.options.image_sequence import ImageSequence, is_sequence
@@ -312,7 +311,8 @@ def test_chroma_420_makes_a_clip_of_images_that_every_player_shows(tmp_path: Pat
 def test_compare_accepts_image_sequences(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=2, codec="ffv1")
     enhance(source, tmp_path / "%d.png", **SCALE_1)
-    compare_files([tmp_path / "%d.png"], 2, ("bicubic",), None, parse_options(scale=2, device="cpu"), True)
+    comparison = compare(tmp_path / "%d.png", scale=2, models="bicubic", device="cpu")
+    assert comparison.frames == 2
 
 
 def test_an_encoder_for_images_is_one_clear_error(tmp_path: Path) -> None:

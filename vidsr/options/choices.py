@@ -15,4 +15,4 @@ StdoutFormat = Literal["y4m", "raw"]
 INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
 
 # The file names and metadata of weights keep the older word for compressed clips.
-WEIGHTS_DOMAIN: dict[Domain, str] = {"clean": "clean", "compressed": "video"}
+WEIGHTS_DOMAIN: dict[str, str] = {"clean": "clean", "compressed": "video"}

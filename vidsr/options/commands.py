@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +33,7 @@ EXIT_CODES = (
 
 def own(name: str, help: str, kind: Any = str, default: Any = None, **more: Any) -> Option:
     """Return an option that only one command has."""
-    return Option(name, GENERAL, help, kind, default, **more)
+    return Option(name, GENERAL, help, kind, default, own=True, **more)
 
 
 def shared(name: str, **changes: Any) -> Option:
@@ -42,12 +43,13 @@ def shared(name: str, **changes: Any) -> Option:
 
 def argument(name: str, metavar: str, help: str, many: bool = False) -> Option:
     """Return a required positional argument: a path."""
-    return Option(name, GENERAL, help, Path, REQUIRED, metavar, positional=True, many=many)
+    return Option(name, GENERAL, help, Path, REQUIRED, metavar, positional=True, many=many, own=True)
 
 
 def output(help: str, default: Any = REQUIRED, group: str = GENERAL, default_text: str = "") -> Option:
     """Return the option ``-o``: a path."""
-    return Option("output", group, help, Path, default, "PATH", default_text=default_text, flags=("-o", "--output"))
+    flags = ("-o", "--output")
+    return Option("output", group, help, Path, default, "PATH", default_text=default_text, flags=flags, own=True)
 
 
 JSON = own("json", "Print JSON.", bool, False)
@@ -58,8 +60,8 @@ ENHANCE_OUTPUT = output(
 STRENGTH = "0..1"  # metavar of the restorations in a comparison
 
 # fmt: off
-QUIET = Option("quiet", OUTPUT, "Print errors and warnings only.", bool, False)
-VERBOSE = Option("verbose", OUTPUT, "Print the time of every step.", bool, False)
+QUIET = Option("quiet", OUTPUT, "Print errors and warnings only.", bool, False, own=True)
+VERBOSE = Option("verbose", OUTPUT, "Print the time of every step.", bool, False, own=True)
 
 COMMANDS: tuple[Command, ...] = (
     Command(
@@ -97,7 +99,7 @@ COMMANDS: tuple[Command, ...] = (
             own("noise", "Noise to restore from: sigma in 8-bit codes.", metavar="SIGMA"),
             own("crf", "Compression to restore from: quality of libx264.", float, metavar="N"),
             shared("temporal_denoise"),
-            own("models", "Methods to compare.", metavar="A,B,...", default_text="all"),
+            own("models", "Methods to compare.", metavar="A,B,...", python=str | Sequence[str], default_text="all"),
             own("crops", "Crops per frame on the contact sheet.", int, 1, metavar="N", minimum=1),
             output("Folder for compare.csv and the contact sheets.", None),
             shared("device"),

@@ -57,6 +57,7 @@ class Option:
     positional: bool = False  # an argument without a flag
     minimum: int | None = None
     bare: str = ""  # value of the flag alone, without a value behind it
+    own: bool = False  # of one command only, and unknown to `parse_options`
     old_name: str = ""  # name before version 0.2, accepted with a note
     old_words: Mapping[str, str] = field(default_factory=dict)  # values before version 0.2, and their successors
 
@@ -134,11 +135,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("slow_motion", RATE, "Slow down by this factor; leaves out the audio.",
            metavar="8x", python=EXACT, parse=_text(parse_slow_motion)),
     Option("slow_audio", RATE, "Keep the audio in slow motion, at its pitch.", kind=bool, default=False),
-    Option("deblur", RESTORATION, "Deblur; auto: only a blurred clip.",
+    Option("deblur", RESTORATION, "Deblurring strength; auto: only if the clip is blurred.",
            metavar="0..1|auto", python=STRENGTH, bare="1"),
-    Option("denoise", RESTORATION, "Denoise; auto: only a noisy clip.",
+    Option("denoise", RESTORATION, "Denoising strength; auto: only if the clip is noisy.",
            metavar="0..1|auto", python=STRENGTH, bare="1"),
-    Option("restore", RESTORATION, "Remove compression artefacts; auto: only visible ones.",
+    Option("restore", RESTORATION, "Strength of artefact removal; auto: only if compression is visible.",
            metavar="0..1|auto", python=STRENGTH, bare="1"),
     Option("deblur_model", RESTORATION, "A network, or unsharp, wiener or richardson-lucy; wiener:1.6 sets the sigma.",
            default="auto", metavar="NAME"),
@@ -167,9 +168,9 @@ OPTIONS: tuple[Option, ...] = (
            metavar="KEY=VALUE", flags=("--encoder-option",), many=True, python=Iterable[str]),
     Option("chroma", ENCODING, "Chroma format of the output; auto: the source's.",
            kind=Literal["auto", "420", "422", "444"], default="auto", parse=_parse_chroma),
-    Option("start", SOURCE, "First time to process: seconds, or 1:02.5.",
+    Option("start", SOURCE, "Start time: seconds, or 1:02.5.",
            metavar="TIME", python=str | int | float, parse=_text(parse_time)),
-    Option("end", SOURCE, "Time to stop before: seconds, or 1:02.5.",
+    Option("end", SOURCE, "End time: seconds, or 1:02.5.",
            metavar="TIME", python=str | int | float, parse=_text(parse_time)),
     Option("frames", SOURCE, "Maximum number of source frames.", kind=int, metavar="N", parse=parse_int),
     Option("input_fps", SOURCE, "Frame rate of an image sequence.", metavar="25|24000/1001", python=EXACT,
@@ -179,7 +180,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("alpha", SOURCE, "Transparency: refuse the clip, or drop the alpha channel.", kind=Alpha, default="refuse"),
     Option("hwaccel", SOURCE, "Hardware decoder; cuda is NVIDIA's NVDEC.", kind=Hwaccel, default="none"),
     Option("deinterlace", SOURCE, "Deinterlace: interlaced clips, none or all.", kind=Deinterlace, default="auto"),
-    Option("log", OUTPUT, "Per-frame CSV file.", metavar="PATH|none", python=str | Path | bool,
+    Option("log", OUTPUT, "Per-frame CSV file, or none.", metavar="PATH|none", python=str | Path | bool,
            parse=_parse_log, default_text="OUTPUT.frames.csv"),
     Option("stdout_format", OUTPUT, "Format on the standard output (-o -).",
            kind=StdoutFormat, default="y4m", old_name="pipe"),
@@ -189,6 +190,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("overwrite", OUTPUT, "Replace an existing output.", kind=bool, default=False),
 )
 # fmt: on
+
+OLD_ARGUMENTS = {"target": "output"}  # of the functions in vidsr.api, apart from options
 
 BY_NAME = {option.name: option for option in OPTIONS}
 
@@ -214,7 +217,7 @@ def parse_values(given: Mapping[str, Any], options: Iterable[Option] = OPTIONS) 
 
 def current_names(given: Mapping[str, Any], options: Iterable[Option] = OPTIONS, level: int = 4) -> dict[str, Any]:
     """Return ``given`` with old names of options replaced, each with a DeprecationWarning ``level`` calls up."""
-    renamed = {one.old_name: one.name for one in options if one.old_name}
+    renamed = OLD_ARGUMENTS | {one.old_name: one.name for one in options if one.old_name}
     for old in renamed.keys() & given.keys():
         warnings.warn(f"{old}= is now called {renamed[old]}=", DeprecationWarning, stacklevel=level)
     return {renamed.get(name, name): value for name, value in given.items()}
