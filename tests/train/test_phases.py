@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.train.test_loop import Notes, assert_equal, one_thread, shard, weights  # noqa: F401
-from vidsr.errors import OptionError
+from vidsr.errors import InputError, OptionError
 from vidsr.models import from_file
 from vidsr.train import loop, watch
 from vidsr.train.recipe import Recipe
@@ -111,3 +111,9 @@ def test_every_phase_has_its_own_metrics(tmp_path: Path, recipe: Path) -> None:
     for phase, steps in (("small", ["5", "10"]), ("deeper", ["5", "10", "15"])):
         lines = (tmp_path / "run" / phase / "metrics.csv").read_text().splitlines()[1:]
         assert [line.split(",")[0] for line in lines] == steps
+
+
+def test_weights_of_a_recipe_that_was_not_trained_yet_are_named(tmp_path: Path, recipe: Path) -> None:
+    recipe.write_text('init = "runs/absent-x2/small/weights.safetensors"\n' + recipe.read_text())
+    with pytest.raises(InputError, match="does not exist: train the recipe absent-x2 first"):
+        loop.run(recipe, tmp_path / "run")

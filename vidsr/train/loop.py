@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from vidsr.device import choose
-from vidsr.errors import OptionError
+from vidsr.errors import InputError, OptionError
 from vidsr.models import weights as store
 from vidsr.models.equivariant import is_equivariant
 from vidsr.models.layers import LumaNetwork
@@ -24,7 +24,7 @@ from vidsr.train.methods import equivariance as equivariant
 from vidsr.train.methods.distillation import with_lessons
 from vidsr.train.methods.net2net import grow, resample_tail
 from vidsr.train.methods.optimizer import Whitened
-from vidsr.train.recipe import Recipe, phase_weights, read
+from vidsr.train.recipe import Recipe, needed_weights, phase_weights, read, recipe_of
 from vidsr.train.step import Interior, Losses, learning_rate, train_step
 from vidsr.train.tasks import adversarial
 from vidsr.train.tasks import deblur as look
@@ -143,12 +143,16 @@ def run(
     checkpoint too. ``init``, a model's name or a weights file, replaces the starting weights of the first phase.
 
     Raises:
+        InputError: the weights of another recipe, which this one starts or learns from, do not exist yet.
         OptionError: ``out`` holds a checkpoint and ``resume`` is false, or the checkpoint is of another recipe.
     """
     first, *others = read(recipe_path)
     if init is not None:
         first = replace(first, init=str(find_weights(init, first)))
     phases = [first, *others]
+    missing = [file for file in needed_weights(phases) if file.startswith("runs/") and not Path(file).exists()]
+    if missing:
+        raise InputError(f"{missing[0]} does not exist: train the recipe {recipe_of(missing[0])} first")
     existing = [path for path in (checkpoint_path(out, recipe) for recipe in phases) if path.exists()]
     if existing and not resume:
         raise OptionError(f"{existing[0]} exists: add --resume to continue it, or choose another folder")
