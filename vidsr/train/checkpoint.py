@@ -1,4 +1,4 @@
-"""The state of a run: on disk while it trains, and as weights to ship."""
+"""The state of a training run: saved as a checkpoint while it trains, exported as weights at the end."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from vidsr.models import weights as store
 from vidsr.models.reparameterised import collapse
 from vidsr.train.recipe import Recipe
 
+PROGRESS = ("step", "seconds", "plateau_factor", "best_psnr", "stale", "metrics")  # fields of State
+FREE_SETTINGS = ("validate_every", "samples_every", "checkpoint_every")  # may change between sessions
+
 
 @dataclass
-class Rival:
-    """The discriminator that an adversarial run trains beside its network."""
+class DiscriminatorState:
+    """The discriminator of an adversarial run, and its optimiser."""
 
     network: nn.Module
     optimiser: torch.optim.Optimizer
@@ -28,22 +31,22 @@ class Rival:
 
 @dataclass
 class State:
-    """All that changes while training, and all that a checkpoint holds."""
+    """Everything that changes while training; a checkpoint holds all of it."""
 
     network: Any  # a LumaNetwork or FrameNetwork in its training form
     average: Any  # exponential moving average of its parameters
     optimiser: torch.optim.Optimizer
-    rival: Rival | None = None
+    discriminator: DiscriminatorState | None = None
     step: int = 0
     seconds: float = 0.0
     plateau_factor: float = 1.0
     best_psnr: float = 0.0
-    stale: int = 0  # validations since the best
+    stale: int = 0  # validations since the best one
     metrics: list[dict[str, float]] = field(default_factory=list)
 
 
 def save_checkpoint(path: Path, recipe: Recipe, state: State) -> None:
-    """Write the state whole or not at all."""
+    """Write the state to ``path``; an interrupted write leaves the previous checkpoint."""
     part = path.with_name(path.name + ".part")
     content = {
         "recipe": asdict(recipe),
@@ -52,42 +55,42 @@ def save_checkpoint(path: Path, recipe: Recipe, state: State) -> None:
         "optimiser": state.optimiser.state_dict(),
         "progress": {k: getattr(state, k) for k in PROGRESS},
     }
-    if state.rival is not None:
-        content["rival"] = state.rival.network.state_dict()
-        content["rival_optimiser"] = state.rival.optimiser.state_dict()
+    if state.discriminator is not None:
+        content["discriminator"] = state.discriminator.network.state_dict()
+        content["discriminator_optimiser"] = state.discriminator.optimiser.state_dict()
     torch.save(content, part)
     part.replace(path)
 
 
-PROGRESS = ("step", "seconds", "plateau_factor", "best_psnr", "stale", "metrics")
-
-
-CADENCE = ("validate_every", "samples_every", "checkpoint_every")  # may change between sessions
-
-
 def load_checkpoint(path: Path, recipe: Recipe, state: State, device: torch.device) -> None:
-    """Continue from ``path``, in place; the recipe must be the one the checkpoint was made with."""
+    """Load the checkpoint ``path`` into ``state``.
+
+    Raises:
+        InputError: the file cannot be read.
+        OptionError: it was made with another recipe.
+    """
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise InputError(f"{path}: not a readable checkpoint: {str(error).splitlines()[0]}") from None
-    defaults = asdict(Recipe(recipe.name, recipe.architecture))  # of settings that recipes had not, when it was made
-    ours, theirs = asdict(recipe), {**defaults, **content["recipe"]}
-    changed = sorted(k for k in ours.keys() | theirs.keys() if k not in CADENCE and ours.get(k) != theirs.get(k))
+    defaults = asdict(Recipe(recipe.name, recipe.architecture))  # of settings newer than the checkpoint
+    ours, saved = asdict(recipe), {**defaults, **content["recipe"]}
+    fixed = (ours.keys() | saved.keys()) - set(FREE_SETTINGS)
+    changed = sorted(key for key in fixed if ours.get(key) != saved.get(key))
     if changed:
-        raise OptionError(f"{path}: made with another recipe ({', '.join(changed)} differ); choose another folder")
+        raise OptionError(f"{path}: made with another recipe ({', '.join(changed)} differ): choose another folder")
     state.network.load_state_dict(content["network"])
     state.average.load_state_dict(content["average"])
     state.optimiser.load_state_dict(content["optimiser"])
-    if state.rival is not None:
-        state.rival.network.load_state_dict(content["rival"])
-        state.rival.optimiser.load_state_dict(content["rival_optimiser"])
+    if state.discriminator is not None:
+        state.discriminator.network.load_state_dict(content["discriminator"])
+        state.discriminator.optimiser.load_state_dict(content["discriminator_optimiser"])
     for key, value in content["progress"].items():
         setattr(state, key, value)
 
 
 def export(path: Path, recipe: Recipe, recipe_text: str, state: State) -> None:
-    """Write the averaged, collapsed network with what made it."""
+    """Write the averaged network, its branches collapsed, as a weights file with the recipe in its metadata."""
     network = copy.deepcopy(state.average)
     collapse(network)
     metadata = {
@@ -100,6 +103,6 @@ def export(path: Path, recipe: Recipe, recipe_text: str, state: State) -> None:
         "steps": f"{state.step} of {recipe.steps}",
         "minutes": f"{state.seconds / 60:.1f}",
         "validation_psnr": f"{state.metrics[-1]['psnr']:.3f}" if state.metrics else "",
-        "licence": "MIT (weights; trained on the picture sets named in weights/README.md)",
+        "licence": "MIT (weights; trained on the image sets named in weights/README.md)",
     }
     store.write(path, network, metadata)

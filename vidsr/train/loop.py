@@ -26,12 +26,10 @@ from vidsr.train.methods.net2net import grow, resample_tail
 from vidsr.train.methods.optimizer import Whitened
 from vidsr.train.recipe import Recipe, needed_weights, phase_weights, read, recipe_of
 from vidsr.train.step import Interior, Losses, learning_rate, train_step
-from vidsr.train.tasks import adversarial
-from vidsr.train.tasks import deblur as look
-from vidsr.train.tasks import interpolate as between
-from vidsr.train.tasks.blurred import Blurred
+from vidsr.train.tasks import adversarial, deblur, interpolate
+from vidsr.train.tasks.deblur import DeblurringData
 from vidsr.train.tasks.interpolate import InterpolationData
-from vidsr.train.tasks.upscale import Pictures
+from vidsr.train.tasks.upscale import UpscalingData
 
 
 class Data(Protocol):
@@ -54,10 +52,10 @@ class Data(Protocol):
 
 # task -> its data, and one step of it
 TASKS: dict[str, tuple[Callable[[Recipe, torch.device], Data], Callable[[Recipe, State, Interior, Any], Losses]]] = {
-    "upscale": (Pictures, train_step),
-    "adversarial": (Pictures, adversarial.train_step),
-    "deblur": (Blurred, look.train_step),
-    "interpolate": (InterpolationData, between.train_step),
+    "upscale": (UpscalingData, train_step),
+    "adversarial": (UpscalingData, adversarial.train_step),
+    "deblur": (DeblurringData, deblur.train_step),
+    "interpolate": (InterpolationData, interpolate.train_step),
 }
 
 
@@ -217,8 +215,8 @@ def start(recipe: Recipe, device: torch.device) -> State:
     network = network.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = make_optimiser(recipe, network, device)
-    rival = adversarial.make_rival(recipe, device) if recipe.task == "adversarial" else None
-    return State(network, average, optimiser, rival)
+    discriminator = adversarial.make_discriminator(recipe, device) if recipe.task == "adversarial" else None
+    return State(network, average, optimiser, discriminator)
 
 
 def make_optimiser(recipe: Recipe, network: nn.Module, device: torch.device) -> torch.optim.Optimizer:

@@ -1,4 +1,4 @@
-"""One step of training for fidelity: the network's output is brought nearer to the truth, pixel by pixel."""
+"""One training step, and the parts that all tasks share: autocast, loss, gradient descent, learning rate, average."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from vidsr.models.layers import inside
 from vidsr.train.checkpoint import State
 from vidsr.train.data.patches import Patches
 from vidsr.train.losses import LOSSES
-from vidsr.train.methods import equivariance as equivariant
+from vidsr.train.methods import equivariance
 from vidsr.train.recipe import Recipe
 
-Interior = Callable[..., Any]  # the network without its border, compiled perhaps
-Losses = dict[str, Tensor]  # what a step lost, detached; the sum that was minimised under "loss"
+Interior = Callable[..., Any]  # the network without its border, or a compiled form of it
+Losses = dict[str, Tensor]  # name -> value, detached; "loss" is the sum that the step minimises
 
 
 def train_step(recipe: Recipe, state: State, interior: Interior, patches: Patches) -> Losses:
-    """One step of the optimiser."""
+    """Do one step of the tasks that minimise the distance between output and truth, pixel by pixel."""
     lr, hr = patches.batch_at(state.step)
     with autocast(recipe, state, lr.device):
         output = interior(lr)
@@ -33,40 +33,40 @@ def train_step(recipe: Recipe, state: State, interior: Interior, patches: Patche
 
 
 def autocast(recipe: Recipe, state: State, device: torch.device) -> torch.autocast:
-    """bf16 where the recipe asks for it, the network bears it and the device is not the slower for it."""
-    half = recipe.precision == "bf16" and state.network.anchored and has_bf16(device)
-    return torch.autocast(device.type, torch.bfloat16, enabled=half)
+    """Return bf16 autocast, enabled if the recipe asks for it, the network allows it and the device is fast at it."""
+    enabled = recipe.precision == "bf16" and state.network.anchored and has_bf16(device)
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
 def descend(recipe: Recipe, state: State, loss: Tensor) -> None:
-    """Move the network down the gradient of ``loss``, and the average after it; the step is done."""
+    """Move the network down the gradient of ``loss``, update the averaged weights, and count the step."""
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(recipe, state)
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     if recipe.equivariant:
-        equivariant.tie_gradients(state.network)
+        equivariance.tie_gradients(state.network)
     nn.utils.clip_grad_norm_(state.network.parameters(), recipe.max_gradient_norm)
     state.optimiser.step()
     if recipe.equivariant:
-        equivariant.tie(state.network)
+        equivariance.tie(state.network)
     state.step += 1
     update_average(state, recipe.ema)
 
 
 def weighted_loss(recipe: Recipe, step: int, output: Tensor, truth: Tensor) -> Tensor:
-    """The recipe's loss at ``step``."""
+    """Return the recipe's loss at ``step``."""
     weights = recipe.final_loss if is_finishing(recipe, step) else recipe.loss
     return torch.stack([weight * LOSSES[name](output, truth) for name, weight in weights.items()]).sum()
 
 
 def is_finishing(recipe: Recipe, step: int) -> bool:
-    """Whether the loss of the end is the one at ``step``."""
+    """Whether the final loss applies at ``step``."""
     return bool(recipe.final_loss) and step >= recipe.steps * (1 - recipe.final_loss_fraction)
 
 
 def learning_rate(recipe: Recipe, state: State) -> float:
-    """The rate of the step to come."""
+    """Return the learning rate of the next step."""
     warm = min(1.0, (state.step + 1) / max(1, recipe.warm_up))
     if recipe.schedule == "cosine":
         share = min(1.0, state.step / recipe.steps)
@@ -77,11 +77,11 @@ def learning_rate(recipe: Recipe, state: State) -> float:
 
 @torch.no_grad()
 def update_average(state: State, ema: float) -> None:
-    """Move the averaged weights towards the network's; quickly in the first steps, when they are far."""
+    """Move the averaged weights towards the network's weights, faster in the first steps."""
     decay = min(ema, (1 + state.step) / (10 + state.step))
     torch._foreach_lerp_(list(state.average.parameters()), list(state.network.parameters()), 1 - decay)
-    for kept, current in zip(state.average.buffers(), state.network.buffers(), strict=True):
-        if kept.is_floating_point():  # what batch norm saw belongs to the weights that saw it
-            kept.lerp_(current, 1 - decay)
+    for averaged, current in zip(state.average.buffers(), state.network.buffers(), strict=True):
+        if averaged.is_floating_point():  # statistics of batch norm belong to the weights
+            averaged.lerp_(current, 1 - decay)
         else:
-            kept.copy_(current)
+            averaged.copy_(current)

@@ -1,4 +1,4 @@
-"""Training against a discriminator: what is logged, that it resumes exactly, and the loss on VGG's features."""
+"""Training against a discriminator: logged losses, exact resuming, and the loss on features of VGG19."""
 
 import sys
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_both_networks_learn_and_every_step_is_logged(tmp_path: Path, shard: Pat
     header, *lines = (tmp_path / "run" / "losses.csv").read_text().splitlines()
     columns = header.split(",")
     assert columns == [
-        *("step", "discriminator", "trust_in_truth", "trust_in_output"),
+        *("step", "discriminator", "probability_of_truth", "probability_of_output"),
         *("loss", "pixels", "adversarial", "content"),
     ]
     rows = [dict(zip(columns, map(float, line.split(",")), strict=True)) for line in lines]
@@ -56,11 +56,11 @@ def test_a_resumed_adversarial_run_equals_an_uninterrupted_one(tmp_path: Path, s
     loop.run(recipe, tmp_path / "parts", steps=stop_at)
     parts = loop.run(recipe, tmp_path / "parts", resume=True)
     assert_equal(weights(parts), weights(whole))
-    rivals = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["rival"] for name in ("parts", "whole")]
-    assert_equal(*rivals)
+    checkpoints = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("parts", "whole")]
+    assert_equal(*(checkpoint["discriminator"] for checkpoint in checkpoints))
 
 
-def test_it_starts_from_the_weights_that_init_names(tmp_path: Path, shard: Path) -> None:
+def test_training_starts_from_the_weights_that_init_names(tmp_path: Path, shard: Path) -> None:
     first = loop.run(recipe_of(tmp_path, shard, ""), tmp_path / "first", steps=3)
     path = recipe_of(tmp_path, shard)
     path.write_text(path.read_text().replace("4e-3", "1e-9"))
@@ -79,12 +79,12 @@ def test_it_starts_from_the_weights_that_init_names(tmp_path: Path, shard: Path)
 def test_discriminator_takes_patches_of_any_size() -> None:
     network = adversarial.Discriminator(4).eval()
     for side in (16, 40):
-        score, seen = network(torch.rand(3, 1, side, side + 3))
-        assert score.shape == (3,) and len(seen) == 8
+        score, features = network(torch.rand(3, 1, side, side + 3))
+        assert score.shape == (3,) and len(features) == 8
 
 
 def fake_torchvision(monkeypatch: pytest.MonkeyPatch) -> nn.Module:
-    """torchvision is not there to test with: a network of its shape, thin, under its names."""
+    """Install a thin network under the names of torchvision, which is not installed for tests."""
     features = nn.Sequential(nn.Conv2d(3, 2, 3), *(nn.ReLU() for _ in range(36)))
     network = nn.Module()
     network.features = features
@@ -95,20 +95,18 @@ def fake_torchvision(monkeypatch: pytest.MonkeyPatch) -> nn.Module:
     return network
 
 
-def test_content_is_compared_by_vgg_where_its_weights_are_given(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_content_loss_uses_vgg_if_its_weights_are_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     network = fake_torchvision(monkeypatch)
     file = tmp_path / "vgg19.pth"
     torch.save(network.state_dict(), file)
     truth, output = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 12, 12, requires_grad=True)
     settings = Adversarial(vgg=str(file))
-    rival = adversarial.make_rival(
+    discriminator = adversarial.make_discriminator(
         parse({"name": "a", "architecture": "srresnet", "scale": 2}, "test")[0], truth.device
     )
-    adversarial.content_loss(settings, rival, output, truth, []).backward()
+    adversarial.content_loss(settings, discriminator, output, truth, []).backward()
     assert output.grad is not None and output.grad.abs().sum() > 0
-    assert adversarial.content_loss(settings, rival, truth, truth, []).item() == 0
+    assert adversarial.content_loss(settings, discriminator, truth, truth, []).item() == 0
     assert len(adversarial.vgg_features(file, truth.device)) == 36
     file.write_bytes(b"no weights")
     adversarial.vgg_features.cache_clear()
@@ -117,7 +115,7 @@ def test_content_is_compared_by_vgg_where_its_weights_are_given(
 
 
 def test_luma_for_vgg_is_normalised_grey() -> None:
-    black, white = (adversarial.for_vgg(torch.full((1, 1, 2, 2), code / 255)) for code in (16, 235))
+    black, white = (adversarial.normalise_for_vgg(torch.full((1, 1, 2, 2), code / 255)) for code in (16, 235))
     assert black[0, 0, 0, 0].item() == pytest.approx(-0.485 / 0.229, abs=1e-4)
     assert white[0, 2, 0, 0].item() == pytest.approx((1 - 0.406) / 0.225, abs=1e-4)
 
@@ -129,7 +127,7 @@ def test_vgg_without_torchvision_is_one_clear_line(monkeypatch: pytest.MonkeyPat
         adversarial.vgg_features(Path("absent.pth"), torch.device("cpu"))
 
 
-def test_a_wrong_setting_of_the_table_is_named() -> None:
+def test_an_error_names_a_wrong_setting_of_the_table() -> None:
     minimal = {"name": "a", "architecture": "srresnet", "scale": 2}
     with pytest.raises(OptionError, match=r"test: adversarial: unknown key 'wait'; known: channels"):
         parse({**minimal, "adversarial": {"wait": 1}}, "test")

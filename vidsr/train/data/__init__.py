@@ -1,1 +1,1 @@
-"""Training patches from shards."""
+"""Reading shards, and drawing training patches and crops from them."""

@@ -1,4 +1,4 @@
-"""Training patches: LR and HR crops of the same place, flipped and turned, the same ones for a given seed and step."""
+"""Training patches: LR and HR crops of the same place, flipped and rotated, a function of seed and step alone."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from vidsr.evaluate.protocol import imresize, modcrop
 from vidsr.models.equivariant import SYMMETRIES, apply_symmetry
 from vidsr.models.layers import padded
 
-Windows = npt.NDArray[np.int64]  # a row per patch: picture, top and left in LR pixels, pose
+Windows = npt.NDArray[np.int64]  # one row per patch: image, top and left in LR pixels, symmetry
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """One picture at both sizes: h x w and scale*h x scale*w, uint8 luma."""
+    """One image at both sizes: h x w and scale*h x scale*w, uint8 luma."""
 
     lr: Tensor
     hr: Tensor
 
 
 def make_pair(hr: Tensor, scale: int) -> Pair:
-    """``hr`` cropped to a multiple of ``scale``, and its reduction as the networks are measured on (protocol.py)."""
+    """Crop ``hr`` to a multiple of ``scale``, and downscale it as evaluate/protocol.py does."""
     large = modcrop(hr.numpy(), scale)
     small = imresize(large, large.shape[0] // scale, large.shape[1] // scale)
     return Pair(torch.from_numpy(small), torch.from_numpy(large))
 
 
 def with_margin(pair: Pair, scale: int, margin: int, patch: int) -> Pair:
-    """``pair`` going on beyond its edges by ``margin`` LR pixels, or by as many as a patch needs to fit.
+    """Extend ``pair`` beyond its edges by ``margin`` LR pixels, or by more where a patch would not fit.
 
-    Mirrored with the last pixel repeated, as `make_pair` mirrors the picture that it reduces: the LR is what reducing
-    the mirrored HR gives. In use most of a small picture is near an edge, where networks are given just this.
+    The extension is mirrored with the last pixel repeated, as `make_pair` mirrors the image that it downscales. So the
+    LR equals the downscaled extended HR. In use most of a small image is near an edge, where networks get such input.
     """
     rows, columns = (max(margin, (patch - n + 1) // 2) for n in pair.lr.shape)
     planes = []
@@ -48,65 +48,68 @@ def with_margin(pair: Pair, scale: int, margin: int, patch: int) -> Pair:
 
 
 class Patches:
-    """Random patches of a set of pictures, drawn in proportion to the square root of their area.
+    """Random patches of a set of images, drawn in proportion to the square root of the image area.
 
-    Most of a picture is nearly flat, and bicubic does it well: of ``draws`` times as many patches as a batch holds,
-    those with the most detail are kept.
+    Most of an image is nearly flat, and bicubic upscales it well. So ``candidates`` times as many patches are drawn as
+    a batch holds, and those with the most detail are kept.
 
-    ``batch_at(step)`` depends on the seed and the step alone, so a resumed run sees what an uninterrupted one would.
-    The pictures stay where they are given (on the device when they fit there).
+    ``batch_at(step)`` depends on the seed and the step alone, so a resumed run equals an uninterrupted one. The images
+    stay on the device of ``pairs``.
     """
 
-    def __init__(self, pairs: Sequence[Pair], scale: int, batch: int, patch: int, seed: int, draws: int = 1) -> None:
+    def __init__(
+        self, pairs: Sequence[Pair], scale: int, batch: int, patch: int, seed: int, candidates: int = 1
+    ) -> None:
         self.pairs = [p for p in pairs if min(p.lr.shape) >= patch]
         if not self.pairs:
-            raise ValueError(f"no picture holds a patch of {patch} LR pixels")
-        self.scale, self.batch, self.patch, self.seed, self.draws = scale, batch, patch, seed, draws
+            raise ValueError(f"no image holds a patch of {patch} LR pixels")
+        self.scale, self.batch, self.patch, self.seed = scale, batch, patch, seed
+        self.candidates = candidates
         areas = np.sqrt([p.lr.numel() for p in self.pairs])
-        self.chances = areas / areas.sum()
+        self.probabilities = areas / areas.sum()
 
     def batch_at(self, step: int) -> tuple[Tensor, Tensor]:
-        """LR and HR patches of ``step``: batch x 1 x patch x patch and scale times that, float32 in [0, 1]."""
+        """Return LR and HR patches: batch x 1 x patch x patch and ``scale`` times that size, float32 in [0, 1]."""
         on_gpu = self.pairs[0].hr.device.type == "cuda"
-        lr, hr = self.gathered(self.draw(step)) if on_gpu else self.cropped(self.draw(step))
-        if self.draws == 1:
+        lr, hr = self.gather(self.draw(step)) if on_gpu else self.crop(self.draw(step))
+        if self.candidates == 1:
             return lr, hr
         kept = detail(lr).topk(self.batch).indices.sort().values
         return lr[kept], hr[kept]
 
     def draw(self, step: int) -> Windows:
-        """Where the patches of ``step`` lie, ``draws`` for each one that is kept."""
+        """Draw the positions of the patches of ``step``, ``candidates`` for each patch of the batch."""
         rng = np.random.default_rng((self.seed, step))
         rows = []
-        for index in rng.choice(len(self.pairs), self.batch * self.draws, p=self.chances):
+        for index in rng.choice(len(self.pairs), self.batch * self.candidates, p=self.probabilities):
             top, left = (int(rng.integers(n - self.patch + 1)) for n in self.pairs[index].lr.shape)
-            flip, turns = int(rng.integers(2)), int(rng.integers(4))
-            rows.append((int(index), top, left, 4 * flip + turns))
+            flip, rotations = int(rng.integers(2)), int(rng.integers(4))
+            rows.append((int(index), top, left, 4 * flip + rotations))
         return np.array(rows)
 
-    def cropped(self, windows: Windows) -> tuple[Tensor, Tensor]:
-        """The patches in ``windows``, cut out one by one: what a CPU does fastest."""
+    def crop(self, windows: Windows) -> tuple[Tensor, Tensor]:
+        """Return the patches at ``windows``, cropped one by one, which is fastest on a CPU."""
         lrs, hrs = [], []
-        for index, top, left, pose in windows.tolist():
+        for index, top, left, symmetry in windows.tolist():
             pair, scale = self.pairs[index], self.scale
-            lrs.append(apply_symmetry(_window(pair.lr, top, left, self.patch), pose))
-            hrs.append(apply_symmetry(_window(pair.hr, top * scale, left * scale, self.patch * scale), pose))
+            lrs.append(apply_symmetry(_window(pair.lr, top, left, self.patch), symmetry))
+            hrs.append(apply_symmetry(_window(pair.hr, top * scale, left * scale, self.patch * scale), symmetry))
         return torch.stack(lrs)[:, None].float() / 255, torch.stack(hrs)[:, None].float() / 255
 
-    def gathered(self, windows: Windows) -> tuple[Tensor, Tensor]:
-        """The same patches in two indexings: a GPU would wait for the launches of a hundred small copies."""
-        lr, hr = self._gathers
-        index, top, left, pose = torch.from_numpy(windows.T.copy()).to(lr.pixels.device, non_blocking=True)
-        return lr(index, top, left, pose), hr(index, top * self.scale, left * self.scale, pose)
+    def gather(self, windows: Windows) -> tuple[Tensor, Tensor]:
+        """Return the same patches by two indexings: on a GPU the launches of a hundred small copies would dominate."""
+        lr, hr = self._window_gathers
+        index, top, left, symmetry = torch.from_numpy(windows.T.copy()).to(lr.pixels.device, non_blocking=True)
+        return lr(index, top, left, symmetry), hr(index, top * self.scale, left * self.scale, symmetry)
 
     @cached_property
-    def _gathers(self) -> tuple[Gather, Gather]:
-        side = self.patch
-        return Gather([p.lr for p in self.pairs], side), Gather([p.hr for p in self.pairs], side * self.scale)
+    def _window_gathers(self) -> tuple[WindowGather, WindowGather]:
+        lr, hr = [p.lr for p in self.pairs], [p.hr for p in self.pairs]
+        return WindowGather(lr, self.patch), WindowGather(hr, self.patch * self.scale)
 
 
-class Gather:
-    """Square windows of any of ``planes``, turned, in one indexing of all their pixels."""
+class WindowGather:
+    """Square windows of any of ``planes``, flipped and rotated, by one indexing of all their pixels."""
 
     def __init__(self, planes: Sequence[Tensor], side: int) -> None:
         device = planes[0].device
@@ -114,21 +117,21 @@ class Gather:
         sizes = torch.tensor([0, *(plane.numel() for plane in planes[:-1])], device=device)
         self.starts = sizes.cumsum(0)
         self.widths = torch.tensor([plane.shape[1] for plane in planes], device=device)
-        grid = torch.arange(side, device=device)
-        # which row and column of the window each pixel of the turned patch comes from, for the eight poses
-        self.rows = torch.stack([apply_symmetry(grid[:, None].expand(side, side), pose) for pose in range(SYMMETRIES)])
-        self.columns = torch.stack([apply_symmetry(grid[None].expand(side, side), pose) for pose in range(SYMMETRIES)])
+        columns = torch.arange(side, device=device).expand(side, side)
+        # the row and column in the window of each pixel of the patch, for the eight symmetries
+        self.rows = torch.stack([apply_symmetry(columns.T, symmetry) for symmetry in range(SYMMETRIES)])
+        self.columns = torch.stack([apply_symmetry(columns, symmetry) for symmetry in range(SYMMETRIES)])
 
-    def __call__(self, index: Tensor, top: Tensor, left: Tensor, pose: Tensor) -> Tensor:
-        """N x 1 x side x side float32 in [0, 1]; N of each argument."""
+    def __call__(self, index: Tensor, top: Tensor, left: Tensor, symmetry: Tensor) -> Tensor:
+        """Return N x 1 x side x side float32 in [0, 1]; each argument holds N numbers."""
         width = self.widths[index]
         corner = self.starts[index] + top * width + left
-        where = corner[:, None, None] + self.rows[pose] * width[:, None, None] + self.columns[pose]
+        where = corner[:, None, None] + self.rows[symmetry] * width[:, None, None] + self.columns[symmetry]
         return self.pixels[where][:, None].float() / 255
 
 
 def detail(patches: Tensor) -> Tensor:
-    """How much each of ``patches`` (N x 1 x H x W) changes from pixel to pixel: N."""
+    """Return the mean absolute difference between neighbouring pixels of each of ``patches`` (N x 1 x H x W): N."""
     return patches.diff(dim=-1).abs().mean((1, 2, 3)) + patches.diff(dim=-2).abs().mean((1, 2, 3))
 
 
@@ -137,7 +140,7 @@ def _window(plane: Tensor, top: int, left: int, side: int) -> Tensor:
 
 
 def centre_crops(pairs: Sequence[Pair], scale: int, side: int = 192, most: int = 32) -> list[Pair]:
-    """Centre crops of about ``side`` HR pixels of up to ``most`` pairs spread over the set."""
+    """Return centre crops of about ``side`` HR pixels of up to ``most`` pairs, spread over the set."""
     side //= scale
     crops = []
     for index in np.linspace(0, len(pairs) - 1, min(most, len(pairs))).astype(int):

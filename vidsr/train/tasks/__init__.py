@@ -1,1 +1,1 @@
-"""What a network is trained for, one file per task."""
+"""Tasks that a recipe can name, one file each: data, training step, validation."""

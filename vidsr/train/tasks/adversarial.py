@@ -1,9 +1,9 @@
-"""Training for the eye: a generator against a discriminator, with a loss on features instead of on pixels alone.
+"""Task `adversarial`: train a generator against a discriminator, for perceptual quality.
 
 SRGAN (Ledig et al., "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network", 2017). Its
-content loss compares features of VGG19; a recipe that names a file of those weights gets just that. They cannot be
-shipped, so without them the discriminator's own features are compared (as in pix2pixHD, Wang et al. 2018), beside the
-recipe's pixel losses.
+content loss compares features of VGG19, and so does a recipe that names a file of those weights. They cannot be
+shipped, so without them the content loss compares features of the discriminator (as in pix2pixHD, Wang et al. 2018).
+The recipe's pixel losses are added.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from torch import Tensor, nn
 
 from vidsr.errors import InputError, ModelError
 from vidsr.models.layers import inside
-from vidsr.train.checkpoint import Rival, State
+from vidsr.train.checkpoint import DiscriminatorState, State
 from vidsr.train.data.patches import Patches
 from vidsr.train.recipe import Adversarial, Recipe
 from vidsr.train.step import Interior, Losses, autocast, descend, learning_rate, weighted_loss
 
-VGG_LAYERS = 36  # of torchvision's vgg19().features: up to the ReLU after the last convolution, VGG5.4 of the paper
+VGG_LAYERS = 36  # of torchvision's vgg19().features, up to the ReLU after the last convolution: VGG5.4 of the paper
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Discriminator(nn.Module):
-    """Tells true luma from made luma: SRGAN's, its last layers taking the mean over the patch, so that any size goes.
+    """The discriminator of SRGAN for luma; its last layers take the mean over the patch, so that any size works.
 
-    Eight 3x3 convolutions, every second one of stride 2 and the channels doubled after it; LeakyReLU 0.2, batch norm
-    but on the first; two dense layers.
+    Eight 3x3 convolutions, every second one with stride 2 and twice the channels after it; LeakyReLU 0.2; batch norm on
+    all but the first; two dense layers.
     """
 
     def __init__(self, channels: int) -> None:
@@ -38,94 +38,101 @@ class Discriminator(nn.Module):
         layers: list[nn.Module] = []
         width = 1
         for out in (channels, 2 * channels, 4 * channels, 8 * channels):
-            layers += [_looker(width, out, 1, norm=width > 1), _looker(out, out, 2, norm=True)]
+            layers += [_conv_block(width, out, 1, norm=width > 1), _conv_block(out, out, 2, norm=True)]
             width = out
         self.layers = nn.ModuleList(layers)
-        self.judge = nn.Sequential(nn.Linear(width, 2 * width), nn.LeakyReLU(0.2), nn.Linear(2 * width, 1))
+        self.classifier = nn.Sequential(nn.Linear(width, 2 * width), nn.LeakyReLU(0.2), nn.Linear(2 * width, 1))
 
     def forward(self, y: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """N x 1 x H x W in [0, 1] -> N scores, large for true; and what each layer saw."""
-        seen: list[Tensor] = []
+        """Map N x 1 x H x W in [0, 1] to N logits of being a true HR patch, and the features of each layer."""
+        features: list[Tensor] = []
         for layer in self.layers:
             y = layer(y)
-            seen.append(y)
-        return self.judge(y.mean((2, 3)))[:, 0].float(), seen
+            features.append(y)
+        return self.classifier(y.mean((2, 3)))[:, 0].float(), features
 
 
-def _looker(channels: int, out: int, stride: int, norm: bool) -> nn.Sequential:
+def _conv_block(channels: int, out: int, stride: int, norm: bool) -> nn.Sequential:
     conv = nn.Conv2d(channels, out, 3, stride, padding=1)
     return nn.Sequential(conv, nn.BatchNorm2d(out) if norm else nn.Identity(), nn.LeakyReLU(0.2))
 
 
-def make_rival(recipe: Recipe, device: torch.device) -> Rival:
-    """A fresh discriminator and its optimiser, from the recipe's seed."""
+def make_discriminator(recipe: Recipe, device: torch.device) -> DiscriminatorState:
+    """Return an untrained discriminator and its optimiser, from the recipe's seed."""
     torch.manual_seed(recipe.seed)
     network = Discriminator(recipe.adversarial.channels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.adversarial.learning_rate, betas=recipe.betas)
-    return Rival(network, optimiser)
+    return DiscriminatorState(network, optimiser)
 
 
 def train_step(recipe: Recipe, state: State, interior: Interior, patches: Patches) -> Losses:
-    """One step of the discriminator, then one of the generator."""
-    assert state.rival is not None
+    """Do one step of the discriminator, then one of the generator."""
+    assert state.discriminator is not None
     lr, hr = patches.batch_at(state.step)
     truth = inside(hr, recipe.scale * state.network.halo)
     with autocast(recipe, state, lr.device):
         output = interior(lr).float()
-    losses = tell_apart(recipe, state, state.rival, output.detach(), truth)
-    losses |= deceive(recipe, state, state.rival, output, truth)
+    losses = discriminator_step(recipe, state, state.discriminator, output.detach(), truth)
+    losses |= generator_step(recipe, state, state.discriminator, output, truth)
     return losses
 
 
-def tell_apart(recipe: Recipe, state: State, rival: Rival, output: Tensor, truth: Tensor) -> Losses:
-    """One step of the discriminator towards telling ``output`` from ``truth``."""
-    for group in rival.optimiser.param_groups:
+def discriminator_step(
+    recipe: Recipe, state: State, discriminator: DiscriminatorState, output: Tensor, truth: Tensor
+) -> Losses:
+    """Do one step of the discriminator towards telling ``output`` from ``truth``."""
+    for group in discriminator.optimiser.param_groups:
         group["lr"] = recipe.adversarial.learning_rate * learning_rate(recipe, state) / recipe.learning_rate
     with autocast(recipe, state, truth.device):
-        (true, _), (made, _) = rival.network(truth), rival.network(output)
-    loss = _cross_entropy(true, 1.0) + _cross_entropy(made, 0.0)
-    rival.optimiser.zero_grad(set_to_none=True)
+        (true, _), (generated, _) = discriminator.network(truth), discriminator.network(output)
+    loss = _cross_entropy(true, 1.0) + _cross_entropy(generated, 0.0)
+    discriminator.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    rival.optimiser.step()
+    discriminator.optimiser.step()
     return {
         "discriminator": loss.detach(),
-        "trust_in_truth": torch.sigmoid(true).mean().detach(),
-        "trust_in_output": torch.sigmoid(made).mean().detach(),
+        "probability_of_truth": torch.sigmoid(true).mean().detach(),
+        "probability_of_output": torch.sigmoid(generated).mean().detach(),
     }
 
 
-def deceive(recipe: Recipe, state: State, rival: Rival, output: Tensor, truth: Tensor) -> Losses:
-    """One step of the generator: near the truth in pixels and in features, and taken for true."""
+def generator_step(
+    recipe: Recipe, state: State, discriminator: DiscriminatorState, output: Tensor, truth: Tensor
+) -> Losses:
+    """Do one step of the generator: towards the truth in pixels and features, and towards a higher score."""
     settings = recipe.adversarial
-    rival.network.requires_grad_(False)  # it only judges here
+    discriminator.network.requires_grad_(False)  # only the generator learns here
     with autocast(recipe, state, truth.device):
-        score, seen = rival.network(output)
-        content = content_loss(settings, rival, output, truth, seen)
+        score, features = discriminator.network(output)
+        content = content_loss(settings, discriminator, output, truth, features)
     pixels = weighted_loss(recipe, state.step, output, truth)
-    fooling = _cross_entropy(score, 1.0)
-    loss = pixels + settings.weight * fooling + settings.content * content
+    adversarial = _cross_entropy(score, 1.0)
+    loss = pixels + settings.weight * adversarial + settings.content * content
     descend(recipe, state, loss)
-    rival.network.requires_grad_(True)
-    parts = {"loss": loss, "pixels": pixels, "adversarial": fooling, "content": content}
+    discriminator.network.requires_grad_(True)
+    parts = {"loss": loss, "pixels": pixels, "adversarial": adversarial, "content": content}
     return {name: value.detach() for name, value in parts.items()}
 
 
-def content_loss(settings: Adversarial, rival: Rival, output: Tensor, truth: Tensor, seen: list[Tensor]) -> Tensor:
-    """How far the features of ``output`` are from those of ``truth``.
+def content_loss(
+    settings: Adversarial, discriminator: DiscriminatorState, output: Tensor, truth: Tensor, features: list[Tensor]
+) -> Tensor:
+    """Return the distance between the features of ``output`` and of ``truth``.
 
-    VGG19's where there are weights, else the rival's; ``seen`` is what the rival saw in ``output``.
+    The features are those of VGG19 if the recipe names its weights, else those of the discriminator; ``features`` holds
+    the latter for ``output``.
     """
     if settings.vgg:
-        features = vgg_features(Path(settings.vgg), truth.device)
-        return F.mse_loss(features(for_vgg(output)).float(), features(for_vgg(truth)).float())
+        vgg = vgg_features(Path(settings.vgg), truth.device)
+        return F.mse_loss(vgg(normalise_for_vgg(output)).float(), vgg(normalise_for_vgg(truth)).float())
     with torch.no_grad():
-        _, expected = rival.network(truth)
-    pairs = zip(seen, expected, strict=True)
+        _, true_features = discriminator.network(truth)
+    pairs = zip(features, true_features, strict=True)
     return torch.stack([F.l1_loss(a.float(), b.float()) for a, b in pairs]).mean()
 
 
-def for_vgg(luma: Tensor) -> Tensor:
-    """Limited-range luma as the three equal channels of a grey picture, normalised as ImageNet's pictures are."""
+def normalise_for_vgg(luma: Tensor) -> Tensor:
+    """Return limited-range luma as three equal channels, normalised with the mean and deviation of ImageNet."""
     grey = ((luma * 255 - 16) / 219).expand(-1, 3, -1, -1)
     mean, deviation = (torch.tensor(v, device=luma.device)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_DEVIATION))
     return (grey - mean) / deviation
@@ -133,20 +140,20 @@ def for_vgg(luma: Tensor) -> Tensor:
 
 @cache
 def vgg_features(path: Path, device: torch.device) -> nn.Module:
-    """The convolutions of VGG19 with the weights in ``path``, a state dictionary as torchvision has it.
+    """Return the convolutions of VGG19 with the weights in ``path``, a state dictionary of torchvision.
 
     Raises:
         ModelError: torchvision is absent.
         InputError: the file is absent or does not hold VGG19.
     """
     try:
-        from torchvision.models import vgg19  # an extra, and only here
+        from torchvision.models import vgg19  # an optional extra
     except ImportError:
         raise ModelError(f"vgg = {str(path)!r} needs torchvision: pip install torchvision, or leave vgg out") from None
     network = vgg19(weights=None)
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch raises half a dozen kinds for a file that is not what it expects
+    except Exception as error:  # torch raises half a dozen kinds of errors for other files
         raise InputError(f"{path}: not the weights of torchvision's VGG19: {str(error).splitlines()[0]}") from None
     features: nn.Module = network.features[:VGG_LAYERS]
     return features.to(device).eval().requires_grad_(False)
