@@ -1,4 +1,7 @@
-"""Synthetic clips whose frames show their number as large black and white blocks, which survive coding and scaling."""
+"""Synthetic clips whose frames show their number as black and white blocks.
+
+The blocks survive coding and scaling.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm",
 
 
 def numbered_luma(number: int, size: tuple[int, int], depth: int = 8) -> npt.NDArray[Any]:
-    """Return luma (H x W code values) that shows ``number`` under a fine ramp, so that few neighbours are equal."""
+    """Return luma (H x W code values) that shows ``number`` under a fine ramp.
+
+    The ramp keeps neighbouring samples from being equal.
+    """
     width, height = size
     bits = [0, *((number >> i) & 1 for i in range(BITS)), 1]
     blocks = np.where(np.reshape(bits, (ROWS, COLUMNS)), WHITE, BLACK)
@@ -126,17 +132,25 @@ def make_clip(
         cover_stream = _add_cover(output, path.suffix) if cover else None
         packets = [packet for tone in tones for packet in tone.packets]
         packets += [] if subtitle_track is None else subtitle_track.packets
-        for number, time in enumerate(times):
-            frame = make_frame(number, size, pix_fmt)
-            frame.pts, frame.time_base = round(time / tick), tick
-            frame.duration = round(1 / fps / tick)
-            packets += stream.encode(frame)
-        packets += stream.encode(None)
+        packets += _encode(stream, times, size, pix_fmt, 1 / fps, tick)
         if cover_stream is not None:
             output.mux(_cover_packet(cover_stream))
         for packet in sorted(packets, key=lambda p: (p.dts if p.dts is not None else p.pts) * p.time_base):
             output.mux(packet)
     return path
+
+
+def _encode(
+    stream: Any, times: Sequence[Fraction], size: tuple[int, int], pix_fmt: str, duration: Fraction, tick: Fraction
+) -> list[Any]:
+    """Return the packets of numbered frames at ``times``."""
+    packets = []
+    for number, time in enumerate(times):
+        frame = make_frame(number, size, pix_fmt)
+        frame.pts, frame.time_base = round(time / tick), tick
+        frame.duration = round(duration / tick)
+        packets += stream.encode(frame)
+    return packets + stream.encode(None)
 
 
 def _encoder_options(codec: str, crf: float | None, gop: int | None) -> dict[str, str]:
@@ -152,7 +166,10 @@ def _encoder_options(codec: str, crf: float | None, gop: int | None) -> dict[str
 
 
 class _Tone:
-    """An encoded tone on its own track of ``output``. Its pitch rises, so that no two packets are equal."""
+    """An encoded tone on its own track of ``output``.
+
+    Its pitch rises, so that no two packets are equal.
+    """
 
     def __init__(
         self, output: av.container.OutputContainer, track: int, start: Fraction, end: Fraction, suffix: str

@@ -1,4 +1,4 @@
-"""Clips of many kinds, damage to them, and the outcome of a run: done, or one clear error."""
+"""Clips of many kinds, damage to them, and the outcome of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process settings of the command line, and that importing vidsr does not touch those of a program."""
+"""Process settings of the command line; importing vidsr changes none."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Convert between Y'CbCr and RGB and between chroma formats, by matrix, range and siting, on any device."""
+"""Convert between Y'CbCr and RGB, and between chroma formats, on any device."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ HD_WIDTH, HD_HEIGHT = 1280, 720  # an untagged frame at least that wide or high 
 
 
 def with_defaults(color: ColorInfo, width: int, height: int) -> ColorInfo:
-    """Return ``color`` with a matrix and a range: by default BT.601 for SD, BT.709 for HD, and limited range."""
+    """Return ``color`` with a matrix and a range.
+
+    The defaults are BT.601 for SD, BT.709 for HD, and limited range.
+    """
     matrix = color.matrix or ("bt709" if width >= HD_WIDTH or height >= HD_HEIGHT else "smpte170m")
     return replace(color, matrix=matrix, range=color.range or "limited")
 
@@ -49,7 +52,9 @@ NAMES = {"smpte170m": ("BT.601", "SD"), "bt709": ("BT.709", "HD")}  # of the def
 
 
 def with_unambiguous_matrix(before: VideoInfo, after: VideoInfo, notes: Notes) -> VideoInfo:
-    """Return ``after``, made from the clip ``before``, with a matrix tag if players would assume another matrix now.
+    """Return ``after`` with a matrix tag if players would assume another matrix.
+
+    ``after`` is the output made from the clip ``before``, at another size.
 
     Other untagged clips stay untagged. ``notes`` gets the assumed matrix of an untagged clip.
     """
@@ -86,7 +91,9 @@ def codes(color: ColorInfo, depth: int) -> Codes:
 
 
 def ycbcr_to_rgb(y: Tensor, uv: Tensor, color: ColorInfo, depth: int) -> Tensor:
-    """Convert 4:4:4 planes (N x 1 and N x 2 x H x W code values) to RGB (N x 3 x H x W float32, 0 black to 1 white).
+    """Convert 4:4:4 planes to RGB.
+
+    Planes are N x 1 x H x W and N x 2 x H x W code values. RGB is N x 3 x H x W float32, from 0 (black) to 1 (white).
 
     Values are not clipped, so `rgb_to_ycbcr` restores colours outside the RGB cube. ``color`` must have a matrix and a
     range (see `with_defaults`).
@@ -102,7 +109,9 @@ def ycbcr_to_rgb(y: Tensor, uv: Tensor, color: ColorInfo, depth: int) -> Tensor:
 
 
 def rgb_to_ycbcr(rgb: Tensor, color: ColorInfo, depth: int) -> tuple[Tensor, Tensor]:
-    """Convert RGB (N x 3 x H x W, 0 to 1) to 4:4:4 planes (N x 1 and N x 2 x H x W float32 code values, not rounded).
+    """Convert RGB to 4:4:4 planes.
+
+    RGB is N x 3 x H x W, 0 to 1. Planes are N x 1 x H x W and N x 2 x H x W float32 code values, not rounded.
 
     Raises:
         InputError: the matrix has no linear conversion to RGB.
@@ -114,7 +123,7 @@ def rgb_to_ycbcr(rgb: Tensor, color: ColorInfo, depth: int) -> tuple[Tensor, Ten
 
 
 def _rgb_to_codes(color: ColorInfo, depth: int) -> Tensor:
-    """Return the 3 x 3 float64 matrix from red, green and blue to code values without their offsets.
+    """Return the 3 x 3 float64 matrix from RGB to code values without offsets.
 
     Raises:
         InputError: the matrix has no linear conversion to RGB.
@@ -128,7 +137,10 @@ def _rgb_to_codes(color: ColorInfo, depth: int) -> Tensor:
 
 
 def _affine(planes: Tensor, matrix: Tensor, shift: Tensor) -> Tensor:
-    """Multiply every pixel (N x 3 x H x W) by ``matrix`` and add ``shift`` in one pass over the memory."""
+    """Multiply every pixel by ``matrix`` and add ``shift``.
+
+    ``planes`` is N x 3 x H x W. One pass over the memory.
+    """
     matrix, shift = matrix.to(planes), shift.to(planes)
     n = len(planes)
     result = torch.baddbmm(shift[None, :, None], matrix.expand(n, -1, -1), planes.flatten(2))
@@ -136,7 +148,9 @@ def _affine(planes: Tensor, matrix: Tensor, shift: Tensor) -> Tensor:
 
 
 def to_rgb(batch: FrameBatch, info: VideoInfo) -> Tensor:
-    """Convert a batch to RGB (N x 3 x H x W float32, 0 to 1, not clipped) by the clip's matrix, range and siting.
+    """Convert a batch to RGB by the clip's matrix, range and siting.
+
+    RGB is N x 3 x H x W float32, 0 to 1, not clipped.
 
     Raises:
         InputError: the clip's matrix has no linear conversion to RGB.
@@ -152,7 +166,9 @@ def to_rgb(batch: FrameBatch, info: VideoInfo) -> Tensor:
 def convert_chroma(
     uv: Tensor, source: Chroma, target: Chroma, size: tuple[int, int], location: str | None = None
 ) -> Tensor:
-    """Convert chroma (N x 2 x h x w) between formats, as float32, linearly and without moving it.
+    """Convert chroma between formats, linearly and without moving it.
+
+    ``uv`` is N x 2 x h x w; the result is float32.
 
     ``size`` is the width and height of the luma plane. ``location`` is the chroma siting of a subsampled format.
     """
@@ -175,7 +191,10 @@ def _weights(color: ColorInfo) -> tuple[float, float]:
 
 
 def _upsample(plane: Tensor, dim: int, size: int, offset: float) -> Tensor:
-    """Double the samples along ``dim`` to ``size``; sample i of ``plane`` lies at 2 i + offset of the result."""
+    """Double the samples along ``dim`` to ``size``.
+
+    Sample i of ``plane`` lies at 2 i + offset of the result.
+    """
     position = (torch.arange(size, device=plane.device) - offset) / 2
     left = position.floor()
     weight = (position - left).to(plane.dtype)

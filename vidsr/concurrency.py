@@ -1,4 +1,4 @@
-"""Run a stream on its own thread a bounded number of items ahead, or spread its items over several workers.
+"""Run a stream on its own thread, or spread its items over workers.
 
 The only file that imports threading.
 """

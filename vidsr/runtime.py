@@ -94,7 +94,9 @@ def _import_deferred(name: str) -> ModuleType:
 
 
 def keep_freed_memory() -> bool:
-    """Let each frame reuse the memory of the previous one; return whether the C library supports it (glibc).
+    """Let each frame reuse the memory of the previous one.
+
+    Returns whether the C library supports it; glibc does.
 
     By default glibc returns large planes to the system and requests them again for every frame, and the system clears
     each page first. That costs the network up to half of its time. Here one heap that only grows serves all threads.

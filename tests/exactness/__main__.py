@@ -1,13 +1,13 @@
-"""Measures every line of docs/exactness.md and writes it."""
+"""Measure every row of docs/exactness.md and write it."""
 
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.exactness import ROWS, Row, in_form
+from tests.exactness import ROWS, Row, robustness
 from tests.exactness.document import DOCUMENT, rendered
 
-VARIANTS = 300  # of each clip in the fuzzer; the test runs fewer
+VARIANTS = 300  # damaged copies of each clip; the tests run fewer
 
 
 def measured(row: Row) -> str:
@@ -20,5 +20,5 @@ def measured(row: Row) -> str:
 
 
 if __name__ == "__main__":
-    in_form.VARIANTS = VARIANTS
+    robustness.VARIANTS = VARIANTS
     DOCUMENT.write_text(rendered([(row, measured(row)) for row in ROWS]))

@@ -1,4 +1,4 @@
-"""The lines of docs/exactness.md: what is claimed, and the function that measures it."""
+"""The rows of docs/exactness.md: each claim with the function that measures it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SAMPLES = REPO / "samples"
 
 
 class Unmeasured(Exception):
-    """Something that the measurement needs is not on this machine."""
+    """This machine lacks something that the measurement needs."""
 
 
 class Finding(NamedTuple):
-    """What was measured, in words, and whether the claim holds."""
+    """The measured figures as text, and whether the claim holds."""
 
     text: str
     holds: bool
@@ -31,10 +31,10 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table.
+    """One row of the table.
 
-    ``varies``: the text is not the same on every machine, so only ``holds`` is tested. ``tested_in``: the file whose
-    tests measure the same, so that test_exactness.py need not.
+    ``varies``: the figures depend on the machine, so only ``holds`` is tested. ``tested_in``: the file whose tests
+    measure the same, so that test_document.py does not repeat it.
     """
 
     item: str
@@ -45,7 +45,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The measuring function's name, which says the oddity."""
+        """Return the name of the measuring function, which names the subject."""
         return self.measure.__name__
 
 
@@ -56,21 +56,21 @@ Measure = Callable[[Path], Finding]
 
 
 def row(item: str, varies: bool = False, tested_in: str = "") -> Callable[[Measure], Measure]:
-    """Adds the function as a line of the table; its docstring is the claim."""
+    """Decorate a measuring function to add it to the table; its docstring is the claim."""
 
-    def added(measure: Measure) -> Measure:
+    def decorate(measure: Measure) -> Measure:
         claim = " ".join((measure.__doc__ or "").split())
         ROWS.append(Row(item, claim, measure, varies, tested_in))
         return measure
 
-    return added
+    return decorate
 
 
 def ffprobe(path: Path, *arguments: str) -> dict[str, Any]:
-    """What the ffprobe program says.
+    """Return the JSON output of the ffprobe program.
 
     Raises:
-        Unmeasured: there is none.
+        Unmeasured: ffprobe is not installed.
     """
     if shutil.which("ffprobe") is None:
         raise Unmeasured("no ffprobe")
@@ -79,24 +79,24 @@ def ffprobe(path: Path, *arguments: str) -> dict[str, Any]:
     return result
 
 
-def stream_facts(path: Path, names: str, stream: str = "v:0") -> dict[str, str]:
-    """FileContents of one stream by their names in ffprobe's words, comma-separated."""
+def stream_fields(path: Path, names: str, stream: str = "v:0") -> dict[str, str]:
+    """Return fields of one stream by ffprobe; ``names`` are its names, comma-separated."""
     found = ffprobe(path, "-select_streams", stream, "-show_entries", f"stream={names}")["streams"][0]
     return {name: str(found.get(name)) for name in names.split(",")}
 
 
 def run(source: Path, target: Path, **options: Any) -> RunReport:
-    """A quick run: nearest neighbour, the fastest x264."""
+    """Run enhance quickly: nearest neighbour and the fastest x264 preset."""
     return enhance(source, target, **{"scale": 1, "model": "nearest", "preset": "ultrafast", "log": "none", **options})
 
 
 def milliseconds(value: Fraction) -> str:
-    """In words."""
+    """Return a duration as text."""
     return f"{float(value) * 1000:g} ms"
 
 
 def folder(parent: Path, name: object) -> Path:
-    """A new folder below ``parent``."""
+    """Create and return a folder below ``parent``."""
     path = parent / str(name)
     path.mkdir()
     return path

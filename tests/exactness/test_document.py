@@ -1,4 +1,4 @@
-"""docs/exactness.md still holds, line by line."""
+"""Every row of docs/exactness.md still holds."""
 
 from pathlib import Path
 

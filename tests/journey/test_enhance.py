@@ -129,7 +129,7 @@ def test_square_pixels_change_nothing_when_pixels_are_square(tmp_path: Path) -> 
     enhance(source, tmp_path / "b.mkv", square_pixels=True, codec="ffv1")
     for (_, _, before), (_, _, after) in zip(frames_of(source), frames_of(tmp_path / "b.mkv"), strict=True):
         assert np.array_equal(before, after)
-    with pytest.raises(OptionError, match="--square-pixels chooses the width, and so does --size"):
+    with pytest.raises(OptionError, match="--square-pixels and --size both set the width"):
         enhance(source, tmp_path / "c.mkv", square_pixels=True, size="128x96")
 
 

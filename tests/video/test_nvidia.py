@@ -1,4 +1,4 @@
-"""Decoding and encoding on a GPU: the same planes as on the CPU, or a fallback to the CPU with a note."""
+"""Decoding and encoding on a GPU, or fallback to the CPU with a note."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -123,7 +123,7 @@ def test_a_codec_that_nvdec_does_not_support_is_noted(tmp_path: Path, monkeypatc
 def test_an_nvenc_encoder_without_a_gpu_is_one_clear_error(tmp_path: Path, codec: str) -> None:
     if nvidia.cuda_problem() is None:
         pytest.skip("this machine has a GPU")
-    with pytest.raises(OutputError, match=f"{codec} does not start.*it needs an NVIDIA GPU that encodes.*choose"):
+    with pytest.raises(OutputError, match=f"{codec} does not start.*needs an NVIDIA GPU with a video encoder.*choose"):
         open_writer(tmp_path / "a.mp4", VideoInfo(640, 480, Fraction(25)), Encoding(codec))
     assert list(tmp_path.iterdir()) == []
 

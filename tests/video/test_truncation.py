@@ -1,4 +1,4 @@
-"""Truncated clips: everything readable is written, a note names the last frame, and the exit code is 4."""
+"""Truncated clips: everything readable is written, with a warning and exit code 4."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -66,7 +66,10 @@ def test_an_interrupted_download_is_truncated(tmp_path: Path, suffix: str) -> No
 
 
 def index_first(clip: Path, copy: Path) -> Path:
-    """Return a copy of the MP4 ``clip`` with its index at the front, so that a part of it can be read."""
+    """Return a copy of the MP4 ``clip`` with its index at the front.
+
+    A part of such a file can be read.
+    """
     with av.open(str(clip)) as source, av.open(str(copy), "w", options={"movflags": "faststart"}) as target:
         streams = {stream: target.add_stream_from_template(stream) for stream in source.streams}
         for packet in source.demux():

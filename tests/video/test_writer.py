@@ -230,7 +230,7 @@ def test_display_matrix_is_kept(tmp_path: Path, suffix: str, degrees: int) -> No
 
 
 def test_display_matrix_moves_an_upscaled_frame_into_view() -> None:
-    """A phone's portrait clip: a quarter turn, then a shift right by the height, so that the frame begins at 0, 0."""
+    """A portrait clip of a phone: a quarter turn, then a shift by the height."""
     one = 1 << 16
     turned = (0, one, 0, -one, 0, 0, 1080 * one, 0, 1 << 30)
     assert scaled_matrix(turned, 4 * 1920, 4 * 1080) == (0, one, 0, -one, 0, 0, 4 * 1080 * one, 0, 1 << 30)

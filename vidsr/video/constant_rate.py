@@ -1,4 +1,7 @@
-"""Output formats without frame times (y4m, raw video, image sequences): moved frames, lost metadata, no encoder."""
+"""Formats without frame times: y4m, raw video and image sequences.
+
+Notes on moved frames and lost metadata, and the check that no encoder is selected.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ SRGB_TAGS = ("bt709", "smpte170m", "bt470bg", "iec61966-2-1")  # primaries and t
 
 
 class ConstantRateTimes:
-    """Times of frames that are stored without one, and the number of frames that this moves by half a frame or more."""
+    """Times of frames in a file that stores none, at a constant rate.
+
+    Counts the frames that this moves by half a frame or more.
+    """
 
     def __init__(self, info: VideoInfo) -> None:
         self._fps = info.fps or FALLBACK_FPS
@@ -44,7 +50,10 @@ class ConstantRateTimes:
 
 
 def note_left_out(info: VideoInfo, kind: str, is_rgb: bool, notes: Notes) -> None:
-    """Note the metadata that a file of that ``kind`` cannot hold. RGB files are rotated, and need no matrix."""
+    """Note the metadata that a file of that ``kind`` cannot hold.
+
+    RGB files are rotated, and need no matrix.
+    """
     lost = []
     if info.rotation and not (is_rgb and info.rotation % 90 == 0):
         lost.append(f"rotation by {info.rotation} degrees")

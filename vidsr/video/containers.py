@@ -57,7 +57,10 @@ def container_format(path: Path) -> str:
 
 
 def can_carry(stream: Stream, container: str) -> bool:
-    """Whether packets of ``stream`` can be copied into ``container``, tested by writing the header of an empty file."""
+    """Whether packets of ``stream`` can be copied into ``container``.
+
+    Tested by writing the header of an empty file.
+    """
     if container in FRAMES_ONLY:
         return False
     if stream.type == "attachment":

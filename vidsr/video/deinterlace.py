@@ -30,7 +30,7 @@ PARITY: dict[FieldOrder, str] = {"top": "tff", "bottom": "bff"}
 
 
 def field_order(path: Path, info: VideoInfo, reading: Reading | None = None) -> FieldOrder:
-    """Return the field order of the clip, or progressive: its flags, unless its frames clearly show otherwise.
+    """Return the field order by the clip's flags, unless its frames clearly differ.
 
     Only clips with interlaced flags, or with the height of an interlaced standard, are measured. A pipe is not
     measured, because it can be read only once.
@@ -58,7 +58,9 @@ def _outweighs(frames: int, others: int) -> bool:
 
 
 def count_field_orders(path: Path, reading: Reading | None = None) -> Counter[str]:
-    """Count the first frames with the top field first (tff), the bottom field first (bff), and progressive ones.
+    """Count the first frames by field order.
+
+    Keys are tff (top field first), bff (bottom field first), progressive and undetermined.
 
     Uses FFmpeg's idet filter, for which a frame without motion is undetermined.
     """

@@ -1,4 +1,4 @@
-"""Packets of a file in file order, past unreadable places and past jumps of a recording's clock."""
+"""Packets in file order, past unreadable places and clock jumps."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
+from av.video.stream import VideoStream
 
 FAILED_READS = 100  # consecutive failures after which the rest of the file is given up
 REST_LOST = "unreadable_rest"
@@ -47,8 +48,22 @@ def packets(
     problems[REST_LOST] += 1
 
 
+def seek_to_keyframe(container: InputContainer, stream: VideoStream, start: Fraction) -> None:
+    """Seek to the last keyframe not after ``start``.
+
+    A file that cannot seek is read from its beginning.
+    """
+    assert stream.time_base is not None
+    try:
+        container.seek(int(start / stream.time_base), stream=stream)
+    except av.FFmpegError:
+        container.seek(0)
+
+
 class ContinuousClock:
-    """Maps the times of a recording's packets, given in file order, to a clock without jumps, as ffmpeg does.
+    """Maps packet times of a recording to a clock without jumps, as ffmpeg does.
+
+    Packets must come in file order.
 
     ``problems`` counts the jumps.
     """
@@ -59,7 +74,10 @@ class ContinuousClock:
         self._ends: dict[int, Fraction] = {}  # end of the last packet of each audio and video stream
 
     def correct(self, packet: Packet[Stream]) -> None:
-        """Shift the packet's times. A packet that lags behind a jump keeps the shift from before it."""
+        """Shift the packet's times.
+
+        A packet that lags behind a jump keeps the shift from before it.
+        """
         if packet.dts is None:
             return
         time, tick = packet.dts * packet.time_base, packet.time_base
@@ -79,7 +97,10 @@ class ContinuousClock:
         return self._ends.get(stream, time) - MAX_STEP_BACK <= time <= latest + MAX_GAP
 
     def _jump(self, time: Fraction, stream: int) -> None:
-        """Make the shift current that fits a packet at ``time`` of the file's clock: an earlier one, or a new one."""
+        """Make a shift current that fits a packet at ``time`` of the file's clock.
+
+        It is an earlier shift, or else a new one.
+        """
         known = next((shift for shift in reversed(self._shifts) if self._is_continuous(time + shift, stream)), None)
         if known is None:
             known = self._ends.get(stream, max(self._ends.values())) - time

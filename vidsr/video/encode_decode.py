@@ -48,7 +48,9 @@ _CODECS: dict[Encoder, _Codec] = {
 def encode_and_decode(
     luma: npt.NDArray[np.uint8], encoder: Encoder, quality: int, preset: str | None = None
 ) -> npt.NDArray[np.uint8]:
-    """Return the grey clip ``luma`` (T x H x W) after encoding it as 4:2:0 at 25 fps and decoding it.
+    """Return the grey clip ``luma`` (T x H x W) after encoding and decoding it.
+
+    It is encoded as 4:2:0 at 25 fps.
 
     ``quality`` is the CRF of libx264, libx265 and libvpx-vp9, and the quantizer (1 to 31) of mpeg4 and mpeg2video.
     ``preset`` is that of libx264 or libx265. One thread makes the result reproducible.

@@ -28,7 +28,10 @@ APPLE_TAG = "hvc1"  # codec tag of HEVC in MP4 that Apple players need
 
 
 def tick(info: VideoInfo) -> Fraction:
-    """Return the time base to write, in seconds: that of ``info``, or one that represents its frame rate exactly."""
+    """Return the time base to write, in seconds.
+
+    It is that of ``info``, or one that represents its frame rate exactly.
+    """
     if info.time_base is not None and info.time_base.denominator < MOST_TICKS:
         return info.time_base
     ticks = lcm(DEFAULT_TICKS, info.fps.numerator) if info.fps is not None else DEFAULT_TICKS
@@ -36,7 +39,9 @@ def tick(info: VideoInfo) -> Fraction:
 
 
 def add_video_stream(output: OutputContainer, info: VideoInfo, encoding: Encoding, tick: Fraction) -> VideoStream:
-    """Add a stream for frames of ``info`` to ``output`` with the time base ``tick``; its encoder is not yet open.
+    """Add a stream for frames of ``info`` with the time base ``tick``.
+
+    Its encoder is not yet open.
 
     Raises:
         OptionError: the frames are too narrow for the encoder.
@@ -148,6 +153,9 @@ def _options(encoding: Encoding, info: VideoInfo) -> dict[str, str]:
 
 
 def _lookahead(info: VideoInfo) -> int | None:
-    """Return a shorter lookahead for frames so large that the usual one would fill the memory; None for the usual."""
+    """Return a shorter lookahead for large frames, in frames; None for the usual one.
+
+    With large frames the usual lookahead would fill the memory.
+    """
     frames = LOOKAHEAD_SAMPLES // (info.width * info.height)
     return None if frames >= USUAL_LOOKAHEAD else max(LEAST_LOOKAHEAD, frames)

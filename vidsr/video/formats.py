@@ -1,4 +1,4 @@
-"""Pixel formats and colour tags by FFmpeg's names and numbers, and the nearest format an encoder supports."""
+"""FFmpeg's pixel formats and colour tags, and the formats that encoders support."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ class PlanarFormat:
 
 
 def planar_format(frame: VideoFrame) -> PlanarFormat:
-    """Return the planar format for frames like ``frame``: their own if it is planar Y'CbCr, else the nearest.
+    """Return the planar format for frames like ``frame``.
+
+    It is their own format if that is planar Y'CbCr, else the nearest one.
 
     An alpha channel is dropped.
     """
@@ -85,7 +87,10 @@ def planar_format(frame: VideoFrame) -> PlanarFormat:
 
 
 def _nearest_chroma(planar: VideoFormat) -> Chroma:
-    """Return a chroma format with at least as many samples in each direction; 4:1:1 and 4:1:0 have fewer than any."""
+    """Return a chroma format with at least as many samples in each direction.
+
+    4:1:1 and 4:1:0 have fewer samples across than any; they become 4:2:2 and 4:2:0.
+    """
     across = 64 // planar.chroma_width(64)
     down = 64 // planar.chroma_height(64)
     if across == 1:
@@ -94,7 +99,7 @@ def _nearest_chroma(planar: VideoFormat) -> Chroma:
 
 
 def default_matrix(width: int, height: int) -> Literal["bt709", "smpte170m"]:
-    """Return the matrix that RGB frames of that size are converted with: BT.709 for HD, BT.601 for SD."""
+    """Return the matrix for converting RGB frames: BT.709 for HD, BT.601 for SD."""
     return "bt709" if height >= 720 or width >= 1280 else "smpte170m"
 
 
@@ -116,7 +121,9 @@ def encoder(encoding: Encoding) -> Codec:
 
 
 def nearest_format(info: VideoInfo, encoding: Encoding, notes: Notes) -> VideoInfo:
-    """Return ``info`` in the chroma format, depth and size that the encoder supports; ``notes`` gets each change.
+    """Return ``info`` in a chroma format, depth and size that the encoder supports.
+
+    ``notes`` gets each change.
 
     Raises:
         OptionError: the encoder does not exist or supports no planar Y'CbCr.
@@ -125,7 +132,9 @@ def nearest_format(info: VideoInfo, encoding: Encoding, notes: Notes) -> VideoIn
 
 
 def nearest_pixel_format(info: VideoInfo, encoding: Encoding, notes: Notes) -> VideoInfo:
-    """Return ``info`` in the chroma format and depth that the encoder supports; ``notes`` gets each change.
+    """Return ``info`` in a chroma format and depth that the encoder supports.
+
+    ``notes`` gets each change.
 
     Prefers finer chroma to coarser chroma, and a higher depth to a lower depth.
 
@@ -150,7 +159,7 @@ def nearest_pixel_format(info: VideoInfo, encoding: Encoding, notes: Notes) -> V
 
 
 def _even(info: VideoInfo, encoding: Encoding, notes: Notes) -> VideoInfo:
-    """Return ``info`` with one more column or row where the encoder needs even sizes for subsampled chroma."""
+    """Return ``info`` with even sizes if the encoder needs them for subsampled chroma."""
     if not encoding.table_entry.even or info.chroma not in ("420", "422"):
         return info
     width = info.width + info.width % 2

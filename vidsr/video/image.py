@@ -67,7 +67,9 @@ def is_animated(path: Path) -> bool:
 
 
 def write_image(path: Path, frame: FrameBatch, info: VideoInfo) -> None:
-    """Write a batch of one frame (planes of ``info``, float or integer code values) to an image file.
+    """Write a batch of one frame to an image file.
+
+    The planes are those of ``info``, float or integer code values.
 
     Depths above 8 bits are written as 16 bits where the format supports it, else as 8. The display matrix is applied.
     The quality of JPEG and WebP is 95. The file appears complete or not at all.
@@ -85,7 +87,10 @@ def write_image(path: Path, frame: FrameBatch, info: VideoInfo) -> None:
 
 
 def upright(planes: Pixels, matrix: tuple[int, ...] | None) -> Pixels:
-    """Apply a display matrix of quarter turns and mirrors to ``planes`` (C x H x W); ignore any other matrix."""
+    """Apply a display matrix of quarter turns and mirrors to ``planes``.
+
+    Planes are C x H x W. Any other matrix is ignored.
+    """
     if matrix is None:
         return planes
     a, b, _, c, d = matrix[:5]  # moves the point (x, y) to (a x + c y, b x + d y)

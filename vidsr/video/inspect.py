@@ -1,4 +1,7 @@
-"""Contents of a finished file: every frame decoded, the time and digest of every other packet, and packet sizes."""
+"""Contents of a finished file, for verification, and its packet sizes.
+
+Decodes every frame and takes the time and digest of every other packet.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +106,9 @@ def packet_sizes(path: Path) -> PacketSizes:
 def inspect_file(
     path: Path, carried_to: Path | None = None, decode: bool = True, reading: Reading | None = None
 ) -> FileContents:
-    """Read the whole file once. With ``carried_to``, return only the tracks that a file of that suffix can hold.
+    """Read the whole file once and return its contents.
+
+    With ``carried_to``, only the tracks that a file of that suffix can hold.
 
     Without ``decode``, the frame times are those of the video packets.
 
@@ -155,7 +160,9 @@ def _read_packets(
 
 
 def _threads(video: VideoStream) -> int:
-    """Return how many frames to decode at a time; 0 leaves it to the decoder, for frames so large that memory counts.
+    """Return how many frames to decode at a time; 0 leaves it to the decoder.
+
+    Large frames leave it to the decoder, because they need much memory.
 
     The decoder's threads wait for rows of the previous frames. Its own choice, one thread more than there are
     processors, leaves a third of two processors idle.

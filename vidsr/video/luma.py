@@ -1,4 +1,4 @@
-"""The luma of a clip in 8 bits and limited range, as training and evaluation use it."""
+"""Luma of a clip in 8 bits and limited range, for training and evaluation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from vidsr.video.reader import VideoReader
 
 
 def read_luma(path: Path) -> Iterator[Tensor]:
-    """Yield the luma plane of each frame: H x W uint8 in limited range, whatever the depth and range of the clip."""
+    """Yield the luma plane of each frame: H x W uint8 in limited range.
+
+    Depth and range of the clip do not matter.
+    """
     with VideoReader(path) as reader:
         depth, full = reader.info.depth, reader.info.color.range == "full"
         for batch in reader.batches(1):

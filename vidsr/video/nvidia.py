@@ -1,4 +1,7 @@
-"""Decode and encode on an NVIDIA GPU (NVDEC, NVENC), or fall back to the CPU with a note."""
+"""Decode and encode on an NVIDIA GPU (NVDEC, NVENC).
+
+Without a suitable GPU, the CPU does it, with a note.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ class Nvdec:
         return cuda_hwaccel() if self._used else None
 
     def is_exact(self, stream: VideoStream, first: VideoFrame) -> bool:
-        """Whether frames like ``first`` hold exact code values; if not, open the file again without the GPU."""
+        """Whether frames like ``first`` hold exact code values.
+
+        If not, the GPU is switched off: open the file again.
+        """
         name = first.format.name
         if not self._used:
             return True
@@ -61,7 +67,10 @@ def is_supported(stream: VideoStream) -> bool:
 
 
 def cuda_hwaccel() -> HWAccel:
-    """Return NVDEC with frames copied to the CPU, and FFmpeg's own decoder for codecs that the GPU lacks."""
+    """Return NVDEC with frames copied to the CPU.
+
+    FFmpeg's own decoder is used for codecs that the GPU lacks.
+    """
     return HWAccel("cuda", allow_software_fallback=True)
 
 
@@ -77,7 +86,9 @@ def cuda_problem() -> str | None:
 
 
 def usable_encoding(encoding: Encoding, notes: Notes) -> Encoding:
-    """Return ``encoding``, or a CPU encoder of the same format if the GPU encoder does not start, with a note.
+    """Return ``encoding``, or a CPU encoder if the GPU encoder does not start.
+
+    The CPU encoder writes the same format; ``notes`` gets the reason.
 
     An ``encoding`` with encoder-specific options is returned unchanged, because another encoder does not know them.
     """

@@ -1,4 +1,4 @@
-"""Planes of FFmpeg frames as arrays: decoded frames to planes, planes to frames to encode, and transparency."""
+"""Copy planes between FFmpeg frames and arrays or tensors; detect transparency."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def numpy_dtype(depth: int) -> type[np.uint8] | type[np.uint16]:
 
 
 def plane_view(frame: av.VideoFrame, index: int, depth: int) -> Array:
-    """Return plane ``index`` as H x W code values: a view of FFmpeg's memory without the padding of its rows."""
+    """Return plane ``index`` as H x W code values.
+
+    It is a view of FFmpeg's memory without the padding of its rows.
+    """
     plane = frame.planes[index]
     dtype = np.dtype(numpy_dtype(depth))
     rows: Array = np.frombuffer(memoryview(plane), dtype)
@@ -39,7 +42,7 @@ def plane_view(frame: av.VideoFrame, index: int, depth: int) -> Array:
 
 
 def empty_frame(info: VideoInfo) -> av.VideoFrame:
-    """Return a frame in FFmpeg's own memory in the format and size of ``info``; its planes are not initialised."""
+    """Return an uninitialised frame in the format and size of ``info``."""
     return av.VideoFrame(info.width, info.height, pix_fmt(info.chroma, info.depth))
 
 
@@ -57,7 +60,9 @@ def fill_plane(frame: av.VideoFrame, index: int, depth: int, plane: Array) -> No
 def stack_planes(
     frames: Sequence[VideoFrame], info: VideoInfo, format: PlanarFormat, exact_rgb: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Copy N frames to luma (N x 1 x H x W) and chroma (N x 2 x h x w, None for grey).
+    """Copy N frames to luma and chroma planes.
+
+    Luma is N x 1 x H x W, chroma N x 2 x h x w, or None for grey.
 
     The planes hold integers of ``info``. With ``exact_rgb``, RGB frames become float32 code values, not rounded.
     """
@@ -71,7 +76,9 @@ def stack_planes(
 
 
 def copy_planes(y: Tensor, uv: Tensor | None, frame: VideoFrame, format: PlanarFormat) -> None:
-    """Copy ``frame`` in the format ``format`` to luma ``y`` (H x W) and chroma ``uv`` (2 x h x w, None for grey).
+    """Convert ``frame`` to ``format`` and copy it to ``y`` and ``uv``.
+
+    Luma ``y`` is H x W, chroma ``uv`` 2 x h x w, or None for grey.
 
     Y'CbCr computed from RGB is rounded where ``y`` and ``uv`` hold integers.
     """
@@ -85,14 +92,20 @@ def copy_planes(y: Tensor, uv: Tensor | None, frame: VideoFrame, format: PlanarF
 
 
 def integer_planes(frame: VideoFrame, format: PlanarFormat) -> list[Array]:
-    """Return the integer planes of a Y'CbCr or grey ``frame`` in the format ``format``, as views of FFmpeg's memory."""
+    """Return the integer planes of a Y'CbCr or grey ``frame`` in ``format``.
+
+    They are views of FFmpeg's memory.
+    """
     if frame.format.name.replace("yuvj", "yuv").replace("yuva", "yuv") != format.pix_fmt:
         frame = frame.reformat(format=format.pix_fmt, threads=ONE_THREAD)
     return [plane_view(frame, index, format.depth) for index in range(1 if format.chroma == "gray" else 3)]
 
 
 def rgb_frame_to_ycbcr(frame: VideoFrame, format: PlanarFormat) -> tuple[Tensor, Tensor]:
-    """Convert an RGB frame to luma (1 x 1 x H x W) and chroma (1 x 2 x H x W): float32 code values, not rounded."""
+    """Convert an RGB frame to 4:4:4 planes.
+
+    Luma is 1 x 1 x H x W, chroma 1 x 2 x H x W: float32 code values, not rounded.
+    """
     deep = format.depth > 8
     # exact: libswscale only reorders samples, repeats the high bits to widen them, and looks up palettes
     packed = frame.reformat(format=f"rgb48{ENDIAN}" if deep else "rgb24", threads=ONE_THREAD).to_ndarray()
@@ -106,7 +119,10 @@ def has_alpha(format: VideoFormat) -> bool:
 
 
 def hides_alpha(stream: VideoStream) -> bool:
-    """Whether the stream has transparency that its decoder does not output: VP8 and VP9 store it separately."""
+    """Whether the stream has transparency that its decoder does not output.
+
+    VP8 and VP9 store it separately.
+    """
     return {key.lower(): value for key, value in stream.metadata.items()}.get("alpha_mode") == "1"
 
 

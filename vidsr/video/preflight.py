@@ -1,4 +1,4 @@
-"""What the output will carry of the source's other streams, and notes on everything that it cannot carry."""
+"""The streams that the output will carry, and notes on what it cannot carry."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def carried_streams(
 def lost_streams(
     source: Path, target: Path, reading: Reading | None = None, slow: SlowMotion | None = None
 ) -> list[Note]:
-    """Return a note for everything in ``source`` that ``target`` cannot hold, and for what slow motion changes.
+    """Return a note for everything in ``source`` that ``target`` cannot hold.
+
+    Slow motion adds notes on the streams that it leaves out or slows down.
 
     Raises:
         InputError: the source cannot be opened.

@@ -123,7 +123,10 @@ def _untagged_range(container: InputContainer, planar: PlanarFormat) -> Literal[
 
 
 def chroma_location(frame: VideoFrame) -> str | None:
-    """Return the frame's chroma location from the log of FFmpeg's showinfo filter; PyAV does not expose it."""
+    """Return the frame's chroma location, which PyAV does not expose.
+
+    It is read from the log of FFmpeg's showinfo filter.
+    """
     graph = av.filter.Graph()
     source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1))
     shown, sink = graph.add("showinfo", checksum="0"), graph.add("buffersink")

@@ -13,9 +13,7 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 import av
-from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from vidsr.errors import InputError, Notes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
@@ -23,7 +21,7 @@ from vidsr.options.choices import Deinterlace
 from vidsr.options.image_sequence import is_sequence
 from vidsr.options.source import Reading
 from vidsr.video.deinterlace import deinterlaced, field_order
-from vidsr.video.demux import REST_LOST, packets
+from vidsr.video.demux import REST_LOST, packets, seek_to_keyframe
 from vidsr.video.formats import planar_format
 from vidsr.video.nvidia import Nvdec
 from vidsr.video.planes import hides_alpha, is_opaque, stack_planes
@@ -34,7 +32,9 @@ from vidsr.video.truncation import is_truncated
 
 
 class VideoReader:
-    """Frames of a clip from ``start`` (inclusive) to ``end`` (exclusive), at most ``frames`` of them, in order.
+    """Frames of a clip or of a part of it, in order.
+
+    The part begins at ``start`` (inclusive), ends at ``end`` (exclusive), and has at most ``frames`` frames.
 
     ``start`` and ``end`` are seconds from where playback begins, as in players. Frame times are on the clip's own
     clock: the first frame of a clip that starts at 1.4 s has the time 1.4 s. ``deinterlace`` selects whether interlaced
@@ -107,7 +107,7 @@ class VideoReader:
         self._stream.codec_context.thread_count = self._threads
         self._start, self._end = to_file_clock(self._container, *self._asked)
         if seek and self._start is not None:
-            _seek(self._container, self._stream, self._start)
+            seek_to_keyframe(self._container, self._stream, self._start)
         self._is_avi = self._container.format.name == "avi"
         self._decoded = self._decode()
         return next(self._decoded, None)
@@ -288,12 +288,3 @@ class VideoReader:
                     delay = self._stream.codec_context.reorder_depth
                     frame.pts = None if frame.dts is None else frame.dts - delay
                 yield frame
-
-
-def _seek(container: InputContainer, stream: VideoStream, start: Fraction) -> None:
-    """Seek to the last keyframe not after ``start``; a file that cannot seek is read from its beginning."""
-    assert stream.time_base is not None
-    try:
-        container.seek(int(start / stream.time_base), stream=stream)
-    except av.FFmpegError:
-        container.seek(0)

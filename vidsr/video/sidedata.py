@@ -42,7 +42,10 @@ def read_display_matrix(data: dict[Type, bytes]) -> tuple[int, ...] | None:
 
 
 def scaled_matrix(matrix: tuple[int, ...], width: int, height: int) -> tuple[int, ...]:
-    """Return a display ``matrix`` for a new frame size: its translation moves the rotated frame back into view."""
+    """Return a display ``matrix`` for a new frame size.
+
+    Its translation moves the rotated frame back into view.
+    """
     a, b, u, c, d, v, x, y, w = matrix
     if not (x or y):
         return matrix

@@ -1,4 +1,7 @@
-"""Slow motion: fonts, covers and tags are copied, and one audio stream is slowed down at its original pitch."""
+"""Slow motion: slow down one audio stream at its original pitch.
+
+Fonts, covers and tags are copied; other streams are left out.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +37,17 @@ ATEMPO_LEAD = Fraction(1, 100)
 
 @dataclass(frozen=True)
 class SlowMotion:
-    """How many times slower a clip is written, and whether its first audio stream is slowed down with it."""
+    """How many times slower a clip is written, with or without audio.
+
+    ``audio``: slow down the first audio stream too.
+    """
 
     factor: Fraction
     audio: bool = False
 
 
 class SlowMotionCopier(StreamCopier):
-    """Copies streams that have no place in time, and slows down and encodes the first audio stream if asked for."""
+    """Copies streams without times, and slows down the first audio stream on request."""
 
     def __init__(self, source: Path, start: Fraction | None, end: Fraction | None, slow: SlowMotion) -> None:
         super().__init__(source, start, end)
@@ -129,7 +135,10 @@ def _named(layout: AudioLayout) -> AudioLayout:
 
 
 def tempo_graph(stream: AudioStream, factor: Fraction, start: Fraction, end: Fraction | None) -> Graph:
-    """Return a filter graph that trims the frames of ``stream`` to ``start`` to ``end`` and slows them down."""
+    """Return a filter graph that trims and slows down the frames of ``stream``.
+
+    It keeps ``start`` to ``end``, in seconds of the file's clock.
+    """
     graph = Graph()
     last = "" if end is None else f":end={float(end):.6f}"
     steps = [graph.add_abuffer(template=stream), graph.add("atrim", f"start={float(start):.6f}{last}")]

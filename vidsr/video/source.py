@@ -1,4 +1,4 @@
-"""Open a source: a file, an image sequence, or a pipe, which can be read only once."""
+"""Open a source: a file, an image sequence, or a pipe."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ def _sequence_options(sequence: ImageSequence, reading: Reading) -> dict[str, st
 
 
 class StandardInput:
-    """The standard input as a file object for FFmpeg that cannot seek. `stop` ends it from any thread.
+    """The standard input as a file object for FFmpeg that cannot seek.
+
+    `stop` ends it from any thread.
 
     Raises:
         InputError: the standard input is a terminal.

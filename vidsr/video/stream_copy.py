@@ -1,4 +1,4 @@
-"""Copy audio, subtitles, chapters, fonts, covers and tags of a clip packet for packet into the output."""
+"""Copy audio, subtitles, chapters, fonts, covers and tags packet for packet."""
 
 from __future__ import annotations
 

@@ -65,7 +65,10 @@ def streams(path: Path) -> list[StreamInfo]:
 
 
 def other_streams(container: InputContainer, video: VideoStream) -> list[Stream]:
-    """Return all streams except ``video`` and the tracks that MP4 makes of tags: chapter titles and the time code."""
+    """Return all streams except ``video``.
+
+    Tracks that MP4 makes of tags are left out too: chapter titles and the time code.
+    """
     return [
         stream
         for stream in container.streams

@@ -17,7 +17,9 @@ SLACK_FRAMES, SLACK_SHARE = 4, Fraction(1, 50)  # errors of the header that comp
 
 
 def is_truncated(container: InputContainer, stream: VideoStream, end: Fraction, step: Fraction, read_to: int) -> bool:
-    """Whether the video stream should continue after ``end``, the end of its last frame (seconds on the clip's clock).
+    """Whether the video stream should continue after its last frame.
+
+    ``end`` is the end of the last frame, in seconds on the clip's own clock.
 
     ``step`` is the duration of a frame in seconds. ``read_to`` is the file offset of the end of the last packet. y4m
     stores complete frames only, so any bytes after it are a part of one.
@@ -32,7 +34,10 @@ def is_truncated(container: InputContainer, stream: VideoStream, end: Fraction, 
 
 
 def _expected_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Return the end of the video stream by the header, on the clip's own clock; None if the header has none."""
+    """Return the end of the video stream by the header; None if it has none.
+
+    The time is on the clip's own clock.
+    """
     if container.format.name not in STORE_DURATION or stream.time_base is None:
         return None
     if stream.duration:

@@ -1,4 +1,4 @@
-"""Write a clip: encode planes, round each time once, and copy the other streams of the source."""
+"""Write a clip: encode planes and copy the source's other streams."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def open_writer(
     slow: SlowMotion | None = None,
     notes: Notes | None = None,
 ) -> Writer:
-    """Return the writer for ``path``: a clip, an image sequence numbered from ``first``, or y4m (``raw`` to a pipe).
+    """Return the writer for ``path``: a clip, an image sequence or y4m.
+
+    Images are numbered from ``first``. ``raw`` writes a pipe without headers.
 
     The null encoder selects a writer that writes nothing.
 
@@ -209,7 +211,10 @@ class VideoWriter:
         return frame
 
     def _ticks(self, time: Fraction) -> int:
-        """Round a time, the only time it is rounded: to the nearest tick, later than the previous frame."""
+        """Round a time to the nearest tick, later than the previous frame.
+
+        It is rounded nowhere else.
+        """
         ticks = round((time - self._start) / self._tick)
         self._last = ticks if self._last is None else max(ticks, self._last + 1)
         self._first = self._last if self._first is None else self._first
@@ -286,6 +291,9 @@ def _create(part: Path, container: str, options: dict[str, str]) -> OutputContai
 
 
 def _movie_timescale(container: str, tick: Fraction) -> dict[str, str]:
-    """Return the option that makes MP4 store stream start times as finely as frame times, not in milliseconds."""
+    """Return the option for exact stream start times in MP4.
+
+    By default MP4 stores them in milliseconds.
+    """
     ticks = lcm(1000, tick.denominator)
     return {"movie_timescale": str(ticks)} if container in ("mp4", "mov") and ticks < MOST_TICKS else {}

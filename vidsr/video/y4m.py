@@ -1,4 +1,4 @@
-"""Write uncompressed planes to a file or a pipe: y4m with its headers, or raw video without."""
+"""Write uncompressed frames, as y4m or raw video, to a file or pipe."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def header(info: VideoInfo) -> bytes:
 
 
 class Y4mWriter:
-    """Writes frames of ``info`` to a file or to the standard output (``-``). ``raw`` leaves out all headers.
+    """Writes frames of ``info`` to a file or to the standard output (``-``).
+
+    ``raw`` leaves out all headers.
 
     A file appears when the block ends without an exception. Until then it is ``<name>.part<suffix>`` in the same
     folder, and an exception removes it. While the writer owns the standard output, everything else that this process
@@ -107,7 +109,10 @@ class Y4mWriter:
 
     @property
     def expected(self) -> ExpectedContents | None:
-        """The contents that the file should have; None for a pipe or raw video, which cannot be read again."""
+        """The contents that the file should have.
+
+        None for a pipe or raw video, which cannot be read again.
+        """
         if self._raw or self._is_pipe:
             return None
         stored = replace(self._info, color=ColorInfo(range=self._info.color.range), display_matrix=None, hdr=None)

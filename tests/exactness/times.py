@@ -1,4 +1,4 @@
-"""Item 1: times."""
+"""Measurements of presentation times."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def worst(before: list[Fraction], after: list[Fraction]) -> Fraction:
     return max(abs(a - b) for a, b in zip(before, after, strict=True))
 
 
-def begins(path: Path) -> dict[str, Fraction]:
-    """When each stream begins, as the ffprobe program reads it."""
+def start_times(path: Path) -> dict[str, Fraction]:
+    """Return the start time of each stream by ffprobe."""
     found = ffprobe(path, "-show_entries", "stream=index,codec_type,start_time")["streams"]
     return {f"{s['codec_type']}{s['index']}": Fraction(s["start_time"]) for s in found if "start_time" in s}
 
 
 @row("1 Time")
 def variable_rate_and_late_start(tmp_path: Path) -> Finding:
-    """Every presentation time kept: variable rate, late start, 1/90000, 1/1001; into mp4 and mov."""
+    """Every frame time kept: variable rate, late start, 1/90000, 1/1001; into mp4 and mov."""
     clips: dict[str, dict[str, Any]] = {
         "squares": {"times": [Fraction(i * i, 100) for i in range(12)]},
         "late": {"times": [Fraction(7, 5) + Fraction(i, 25) for i in range(12)], "audio": 1},
@@ -57,19 +57,19 @@ def variable_rate_and_late_start(tmp_path: Path) -> Finding:
 
 @row("1 Time")
 def phone_clip_of_variable_rate(tmp_path: Path) -> Finding:
-    """The phone clip of variable rate in samples/: every time, and sound against picture."""
+    """The phone clip of variable rate in samples/: every frame time, and audio against video."""
     source, target = SAMPLES / "phone_dog.mp4", tmp_path / "b.mp4"
     run(source, target)
     error = worst(times(source), times(target))
     return Finding(
         f"largest error {milliseconds(error)} over {len(times(source))} frames; "
-        f"all streams begin as before: {'yes' if begins(source) == begins(target) else 'no'}",
-        error == 0 and begins(source) == begins(target),
+        f"equal start times of all streams: {'yes' if start_times(source) == start_times(target) else 'no'}",
+        error == 0 and start_times(source) == start_times(target),
     )
 
 
 def cut(source: Path, target: Path, seconds: Fraction) -> Path:
-    """``source`` remuxed with everything ``seconds`` earlier: MP4 says in an edit list where playing begins."""
+    """Remux ``source`` with all packets ``seconds`` earlier; MP4 stores the start of playback in an edit list."""
     keep = {"avoid_negative_ts": "disabled"}
     with av.open(str(source)) as old, av.open(str(target), "w", container_options=keep) as new:
         streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
@@ -83,12 +83,12 @@ def cut(source: Path, target: Path, seconds: Fraction) -> Path:
 
 
 @row("1 Time")
-def sound_late_early_and_edit_list(tmp_path: Path) -> Finding:
-    """Sound late, sound early, both late, cut by an edit list: offset to the picture, mp4/mov/mkv out, within 1 ms."""
+def audio_offsets_and_edit_lists(tmp_path: Path) -> Finding:
+    """Audio late, audio early, both late, cut by an edit list: offset from video into mp4, mov and mkv within 1 ms."""
     late = [Fraction(3, 4) + Fraction(i, 25) for i in range(30)]
     sources = [
-        make_clip(tmp_path / "sound_late.mp4", frames=30, audio=1, audio_start=Fraction(1, 3)),
-        make_clip(tmp_path / "sound_early.mp4", frames=30, audio=1, times=late),
+        make_clip(tmp_path / "audio_late.mp4", frames=30, audio=1, audio_start=Fraction(1, 3)),
+        make_clip(tmp_path / "audio_early.mp4", frames=30, audio=1, times=late),
         make_clip(
             tmp_path / "both_late.ts", frames=30, audio=1, audio_start=Fraction(100), times=[t + 100 for t in late]
         ),
@@ -102,31 +102,33 @@ def sound_late_early_and_edit_list(tmp_path: Path) -> Finding:
             run(source, target)
             after = played(target)
             assert after.frames == before.frames and after.packet == before.packet, target.name
-            drifts.append(abs(after.sound - before.sound))
+            drifts.append(abs(after.offset - before.offset))
             files += 1
     return Finding(f"largest change {milliseconds(max(drifts))} in {files} files", max(drifts) <= Fraction(1, 1000))
 
 
 class Played(NamedTuple):
-    """Of a clip: its number of pictures, a packet of its sound, and when that is played, after the last picture."""
+    """The number of frames, one audio packet, and its offset from the last frame in seconds."""
 
     frames: int
     packet: bytes
-    sound: Fraction
+    offset: Fraction
 
 
 def played(path: Path) -> Played:
-    shown = times(path)
+    frame_times = times(path)
     with av.open(str(path)) as container:
         stream = container.streams.audio[0]
         tones = sorted((p.pts * p.time_base, bytes(p)) for p in container.demux(stream) if p.size and p.pts is not None)
-    moment, packet = tones[-3]  # near the end, so that no container has cut it off; packets of ADTS have a header
-    return Played(len(shown), packet[7:] if packet[:2] in (b"\xff\xf1", b"\xff\xf9") else packet, moment - shown[-1])
+    moment, packet = tones[-3]  # near the end, so that no container cuts it off; ADTS packets have a header
+    return Played(
+        len(frame_times), packet[7:] if packet[:2] in (b"\xff\xf1", b"\xff\xf9") else packet, moment - frame_times[-1]
+    )
 
 
 @row("1 Time")
 def rational_rates(tmp_path: Path) -> Finding:
-    """24000/1001, 30000/1001 and 60000/1001 stay so, as ffprobe reads them; --fps 2x doubles them exactly."""
+    """24000/1001, 30000/1001 and 60000/1001 kept exactly, by ffprobe; --fps 2x doubles them exactly."""
     read = []
     for number, rate in enumerate(RATES):
         source = make_clip(tmp_path / f"{number}.mp4", frames=12, fps=rate)
@@ -134,17 +136,19 @@ def rational_rates(tmp_path: Path) -> Finding:
             target = tmp_path / f"{number}-{factor}.mp4"
             run(source, target, **asked)
             found = ffprobe(target, "-select_streams", "v:0", "-show_entries", "stream=r_frame_rate")
-            said = Fraction(found["streams"][0]["r_frame_rate"])
+            found_rate = Fraction(found["streams"][0]["r_frame_rate"])
             read.append(
-                (said, rate * factor) if times(target) == [i / (rate * factor) for i in range(12 * factor)] else None
+                (found_rate, rate * factor)
+                if times(target) == [i / (rate * factor) for i in range(12 * factor)]
+                else None
             )
     right = sum(pair is not None and pair[0] == pair[1] for pair in read)
-    return Finding(f"{right} of {len(read)} exact, in rate and in every time", right == len(read))
+    return Finding(f"{right} of {len(read)} exact in rate and in every time", right == len(read))
 
 
 @row("1 Time")
 def three_hours(tmp_path: Path) -> Finding:
-    """Three hours by timestamps: error under one output frame, mp4, mov and mkv, kept and doubled rates."""
+    """Three hours: time error under one output frame, mp4, mov and mkv, kept and doubled rates."""
     errors = {".mp4": Fraction(0), ".mov": Fraction(0), ".mkv": Fraction(0)}
     for number, rate in enumerate(RATES):
         hops = [int(rate * seconds) for seconds in range(0, HOURS + 1, 1200)]
@@ -165,8 +169,8 @@ def three_hours(tmp_path: Path) -> Finding:
 
 
 @row("1 Time")
-def grid_of_three_hours(tmp_path: Path) -> Finding:
-    """Three hours of 24000/1001 onto a grid of 60: every frame of the grid made once, at its exact time."""
+def three_hours_at_60_fps(tmp_path: Path) -> Finding:
+    """Three hours of 24000/1001 at --fps 60: every output frame once, at its exact time."""
     rate, clock = RATES[0], Rate(Fraction(60))
     made, wrong, count = 0, 0, int(rate * HOURS)
     for index in range(count):
@@ -178,22 +182,26 @@ def grid_of_three_hours(tmp_path: Path) -> Finding:
 
 @row("1 Time")
 def damaged_times(tmp_path: Path) -> Finding:
-    """Times that are missing, double or run backwards: repaired, counted, and said in the closing table."""
+    """Missing, repeated and decreasing times: repaired, counted, and listed in the summary."""
     source = make_clip(tmp_path / "a.mkv", frames=9, codec="mjpeg", pix_fmt="yuvj420p")
-    restamp(source, {3: 80, 6: 120})  # the fourth frame at the third's time, the seventh before the sixth's
+    restamp(source, {3: 80, 6: 120})  # the fourth frame at the time of the third, the seventh before the sixth
     report = run(source, tmp_path / "b.mkv")
     moments = times(tmp_path / "b.mkv")
-    repaired = {name: count for name, count in report.counts.items() if "moved" in name or "given" in name}
+    repaired = {
+        name: count for name, count in report.counts.items() if name in ("frames_without_time", "frames_out_of_order")
+    }
     table = summary(report)
-    said = "".join(str(cell) for column in table.columns for cell in column.cells)
+    listed = "".join(str(cell) for column in table.columns for cell in column.cells)
     holds = (
-        sum(repaired.values()) == 2 and all(a < b for a, b in pairwise(moments)) and all(n in said for n in repaired)
+        sum(repaired.values()) == 2
+        and all(a < b for a, b in pairwise(moments))
+        and all(name.replace("_", " ") in listed for name in repaired)
     )
-    return Finding(f"{sum(repaired.values())} of 2 repaired and said, {len(moments)} of 9 frames in order", holds)
+    return Finding(f"{sum(repaired.values())} of 2 repaired and listed, {len(moments)} of 9 frames in order", holds)
 
 
 def restamp(path: Path, stamps: dict[int, int]) -> None:
-    """Gives frames of a Matroska file other times, in milliseconds: the two bytes in front of a block's flags."""
+    """Set times of frames of a Matroska file, in milliseconds: the two bytes before a block's flags."""
     with av.open(str(path)) as container:
         packets = [(p.pos, p.pts, bytes(p)) for p in container.demux(video=0) if p.size]
     data = bytearray(path.read_bytes())
