@@ -1,4 +1,4 @@
-"""NetworkEngine: half precision is measured against float32 before it is trusted, and a GPU makes what a CPU makes."""
+"""NetworkEngine: half precision is checked against float32, and GPU and CPU give the same frames."""
 
 from fractions import Fraction
 
@@ -22,7 +22,7 @@ HALF = [Fraction(1, 2)]
 
 
 def frames() -> tuple[FrameBatch, FrameBatch]:
-    """Two pictures of a moving texture."""
+    """Return two frames of a moving texture."""
     rng = np.random.default_rng(0)
     wide = torch.from_numpy(np.kron(rng.integers(40, 200, (12, 18)), np.ones((8, 8))).astype(np.uint8))
     luma = torch.stack([wide[:, :128], wide[:, 6:134]])[:, None]
@@ -38,15 +38,15 @@ def pair_of(engine: NetworkEngine) -> NetworkPair:
 @pytest.mark.parametrize(
     ("loss", "falls_back"), [(0.0, False), (0.004, False), (0.03, True), (float("inf"), True), (float("nan"), True)]
 )
-def test_a_network_that_half_precision_does_not_carry_goes_on_in_float32(
+def test_network_that_loses_too_much_in_half_precision_falls_back_to_float32(
     monkeypatch: pytest.MonkeyPatch, loss: float, falls_back: bool
 ) -> None:
     engine = NetworkEngine("net", 8, Compute(CPU, torch.bfloat16))
     network = type(engine._network)
     render = network.render
 
-    def lossy(self: FrameNetwork, *given: object) -> tuple[Tensor, MotionField]:
-        luma, field = render(self, *given)  # type: ignore[arg-type]
+    def lossy(self: FrameNetwork, *arguments: object) -> tuple[Tensor, MotionField]:
+        luma, field = render(self, *arguments)  # type: ignore[arg-type]
         return luma + (0 if next(self.parameters()).dtype == torch.float32 else loss), field
 
     monkeypatch.setattr(network, "render", lossy)
@@ -55,7 +55,7 @@ def test_a_network_that_half_precision_does_not_carry_goes_on_in_float32(
     assert next(engine._network.parameters()).dtype == (torch.float32 if falls_back else torch.bfloat16)
 
 
-def test_only_the_first_pair_is_checked_and_only_where_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_precision_is_not_checked_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[NetworkPair] = []
     monkeypatch.setattr(NetworkEngine, "check_precision", lambda engine, pair: checked.append(pair))
     for dtype in (torch.float32, torch.bfloat16):
@@ -63,7 +63,7 @@ def test_only_the_first_pair_is_checked_and_only_where_it_must_be(monkeypatch: p
     assert checked == []
 
 
-def test_that_a_network_went_on_in_float32_is_counted() -> None:
+def test_fallback_to_float32_is_counted() -> None:
     plan = make_plan(
         parse_options(fps="2x", interpolation="net", device="cpu"), VideoInfo(128, 96, Fraction(25), "gray")
     )
@@ -75,7 +75,7 @@ def test_that_a_network_went_on_in_float32_is_counted() -> None:
 
 
 @pytest.mark.gpu
-def test_a_gpu_makes_the_frames_that_a_cpu_makes() -> None:
+def test_gpu_and_cpu_give_the_same_frames() -> None:
     made = {}
     for device, dtype in ((CPU, torch.float32), (torch.device("cuda"), torch.float16)):
         engine = NetworkEngine("net", 8, Compute(device, dtype))
