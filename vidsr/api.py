@@ -90,14 +90,16 @@ def enhance(
     reference: str | Path | None = None,
     overwrite: bool = False,
     # options: end
-    on_frames: OnFrames = ignore,
-    on_note: OnNote = ignore,
+    on_frames: OnFrames | None = None,
+    on_note: OnNote | None = None,
 ) -> RunReport:
     """Enhance one clip or image, verify the output and return the report of the run.
 
     Args:
         source: Clip, image or image sequence (``frames/%05d.png``).
         output: File to write; without it the output goes next to the source, named after the options.
+        on_frames: Called with the number of frames written and the number expected (None if unknown).
+        on_note: Called with each `Note`: a loss or an assumption that the user should know.
         scale: Factor for width and height, any positive number.
         height: Output height; the width keeps the aspect ratio.
         size: Output width and height, for example 1920x1080.
@@ -150,7 +152,7 @@ def enhance(
     given = locals()
     runtime.stop_openmp_spinning()
     job = Job(Path(source), None if output is None else Path(output))
-    return enhance_file(job, parse_options(**_values(given, "enhance")), on_frames, on_note)
+    return enhance_file(job, parse_options(**_values(given, "enhance")), on_frames or ignore, on_note or ignore)
 
 
 @_accept_old_names

@@ -114,7 +114,7 @@ def api_source(text: str) -> str:
         parameters = "".join(f"    {one.name}: {type_text(one.hint)} = {_literal(one.default)},\n" for one in options)
         text = _between(text, rf"def {name}\(.*?    # options: begin\n", "    # options: end\n", parameters)
         arguments = "".join(_argument(one) for one in options)
-        start = rf"def {name}\(.*?\n    Args:\n(?:        (?:source|output): [^\n]*\n)+"
+        start = rf"def {name}\(.*?\n    Args:\n(?:        (?:source|output|on_frames|on_note): [^\n]*\n)+"
         text = _between(text, start, "\n    Returns:\n", arguments)
     return text
 
