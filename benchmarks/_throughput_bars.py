@@ -29,7 +29,7 @@ def _bars(table: Table) -> Iterator[tuple[str, float, float, float]]:
     for model, row in table.get("stages", {}).items():
         yield f"{model}: run relative to the bound of its own costs", row["efficiency"], 0.85, float("inf")
         if model == "balanced":
-            yield "balanced: network relative to the matrix-product rate", row["of_peak"], 0.6, float("inf")
+            yield "balanced: network relative to the matrix-product rate", row["network_share"], 0.6, float("inf")
     if "ratio" in table.get("flow", {}):
         yield "flow: output frames per second relative to minterpolate", table["flow"]["ratio"], 2, float("inf")
     memory = table.get("memory", {})

@@ -107,12 +107,12 @@ def stages(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
         table[model] = row = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
         costs = ", ".join(f"{name} {1000 * cost:.1f}" for name, cost in row["costs"].items() if cost > 5e-5)
         print(f"{model}: core-ms per frame: {costs}; most in {row['bottleneck']}")
-        print(f"  network {row['network_gflops']:.0f} GFLOP/s, {row['of_peak']:.0%} of the bf16 matrix product's")
-        reached = f"{row['fps']:.1f} fps on {row['left']:.0%} of the machine, {row['efficiency']:.0%} of it"
-        print(f"  bound {row['bound']:.1f} fps, reached {reached}; at most {row['memory']:.0f} MB")
         print(
-            f"  {row['physical']:.1f} fps with the network at the matrix product's rate, {row['of_physical']:.0%} of it"
+            f"  network {row['network_gflops']:.0f} GFLOP/s, {row['network_share']:.0%} of the bf16 matrix-product rate"
         )
+        reached = f"{row['fps']:.1f} fps on {row['machine_share']:.0%} of the machine, {row['efficiency']:.0%} of it"
+        print(f"  bound {row['bound']:.1f} fps, reached {reached}; at most {row['memory']:.0f} MB")
+        print(f"  roofline {row['roofline']:.1f} fps, {row['roofline_share']:.0%} of it reached")
         resizes = ", ".join(f"{name} {1000 * cost:.2f}" for name, cost in row["resizes"].items())
         print(f"  core-ms per frame to resize its planes and do nothing else: {resizes}")
     return table

@@ -1,4 +1,4 @@
-"""What a program takes: its own, and it ends with the one who started it."""
+"""Measured programs: their own memory, their failures, and their end after an interrupt."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 from vidsr.bench.process_usage import Usage, medians, run
 
 
-def test_a_program_is_charged_its_own_memory_and_not_that_of_who_starts_it() -> None:
+def test_a_program_is_charged_its_own_memory_and_not_that_of_its_parent() -> None:
     ours = np.ones(300 << 17)  # 300 MB
     small, large = (run([sys.executable, "-c", f"x = b'1' * ({size} << 20)"]).peak for size in (1, 100))
     assert len(ours) and small < 100 < large < 250
@@ -24,7 +24,7 @@ def test_a_program_that_fails_is_an_error() -> None:
             run(command)
 
 
-def test_a_program_ends_with_the_run_that_is_interrupted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_interrupted_run_ends_its_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     code = f"import os, time; open({str(mark)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
 
@@ -38,7 +38,7 @@ def test_a_program_ends_with_the_run_that_is_interrupted(monkeypatch: pytest.Mon
         run([sys.executable, "-c", code])
     deadline = time.monotonic() + 10
     while _lives(int(mark.read_text())):
-        assert time.monotonic() < deadline, "the program goes on"
+        assert time.monotonic() < deadline, "the program still runs"
         time.sleep(0.01)
 
 

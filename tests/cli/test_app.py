@@ -158,7 +158,7 @@ def test_bench_names_the_bottleneck(clip: Path) -> None:
     options = ("--scale", "2", "--model", "bicubic", "--rounds", "1", "--no-baselines", "--json")
     measured = json.loads(run_vidsr("bench", clip, *options).stdout)
     assert measured["bottleneck"] in measured["costs"] and measured["memory"] > 0
-    assert measured["bound"] > 0 and measured["peaks"]["gflops"]["fp32"] > 0
+    assert measured["bound"] > 0 and measured["limits"]["gflops"]["fp32"] > 0
 
 
 def test_evaluate_reads_given_lr_images_and_prints_json(tmp_path: Path) -> None:

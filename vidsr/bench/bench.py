@@ -1,6 +1,4 @@
-"""`vidsr bench`: what this machine can do, what each step of a run costs, how near the run comes to its bounds, and
-what others make of the same clip.
-"""
+"""`vidsr bench`: hardware limits, the cost of each step of a run, its share of the limits, and baselines."""
 
 from __future__ import annotations
 
@@ -18,10 +16,10 @@ from typing import Any
 
 import torch
 
-from vidsr.bench.baselines import enhance_command, ffmpeg_commands, resizes
+from vidsr.bench.baselines import enhance_command, ffmpeg_commands, resize_calls
 from vidsr.bench.process_usage import Usage, medians, run
 from vidsr.bench.profile import CHECK, Work, stage_costs, timed_run, work_of
-from vidsr.bench.roofline import Peaks, measure_peaks
+from vidsr.bench.roofline import HardwareLimits, measure_limits
 from vidsr.device import choose
 from vidsr.errors import OptionError
 from vidsr.options.enhance import parse_options
@@ -31,20 +29,20 @@ from vidsr.runtime import processors
 from vidsr.stages.build import output_of
 from vidsr.video import VideoReader
 
-OURS = "vidsr"  # the whole program, among those beside it
+OURS = "vidsr"  # the whole program, in the table of programs
 
 
 @dataclass(frozen=True)
-class Beside:
-    """A whole program at the same work: the medians of its runs, and how many times as long ours takes."""
+class ProgramRun:
+    """Medians of the runs of a whole program, and the time of vidsr relative to it."""
 
     usage: Usage
-    ours: float
+    ratio: float
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What was measured. Costs are core-seconds per output frame, each step's own; a GPU's are seconds."""
+    """Measured figures. Costs are core-seconds per output frame, exclusive to each step; seconds on a GPU."""
 
     machine: str
     cores: int
@@ -52,13 +50,13 @@ class Bench:
     plan: tuple[str, ...]
     frames: int
     rounds: int
-    peaks: Peaks
+    limits: HardwareLimits
     costs: dict[str, float]
     seconds: float  # of a whole run in a warm process, per output frame
-    left: float  # part of the machine that other processes left to that run
+    machine_share: float  # share of the machine that other processes left to that run
     work: Work
-    programs: dict[str, Beside]  # processes from their start to their end
-    resizes: dict[str, float]  # core-seconds per frame of resizing its planes and nothing else
+    programs: dict[str, ProgramRun]  # whole processes
+    resizes: dict[str, float]  # core-seconds per frame of the resize alone
 
     @property
     def fps(self) -> float:
@@ -67,58 +65,58 @@ class Bench:
 
     @property
     def bound(self) -> float:
-        """Frames per second if every core were busy with these costs and nothing else, and a GPU beside them."""
+        """Frames per second if every core, and the GPU, were always busy with these costs."""
         return self._rate(self._network)
 
     @property
-    def physical(self) -> float | None:
-        """The same with the networks at the machine's peaks instead of their own cost; None without networks.
+    def roofline(self) -> float | None:
+        """`bound` with the networks at the hardware limits instead of their measured cost; None without networks.
 
-        On a CPU operations limit them; on a GPU the slowest of operations, layers through memory, and uploads.
+        The limit is operations on a CPU; on a GPU it is the slowest of operations, memory traffic and uploads.
         """
         if not self.work.operations:
             return None
-        limits = [self.work.operations / (1e9 * self._product)]
-        if self.peaks.upload_gbs is not None:
-            limits.append(self.work.traffic / (1e9 * self.peaks.copy_gbs))
-            limits.append(self.work.transfer / (1e9 * self.peaks.upload_gbs))
-        return self._rate(max(limits))
+        seconds = [self.work.operations / (1e9 * self._product)]
+        if self.limits.upload_gbs is not None:
+            seconds.append(self.work.traffic / (1e9 * self.limits.copy_gbs))
+            seconds.append(self.work.transfer / (1e9 * self.limits.upload_gbs))
+        return self._rate(max(seconds))
 
     def _rate(self, network: float) -> float:
-        """Frames per second with ``network`` seconds of each: on a GPU beside the cores, else on them."""
-        check = self.costs.get(CHECK, 0.0) / self.cores  # it begins when all else is done
+        """Return the frames per second with ``network`` seconds per frame, on the cores or on a GPU in parallel."""
+        check = self.costs.get(CHECK, 0.0) / self.cores  # starts after all other steps
         others = sum(self.costs.values()) - self.costs.get("network", 0.0)
-        beside = others / self.cores - check
-        return 1 / (check + (max(network, beside) if self._on_gpu else network + beside))
+        rest = others / self.cores - check
+        return 1 / (check + (max(network, rest) if self._on_gpu else network + rest))
 
     @property
     def efficiency(self) -> float:
-        """Part of the bound that the run reaches on what others left of the machine."""
-        return self.fps / (self.bound * self.left)
+        """Share of the bound that the run reaches, on the share of the machine that it could use."""
+        return self.fps / (self.bound * self.machine_share)
 
     @property
-    def of_physical(self) -> float | None:
-        """Part of the physical bound that the run reaches, likewise."""
-        return None if self.physical is None else self.fps / (self.physical * self.left)
+    def roofline_share(self) -> float | None:
+        """Share of the roofline that the run reaches, likewise."""
+        return None if self.roofline is None else self.fps / (self.roofline * self.machine_share)
 
     @property
     def network_gflops(self) -> float | None:
-        """Rate of the networks' operations; None without networks."""
+        """Operations per second of the networks, in GFLOP/s; None without networks."""
         return self.work.operations / self._network / 1e9 if self.work.operations else None
 
     @property
-    def of_peak(self) -> float | None:
-        """That rate as a part of the measured matrix product in their precision."""
+    def network_share(self) -> float | None:
+        """That rate relative to the matrix product in the same precision."""
         return None if self.network_gflops is None else self.network_gflops / self._product
 
     @property
     def bottleneck(self) -> str:
-        """The step that costs most."""
+        """The most expensive step."""
         return max(self.costs, key=self.costs.__getitem__)
 
     @property
     def memory(self) -> float | None:
-        """Peak resident MB of the whole program; None where the system does not say."""
+        """Peak resident MB of the whole program; None where the system does not report it."""
         return self.programs[OURS].usage.peak if OURS in self.programs else None
 
     @property
@@ -133,43 +131,44 @@ class Bench:
     @property
     def _product(self) -> float:
         """GFLOP/s of a matrix product in the networks' precision."""
-        return self.peaks.gflops[self.compute.split()[1]]
+        return self.limits.gflops[self.compute.split()[1]]
 
     def to_json(self) -> dict[str, object]:
-        """Everything, for programs."""
+        """Return all figures for programs."""
         names = (
-            "fps", "bound", "efficiency", "physical", "of_physical", "network_gflops", "of_peak", "bottleneck", "memory"
+            "fps", "bound", "efficiency", "roofline", "roofline_share", "network_gflops", "network_share", "bottleneck",
+            "memory",
         )  # fmt: skip
         return {**asdict(self), **{name: getattr(self, name) for name in names}}
 
 
-def bench(clip: Path, asked: dict[str, Any], rounds: int = 3, baselines: bool = True) -> Bench:
-    """Measures this machine, and a run on the first frames of ``clip`` with options by the names of `parse_options`.
+def bench(clip: Path, given: dict[str, Any], rounds: int = 3, baselines: bool = True) -> Bench:
+    """Measure this machine and a run on the first frames of ``clip``; ``given`` are options of `parse_options`.
 
-    After a warm-up of each, in turn in every round: the steps, the run, the whole program and, where they are
-    installed and ``baselines`` says so, others at the same work. Figures are medians.
+    Each round measures, in turn after a warm-up, the steps, the run, the whole program and, with ``baselines``, the
+    installed baselines. Figures are medians.
 
     Raises:
-        VidsrError: the clip can not be read, or the options can not be met on it.
+        VidsrError: the clip cannot be read, or does not fit the options.
     """
     if clip.is_dir():
         raise OptionError(f"{clip} is a folder: name one clip to measure with")
-    options = replace(parse_options(**asked), overwrite=True)
+    options = replace(parse_options(**given), overwrite=True)
     compute = choose(options.device, options.precision)
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "bench.mkv"
-        warm = stage_costs(clip, target, options, compute)  # kernels are compiled, memory is at hand
+        warm = stage_costs(clip, target, options, compute)  # compiles kernels and allocates memory
         plan, frames = warm.plan, warm.frames
-        others = ffmpeg_commands(clip, target, plan, frames) if baselines else {}
-        programs = _working({OURS: enhance_command(clip, target, asked), **others})
-        planes = resizes_of(clip, plan) if baselines else {}
-        measured = _in_turn(
+        baseline_commands = ffmpeg_commands(clip, target, plan, frames) if baselines else {}
+        programs = _runnable({OURS: enhance_command(clip, target, given), **baseline_commands})
+        resizes = timed_resizes(clip, plan) if baselines else {}
+        measured = _run_in_turn(
             rounds,
             {
                 "costs": lambda: stage_costs(clip, target, options, compute).seconds,
                 "run": lambda: timed_run(Job(clip, target), options),
                 **{name: partial(run, command) for name, command in programs.items()},
-                **planes,
+                **resizes,
             },
         )
     return Bench(
@@ -179,28 +178,30 @@ def bench(clip: Path, asked: dict[str, Any], rounds: int = 3, baselines: bool = 
         plan=plan.words,
         frames=frames,
         rounds=rounds,
-        peaks=measure_peaks(compute),
+        limits=measure_limits(compute),
         costs={name: median(one[name] for one in measured["costs"]) / frames for name in warm.seconds},
         seconds=median(seconds for seconds, _ in measured["run"]) / frames,
-        left=median(left for _, left in measured["run"]),
+        machine_share=median(share for _, share in measured["run"]),
         work=work_of(plan),
-        programs={name: Beside(medians(measured[name]), _times(measured[OURS], measured[name])) for name in programs},
-        resizes={name: median(measured[name]) for name in planes},
+        programs={
+            name: ProgramRun(medians(measured[name]), _ratio(measured[OURS], measured[name])) for name in programs
+        },
+        resizes={name: median(measured[name]) for name in resizes},
     )
 
 
-def _in_turn(rounds: int, ways: dict[str, Callable[[], Any]]) -> dict[str, list[Any]]:
-    """What each way gives, one after the other in every round."""
-    given: dict[str, list[Any]] = {name: [] for name in ways}
+def _run_in_turn(rounds: int, calls: dict[str, Callable[[], Any]]) -> dict[str, list[Any]]:
+    """Run all calls once per round, in turn; return their results by name."""
+    results: dict[str, list[Any]] = {name: [] for name in calls}
     for _ in range(rounds):
-        for name, way in ways.items():
-            given[name].append(way())
-    return given
+        for name, call in calls.items():
+            results[name].append(call())
+    return results
 
 
-def _working(programs: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Those that run to their end, tried once, which is their warm-up: others' may lack an encoder. None on Windows."""
-    working = {}
+def _runnable(programs: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Run every program once as a warm-up; return those that succeed, none on Windows. ffmpeg may lack an encoder."""
+    runnable = {}
     for name, command in programs.items() if hasattr(os, "wait4") else ():
         try:
             run(command)
@@ -208,31 +209,31 @@ def _working(programs: dict[str, list[str]]) -> dict[str, list[str]]:
             if name == OURS:
                 raise
         else:
-            working[name] = command
-    return working
+            runnable[name] = command
+    return runnable
 
 
-def _times(ours: Sequence[Usage], theirs: Sequence[Usage]) -> float:
-    """How many times as long ours takes, had both the machine for themselves, the median of the rounds."""
+def _ratio(ours: Sequence[Usage], theirs: Sequence[Usage]) -> float:
+    """Return the time of vidsr relative to a program, without other processes: the median over the rounds."""
     return median(a.alone / b.alone for a, b in zip(ours, theirs, strict=True))
 
 
-def resizes_of(clip: Path, plan: Plan) -> dict[str, Callable[[], float]]:
-    """Ways to resize the first frames as the plan does, each tried once: core-seconds per frame. None without."""
+def timed_resizes(clip: Path, plan: Plan) -> dict[str, Callable[[], float]]:
+    """Return calls that time the resizes of the plan in core-seconds per frame; empty without a resize."""
     if plan.upscale is None:
         return {}
     with VideoReader(clip, frames=plan.frames_per_batch) as reader:
         batch, info = next(reader.batches(plan.frames_per_batch)), reader.info
 
-    def timed(way: Callable[[], object]) -> float:
+    def timed(call: Callable[[], object]) -> float:
         begun = process_time()
-        way()
+        call()
         return (process_time() - begun) / len(batch)
 
     output = output_of((plan.upscale,), info)
-    ways: dict[str, Callable[[], float]] = {
-        name: partial(timed, way) for name, way in resizes(batch, info, output).items()
+    calls: dict[str, Callable[[], float]] = {
+        name: partial(timed, call) for name, call in resize_calls(batch, info, output).items()
     }
-    for way in ways.values():
-        way()
-    return ways
+    for call in calls.values():  # warm-up
+        call()
+    return calls

@@ -1,4 +1,4 @@
-"""What a program takes from its start to its end: time, processors, memory."""
+"""Time, processor time and memory of a program from its start to its end."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ MEBIBYTE = 1 << 20
 
 @dataclass(frozen=True)
 class Usage:
-    """What one process cost."""
+    """Time, processor time and memory of one process."""
 
     wall: float  # seconds
     cpu: float  # core-seconds
-    idle: float  # core-seconds in which the machine had nothing to do meanwhile
+    idle: float  # core-seconds in which the machine was idle during the run
     peak: float  # resident MB
 
     @property
     def alone(self) -> float:
-        """Seconds it would have taken without other processes."""
+        """Seconds that the process would take on a machine without other processes."""
         return (self.cpu + self.idle) / processors()
 
 
-# Until a process has become another program its size is that of its parent, and counts: so a small one starts them all.
+# Before exec a process counts the memory of its parent as its own, so a small process starts the measured ones.
 STARTER = """
 import os, sys, time
 begun = time.perf_counter()
@@ -42,34 +42,34 @@ sys.exit(status != 0)
 
 
 def run(command: Sequence[str], environment: dict[str, str] | None = None) -> Usage:
-    """Runs ``command`` to its end, with more ``environment``; its output is thrown away.
+    """Run ``command`` with additional ``environment``; discard its output.
 
     Raises:
-        subprocess.CalledProcessError: it failed.
+        subprocess.CalledProcessError: the command failed.
     """
     idle = idle_seconds() or 0.0
     starter = [sys.executable, "-I", "-S", "-c", STARTER, *command]
-    surroundings = {**os.environ, **(environment or {})}
+    variables = {**os.environ, **(environment or {})}
     with subprocess.Popen(
         starter,
-        env=surroundings,
+        env=variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         process_group=0,
     ) as process:
         try:
-            said, _ = process.communicate()
-        except BaseException:  # Ctrl-C: the program ends with the one that started it
+            report, _ = process.communicate()
+        except BaseException:  # after Ctrl-C the program must end too
             os.killpg(process.pid, signal.SIGKILL)
             raise
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, list(command))
-    wall, cpu, largest = map(float, said.split())
+    wall, cpu, largest = map(float, report.split())
     unit = 1 if sys.platform == "darwin" else 1024
     return Usage(wall, cpu, (idle_seconds() or 0.0) - idle, largest * unit / MEBIBYTE)
 
 
 def medians(usages: Sequence[Usage]) -> Usage:
-    """Each figure's median."""
+    """Return the median of each figure."""
     return Usage(*(statistics.median(column) for column in zip(*map(astuple, usages), strict=True)))

@@ -1,4 +1,4 @@
-"""What a run costs: processor time of every step by itself, the whole in a warm process, and what the networks ask."""
+"""Cost of a run: processor time of each step, time of a warm run, and operations of the networks."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ CHECK = "verify"  # the step after the last frame is encoded
 
 @dataclass(frozen=True)
 class Work:
-    """What an output frame asks of the networks' device at least."""
+    """Minimum work of one output frame on the device of the networks."""
 
     operations: float = 0.0  # floating-point, of the upscaling networks
     traffic: float = 0.0  # bytes that their layers read and write
-    transfer: int = 0  # bytes of its planes, before and after
+    transfer: int = 0  # bytes of its planes, uploaded and downloaded
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What one pass over the clip took: core-seconds of every step, all frames together."""
+    """Core-seconds of every step, over all frames."""
 
     seconds: dict[str, float]
-    frames: int  # of the result
+    frames: int  # of the output
     plan: Plan
 
 
 def stage_costs(clip: Path, target: Path, options: EnhanceOptions, compute: Compute) -> Costs:
-    """Seconds of processors of every step.
+    """Measure the core-seconds of every step.
 
-    The steps take turns on one thread, as each batch passes, so that what works in the background is charged rightly;
-    the encoder comes after them, as its threads run ahead, and then the check of what it wrote.
+    All steps run on one thread, batch by batch, so that background work counts for the step that started it. The
+    encoder runs after them, because its threads run ahead; then comes the verification of the file.
     """
     seconds, batches, plan = _staged(clip, target, options, compute)
     watch = Stopwatch(process_time)
@@ -65,7 +65,7 @@ def stage_costs(clip: Path, target: Path, options: EnhanceOptions, compute: Comp
 def _staged(
     clip: Path, target: Path, options: EnhanceOptions, compute: Compute
 ) -> tuple[dict[str, float], list[FrameBatch], Plan]:
-    """Seconds of every step before the encoder, what they made, and the plan."""
+    """Return the seconds of every step before the encoder, their output, and the plan."""
     watch = Stopwatch(clock_of(compute.device))
     with VideoReader(clip, options.start, options.end, options.frames, deinterlace=options.deinterlace) as reader:
         plan = make_plan(options, reader.info, logged=options.log is not False)
@@ -78,9 +78,9 @@ def _staged(
 
 
 def timed_run(job: Job, options: EnhanceOptions) -> tuple[float, float]:
-    """Seconds of a run, its verification included, and which part of the machine other processes left to it.
+    """Return the seconds of a run with its verification, and the share of the machine that it could use.
 
-    That part is 1 where the system does not say.
+    Other processes use the rest. The share is 1 where the system does not report idle time.
     """
     begun, idle, own = perf_counter(), idle_seconds(), process_time()
     enhance_file(job, options)
@@ -91,7 +91,7 @@ def timed_run(job: Job, options: EnhanceOptions) -> tuple[float, float]:
 
 
 def work_of(plan: Plan) -> Work:
-    """What the upscaling networks have to do for an output frame."""
+    """Return the work of the upscaling networks for one output frame."""
     if plan.upscale is None or not plan.upscale.networks:
         return Work()
     width, height = plan.source.width, plan.source.height

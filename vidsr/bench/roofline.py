@@ -1,4 +1,4 @@
-"""What a device can do at most, measured: matrix products, memory copy, and uploads where it is a GPU."""
+"""Hardware limits, measured: matrix products, memory copy, and uploads to a GPU."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import torch
 from vidsr.device import DTYPES, Compute, has_bf16
 from vidsr.runtime import processors
 
-SIDE = 2048  # of the square matrices whose product is timed
-EMULATED_SIDE = 256  # where the processor only emulates the precision: a hundred times slower, whatever the size
+SIDE = 2048  # of the square matrices in the timed product
+EMULATED_SIDE = 256  # for a precision that the processor emulates: a hundred times slower, whatever the size
 COPY_BYTES = 1 << 28
-PRODUCTS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16")}  # a CPU emulates fp16, for minutes
+PRODUCTS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16")}  # a CPU emulates fp16, which takes minutes
 REPEATS = 5
 
 
 @dataclass(frozen=True)
-class Peaks:
-    """Measured limits: matrix products in GFLOP/s by precision, memory copy in GB/s read and written.
+class HardwareLimits:
+    """Measured limits of a device: matrix products in GFLOP/s by precision, memory copy in GB/s read and written.
 
-    ``upload_gbs``: GB/s from page-locked memory to a GPU; None on a CPU, where nothing is uploaded.
+    ``upload_gbs`` is GB/s from page-locked memory to a GPU; None on a CPU.
     """
 
     gflops: dict[str, float]
@@ -31,11 +31,11 @@ class Peaks:
     upload_gbs: float | None = None
 
 
-def measure_peaks(compute: Compute) -> Peaks:
-    """The limits of that device, each the median of some runs after one that is not counted."""
+def measure_limits(compute: Compute) -> HardwareLimits:
+    """Measure the limits of a device, each as the median of several runs after a warm-up."""
     device, on_gpu = compute.device, compute.device.type == "cuda"
     clock = clock_of(device)
-    share = 1 if on_gpu else processors()  # a CPU's clock counts the seconds of every core
+    share = 1 if on_gpu else processors()  # processor time counts the seconds of every core
 
     def seconds(work: Callable[[], object]) -> float:
         times = []
@@ -55,13 +55,15 @@ def measure_peaks(compute: Compute) -> Peaks:
     target = torch.empty_like(source)
     copied = seconds(lambda: target.copy_(source))
     if not on_gpu:
-        return Peaks(gflops, 2 * COPY_BYTES / copied / 1e9)
+        return HardwareLimits(gflops, 2 * COPY_BYTES / copied / 1e9)
     locked = torch.zeros(COPY_BYTES, dtype=torch.uint8, pin_memory=True)
-    return Peaks(gflops, 2 * COPY_BYTES / copied / 1e9, COPY_BYTES / seconds(lambda: target.copy_(locked)) / 1e9)
+    return HardwareLimits(
+        gflops, 2 * COPY_BYTES / copied / 1e9, COPY_BYTES / seconds(lambda: target.copy_(locked)) / 1e9
+    )
 
 
 def clock_of(device: torch.device) -> Callable[[], float]:
-    """Seconds of processors on a CPU, where other processes would disturb a wall clock; of the wall on a GPU."""
+    """Return a clock: processor time on a CPU, where other processes disturb wall time; wall time on a GPU."""
     if device.type == "cpu":
         return process_time
 

@@ -17,27 +17,30 @@ def bench(clip: Path, rounds: int, baselines: bool, json: bool, **options: Any) 
 
 
 def print_bench(result: Bench, as_json: bool) -> None:
-    """Peaks of the machine, the cost of each step, the bound that follows, and what the run reached."""
+    """Print the hardware limits, the cost of each step, the bound that follows, and the speed of the run."""
     if as_json:
         print_json(result.to_json())
         return
-    products = ", ".join(f"{name} {value:.0f}" for name, value in result.peaks.gflops.items())
+    products = ", ".join(f"{name} {value:.0f}" for name, value in result.limits.gflops.items())
     print(f"{result.machine}, {result.cores} cores, {result.compute}")
-    print(f"matrix product, GFLOP/s: {products}; memory copy {result.peaks.copy_gbs:.1f} GB/s")
+    print(f"matrix product, GFLOP/s: {products}; memory copy {result.limits.copy_gbs:.1f} GB/s")
     print(f"{', '.join(result.plan)}: {result.frames} frames")
     print_rows(("step", "core-ms per frame"), [(name, f"{1000 * cost:.2f}") for name, cost in result.costs.items()])
-    others = "" if result.left > 0.98 else f" of the {result.left:.0%} of the machine that others left"
+    alone = result.machine_share > 0.98
+    others = "" if alone else f" of the {result.machine_share:.0%} of the machine that other processes left"
     print(
         f"bound {result.bound:.1f} fps (most in {result.bottleneck}), reached {result.fps:.1f}: "
         f"{result.efficiency:.0%}{others}"
     )
-    if result.network_gflops is not None and result.of_peak is not None:
-        print(f"network: {result.network_gflops:.0f} GFLOP/s, {result.of_peak:.0%} of the matrix product's rate")
-        print(f"with the network at that rate: bound {result.physical:.1f} fps, {result.of_physical:.0%} of it reached")
+    if result.network_gflops is not None and result.network_share is not None:
+        print(f"network: {result.network_gflops:.0f} GFLOP/s, {result.network_share:.0%} of the matrix-product rate")
+        print(
+            f"roofline, with the network at that rate: {result.roofline:.1f} fps, {result.roofline_share:.0%} reached"
+        )
     if result.memory is not None:
         print(f"memory: at most {result.memory:.0f} MB")
     if result.programs:
-        print_rows(("whole program", "seconds", "core-s", "MB", "vidsr takes"), _program_rows(result))
+        print_rows(("whole program", "seconds", "core-s", "MB", "vidsr relative to it"), _program_rows(result))
     if result.resizes:
         rows = [(name, f"{1000 * cost:.2f}") for name, cost in result.resizes.items()]
         print_rows(("resize alone", "core-ms per frame"), rows)
@@ -46,4 +49,4 @@ def print_bench(result: Bench, as_json: bool) -> None:
 def _program_rows(result: Bench) -> Iterator[tuple[object, ...]]:
     for name, row in result.programs.items():
         seconds = f"{row.usage.alone:.2f}"
-        yield name, seconds, f"{row.usage.cpu:.2f}", f"{row.usage.peak:.0f}", f"{row.ours:.2f} times as long"
+        yield name, seconds, f"{row.usage.cpu:.2f}", f"{row.usage.peak:.0f}", f"{row.ratio:.2f}"
