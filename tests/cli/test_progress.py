@@ -10,14 +10,17 @@ from rich.console import Console
 from vidsr.cli.progress import Reporter, Verbosity
 from vidsr.errors import InputError
 from vidsr.frames import VideoInfo
+from vidsr.options.enhance import parse_options
+from vidsr.pipeline.plan import make_plan
 from vidsr.pipeline.run import RunReport
 
 
 def spoken(verbosity: Verbosity, terminal: bool) -> str:
     console = Console(file=StringIO(), force_terminal=terminal, width=120, highlight=False)
     info = VideoInfo(width=64, height=48, fps=Fraction(25))
+    plan = make_plan(parse_options(scale=4, model="bicubic"), info)
     report = RunReport(
-        Path("in.mp4"), Path("out.mp4"), info, info, 10, 2.0, ("fast x4",),
+        Path("in.mp4"), Path("out.mp4"), plan, plan.output, 10, 2.0,
         threads={"decode": {"decode": 0.5}, "stages": {"wait": 9.0, "upscale": 1.5}}, means={"psnr_y": 31.234},
     )  # fmt: skip
     with Reporter(verbosity, console) as reporter:
@@ -35,7 +38,14 @@ def spoken(verbosity: Verbosity, terminal: bool) -> str:
 @pytest.mark.parametrize("terminal", [True, False])
 def test_the_summary_names_the_bottleneck_and_the_means(terminal: bool) -> None:
     text = spoken(Verbosity.VERBOSE, terminal)
-    for word in ("bottleneck: stages", "31.23 dB", "5.0 fps", "fast x4", "something to know", "1 of 2 files enhanced"):
+    for word in (
+        "bottleneck: stages",
+        "31.23 dB",
+        "5.0 fps",
+        "to 256x192",
+        "something to know",
+        "1 of 2 files enhanced",
+    ):
         assert word in text
 
 

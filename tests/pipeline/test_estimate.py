@@ -37,12 +37,13 @@ def test_the_plan_says_all_and_writes_nothing(tmp_path: Path) -> None:
     result = planned(source, output=tmp_path / "new" / "b.mp4", fps="2x", log=tmp_path / "log.csv")
     assert everything(tmp_path) == before
     (file,) = result.files
-    assert (file.output.width, file.output.height, file.output.fps, file.output.frames) == (128, 96, 50, 60)
+    output = file.plan.output
+    assert (output.width, output.height, output.fps, output.frames) == (128, 96, 50, 60)
     assert file.target == tmp_path / "new" / "b.mp4"
-    assert len(file.kept) == 2
+    assert len(file.copied_streams) == 2
     assert sum("left out" in note.text for note in file.notes) == 2
-    assert [word.split()[0] for word in file.stages] == ["interpolate:", "fast"]
-    assert list(file.weights)
+    assert [word.split()[0] for word in file.plan.words] == ["interpolate:", "fast"]
+    assert list(file.plan.weights)
     assert result.seconds > file.seconds > 0
     assert result.bytes == file.bytes > 1000
     assert result.memory is None or result.memory > 10e6
@@ -63,7 +64,7 @@ def test_a_folder_of_many_kinds_is_planned_whole_with_what_would_fail(tmp_path: 
     result = planned(folder, output=folder)
     assert everything(tmp_path) == before
     assert result.exit_code == ExitCode.SOME_FAILED
-    assert [path.name for path, _ in result.failed] == ["bad.mp4"]
+    assert [failure.source.name for failure in result.failed] == ["bad.mp4"]
     assert [path.name for path in result.skipped] == ["notes.txt"]
     by_name = {file.source.name: file for file in result.files}
     assert "exists" in by_name["a.mp4"].problem
@@ -76,11 +77,11 @@ def test_files_that_there_is_no_time_for_are_estimated_by_pixels_or_size(
 ) -> None:
     for number, size in enumerate([(64, 48), (128, 96), (32, 32)]):
         make_clip(tmp_path / f"{number}.mp4", frames=20, size=size)
-    monkeypatch.setattr("vidsr.pipeline.estimate.TRYING", 0.0)
+    monkeypatch.setattr("vidsr.pipeline.estimate.TRIAL_SECONDS", 0.0)
     result = planned(tmp_path)
     assert [file.basis for file in result.files] == ["by its pixels, not run", "1 frames run", "by its pixels, not run"]
     assert result.files[1].seconds == pytest.approx(4 * result.files[0].seconds)
-    monkeypatch.setattr("vidsr.pipeline.estimate.LOOKING", 0.0)
+    monkeypatch.setattr("vidsr.pipeline.estimate.OPENING_SECONDS", 0.0)
     rest = planned(tmp_path)
     assert [path.name for path in rest.unopened] == ["1.mp4", "2.mp4"]
     assert rest.seconds > rest.files[0].seconds * 2
@@ -112,7 +113,7 @@ def test_a_picture(tmp_path: Path) -> None:
     before = everything(tmp_path)
     (file,) = planned(tmp_path / "a.png", model="bicubic").files
     assert everything(tmp_path) == before
-    assert (file.output.width, file.output.height) == (128, 96)
+    assert (file.plan.output.width, file.plan.output.height) == (128, 96)
     assert file.bytes > 1000 and file.seconds > 0
 
 
@@ -123,7 +124,7 @@ def test_the_command_in_json(tmp_path: Path) -> None:
     result = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
     assert time.monotonic() - started < 60, "20 s on an idle machine"
     told = json.loads(result.stdout)
-    assert told["files"][0]["output"]["width"] == 128
+    assert told["files"][0]["plan"]["output"]["width"] == 128
     assert told["seconds"] > 0
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
     words = subprocess.run(command, capture_output=True, text=True, check=True).stdout

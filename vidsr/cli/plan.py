@@ -8,7 +8,7 @@ from typing import Any
 from vidsr.cli.tables import bytes_text, duration_text, print_json, video_text
 from vidsr.errors import ExitCode
 from vidsr.options.enhance import parse_options
-from vidsr.pipeline.estimate import Estimates, Outlook, estimate_all
+from vidsr.pipeline.estimate import Estimates, FileEstimate, estimate_all
 
 
 def plan(inputs: list[Path], output: Path | None, json: bool, **options: Any) -> ExitCode:
@@ -25,10 +25,10 @@ def print_estimates(estimates: Estimates, as_json: bool) -> None:
         return
     for file in estimates.files:
         print(f"{file.source} -> {file.target}")
-        for name, value in _outlook_rows(file):
+        for name, value in _file_rows(file):
             print(f"  {name:<8} {value}")
-    for path, why in estimates.failed:
-        print(f"{path}: would fail: {why}")
+    for failure in estimates.failed:
+        print(f"{failure.source}: would fail: {failure.problem}")
     for path in estimates.unopened:
         print(f"{path}: not opened, estimated by its size")
     memory = "" if estimates.memory is None else f", {bytes_text(estimates.memory)} of memory"
@@ -38,14 +38,14 @@ def print_estimates(estimates: Estimates, as_json: bool) -> None:
     )
 
 
-def _outlook_rows(file: Outlook) -> list[tuple[str, str]]:
+def _file_rows(file: FileEstimate) -> list[tuple[str, str]]:
     rows = [
-        ("video", f"{video_text(file.input)} -> {video_text(file.output)}"),
-        ("stages", ", ".join(file.stages) or "none"),
+        ("video", f"{video_text(file.plan.source)} -> {video_text(file.plan.output)}"),
+        ("stages", ", ".join(file.plan.words) or "none"),
     ]
-    rows += [("copied", stream) for stream in file.kept]
+    rows += [("copied", stream) for stream in file.copied_streams]
     rows += [("note", note.text) for note in file.notes]
     rows += [("problem", file.problem)] if file.problem else []
-    frames = f"{file.output.frames} frames, " if file.output.frames else ""
+    frames = f"{file.plan.output.frames} frames, " if file.plan.output.frames else ""
     rows.append(("about", f"{frames}{duration_text(file.seconds)}, {bytes_text(file.bytes)} ({file.basis})"))
     return rows

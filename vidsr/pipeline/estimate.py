@@ -1,10 +1,10 @@
-"""`vidsr plan`: what a run would do to every file, how long it would take and what it would need, nothing written."""
+"""`vidsr plan`: the plan of every file, with the time, disk space and memory of the run; nothing is written."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from time import perf_counter, process_time
@@ -15,73 +15,80 @@ from vidsr.frames import VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import file_bytes
 from vidsr.options.paths import PIPE, Job, list_jobs, output_path
-from vidsr.pipeline.plan import make_plan
+from vidsr.options.serialize import to_json
+from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.run import open_reader, plan_clip, slow_motion
-from vidsr.pipeline.trial_run import Trial, peak_memory, try_out
+from vidsr.pipeline.trial_run import Trial, peak_memory, trial_run
 from vidsr.stages.diagnosis import Survey
 from vidsr.video import carried_streams, is_pipe, lost_streams
 from vidsr.video.image import read_image
 
-STARTUP = process_time()  # what the imports took, which the run will take again
-LOOKING = 6.0  # seconds in which files are opened; those not reached are estimated by their size
-TRYING = 9.0  # seconds in which frames are run
+STARTUP = process_time()  # seconds of the imports, which the run spends again
+OPENING_SECONDS = 6.0  # for opening files; the others are estimated by their size
+TRIAL_SECONDS = 9.0  # for trial runs
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """What would become of one file."""
+class FileEstimate:
+    """The plan of one file, with the time and size of its run."""
 
     source: Path
     target: Path
-    input: VideoInfo
-    output: VideoInfo
-    stages: tuple[str, ...]  # in words: model, domain, device, precision, size
-    weights: dict[str, str]  # file name -> sha256
-    kept: tuple[str, ...]  # streams beside the picture that are copied
-    notes: tuple[Note, ...]  # what is lost, and what is done to the picture besides
-    problem: str = ""  # why the run would refuse it
+    plan: Plan
+    copied_streams: tuple[str, ...]  # in words
+    notes: tuple[Note, ...]
+    problem: str = ""  # why the run would refuse the file
     seconds: float = 0.0
-    bytes: int = 0
-    basis: str = ""  # where the figures come from
+    bytes: int = 0  # of the output
+    basis: str = ""  # how seconds and bytes were found
 
     @property
     def kind(self) -> tuple[object, ...]:
-        """Files of one kind take the same time per frame."""
-        i, o = self.input, self.output
-        return i.width, i.height, i.chroma, i.depth, i.codec, o.width, o.height, i.fps, o.fps, self.stages
+        """Files of the same kind take the same time per frame."""
+        i, o = self.plan.source, self.plan.output
+        return i.width, i.height, i.chroma, i.depth, i.codec, o.width, o.height, i.fps, o.fps, self.plan.words
 
     @property
-    def work(self) -> int:
-        """Pixels to write: what files of different kinds are compared by."""
-        return self.output.width * self.output.height * (self.output.frames or 1)
+    def pixels(self) -> int:
+        """Pixels of the output, by which files of different kinds are compared."""
+        return self.plan.output.width * self.plan.output.height * (self.plan.output.frames or 1)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that cannot be enhanced."""
+
+    source: Path
+    problem: str
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """What would become of all files of a run."""
+    """Plans and estimates of all files of a run."""
 
-    files: tuple[Outlook, ...]
-    failed: tuple[tuple[Path, str], ...]  # files that cannot be enhanced, and why
-    unopened: tuple[Path, ...]  # files that there was no time to open; their share of the figures is by their size
-    skipped: tuple[Path, ...]
+    files: tuple[FileEstimate, ...]
+    failed: tuple[Failure, ...]
+    unopened: tuple[Path, ...]  # files that there was no time to open, estimated by their size
+    skipped: tuple[Path, ...]  # files of folders that are no clips
     seconds: float
     bytes: int
-    memory: int | None  # bytes; None where the system does not say
-    free: int  # bytes where the results go
+    memory: int | None  # bytes at most; None where the system does not tell
+    free: int  # bytes free where the outputs go
 
     @property
     def exit_code(self) -> ExitCode:
-        """That of the run, as far as is known."""
+        """Exit code of the run, as far as it is known."""
         problems = [file for file in self.files if file.problem]
         return ExitCode.SOME_FAILED if self.failed or problems else ExitCode.DONE
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, for programs."""
-        return asdict(self)
+        """Return all as JSON values; docs/json.md describes them."""
+        data: dict[str, Any] = to_json(self)
+        return data
 
 
 def estimate_all(inputs: list[Path], output: Path | None, options: EnhanceOptions) -> Estimates:
-    """What `vidsr.batch.enhance_all` would do with the same arguments, learned from headers and a few frames.
+    """Plan and estimate a run over ``inputs``, from headers and a few frames.
 
     Raises:
         VidsrError: nothing could be started, or the only file would fail.
@@ -89,22 +96,22 @@ def estimate_all(inputs: list[Path], output: Path | None, options: EnhanceOption
     listed = list_jobs(inputs, output, options)
     if pipe := next((job.source for job in listed.jobs if is_pipe(job.source)), None):
         raise OptionError(f"{pipe} is a pipe, which can be read only once: name a file to plan with")
-    files: list[Outlook] = []
-    failed: list[tuple[Path, str]] = []
+    files: list[FileEstimate] = []
+    failed: list[Failure] = []
     unopened: list[Path] = []
-    deadline = perf_counter() + LOOKING
+    deadline = perf_counter() + OPENING_SECONDS
     for job in listed.jobs:
         if files and perf_counter() > deadline:
             unopened.append(job.source)
             continue
         try:
-            files.append(_look(job, options))
+            files.append(_planned(job, options))
         except VidsrError as error:
             if len(listed.jobs) == 1:
                 raise
-            failed.append((job.source, str(error)))
+            failed.append(Failure(job.source, str(error)))
     trials = dict(_trials(files, options))
-    files = _judged(files, trials)
+    files = _estimated(files, trials)
     opened, missing = (sum(map(file_bytes, paths)) for paths in ([f.source for f in files], unopened))
     factor = 1 + missing / opened if opened else 1.0
     return Estimates(
@@ -119,15 +126,14 @@ def estimate_all(inputs: list[Path], output: Path | None, options: EnhanceOption
     )
 
 
-def _look(job: Job, options: EnhanceOptions) -> Outlook:
-    """What the headers and the first frame tell."""
+def _planned(job: Job, options: EnhanceOptions) -> FileEstimate:
+    """The plan of one file, from its headers and sample frames."""
     notes = Notes()
     if job.is_image:
-        picture, info = read_image(job.source, options.reading.alpha)
-        plan = make_plan(options, info, Survey((picture.y,)))
+        image, info = read_image(job.source, options.reading.alpha)
+        plan = make_plan(options, info, Survey((image.y,)), notes=notes)
     else:
         with open_reader(job.source, options, notes) as reader:
-            info = reader.info
             plan = plan_clip(job, options, reader, notes)
     problem = ""
     try:
@@ -136,69 +142,70 @@ def _look(job: Job, options: EnhanceOptions) -> Outlook:
         problem, target = str(error), output_path(job, replace(options, overwrite=True), plan.output.fps)
     copied: list[str] = []
     if not job.is_image:
-        beside = (job.source, target, options.reading, slow_motion(options))
-        copied = carried_streams(*beside)
-        notes.extend(lost_streams(*beside))
-    return Outlook(
-        job.source, target, info, plan.output, plan.words, plan.weights, tuple(copied), tuple(notes), problem
-    )
+        copying = (job.source, target, options.reading, slow_motion(options))
+        copied = carried_streams(*copying)
+        notes.extend(lost_streams(*copying))
+    return FileEstimate(job.source, target, plan, tuple(copied), tuple(notes), problem)
 
 
-def _trials(files: list[Outlook], options: EnhanceOptions) -> Iterator[tuple[tuple[object, ...], Trial]]:
-    """A trial of one file of each kind, those with most work first, as long as there is time."""
-    work: dict[tuple[object, ...], int] = {}
+def _trials(files: list[FileEstimate], options: EnhanceOptions) -> Iterator[tuple[tuple[object, ...], Trial]]:
+    """A trial run of one file of each kind, kinds with most pixels first, as long as there is time."""
+    pixels: dict[tuple[object, ...], int] = {}
     for file in files:
-        work[file.kind] = work.get(file.kind, 0) + file.work
-    deadline = perf_counter() + TRYING
-    kinds = sorted(work, key=work.__getitem__, reverse=True)
+        pixels[file.kind] = pixels.get(file.kind, 0) + file.pixels
+    deadline = perf_counter() + TRIAL_SECONDS
+    kinds = sorted(pixels, key=pixels.__getitem__, reverse=True)
     for number, kind in enumerate(kinds):
         left = deadline - perf_counter()
         if number and left <= 0:
             return
-        share = left * work[kind] / sum(work[other] for other in kinds[number:])
-        longest = max((file for file in files if file.kind == kind), key=lambda file: file.input.frames or 1)
-        # what would go to a pipe is tried as a file
+        share = left * pixels[kind] / sum(pixels[other] for other in kinds[number:])
+        longest = max((file for file in files if file.kind == kind), key=lambda file: file.plan.source.frames or 1)
+        # a trial for a pipe writes a file
         name = "pipe.y4m" if longest.target == PIPE else longest.target.name
-        yield kind, try_out(longest.source, name, longest.input, options, share)
+        yield kind, trial_run(longest.source, name, longest.plan.source, options, share)
 
 
-def _judged(files: list[Outlook], trials: dict[tuple[object, ...], Trial]) -> list[Outlook]:
-    """``files`` with their figures: from the trial of their kind, or else by their pixels like those that have one."""
-    timed = {file.source: _timed(file, trials[file.kind]) for file in files if file.kind in trials}
-    work = sum(file.work for file in timed.values())
+def _estimated(files: list[FileEstimate], trials: dict[tuple[object, ...], Trial]) -> list[FileEstimate]:
+    """``files`` with their estimates, from the trial of their kind; without one, by pixels from those that have one."""
+    timed = {file.source: _from_trial(file, trials[file.kind]) for file in files if file.kind in trials}
+    pixels = sum(file.pixels for file in timed.values())
     seconds, size = (sum(getattr(file, name) for file in timed.values()) for name in ("seconds", "bytes"))
     return [
         timed[file.source]
         if file.source in timed
         else replace(
-            file, seconds=seconds * file.work / work, bytes=size * file.work // work, basis="by its pixels, not run"
+            file,
+            seconds=seconds * file.pixels / pixels,
+            bytes=size * file.pixels // pixels,
+            basis="by its pixels, not run",
         )
         for file in files
     ]
 
 
-def _timed(file: Outlook, trial: Trial) -> Outlook:
+def _from_trial(file: FileEstimate, trial: Trial) -> FileEstimate:
     return replace(
         file,
-        seconds=trial.seconds(file.input.frames or 1),
-        bytes=trial.bytes(file.output.frames or 1, _duration(file.output)),
+        seconds=trial.seconds(file.plan.source.frames or 1),
+        bytes=trial.bytes(file.plan.output.frames or 1, _duration(file.plan.output)),
         basis=f"{trial.frames} frames run",
         notes=tuple(dict.fromkeys((*file.notes, *trial.notes))),
     )
 
 
 def _duration(info: VideoInfo) -> Fraction:
-    """Seconds that the planned frames take."""
+    """Seconds of the planned frames."""
     return Fraction(info.frames or 1) / info.fps if info.fps else Fraction(0)
 
 
 def _memory(trials: list[Trial]) -> int | None:
-    """Bytes that a run would need at most: what the trials needed, and what they were too short to fill."""
+    """Bytes that a run needs at most: what the trials used, and what they were too short to fill."""
     peak = peak_memory()
     return None if peak is None else peak + max((trial.pending for trial in trials), default=0)
 
 
 def _free(target: Path) -> int:
-    """Bytes free where ``target`` would lie."""
+    """Bytes free in the folder of ``target``."""
     folder = next(folder for folder in target.resolve().parents if folder.exists())
     return shutil.disk_usage(folder).free

@@ -60,7 +60,7 @@ class Trial:
         return round(overhead + key * count + other * (frames - count) + other_streams)
 
 
-def try_out(source: Path, name: str, info: VideoInfo, options: EnhanceOptions, seconds: float) -> Trial:
+def trial_run(source: Path, name: str, info: VideoInfo, options: EnhanceOptions, seconds: float) -> Trial:
     """Runs parts of ``source`` that grow until about ``seconds`` are spent, into a folder that is deleted.
 
     ``name`` is that of the result, ``info`` the facts of the source with the frames that a run will read.
