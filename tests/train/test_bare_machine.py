@@ -26,7 +26,7 @@ def train(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", BARE, *words], capture_output=True, text=True, check=False)
 
 
-def test_training_needs_no_codec_no_numba_and_no_terminal(tmp_path: Path, shard: Path) -> None:
+def test_training_needs_neither_pyav_opencv_numba_nor_rich(tmp_path: Path, shard: Path) -> None:
     recipe = write_recipe(tmp_path, shard, "samples_every = 10")
     run = tmp_path / "run"
     first = train(str(recipe), "-o", str(run), "--steps", "10")

@@ -1,4 +1,4 @@
-"""Training runs end to end, on pictures made here: the loss falls, a resumed run equals an uninterrupted one."""
+"""Training runs end to end on synthetic images: the loss falls, a resumed run equals an uninterrupted one."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +15,7 @@ from vidsr.models import from_file
 from vidsr.models.equivariant import apply_symmetry
 from vidsr.train import loop, watch
 from vidsr.train.checkpoint import load_checkpoint
-from vidsr.train.loop import Report, Sample, Unwatched
+from vidsr.train.observer import NullObserver, Report, Sample
 from vidsr.train.prepare import dataset
 from vidsr.train.recipe import parse, read
 from vidsr.train.step import Losses, learning_rate, weighted_loss
@@ -40,7 +40,7 @@ precision = "fp32"
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """These networks are too small for two threads, which would spend their time waiting for each other."""
+    """Use one thread: with networks this small, two would mostly wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -49,7 +49,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten pictures of smooth noise with edges."""
+    """A shard of ten images of uniform blocks."""
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
     for index in range(10):
@@ -67,17 +67,17 @@ def write_recipe(folder: Path, shard: Path, more: str = "") -> Path:
     return path
 
 
-class Notes(Unwatched):
-    """Remembers what it is told; raises at a step to play the user who interrupts."""
+class Notes(NullObserver):
+    """Records the events of a run; raises KeyboardInterrupt at a given step."""
 
     def __init__(self, interrupt_at: int = -1) -> None:
         self.reports: list[Report] = []
         self.samples: list[Sample] = []
         self.interrupt_at = interrupt_at
-        self.taught_pictures = 0
+        self.soft_targets_done = 0
 
-    def taught(self, done: int, pictures: int) -> None:
-        self.taught_pictures = done
+    def soft_targets(self, done: int, images: int) -> None:
+        self.soft_targets_done = done
 
     def step(self, step: int, losses: Losses) -> None:
         if step == self.interrupt_at:
@@ -104,7 +104,7 @@ def assert_equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None
         assert torch.equal(a[key], b[key]), key
 
 
-def test_the_loss_falls_and_the_network_comes_to_beat_bicubic(tmp_path: Path, shard: Path) -> None:
+def test_the_loss_falls_and_the_network_exceeds_bicubic(tmp_path: Path, shard: Path) -> None:
     notes = Notes()
     loop.run(write_recipe(tmp_path, shard, "seed = 1"), tmp_path / "run", watch=notes)
     assert [r.step for r in notes.reports] == [15, 30, 45, 60]
@@ -121,9 +121,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, shard: Path, 
     assert_equal(weights(parts), weights(whole))
 
 
-def test_a_resumed_run_of_the_optimiser_that_looks_into_layers_equals_an_uninterrupted_one(
-    tmp_path: Path, shard: Path
-) -> None:
+def test_a_resumed_run_with_the_optimiser_whitened_equals_an_uninterrupted_one(tmp_path: Path, shard: Path) -> None:
     recipe = write_recipe(tmp_path, shard, 'optimiser = "whitened"')
     whole = loop.run(recipe, tmp_path / "whole", steps=25)
     loop.run(recipe, tmp_path / "parts", steps=14)
@@ -138,14 +136,14 @@ def test_a_resumed_run_with_teachers_equals_an_uninterrupted_one(tmp_path: Path,
     notes, again = Notes(), Notes()
     loop.run(recipe, tmp_path / "parts", steps=12, watch=notes)
     if not kept:
-        (tmp_path / "parts" / "lessons.safetensors").unlink()
+        (tmp_path / "parts" / "soft_targets.safetensors").unlink()
     parts = loop.run(recipe, tmp_path / "parts", resume=True, steps=20, watch=again)
-    assert notes.taught_pictures > 0
-    assert again.taught_pictures == (0 if kept else notes.taught_pictures)
+    assert notes.soft_targets_done > 0
+    assert again.soft_targets_done == (0 if kept else notes.soft_targets_done)
     assert_equal(weights(parts), weights(whole))
 
 
-def test_a_network_tied_in_all_poses_stays_so(tmp_path: Path, shard: Path) -> None:
+def test_training_keeps_a_network_equivariant(tmp_path: Path, shard: Path) -> None:
     recipe = write_recipe(tmp_path, shard, 'equivariant = true\noptimiser = "whitened"\ncandidates = 2')
     network = from_file(loop.run(recipe, tmp_path / "run", steps=12)).network
     picture = torch.rand(1, 1, 20, 24)
@@ -154,7 +152,7 @@ def test_a_network_tied_in_all_poses_stays_so(tmp_path: Path, shard: Path) -> No
         torch.testing.assert_close(network(apply_symmetry(picture, 5)), expected, rtol=0, atol=1e-5)
 
 
-def test_ctrl_c_saves_and_what_it_saved_continues_as_if_nothing_happened(tmp_path: Path, shard: Path) -> None:
+def test_a_run_resumed_after_ctrl_c_equals_an_uninterrupted_one(tmp_path: Path, shard: Path) -> None:
     recipe = write_recipe(tmp_path, shard)
     whole = loop.run(recipe, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -162,7 +160,7 @@ def test_ctrl_c_saves_and_what_it_saved_continues_as_if_nothing_happened(tmp_pat
     assert_equal(weights(loop.run(recipe, tmp_path / "cut", resume=True)), weights(whole))
 
 
-def test_a_kill_between_checkpoints_goes_back_to_the_last_one(tmp_path: Path, shard: Path) -> None:
+def test_a_killed_run_resumes_from_the_last_checkpoint(tmp_path: Path, shard: Path) -> None:
     recipe = write_recipe(tmp_path, shard)
     whole = loop.run(recipe, tmp_path / "whole")
     loop.run(recipe, tmp_path / "killed", steps=20)
@@ -170,7 +168,7 @@ def test_a_kill_between_checkpoints_goes_back_to_the_last_one(tmp_path: Path, sh
     assert_equal(weights(loop.run(recipe, tmp_path / "killed", resume=True)), weights(whole))
 
 
-def test_a_finished_run_is_not_overwritten_by_accident(tmp_path: Path, shard: Path) -> None:
+def test_a_finished_run_is_not_overwritten(tmp_path: Path, shard: Path) -> None:
     recipe = write_recipe(tmp_path, shard)
     loop.run(recipe, tmp_path / "run", steps=3)
     with pytest.raises(OptionError, match="--resume"):
@@ -197,7 +195,7 @@ def test_a_budget_of_minutes_stops_early_and_still_writes_weights(tmp_path: Path
     assert from_file(path).metadata["steps"] == "1 of 60"
 
 
-def test_absent_data_is_named(tmp_path: Path, shard: Path) -> None:
+def test_an_error_names_absent_data(tmp_path: Path, shard: Path) -> None:
     recipe = write_recipe(tmp_path, tmp_path / "absent.safetensors")
     with pytest.raises(InputError, match="vidsr dataset"):
         loop.run(recipe, tmp_path / "run")
@@ -205,15 +203,15 @@ def test_absent_data_is_named(tmp_path: Path, shard: Path) -> None:
         loop.run(write_recipe(tmp_path, recipe), tmp_path / "other")
 
 
-def test_warm_start_from_another_scale_takes_what_fits(tmp_path: Path, shard: Path) -> None:
+def test_initialising_from_another_scale_copies_tensors_of_equal_shape(tmp_path: Path, shard: Path) -> None:
     source = loop.run(write_recipe(tmp_path, shard), tmp_path / "x2", steps=20)
     recipe = replace(read(write_recipe(tmp_path, shard))[0], scale=3, init=str(source))
     network = loop.start(recipe, torch.device("cpu")).network
     x = torch.rand(1, 1, 12, 12)
     head = from_file(source).network.body[0]
     torch.testing.assert_close(network.body[0](x), head(x), atol=1e-5, rtol=0)
-    with pytest.raises(OptionError, match="nothing in it fits"):
-        loop.warm_start(torch.nn.Linear(2, 2), source)
+    with pytest.raises(OptionError, match="no tensor in it fits"):
+        loop.load_initial(torch.nn.Linear(2, 2), source)
 
 
 def test_the_plateau_schedule_halves_the_rate_and_cosine_ends_at_the_final_rate(tmp_path: Path, shard: Path) -> None:
@@ -222,7 +220,7 @@ def test_the_plateau_schedule_halves_the_rate_and_cosine_ends_at_the_final_rate(
     )
     state = loop.start(recipe, torch.device("cpu"))
     for psnr in (30.0, 29.0, 29.5):
-        loop.note_progress(recipe, state, psnr)
+        loop.record_progress(recipe, state, psnr)
     assert learning_rate(recipe, state) == pytest.approx(recipe.learning_rate / 2)
     (cosine,) = parse({"name": "a", "architecture": "plain", "scale": 2, "steps": 100, "warm_up": 10}, "test")
     state.step = 0
@@ -231,7 +229,7 @@ def test_the_plateau_schedule_halves_the_rate_and_cosine_ends_at_the_final_rate(
     assert learning_rate(cosine, state) == pytest.approx(cosine.final_learning_rate)
 
 
-def test_the_last_steps_may_have_a_loss_of_their_own() -> None:
+def test_the_last_steps_use_the_final_loss() -> None:
     (recipe,) = parse(
         {
             "name": "a",
@@ -253,14 +251,14 @@ def test_networks_without_anchor_train_in_bf16(tmp_path: Path, shard: Path, arch
     recipe = tmp_path / "other.toml"
     text = TINY.format(shard=shard, more="").replace("plain", architecture).replace("steps = 60", "steps = 4")
     text = text.replace("config = { channels = 8, layers = 1 }", "").replace("fp32", "bf16").replace("= 15", "= 2")
-    text = text.replace("4e-3", "1e-5")  # a chosen start is not to be shaken off in a test's four steps
+    text = text.replace("4e-3", "1e-5")  # four steps must not destroy the chosen initial weights
     recipe.write_text(text)
     notes = Notes()
     loop.run(recipe, tmp_path / "run", watch=notes)
     assert len(notes.reports) == 2 and notes.reports[-1].psnr > 20
 
 
-def test_a_watched_run_leaves_metrics_curves_and_samples(tmp_path: Path, shard: Path) -> None:
+def test_a_run_writes_metrics_curves_and_samples(tmp_path: Path, shard: Path) -> None:
     pytest.importorskip("matplotlib")
     recipe = write_recipe(tmp_path, shard, "samples_every = 30")
     console = Console(file=(tmp_path / "console.txt").open("w"), width=200)
@@ -276,7 +274,7 @@ def test_a_watched_run_leaves_metrics_curves_and_samples(tmp_path: Path, shard: 
     assert "step 60/60" in (tmp_path / "console.txt").read_text()
 
 
-def test_exported_weights_carry_what_made_them(tmp_path: Path, shard: Path) -> None:
+def test_exported_weights_carry_the_recipe(tmp_path: Path, shard: Path) -> None:
     recipe = write_recipe(tmp_path, shard)
     path = loop.run(recipe, tmp_path / "run")
     model = from_file(path)
@@ -289,7 +287,7 @@ def test_exported_weights_carry_what_made_them(tmp_path: Path, shard: Path) -> N
     torch.testing.assert_close(model(x), state.average(x), atol=1e-4, rtol=0)
 
 
-def test_a_device_that_is_not_there_is_one_clear_line(tmp_path: Path, shard: Path) -> None:
+def test_an_error_names_an_absent_device(tmp_path: Path, shard: Path) -> None:
     with pytest.raises(DeviceError, match="cuda:99"):
         loop.run(write_recipe(tmp_path, shard), tmp_path / "run", device="cuda:99")
 

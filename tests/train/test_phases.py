@@ -59,13 +59,13 @@ def test_phases_run_in_order_and_each_starts_from_the_weights_of_the_phase_befor
     tmp_path: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[str] = []
-    warm_start = loop.warm_start
-    monkeypatch.setattr(loop, "warm_start", lambda n, path, tied: started.append(path) or warm_start(n, path, tied))
+    load_initial = loop.load_initial
+    monkeypatch.setattr(loop, "load_initial", lambda n, path, tied: started.append(path) or load_initial(n, path, tied))
     notes = PhaseNotes()
     made = loop.run(recipe, tmp_path / "run", watch=notes)
     small = tmp_path / "run" / "small" / "weights.safetensors"
     assert notes.phases == [("small", "small", 10), ("deeper", "deeper", 15)]
-    assert notes.taught_pictures == 8
+    assert notes.soft_targets_done == 8
     assert started == [small]
     assert made == tmp_path / "run" / "tiny-clean-x2.safetensors"
     assert (from_file(small).metadata["steps"], from_file(made).metadata["steps"]) == ("10 of 10", "15 of 15")

@@ -1,4 +1,4 @@
-"""What a run says on the terminal."""
+"""Progress of a training run on the terminal."""
 
 import io
 
@@ -8,16 +8,16 @@ from rich.console import Console
 from vidsr.train.progress import Bar, Lines
 
 
-@pytest.mark.parametrize("pictures", [1, 7, 1022])
-def test_teachers_say_how_far_they_are_in_at_most_ten_lines(capsys: pytest.CaptureFixture[str], pictures: int) -> None:
+@pytest.mark.parametrize("images", [1, 7, 1022])
+def test_the_progress_of_teachers_takes_at_most_ten_lines(capsys: pytest.CaptureFixture[str], images: int) -> None:
     console = Console(file=io.StringIO(), width=100)
     bar, lines = Bar(10, console), Lines()
     bar.start()
-    for done in range(1, pictures + 1):
-        bar.taught(done, pictures)
-        lines.taught(done, pictures)
+    for done in range(1, images + 1):
+        bar.soft_targets(done, images)
+        lines.soft_targets(done, images)
     bar.stop()
-    for said in (console.file.getvalue(), capsys.readouterr().err):  # type: ignore[attr-defined]
-        told = [line.split(" ", 1)[1] for line in said.splitlines()]
-        assert len(told) == min(pictures, 10)
-        assert told[-1] == f"teachers: {pictures} of {pictures} pictures"
+    for text in (console.file.getvalue(), capsys.readouterr().err):  # type: ignore[attr-defined]
+        lines_shown = [line.split(" ", 1)[1] for line in text.splitlines()]
+        assert len(lines_shown) == min(images, 10)
+        assert lines_shown[-1] == f"teachers: {images} of {images} images"

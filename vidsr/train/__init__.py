@@ -1,5 +1,5 @@
-"""Training: data sets, recipes, the loop, and the papers' way to measure.
+"""Training: recipes, the loop, tasks and methods, and the preparation of data sets.
 
-The command line calls ``dataset.build``, ``watch.train`` and ``evaluate.evaluate``. Training itself needs neither PyAV,
-OpenCV nor Numba.
+`vidsr train` calls `watch.train`, `vidsr dataset` calls `prepare.dataset.build`. Training itself needs only PyTorch,
+NumPy and safetensors; `prepare` also needs PyAV, OpenCV and Numba.
 """

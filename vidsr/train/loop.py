@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,10 +20,11 @@ from vidsr.models import weights as store
 from vidsr.models.equivariant import is_equivariant
 from vidsr.models.layers import LumaNetwork
 from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
-from vidsr.train.methods import equivariance as equivariant
-from vidsr.train.methods.distillation import with_lessons
-from vidsr.train.methods.net2net import grow, resample_tail
+from vidsr.train.methods import equivariance
+from vidsr.train.methods.distillation import with_soft_targets
+from vidsr.train.methods.net2net import expand, resample_tail
 from vidsr.train.methods.optimizer import Whitened
+from vidsr.train.observer import NullObserver, Observer, Report, Sample
 from vidsr.train.recipe import Recipe, needed_weights, phase_weights, read, recipe_of
 from vidsr.train.step import Interior, Losses, learning_rate, train_step
 from vidsr.train.tasks import adversarial, deblur, interpolate
@@ -32,96 +33,32 @@ from vidsr.train.tasks.interpolate import InterpolationData
 from vidsr.train.tasks.upscale import UpscalingData
 
 
-class Data(Protocol):
-    """What a recipe trains and validates on."""
+class TaskData(Protocol):
+    """Training and validation data of a task."""
 
-    baseline: float  # PSNR on the validation data without a network, dB
+    baseline: float  # PSNR of bicubic or optical flow on the validation data, dB
 
     def forward(self, network: Any) -> Interior:
-        """What a step calls of ``network``."""
+        """Return the callable of ``network`` that a training step uses."""
 
     def batch_at(self, step: int) -> Any:
-        """What a step is given: it depends on the seed and the step alone."""
+        """Return the batch of ``step``; it depends on the seed and the step alone."""
 
     def psnr(self, network: Any) -> float:
-        """Of ``network`` on the validation data, dB."""
+        """Return the PSNR of ``network`` on the validation data, dB."""
 
     def sample_image(self, network: Any) -> npt.NDArray[np.uint8]:
-        """Samples to look at: rows of what the network starts from | output | truth."""
+        """Return an image with rows of baseline | output | truth."""
 
 
-# task -> its data, and one step of it
-TASKS: dict[str, tuple[Callable[[Recipe, torch.device], Data], Callable[[Recipe, State, Interior, Any], Losses]]] = {
+MakeData = Callable[[Recipe, torch.device], TaskData]
+TrainStep = Callable[[Recipe, State, Interior, Any], Losses]
+TASKS: dict[str, tuple[MakeData, TrainStep]] = {  # what a recipe can name as its task
     "upscale": (UpscalingData, train_step),
     "adversarial": (UpscalingData, adversarial.train_step),
     "deblur": (DeblurringData, deblur.train_step),
     "interpolate": (InterpolationData, interpolate.train_step),
 }
-
-
-@dataclass(frozen=True)
-class Report:
-    """One validation, for whoever watches."""
-
-    step: int
-    steps: int
-    loss: float  # mean since the last report
-    psnr: float  # of the averaged weights on the validation pictures, dB, luma
-    bicubic: float  # of what the network starts from on the same, dB: the bicubic upscale, or optical flow
-    rate: float
-    seconds: float  # of training so far, all sessions together
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """A picture of where the run stands."""
-
-    step: int
-    picture: npt.NDArray[np.uint8]  # rows of what the network starts from | output | truth
-
-
-class Observer(Protocol):
-    """Whoever watches a run."""
-
-    def begin(self, recipe: Recipe, folder: Path, last: int) -> None:
-        """A phase begins, or continues, in ``folder``; this session trains it up to step ``last``."""
-
-    def taught(self, done: int, pictures: int) -> None:
-        """Before the first step: ``done`` of the ``pictures`` have been answered by the teachers."""
-
-    def step(self, step: int, losses: Losses) -> None:
-        """``step`` steps are done, the last one with ``losses``."""
-
-    def saved(self) -> None:
-        """A checkpoint is on disk."""
-
-    def report(self, report: Report, metrics: list[dict[str, float]]) -> None:
-        """A validation, and the list of all so far with this one at its end."""
-
-    def sample(self, sample: Sample) -> None:
-        """A sample picture."""
-
-
-class Unwatched:
-    """An observer that does nothing."""
-
-    def begin(self, recipe: Recipe, folder: Path, last: int) -> None:
-        """Nothing."""
-
-    def taught(self, done: int, pictures: int) -> None:
-        """Nothing."""
-
-    def step(self, step: int, losses: Losses) -> None:
-        """Nothing."""
-
-    def saved(self) -> None:
-        """Nothing."""
-
-    def report(self, report: Report, metrics: list[dict[str, float]]) -> None:
-        """Nothing."""
-
-    def sample(self, sample: Sample) -> None:
-        """Nothing."""
 
 
 def run(
@@ -156,7 +93,7 @@ def run(
         raise OptionError(f"{existing[0]} exists: add --resume to continue it, or choose another folder")
     target = choose(device, "fp32").device  # the recipe says what runs in bf16
     torch.backends.cudnn.benchmark = target.type == "cuda"  # every step has the same shapes
-    watch = watch or Unwatched()
+    watch = watch or NullObserver()
     for recipe in phases:
         state = resumed(recipe, out, target)
         earlier, last = state.seconds, recipe.steps if steps is None else min(steps, recipe.steps)
@@ -193,8 +130,8 @@ def train_phase(
     checkpoint = checkpoint_path(out, recipe)
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     watch.begin(recipe, checkpoint.parent, last)
-    soft_targets = checkpoint.with_name("lessons.safetensors")
-    settings = with_lessons(recipe.with_paths(out), soft_targets, device, watch.taught)
+    soft_targets = checkpoint.with_name("soft_targets.safetensors")
+    settings = with_soft_targets(recipe.with_paths(out), soft_targets, device, watch.soft_targets)
     data = TASKS[recipe.task][0](settings, device)
     try:
         advance(recipe, state, data, last, minutes, checkpoint, watch)
@@ -203,15 +140,15 @@ def train_phase(
 
 
 def start(recipe: Recipe, device: torch.device) -> State:
-    """The state before the first step."""
+    """Return the state before the first step."""
     torch.manual_seed(recipe.seed)
     network: Any = store.build_network(recipe.architecture, recipe.network_config)
-    warm = bool(recipe.init) and warm_start(network, Path(recipe.init), recipe.equivariant)
+    has_kernels = bool(recipe.init) and load_initial(network, Path(recipe.init), recipe.equivariant)
     if recipe.reparameterise:
-        plain = recipe.equivariant or recipe.optimiser == "whitened"
-        network.for_training(keep=warm, branches=not plain)
+        needs_kernels = recipe.equivariant or recipe.optimiser == "whitened"  # which act on the kernels themselves
+        network.for_training(keep=has_kernels, branches=not needs_kernels)
     if recipe.equivariant:
-        equivariant.begin(network, keep=warm)
+        equivariance.make_equivariant(network, keep=has_kernels)
     network = network.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = make_optimiser(recipe, network, device)
@@ -220,14 +157,17 @@ def start(recipe: Recipe, device: torch.device) -> State:
 
 
 def make_optimiser(recipe: Recipe, network: nn.Module, device: torch.device) -> torch.optim.Optimizer:
-    """The optimiser that the recipe names, of all that ``network`` learns."""
+    """Return the recipe's optimiser for all parameters of ``network``."""
     if recipe.optimiser == "whitened":
         return Whitened(network, recipe.learning_rate)
     return torch.optim.Adam(network.parameters(), recipe.learning_rate, recipe.betas, fused=device.type == "cuda")
 
 
 def find_weights(init: str, recipe: Recipe, folder: Path = store.WEIGHTS) -> Path:
-    """The weights ``init`` names: a file, or a shipped model, of the recipe's domain and scale where it has them."""
+    """Return the weights file that ``init`` names: a path, or a shipped model.
+
+    Of a model's files, one of the recipe's scale and domain is preferred.
+    """
     if init.endswith(".safetensors"):
         return Path(init)
     entries = [entry for entry in store.table(folder) if entry.name == init]
@@ -236,28 +176,30 @@ def find_weights(init: str, recipe: Recipe, folder: Path = store.WEIGHTS) -> Pat
     return max(entries, key=lambda e: (e.scale == recipe.scale, e.domain == recipe.domain)).path
 
 
-def warm_start(network: nn.Module, path: Path, tied: bool = False) -> bool:
-    """Start from a weights file: grow its network into a larger one of the same family, or copy what fits.
+def load_initial(network: nn.Module, path: Path, equivariant: bool = False) -> bool:
+    """Initialise ``network`` from a weights file.
 
-    What fits is every tensor of the same name and shape; a tail of another scale starts fresh, but a plain network's
-    from that of the other. Whether kernels were among them: of a network that only takes over how to look at a
-    picture, all layers are fresh.
+    A smaller network is expanded; of others every tensor of equal name and shape is copied.
+
+    A last layer for another scale keeps its random weights, except in plain networks (`resample_tail`). Returns whether
+    kernels were loaded; a network that only takes over a blur estimator keeps all its random kernels.
 
     Raises:
-        OptionError: nothing fits, or ``tied`` kernels are wanted and these are not, and would lose what they do.
+        OptionError: no tensor fits; or ``equivariant`` is set and the file is not equivariant, so that tying its
+            kernels would destroy its function.
     """
     source, _ = store.load(path)
-    if tied and isinstance(source, LumaNetwork) and not is_equivariant(source):
+    if equivariant and isinstance(source, LumaNetwork) and not is_equivariant(source):
         raise OptionError(
-            f"init = {str(path)!r}: its kernels are not tied in all poses, and equivariant = true would undo "
-            "them: start from weights trained with it, or from none"
+            f"init = {str(path)!r}: its kernels are not tied, and equivariant = true would destroy their function: "
+            "start from weights trained with equivariant = true, or from none"
         )
-    if grow(network, source):
+    if expand(network, source):
         return True
     own = network.state_dict()
     fitting = {k: v for k, v in source.state_dict().items() if k in own and own[k].shape == v.shape}
     if not fitting:
-        raise OptionError(f"init = {str(path)!r}: nothing in it fits this network")
+        raise OptionError(f"init = {str(path)!r}: no tensor in it fits this network")
     network.load_state_dict(fitting, strict=False)
     resample_tail(network, source)
     return any(tensor.ndim == 4 for tensor in fitting.values())
@@ -266,19 +208,19 @@ def warm_start(network: nn.Module, path: Path, tied: bool = False) -> bool:
 def advance(
     recipe: Recipe,
     state: State,
-    data: Data,
+    data: TaskData,
     last: int,
     minutes: float | None,
     checkpoint: Path,
     watch: Observer,
 ) -> None:
     """Train ``state`` up to step ``last`` or for ``minutes``, whichever comes first."""
-    began, earlier = time.monotonic(), state.seconds
+    start_time, earlier = time.monotonic(), state.seconds
     losses: list[Losses] = []
     forward, step = data.forward(state.network), TASKS[recipe.task][1]
     while state.step < last:
         losses.append(step(recipe, state, forward, data))
-        state.seconds = earlier + time.monotonic() - began
+        state.seconds = earlier + time.monotonic() - start_time
         watch.step(state.step, losses[-1])
         if state.step % recipe.validate_every == 0 or state.step == last:
             loss = torch.stack([one["loss"] for one in losses]).mean().item()
@@ -290,21 +232,21 @@ def advance(
         if state.step % recipe.checkpoint_every == 0:
             save_checkpoint(checkpoint, recipe, state)
             watch.saved()
-        if minutes is not None and time.monotonic() - began > 60 * minutes:
+        if minutes is not None and time.monotonic() - start_time > 60 * minutes:
             return
 
 
-def validate(recipe: Recipe, state: State, data: Data, loss: float) -> Report:
-    """How the averaged weights do now; noted in ``state``, where a plateau lowers the rate."""
+def validate(recipe: Recipe, state: State, data: TaskData, loss: float) -> Report:
+    """Validate the averaged weights, and record the result in ``state``; a plateau lowers the learning rate."""
     psnr = data.psnr(state.average)
-    note_progress(recipe, state, psnr)
+    record_progress(recipe, state, psnr)
     report = Report(state.step, recipe.steps, loss, psnr, data.baseline, learning_rate(recipe, state), state.seconds)
     state.metrics.append({k: v for k, v in asdict(report).items() if k != "steps"})
     return report
 
 
-def note_progress(recipe: Recipe, state: State, psnr: float) -> None:
-    """Remember the best validation; on a plateau, halve the rate."""
+def record_progress(recipe: Recipe, state: State, psnr: float) -> None:
+    """Record the best validation; on a plateau, halve the learning rate."""
     if psnr > state.best_psnr:
         state.best_psnr, state.stale = psnr, 0
         return

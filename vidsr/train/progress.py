@@ -1,4 +1,4 @@
-"""Where a run stands, on the terminal: a bar where rich is installed, plain lines where it is not."""
+"""Progress of a training run on the terminal: a bar if rich is installed, else plain lines."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """Says on the terminal where a run stands."""
+    """Shows the progress of a run on the terminal."""
 
     def start(self) -> None:
-        """Show it."""
+        """Begin to show progress."""
 
     def stop(self) -> None:
-        """Leave the terminal as it was."""
+        """Stop, and leave the terminal usable."""
 
-    def taught(self, done: int, pictures: int) -> None:
-        """Teachers have answered ``done`` of the ``pictures``."""
+    def soft_targets(self, done: int, images: int) -> None:
+        """Show that the soft targets of ``done`` of the ``images`` are finished."""
 
     def step(self, step: int) -> None:
-        """``step`` steps are done."""
+        """Show that ``step`` steps are done."""
 
     def scores(self, step: int, text: str) -> None:
-        """The scores at ``step``, in words."""
+        """Show the scores at ``step`` as text."""
 
 
 class Bar:
-    """A bar with the time that is left; lines when the output is no terminal."""
+    """A bar with the remaining time; lines if the output is not a terminal."""
 
     def __init__(self, steps: int, console: Console | None) -> None:
         from rich import progress
@@ -53,10 +53,10 @@ class Bar:
     def stop(self) -> None:
         self.bar.stop()
 
-    def taught(self, done: int, pictures: int) -> None:
-        self.bar.update(self.task, scores=teaching(done, pictures) if done < pictures else "")
-        if not self.console.is_terminal and is_tenth(done, pictures):
-            self.console.print(f"{time.strftime('%H:%M:%S')} {teaching(done, pictures)}")
+    def soft_targets(self, done: int, images: int) -> None:
+        self.bar.update(self.task, scores=soft_targets_text(done, images) if done < images else "")
+        if not self.console.is_terminal and completes_tenth(done, images):
+            self.console.print(f"{time.strftime('%H:%M:%S')} {soft_targets_text(done, images)}")
 
     def step(self, step: int) -> None:
         self.bar.update(self.task, completed=step)
@@ -68,7 +68,7 @@ class Bar:
 
 
 class Lines:
-    """A line per validation."""
+    """One line for each validation."""
 
     def start(self) -> None:
         pass
@@ -76,9 +76,9 @@ class Lines:
     def stop(self) -> None:
         pass
 
-    def taught(self, done: int, pictures: int) -> None:
-        if is_tenth(done, pictures):
-            print(f"{time.strftime('%H:%M:%S')} {teaching(done, pictures)}", file=sys.stderr, flush=True)
+    def soft_targets(self, done: int, images: int) -> None:
+        if completes_tenth(done, images):
+            print(f"{time.strftime('%H:%M:%S')} {soft_targets_text(done, images)}", file=sys.stderr, flush=True)
 
     def step(self, step: int) -> None:
         pass
@@ -87,18 +87,18 @@ class Lines:
         print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def teaching(done: int, pictures: int) -> str:
-    """How far the teachers are, in words."""
-    return f"teachers: {done} of {pictures} pictures"
+def soft_targets_text(done: int, images: int) -> str:
+    """Return the progress of the teachers as text."""
+    return f"teachers: {done} of {images} images"
 
 
-def is_tenth(done: int, pictures: int) -> bool:
-    """Whether with ``done`` of the ``pictures`` another tenth of them is through."""
-    return done * 10 // pictures > (done - 1) * 10 // pictures
+def completes_tenth(done: int, images: int) -> bool:
+    """Whether ``done`` of the ``images`` complete another tenth of them."""
+    return done * 10 // images > (done - 1) * 10 // images
 
 
 def make_progress(steps: int, console: Console | None) -> Progress:
-    """The best there is; training must run where nothing but PyTorch is installed."""
+    """Return a bar if rich is installed, else lines: training must run where only PyTorch is installed."""
     try:
         return Bar(steps, console)
     except ImportError:

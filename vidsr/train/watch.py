@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from vidsr.train import loop
-from vidsr.train.loop import Report, Sample
+from vidsr.train.observer import Report, Sample
 from vidsr.train.progress import make_progress
 from vidsr.train.recipe import Recipe
 from vidsr.train.step import Losses
@@ -58,9 +58,9 @@ class Watch:
         self.progress.start()
         self.open_files.callback(self.progress.stop)
 
-    def taught(self, done: int, pictures: int) -> None:
+    def soft_targets(self, done: int, images: int) -> None:
         """Show how many images the teachers have answered."""
-        self.progress.taught(done, pictures)
+        self.progress.soft_targets(done, images)
 
     def step(self, step: int, losses: Losses) -> None:
         """Show that ``step`` steps are done, and keep the losses of the last one."""
@@ -87,7 +87,7 @@ class Watch:
         """Write a sample image: LR (bicubic) | output | HR."""
         path = self.folder / "samples" / f"{sample.step:07d}.png"
         path.parent.mkdir(exist_ok=True)
-        write_grey_png(path, sample.picture)
+        write_grey_png(path, sample.image)
 
 
 def train(

@@ -1,4 +1,4 @@
-"""Equivariance: a turned picture enlarged is the enlarged picture turned, in all eight poses."""
+"""Equivariance: upscaling a flipped or rotated image flips or rotates the output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vidsr.models import weights as store
 from vidsr.models.architectures.plain import Config, Plain
 from vidsr.models.equivariant import SYMMETRIES, apply_symmetry
 from vidsr.train import loop
-from vidsr.train.methods.equivariance import begin, mean_kernel, tie, tie_gradients
+from vidsr.train.methods.equivariance import make_equivariant, mean_kernel, tie, tie_gradients
 from vidsr.train.recipe import Recipe
 
 
@@ -31,56 +31,56 @@ def network(scale: int, channels: int = 16) -> Plain:
 
 
 def is_equivariant(network: Plain) -> bool:
-    picture = torch.rand(1, 1, 14, 17)
+    image = torch.rand(1, 1, 14, 17)
     with torch.no_grad():
-        answer = network(picture)
+        output = network(image)
         return all(
-            torch.allclose(network(apply_symmetry(picture, n)), apply_symmetry(answer, n), atol=1e-6)
+            torch.allclose(network(apply_symmetry(image, n)), apply_symmetry(output, n), atol=1e-6)
             for n in range(SYMMETRIES)
         )
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_a_turned_picture_gives_the_turned_answer(scale: int) -> None:
+def test_a_transformed_image_gives_the_transformed_output(scale: int) -> None:
     plain = network(scale)
     assert not is_equivariant(plain)
-    begin(plain, keep=False)
+    make_equivariant(plain, keep=False)
     assert is_equivariant(plain)
 
 
-def test_a_fresh_kernel_keeps_its_size() -> None:
+def test_a_random_kernel_keeps_its_size() -> None:
     plain = network(2, channels=64)
     sizes = [conv.weight.std().item() for conv in plain.body if isinstance(conv, nn.Conv2d)]
-    begin(plain, keep=False)
+    make_equivariant(plain, keep=False)
     for conv, size in zip((c for c in plain.body if isinstance(c, nn.Conv2d)), sizes, strict=True):
         assert conv.weight.std().item() == pytest.approx(size, rel=0.3)
 
 
-def test_what_is_tied_already_stays() -> None:
+def test_tied_kernels_stay_unchanged() -> None:
     plain = network(4)
     tie(plain)
     tied = copy.deepcopy(plain.state_dict())
-    begin(plain, keep=True)
+    make_equivariant(plain, keep=True)
     for name, tensor in plain.state_dict().items():
         torch.testing.assert_close(tensor, tied[name], rtol=1e-5, atol=1e-7)
 
 
-def test_only_weights_that_are_tied_are_a_start(tmp_path: Path) -> None:
+def test_training_starts_only_from_tied_weights(tmp_path: Path) -> None:
     recipe = Recipe("wide", "plain", scale=2, config={"channels": 16, "layers": 1}, equivariant=True)
     path = write_weights(tmp_path)
     recipe = replace(recipe, init=str(path))
-    with pytest.raises(OptionError, match=r"tiny-clean-x2\.safetensors'.* not tied in all poses"):
+    with pytest.raises(OptionError, match=r"tiny-clean-x2\.safetensors'.* kernels are not tied"):
         loop.start(recipe, torch.device("cpu"))
     small, metadata = store.read(path)
     tie(small)
     store.write(path, small, metadata)
-    grown = loop.start(recipe, torch.device("cpu")).network
-    picture = torch.rand(1, 1, 12, 12)
-    torch.testing.assert_close(grown(picture), small(picture), rtol=0, atol=1e-5)
+    expanded = loop.start(recipe, torch.device("cpu")).network
+    image = torch.rand(1, 1, 12, 12)
+    torch.testing.assert_close(expanded(image), small(image), rtol=0, atol=1e-5)
 
 
 def test_the_tied_kernel_is_the_nearest() -> None:
-    """What is taken off stands at right angles to every tied kernel."""
+    """The difference is orthogonal to every tied kernel."""
     torch.manual_seed(1)
     kernel, other = torch.randn(2, 16, 8, 3, 3, dtype=torch.float64)
     off = kernel - mean_kernel(kernel, True, True)
@@ -88,21 +88,21 @@ def test_the_tied_kernel_is_the_nearest() -> None:
     assert off.norm() > 1
 
 
-def test_gradients_are_those_of_the_batch_in_all_poses() -> None:
+def test_gradients_are_those_of_the_batch_under_all_symmetries() -> None:
     plain = network(3)
-    begin(plain, keep=False)
+    make_equivariant(plain, keep=False)
     slow = network(3)  # of usual convolutions
     slow.load_state_dict(plain.state_dict())
-    picture, truth = torch.rand(2, 1, 16, 16), torch.rand(2, 1, 48, 48)
-    (plain(picture) - truth).square().mean().backward()
+    image, truth = torch.rand(2, 1, 16, 16), torch.rand(2, 1, 48, 48)
+    (plain(image) - truth).square().mean().backward()
     tie_gradients(plain)
-    for pose in range(SYMMETRIES):
-        loss = (slow(apply_symmetry(picture, pose)) - apply_symmetry(truth, pose)).square().mean() / SYMMETRIES
+    for symmetry in range(SYMMETRIES):
+        loss = (slow(apply_symmetry(image, symmetry)) - apply_symmetry(truth, symmetry)).square().mean() / SYMMETRIES
         loss.backward()
     for one, other in zip(plain.parameters(), slow.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-7)
 
 
-def test_channels_that_are_no_whole_fields_are_an_error() -> None:
+def test_channels_must_be_a_multiple_of_eight() -> None:
     with pytest.raises(OptionError, match="channels = 12 must be a multiple of 8"):
-        begin(network(2, channels=12), keep=False)
+        make_equivariant(network(2, channels=12), keep=False)

@@ -1,4 +1,4 @@
-"""A grown network: the function it was grown from, with room for more."""
+"""Net2Net: an expanded network has the function of the smaller one."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from vidsr.models.architectures.unshuffled import Config as UnshuffledConfig
 from vidsr.models.architectures.unshuffled import Unshuffled
 from vidsr.models.reparameterised import RepConv, collapse
 from vidsr.train import loop
-from vidsr.train.methods.net2net import grow, resample_tail
+from vidsr.train.methods.net2net import expand, resample_tail
 
 SMALL = Config(scale=2, channels=6, layers=2)
 
 
 @pytest.mark.parametrize(("channels", "layers"), [(6, 4), (10, 2), (10, 5)])
-def test_a_grown_network_does_what_the_smaller_one_does(channels: int, layers: int) -> None:
+def test_an_expanded_network_has_the_function_of_the_smaller_one(channels: int, layers: int) -> None:
     small, large = Plain(SMALL), Plain(Config(2, channels, layers))
-    assert grow(large, small)
+    assert expand(large, small)
     x = torch.rand(2, 1, 9, 11)
     torch.testing.assert_close(large(x), small(x), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(("channels", "layers"), [(6, 4), (10, 2), (10, 5)])
-def test_a_grown_restoration_glances_at_the_picture_as_the_smaller_one_does(channels: int, layers: int) -> None:
+def test_an_expanded_restoration_network_has_the_global_features_of_the_smaller_one(channels: int, layers: int) -> None:
     small, large = Unshuffled(UnshuffledConfig(1, 6, 2)), Unshuffled(UnshuffledConfig(1, channels, layers))
     torch.nn.init.normal_(small.glance.last.weight)
     torch.nn.init.normal_(small.glance.last.bias)
-    assert grow(large, small)
+    assert expand(large, small)
     x = torch.rand(2, 1, 18, 22)
     torch.testing.assert_close(large(x), small(x), atol=1e-4, rtol=0)
     assert not torch.allclose(large(x), x, atol=1e-2)
 
 
-def test_what_was_added_learns() -> None:
+def test_added_channels_get_gradients() -> None:
     small, large = Plain(SMALL), Plain(Config(2, 10, 3))
-    grow(large, small)
+    expand(large, small)
     large.for_training(keep=True)
     large.interior(torch.rand(1, 1, 24, 24)).square().mean().backward()
     tail = large.body[-1]
@@ -51,25 +51,25 @@ def test_what_was_added_learns() -> None:
     assert (tail.weight.grad[:, 6:].abs() > 0).any()
 
 
-def test_of_another_scale_all_but_the_last_layer_is_grown() -> None:
+def test_all_but_the_last_layer_is_expanded_for_another_scale() -> None:
     small, large = Plain(SMALL), Plain(Config(4, 10, 2))
-    grow(large, small)
+    expand(large, small)
     x = torch.rand(1, 1, 12, 12)
     torch.testing.assert_close(large.body[:-1](x)[:, :6], small.body[:-1](x), atol=1e-5, rtol=0)
 
 
-def test_nothing_grows_into_what_lacks_a_part_of_it() -> None:
+def test_a_network_without_room_for_the_smaller_one_is_unchanged() -> None:
     small = Plain(SMALL)
-    assert not grow(Plain(Config(2, 10, 1)), small)  # fewer layers
-    assert not grow(Plain(SMALL), small)  # the same size: copied
-    assert not grow(Residual(ResidualConfig(2)), small)
+    assert not expand(Plain(Config(2, 10, 1)), small)  # fewer layers
+    assert not expand(Plain(SMALL), small)  # the same size: copied
+    assert not expand(Residual(ResidualConfig(2)), small)
 
 
 def test_a_recipe_of_a_larger_network_starts_from_the_smaller_one(tmp_path: Path) -> None:
     small, path = Plain(SMALL), tmp_path / "small-clean-x2.safetensors"
     store.write(path, small, store.describe("plain", SMALL))
     large = Plain(Config(2, 10, 4))
-    loop.warm_start(large, path)
+    loop.load_initial(large, path)
     large.for_training(keep=True)
     collapse(large)
     x = torch.rand(1, 1, 16, 16)
@@ -77,10 +77,10 @@ def test_a_recipe_of_a_larger_network_starts_from_the_smaller_one(tmp_path: Path
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_a_plain_network_grows_into_an_srresnet_of_twice_its_channels(scale: int) -> None:
+def test_a_plain_network_expands_into_an_srresnet_of_twice_its_channels(scale: int) -> None:
     small = Plain(Config(scale, channels=6, layers=2))
     large = Srresnet(SrresnetConfig(scale, channels=16, blocks=4))
-    assert grow(large, small)
+    assert expand(large, small)
     x = torch.rand(1, 1, 9, 11)
     torch.testing.assert_close(large(x), small(x), atol=1e-5, rtol=0)
     large.for_training(keep=True)
@@ -89,17 +89,17 @@ def test_a_plain_network_grows_into_an_srresnet_of_twice_its_channels(scale: int
     assert isinstance(added, torch.nn.Conv2d) and added.weight.grad is not None and added.weight.grad.abs().max() > 0
 
 
-def test_a_plain_network_does_not_grow_into_an_srresnet_that_is_too_small_for_it() -> None:
+def test_a_plain_network_does_not_expand_into_an_srresnet_that_is_too_small() -> None:
     small = Plain(Config(2, channels=6, layers=2))
     for config in (SrresnetConfig(2, 11, 4), SrresnetConfig(2, 12, 1), SrresnetConfig(4, 12, 2)):
         large = Srresnet(config)
         before = [parameter.clone() for parameter in large.parameters()]
-        assert not grow(large, small)
+        assert not expand(large, small)
         assert all(torch.equal(a, b) for a, b in zip(before, large.parameters(), strict=True))
 
 
 @pytest.mark.parametrize(("scale", "other"), [(2, 4), (3, 4), (4, 2)])
-def test_a_tail_of_another_scale_says_nearly_the_same_at_another_size(scale: int, other: int) -> None:
+def test_a_tail_for_another_scale_is_resized(scale: int, other: int) -> None:
     source, network = Plain(Config(other, 6, 2)), Plain(Config(scale, 6, 2))
     with torch.no_grad():
         source.body[-1].weight[:] = source.body[-1].weight[:1]
@@ -109,11 +109,11 @@ def test_a_tail_of_another_scale_says_nearly_the_same_at_another_size(scale: int
     torch.testing.assert_close(network.body[-1].bias, torch.full((scale**2,), 0.5))
 
 
-def test_a_network_grown_to_another_scale_takes_its_tail_too() -> None:
+def test_a_network_expanded_to_another_scale_gets_the_resized_tail() -> None:
     source, network, deeper = Plain(Config(4, 6, 2)), Plain(Config(2, 6, 2)), Plain(Config(2, 6, 3))
     network.body[:-1].load_state_dict(source.body[:-1].state_dict())
     resample_tail(network, source)
-    assert grow(deeper, source)
+    assert expand(deeper, source)
     x = torch.rand(2, 1, 9, 11)
     torch.testing.assert_close(deeper(x), network(x), atol=1e-5, rtol=0)
 

@@ -1,1 +1,1 @@
-"""Training methods: optimizer, equivariance, distillation, Net2Net."""
+"""Training methods that recipes combine: optimiser, equivariance, distillation, larger networks from smaller ones."""

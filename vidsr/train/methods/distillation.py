@@ -1,11 +1,11 @@
-"""Training towards what better networks say, beside the truth.
+"""Distillation: train towards soft targets, a weighted mean of the truth and the outputs of better networks.
 
-Of a pixel's truth a part can not be told from the smaller picture, and to a network in training that part is noise. The
-answer of a better network has none of it. Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015;
-here the teachers answer in all eight poses, so that a network can be its own pupil.
+Part of the truth of a pixel cannot be inferred from the LR image, and is noise to a network in training. The output of
+a better network, the teacher, has none of that noise. Hinton, Vinyals, Dean, "Distilling the knowledge in a neural
+network", 2015. Here each teacher runs as a self-ensemble, so a network can also be its own teacher.
 
-They are asked once, before the first step, and what there is to learn is kept as a shard beside the checkpoint: of a
-thousand pictures the answers take minutes, and a resumed run has them.
+The teachers run once, before the first step, and the soft targets are kept as a shard next to the checkpoint. For a
+thousand images they take minutes, and a resumed run reads them.
 """
 
 from __future__ import annotations
@@ -29,30 +29,33 @@ from vidsr.train.data.shards import read_metadata, write_pairs
 from vidsr.train.recipe import Recipe
 from vidsr.train.tasks.upscale import load_pairs
 
+SOURCES = "soft_targets"  # metadata key of a shard: fingerprint of the data and teachers it was made of
 
-def with_lessons(recipe: Recipe, path: Path, device: torch.device, done: Callable[[int, int], None]) -> Recipe:
-    """``recipe`` with the shard ``path`` for its data: what its teachers make of them, asked unless it is there.
 
-    ``done`` is told how many pictures they have answered, of how many. Without teachers: the recipe as it is.
+def with_soft_targets(recipe: Recipe, path: Path, device: torch.device, done: Callable[[int, int], None]) -> Recipe:
+    """Return ``recipe`` with the shard ``path`` of soft targets as its data; write the shard unless it is up to date.
+
+    ``done`` is called with the number of images finished and their total. A recipe without teachers is returned as it
+    is.
     """
     if not recipe.teachers:
         return recipe
     teachers, sources = load_teachers(recipe, device), fingerprint(recipe)
-    if not (path.exists() and read_metadata(path).get("lessons") == sources):
+    if not (path.exists() and read_metadata(path).get(SOURCES) == sources):
         pairs, validation = load_pairs(recipe, torch.device("cpu"))
-        lessons = []
+        targets = []
         for pair in pairs:
-            lessons.append(taught(pair, teachers, recipe.teacher_weight, device))
-            done(len(lessons), len(pairs))
-        write_pairs(lessons, validation, path, recipe.scale, {"lessons": sources})
+            targets.append(soft_target(pair, teachers, recipe.teacher_weight, device))
+            done(len(targets), len(pairs))
+        write_pairs(targets, validation, path, recipe.scale, {SOURCES: sources})
     return replace(recipe, data=(str(path),))
 
 
 def fingerprint(recipe: Recipe) -> str:
-    """Of all that decides what there is to learn.
+    """Return a hash of everything that the soft targets depend on.
 
     Raises:
-        InputError: a shard or a teacher's weights can not be read.
+        InputError: a shard or the weights of a teacher cannot be read.
     """
     digest = hashlib.sha256(f"x{recipe.scale} {recipe.teacher_weight}".encode())
     for name in (*recipe.data, *recipe.teachers):
@@ -60,30 +63,33 @@ def fingerprint(recipe: Recipe) -> str:
             with Path(name).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         except OSError as error:
-            raise InputError(f"recipe {recipe.name}: {name} can not be read: {error.strerror}") from None
+            raise InputError(f"recipe {recipe.name}: {name} cannot be read: {error.strerror}") from None
     return digest.hexdigest()
 
 
 def load_teachers(recipe: Recipe, device: torch.device) -> list[LumaNetwork]:
-    """The networks that ``recipe`` names as teachers, in all poses, if they mind.
+    """Return the teachers of ``recipe``, each as a self-ensemble unless it is equivariant.
 
     Raises:
-        OptionError: one enlarges by another factor.
+        OptionError: a teacher has another scale.
     """
     teachers = []
     for name in recipe.teachers:
         network, _ = store.read(Path(name))
         if network.scale != recipe.scale:
-            raise OptionError(f"recipe {recipe.name}: {name} enlarges by {network.scale}, not by {recipe.scale}")
-        once = is_equivariant(network)
+            raise OptionError(f"recipe {recipe.name}: teacher {name} has scale {network.scale}, not {recipe.scale}")
+        equivariant = is_equivariant(network)
         network = fused(network.to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]
-        teachers.append(network if once else SelfEnsemble(network))
+        teachers.append(network if equivariant else SelfEnsemble(network))
     return teachers
 
 
 @torch.inference_mode()
-def taught(pair: Pair, teachers: Sequence[LumaNetwork], trust: float, device: torch.device) -> Pair:
-    """``pair`` with an HR that is for a share of ``trust`` what the ``teachers``, on ``device``, make of its LR."""
+def soft_target(pair: Pair, teachers: Sequence[LumaNetwork], weight: float, device: torch.device) -> Pair:
+    """Return ``pair`` with an HR of which a share of ``weight`` is the mean output of the ``teachers`` for its LR.
+
+    The teachers run on ``device``.
+    """
     y = pair.lr[None, None].to(device).float() / 255
-    said = torch.stack([teacher(y) for teacher in teachers]).mean(0)[0, 0].cpu() * 255
-    return Pair(pair.lr, codes(torch.lerp(pair.hr.float(), said, trust)))
+    output = torch.stack([teacher(y) for teacher in teachers]).mean(0)[0, 0].cpu() * 255
+    return Pair(pair.lr, codes(torch.lerp(pair.hr.float(), output, weight)))

@@ -1,11 +1,12 @@
-"""Equivariance: kernels tied so that what a network says of a turned picture is the turned of what it says.
+"""Equivariance: train a network whose output for a flipped or rotated image is its flipped or rotated output.
 
-The channels between the layers are fields of eight, one for each pose: to turn the picture turns what each channel
-holds and moves it to another place of its field. A layer keeps to that if its kernel is the mean of itself in all
-poses, its channels moved along. (Cohen, Welling, "Group equivariant convolutional networks", ICML 2016, for the group
-of quarter turns and mirrorings; here a constraint on usual convolutions, which cost and ship as they are.)
+The channels between the layers form fields of eight, one channel for each symmetry. Rotating the image rotates each
+channel and moves it to another place in its field. A layer is equivariant if its kernel is tied: equal to the mean of
+itself under all symmetries, its channels moved along. (Cohen, Welling, "Group equivariant convolutional networks", ICML
+2016, for the group of quarter turns and reflections. Here it is a constraint on usual convolutions, which cost and ship
+as before.)
 
-What a patch teaches in one pose it teaches in all: a step sees eight times its batch. LOG.md has curves.
+Each patch trains the network in all eight orientations, so a step acts on eight times its batch. LOG.md has curves.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from vidsr.errors import OptionError
 from vidsr.models.equivariant import SYMMETRIES, apply_symmetry, transform_kernel, use_orbit_convolutions
 
 
-def begin(network: nn.Module, keep: bool) -> None:
-    """Tie the kernels of ``network``; unless it is to ``keep`` what it does, at the size that they had.
+def make_equivariant(network: nn.Module, keep: bool) -> None:
+    """Tie the kernels of ``network``. ``keep``: keep its function; else rescale kernels to their former size.
 
     Raises:
-        OptionError: its channels are no whole fields.
+        OptionError: its channels are not a multiple of eight.
     """
     layers = _layers(network)
     odd = [conv.out_channels for conv, _, outer in layers if outer and conv.out_channels % SYMMETRIES]
@@ -39,7 +40,7 @@ def begin(network: nn.Module, keep: bool) -> None:
 
 @torch.no_grad()
 def tie(network: nn.Module) -> None:
-    """Move the kernels and biases of ``network`` to the nearest that are equivariant."""
+    """Replace the kernels and biases of ``network`` by the nearest tied ones."""
     for conv, inner, outer in _layers(network):
         for parameter in conv.parameters():
             parameter.copy_(_mean(parameter, inner, outer))
@@ -47,7 +48,7 @@ def tie(network: nn.Module) -> None:
 
 @torch.no_grad()
 def tie_gradients(network: nn.Module) -> None:
-    """Make of their gradients those of the batch in all eight poses."""
+    """Replace the gradients by those of the batch under all eight symmetries."""
     for conv, inner, outer in _layers(network):
         for parameter in conv.parameters():
             if parameter.grad is not None:
@@ -55,41 +56,42 @@ def tie_gradients(network: nn.Module) -> None:
 
 
 def _layers(network: nn.Module) -> list[tuple[nn.Conv2d, bool, bool]]:
-    """The convolutions of a chain, and whether what goes in and what comes out are fields: not the picture itself."""
+    """Return the convolutions of a chain, and whether their inputs and outputs are fields, not the image itself."""
     convs = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     return [(conv, n > 0, n < len(convs) - 1) for n, conv in enumerate(convs)]
 
 
 def _mean(tensor: Tensor, inner: bool, outer: bool) -> Tensor:
-    """`mean_kernel` of a kernel or of a bias, which hears nothing."""
+    """Return `mean_kernel` of a kernel, or of a bias, which has no inputs."""
     if tensor.ndim == 4:
         return mean_kernel(tensor, inner, outer)
     return mean_kernel(tensor[:, None, None, None], False, outer)[:, 0, 0, 0]
 
 
 def mean_kernel(kernel: Tensor, inner: bool, outer: bool) -> Tensor:
-    """The mean of ``kernel`` (out x in x rows x columns) over the poses.
+    """Return the mean of ``kernel`` (out x in x rows x columns) over the symmetries.
 
-    ``inner``, ``outer``: whether channels in and out are fields; otherwise in is the picture, out its sub-pixels.
+    ``inner``, ``outer``: whether the channels in and out are fields. Otherwise the input is the image, the output its
+    sub-pixels.
     """
-    places = _same_in_poses(kernel.shape, inner, outer, kernel.device)
-    return kernel.flatten()[places].mean(0).view_as(kernel)
+    orbits = _orbits(kernel.shape, inner, outer, kernel.device)
+    return kernel.flatten()[orbits].mean(0).view_as(kernel)
 
 
 @cache
-def _same_in_poses(shape: torch.Size, inner: bool, outer: bool, device: torch.device) -> Tensor:
-    """8 x numbers of a kernel: which come to be where each is, in one order for all that are the same."""
-    numbers = torch.arange(shape.numel()).view(shape)
-    poses = []
-    for pose in range(SYMMETRIES):
-        taken = transform_kernel(numbers, pose, inner, outer)
-        poses.append((taken if outer else _turned_subpixels(taken, pose)).flatten())
-    return torch.stack(poses).sort(0).values.to(device)
+def _orbits(shape: torch.Size, inner: bool, outer: bool, device: torch.device) -> Tensor:
+    """Return the orbit of each element, 8 x elements: indices, sorted so that all elements of an orbit sum alike."""
+    indices = torch.arange(shape.numel()).view(shape)
+    transformed = []
+    for symmetry in range(SYMMETRIES):
+        moved = transform_kernel(indices, symmetry, inner, outer)
+        transformed.append((moved if outer else _transform_subpixels(moved, symmetry)).flatten())
+    return torch.stack(transformed).sort(0).values.to(device)
 
 
-def _turned_subpixels(kernel: Tensor, pose: int) -> Tensor:
-    """``kernel`` with its channels out, sub-pixels of a square, in another pose."""
+def _transform_subpixels(kernel: Tensor, symmetry: int) -> Tensor:
+    """Apply a symmetry to the output channels of ``kernel``, the sub-pixels of a square."""
     last = kernel.movedim(0, -1)
     side = math.isqrt(len(kernel))
     square = last.reshape(*last.shape[:-1], side, side)
-    return apply_symmetry(square, pose).reshape(last.shape).movedim(-1, 0)
+    return apply_symmetry(square, symmetry).reshape(last.shape).movedim(-1, 0)

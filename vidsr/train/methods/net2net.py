@@ -1,8 +1,8 @@
-"""A larger network that starts out as exactly the smaller one it was grown from.
+"""Net2Net: initialise a larger network with exactly the function of a smaller one.
 
-Chen, Goodfellow, Shlens, "Net2Net: accelerating learning via knowledge transfer", ICLR 2016: layers are added as the
-identity, which ReLU passes on after a ReLU, and channels as ones that nothing listens to yet. A plain network also
-grows into an SRResNet of twice its channels: what a layer says replaces what a block adds to.
+Chen, Goodfellow, Shlens, "Net2Net: accelerating learning via knowledge transfer", ICLR 2016. Added layers are the
+identity, which a ReLU after a ReLU keeps. Added channels have zero weights into the next layer. A plain network also
+expands into an SRResNet of twice its channels: each block replaces its input by the output of a layer.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from vidsr.models.architectures.unshuffled import Glance, Unshuffled
 
 
 @torch.no_grad()
-def grow(network: nn.Module, source: nn.Module) -> bool:
-    """Let ``network`` do what the smaller ``source`` does; False, and nothing done, where it can not contain it.
+def expand(network: nn.Module, source: nn.Module) -> bool:
+    """Give ``network`` the function of the smaller ``source``; False, and no change, if it cannot contain it.
 
-    Of another scale all but the last layer is grown, which stays fresh, but for a plain network's (`resample_tail`).
+    If the scales differ, the last layer keeps its random weights, except in plain networks (`resample_tail`).
     """
     if isinstance(network, Srresnet) and isinstance(source, Plain):
-        return _grow_residual(network, source)
+        return _expand_to_srresnet(network, source)
     if type(network) is not type(source) or not _is_larger(_convolutions(network), _convolutions(source)):
         return False
     (*body, tail), (*source_body, source_tail) = _convolutions(network), _convolutions(source)
@@ -45,10 +45,10 @@ def grow(network: nn.Module, source: nn.Module) -> bool:
 
 @torch.no_grad()
 def resample_tail(network: nn.Module, source: nn.Module) -> None:
-    """Start the last layer of ``network`` from that of ``source``, which enlarges by another factor.
+    """Initialise the last layer of ``network`` from that of ``source``, a network of another scale.
 
-    Its kernels are a picture of sub-pixels; the same picture at another size is nearly right. Nothing is done but for
-    two plain networks of as many channels.
+    The kernels of all sub-pixels form an image, and its resized version is a good start. Does nothing unless both are
+    plain networks with the same number of channels.
     """
     if not (isinstance(network, Plain) and isinstance(source, Plain)):
         return
@@ -57,14 +57,14 @@ def resample_tail(network: nn.Module, source: nn.Module) -> None:
         return
     assert tail.bias is not None and known.bias is not None
     for ours, theirs in ((tail.weight, known.weight), (tail.bias, known.bias)):
-        picture = theirs.view(source.scale, source.scale, 1, -1).permute(2, 3, 0, 1)
+        image = theirs.view(source.scale, source.scale, 1, -1).permute(2, 3, 0, 1)
         size = (network.scale, network.scale)
-        resized = F.interpolate(picture, size, mode="bilinear", antialias=True)
+        resized = F.interpolate(image, size, mode="bilinear", antialias=True)
         ours.copy_(resized.permute(2, 3, 0, 1).reshape(ours.shape))
 
 
-def _grow_residual(network: Srresnet, source: Plain) -> bool:
-    """Let the lower half of the channels of ``network`` carry what the layers of ``source`` say, a block for each."""
+def _expand_to_srresnet(network: Srresnet, source: Plain) -> bool:
+    """Let the first channels of ``network`` hold the outputs of the layers of ``source``, one block for each layer."""
     head, *body, tail = _convolutions(source)
     width = tail.in_channels
     if network.scale != source.scale or len(network.blocks) < len(body) or network.head.out_channels < 2 * width:
@@ -75,8 +75,8 @@ def _grow_residual(network: Srresnet, source: Plain) -> bool:
         _embed_block(block, body[index] if index < len(body) else None, width)
     merge = network.merge
     assert isinstance(merge, nn.Conv2d)
-    _silence(merge, slice(None))
-    for channel in range(width):  # the skip adds the first features: below they may stay, above they are taken off
+    _zero(merge, slice(None))
+    for channel in range(width):  # the skip adds the first features: their copy is subtracted from the upper channels
         merge.weight[width + channel, channel, 1, 1] = 1
         merge.weight[width + channel, width + channel, 1, 1] = -1
     _embed_tail(network, tail, width)
@@ -84,52 +84,52 @@ def _grow_residual(network: Srresnet, source: Plain) -> bool:
 
 
 def _embed_block(block: Block, known: nn.Conv2d | None, width: int) -> None:
-    """What ``known`` and a ReLU say of the first ``width`` channels replaces them; without it nothing is added."""
+    """Replace the first ``width`` channels by the output of ``known`` and a ReLU; None: add nothing to them."""
     first, second = block.first, block.second
     assert isinstance(first, nn.Conv2d) and isinstance(second, nn.Conv2d)
-    _silence(second, slice(None))
+    _zero(second, slice(None))
     if known is None:
         return
     _embed(first, known)
-    _silence(first, slice(width, 2 * width))
+    _zero(first, slice(width, 2 * width))
     for channel in range(width):
-        first.weight[width + channel, channel, 1, 1] = 1  # not negative, behind a ReLU: it passes the next one
+        first.weight[width + channel, channel, 1, 1] = 1  # not negative after a ReLU, so the next ReLU keeps it
         second.weight[channel, channel, 1, 1] = 1
         second.weight[channel, width + channel, 1, 1] = -1
 
 
 def _embed_tail(network: Srresnet, known: nn.Conv2d, width: int) -> None:
-    """The sub-pixel steps make the sub-pixels of ``known``, what is above and what is below zero in channels apart."""
+    """Let the sub-pixel steps compute those of ``known``, positive and negative parts in separate channels."""
     step, scale, (rise, *later) = network.steps[0], network.scale, network.rises
-    inner = scale // step  # sub-pixels a side that the later step makes of each of the first
+    inner = scale // step  # sub-pixels a side that the later step makes of each sub-pixel of the first
     assert isinstance(rise, nn.Conv2d) and rise.bias is not None and known.bias is not None
     for row, column in product(range(scale), repeat=2):
         place, part = row // inner * step + column // inner, row % inner * inner + column % inner
         for side, sign in enumerate((1, -1)):
             output = (2 * part + side) * step**2 + place
-            _silence(rise, slice(output, output + 1))
+            _zero(rise, slice(output, output + 1))
             rise.weight[output, width : 2 * width] = sign * known.weight[row * scale + column]
             rise.bias[output] = sign * known.bias[row * scale + column]
     for second in later:
         assert isinstance(second, nn.Conv2d)
-        _silence(second, slice(2 * inner**2))
+        _zero(second, slice(2 * inner**2))
         for part, side in product(range(inner**2), range(2)):
             second.weight[side * inner**2 + part, 2 * part + side, 1, 1] = 1
-    _silence(network.tail, slice(None))
+    _zero(network.tail, slice(None))
     middle = network.tail.kernel_size[0] // 2
     for side, sign in enumerate((1, -1)):
         network.tail.weight[0, side, middle, middle] = sign
 
 
-def _silence(conv: nn.Conv2d, outputs: slice) -> None:
-    """Let these outputs of ``conv`` say nothing."""
+def _zero(conv: nn.Conv2d, outputs: slice) -> None:
+    """Set the weights and biases of these outputs of ``conv`` to zero."""
     assert conv.bias is not None
     conv.weight[outputs] = 0
     conv.bias[outputs] = 0
 
 
 def _embed_glance(glance: Glance, known: Glance, layers: tuple[int, int]) -> None:
-    """Of each layer's shifts, all layers' in a row, the first are those of ``known``, the others zero."""
+    """Copy the shifts of ``known`` to the first channels of each layer; the other channels get zero."""
     glance.load_state_dict({k: v for k, v in known.state_dict().items() if not k.startswith("last")}, strict=False)
     for ours, theirs in ((glance.last.weight, known.last.weight), (glance.last.bias, known.last.bias)):
         ours.zero_()
@@ -138,7 +138,7 @@ def _embed_glance(glance: Glance, known: Glance, layers: tuple[int, int]) -> Non
 
 
 def _embed(conv: nn.Conv2d, known: nn.Conv2d) -> None:
-    """The first channels of ``conv`` do what ``known``, of kernels no larger, does, and hear nothing of the others."""
+    """Let the first channels of ``conv`` compute ``known``, of kernels no larger, independent of the other channels."""
     outputs, inputs = known.weight.shape[:2]
     border = (conv.kernel_size[0] - known.kernel_size[0]) // 2
     conv.weight[:outputs] = 0
@@ -156,7 +156,7 @@ def _identity(channels: int) -> nn.Conv2d:
 
 
 def _is_larger(convolutions: Sequence[nn.Conv2d], known: Sequence[nn.Conv2d]) -> bool:
-    """Whether the one network has all layers and channels of the other, and more."""
+    """Whether the first network has all layers and channels of the second, and more."""
     if not known:
         return False
     ours, theirs = ((len(all_), all_[-1].in_channels) for all_ in (convolutions, known))
@@ -165,7 +165,7 @@ def _is_larger(convolutions: Sequence[nn.Conv2d], known: Sequence[nn.Conv2d]) ->
 
 
 def _convolutions(network: nn.Module) -> list[nn.Conv2d]:
-    """The layers of a network of a family that grows, first to last; of others none."""
+    """Return the convolutions, first to last, of a network of a family that can be expanded; else none."""
     if isinstance(network, Plain):
         return [layer for layer in network.body if isinstance(layer, nn.Conv2d)]
     if isinstance(network, Unshuffled) and network.look is None:

@@ -1,11 +1,11 @@
-"""Whitened: steps of one size in what a layer says, whatever it sees and whatever the size of its gradient.
+"""The optimiser `whitened`: steps that change a layer's output by a fixed share, along its whitened inputs.
 
-To a kernel a picture's neighbouring pixels are nearly the same number, and what comes through a ReLU is never below
-zero: to move along these few directions changes all that the layer says, along the many others hardly anything. So
-gradients are taken to where its inputs are white, by the inverse square root of their second moments, as K-FAC does
-(Martens, Grosse, "Optimizing neural networks with Kronecker-factored approximate curvature", 2015), are made orthogonal
-there, as Muon does (Jordan et al., 2024, kellerjordan.github.io/posts/muon), and taken back. A step is a share of what
-the layer says now. LOG.md has curves beside Adam's and Muon's.
+Neighbouring pixels of an image are nearly equal, and the output of a ReLU is never negative. So a kernel's inputs are
+highly correlated: a step along a few directions changes the output a lot, along the many others hardly at all. This
+optimiser whitens the gradient by the inverse square root of the inputs' second moments, as K-FAC does (Martens, Grosse,
+"Optimizing neural networks with Kronecker-factored approximate curvature", 2015). It then makes the gradient
+orthogonal, as Muon does (Jordan et al., 2024, kellerjordan.github.io/posts/muon), and transforms it back. The size of a
+step is a share of the size of the layer's output. LOG.md compares the curves with those of Adam and Muon.
 """
 
 from __future__ import annotations
@@ -21,37 +21,38 @@ from vidsr.models.equivariant import TAPS, OrbitConvReLU, isotypic_bases
 
 MOMENTUM = 0.95
 ITERATIONS = 5  # of Newton and Schulz
-QUINTIC = (3.4445, -4.7750, 2.0315)  # takes singular values to between 0.7 and 1.2 in so many iterations
-LOOK_EVERY = 10  # steps between two looks at a layer's inputs
-OFTEN_UNTIL = 10  # steps, at first, with a look at each
-MEMORY = 0.1  # share of the newest look in the moments
-STRIDE = 3  # pixels between two places looked at
-TIED_STRIDE = 5  # the same of a layer that is the same in all poses, which sees eight times as much at each
-DAMPING = 1e-2  # of the mean moment, added to all
-QUIET = 0.01  # least size, of full range, of what a layer is taken to say
-ADAM_SHARE = 0.05  # of the rate: for biases and all else that is no convolution's kernel
+QUINTIC = (3.4445, -4.7750, 2.0315)  # coefficients that bring singular values to 0.7 to 1.2 in ITERATIONS
+SAMPLE_EVERY = 10  # steps between two samples of a layer's inputs
+SAMPLE_ALWAYS_UNTIL = 10  # in the first steps every step takes a sample
+NEW_SHARE = 0.1  # share of the newest sample in the moments
+STRIDE = 3  # pixels between two sampled positions
+TIED_STRIDE = 5  # the same for a layer with tied kernels, whose positions count eight times
+DAMPING = 1e-2  # share of the mean moment, added to all moments
+MIN_OUTPUT = 0.01  # smallest assumed size of a layer's output, 1 for full range
+ADAM_SHARE = 0.05  # of the rate, for biases and all other parameters that are not kernels
 ADAM_BETAS = (0.9, 0.99)
 
 
 class Whitened(torch.optim.Optimizer):
-    """The optimiser of ``network``, whose convolutions it looks into.
+    """Optimiser of all parameters of ``network``: whitened steps for kernels, Adam for the rest.
 
-    ``rate`` is the share of what a layer says that one step changes: about twenty times the rate that Adam takes.
+    Hooks record the inputs of every convolution. ``rate`` is the share of a layer's output that one step changes: about
+    twenty times the learning rate of Adam.
     """
 
     def __init__(self, network: nn.Module, rate: float) -> None:
         super().__init__(network.parameters(), {"lr": rate})
         self.layers = {m.weight: m for m in network.modules() if isinstance(m, nn.Conv2d) and m.groups == 1}
-        self.seen: dict[nn.Module, Tensor] = {}
+        self.inputs: dict[nn.Module, Tensor] = {}
         for layer in self.layers.values():
-            layer.register_forward_pre_hook(self._see)
+            layer.register_forward_pre_hook(self._record_input)
 
-    def _see(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self.seen[layer] = inputs[0].detach()
+    def _record_input(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self.inputs[layer] = inputs[0].detach()
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """Move every parameter by its gradient."""
+        """Update every parameter that has a gradient."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is None:
@@ -62,67 +63,67 @@ class Whitened(torch.optim.Optimizer):
                     self._step_adam(parameter, parameter.grad, group["lr"] * ADAM_SHARE)
 
     def _step_whitened(self, parameter: Tensor, gradient: Tensor, rate: float) -> None:
-        momentum = self._kept(parameter, "momentum").lerp_(gradient, 1 - MOMENTUM)
+        momentum = self._state_tensor(parameter, "momentum").lerp_(gradient, 1 - MOMENTUM)
         ahead = gradient.lerp(momentum, MOMENTUM).flatten(1)
-        covariance, whitener = self._look(parameter)
-        free = (gradient != 0).flatten(1)  # a channel that carries the picture through is held
+        covariance, whitener = self._input_statistics(parameter)
+        free = (gradient != 0).flatten(1)  # an identity channel is frozen: its gradient is zero
         rows = parameter.flatten(1) * free
-        powers = ((rows @ covariance) * rows).sum(1)[free.any(1)]
-        size = powers.mean().sqrt().clamp(min=QUIET) if len(powers) else 0.0
+        output_variance = ((rows @ covariance) * rows).sum(1)[free.any(1)]
+        size = output_variance.mean().sqrt().clamp(min=MIN_OUTPUT) if len(output_variance) else 0.0
         direction = orthogonal(ahead @ whitener) @ whitener * free
         tall = max(1.0, direction.shape[0] / direction.shape[1]) ** 0.5
         parameter.sub_((direction * (rate * tall * size)).view_as(parameter))
 
-    def _look(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
-        """The covariance of what the layer sees, and the inverse square root of its second moments."""
+    def _input_statistics(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the covariance of the layer's inputs, and the inverse square root of their second moments."""
         taps = parameter[0].numel()
-        mean = self._kept(parameter, "mean", (taps,))
-        moments, whitener = (self._kept(parameter, name, (taps, taps)) for name in ("moments", "whitener"))
-        count = self._kept(parameter, "count", ())
-        if count < OFTEN_UNTIL or count % LOOK_EVERY == 0:
+        mean = self._state_tensor(parameter, "mean", (taps,))
+        moments, whitener = (self._state_tensor(parameter, name, (taps, taps)) for name in ("moments", "whitener"))
+        count = self._state_tensor(parameter, "count", ())
+        if count < SAMPLE_ALWAYS_UNTIL or count % SAMPLE_EVERY == 0:
             layer = self.layers[parameter]
-            share = max(MEMORY, 1 / (count.item() + 1))
-            seen = places(self.seen[layer], layer)
-            mean.lerp_(seen.mean(0), share)
-            moments.lerp_(seen.T @ seen / len(seen), share)
+            share = max(NEW_SHARE, 1 / (count.item() + 1))
+            patches = sample_patches(self.inputs[layer], layer)
+            mean.lerp_(patches.mean(0), share)
+            moments.lerp_(patches.T @ patches / len(patches), share)
             root = tied_inverse_root if isinstance(layer, OrbitConvReLU) else inverse_root
             whitener.copy_(root(moments))
         count.add_(1)
         return moments - torch.outer(mean, mean), whitener
 
     def _step_adam(self, parameter: Tensor, gradient: Tensor, rate: float) -> None:
-        count = self._kept(parameter, "count", ()).add_(1).item()
-        mean = self._kept(parameter, "mean").lerp_(gradient, 1 - ADAM_BETAS[0])
-        square = self._kept(parameter, "square").lerp_(gradient.square(), 1 - ADAM_BETAS[1])
+        count = self._state_tensor(parameter, "count", ()).add_(1).item()
+        mean = self._state_tensor(parameter, "mean").lerp_(gradient, 1 - ADAM_BETAS[0])
+        square = self._state_tensor(parameter, "square").lerp_(gradient.square(), 1 - ADAM_BETAS[1])
         size = (square / (1 - ADAM_BETAS[1] ** count)).sqrt_().add_(1e-8)
         parameter.addcdiv_(mean / (1 - ADAM_BETAS[0] ** count), size, value=-rate)
 
-    def _kept(self, parameter: Tensor, name: str, shape: tuple[int, ...] | None = None) -> Tensor:
-        """The tensor remembered under ``name``, zero at first."""
+    def _state_tensor(self, parameter: Tensor, name: str, shape: tuple[int, ...] | None = None) -> Tensor:
+        """Return the tensor stored under ``name``, initially zero."""
         state = self.state[parameter]
         if name not in state:
             state[name] = torch.zeros_like(parameter) if shape is None else parameter.new_zeros(shape)
-        kept: Tensor = state[name]
-        return kept
+        tensor: Tensor = state[name]
+        return tensor
 
 
-def places(inputs: Tensor, layer: nn.Conv2d) -> Tensor:
-    """What a kernel of ``layer`` lies on at some places of its ``inputs``: places x taps."""
+def sample_patches(inputs: Tensor, layer: nn.Conv2d) -> Tensor:
+    """Return the inputs under the kernel of ``layer`` at every STRIDE-th position: positions x taps."""
     assert not isinstance(layer.padding, str)
     (rows, columns), (above, left) = layer.kernel_size, layer.padding
-    around = (left, left, above, above)
+    border = (left, left, above, above)
     stride = TIED_STRIDE if isinstance(layer, OrbitConvReLU) else STRIDE
-    lain = F.pad(inputs.float(), around).unfold(2, rows, stride).unfold(3, columns, stride)
-    return lain.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(0, 2)
+    patches = F.pad(inputs.float(), border).unfold(2, rows, stride).unfold(3, columns, stride)
+    return patches.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(0, 2)
 
 
 def inverse_root(moments: Tensor) -> Tensor:
-    """The inverse square root of a matrix of second moments, damped."""
+    """Return the damped inverse square root of a matrix of second moments."""
     return _inverse_roots([moments], [1])[0]
 
 
 def tied_inverse_root(moments: Tensor) -> Tensor:
-    """The same of what a layer with tied kernels sees, in all poses of the picture: it falls apart into blocks."""
+    """Return the same for a layer with tied kernels, whose moments under all symmetries are block-diagonal."""
     bases = [basis.to(moments.device) for basis in isotypic_bases(moments.shape[0] // TAPS)]
     blocks = [torch.einsum("dmn,nk,dlk->ml", basis, moments, basis) / len(basis) for basis in bases]
     roots = _inverse_roots(blocks, [len(basis) for basis in bases])
@@ -131,7 +132,7 @@ def tied_inverse_root(moments: Tensor) -> Tensor:
 
 
 def _inverse_roots(blocks: Sequence[Tensor], copies: Sequence[int]) -> list[Tensor]:
-    """The inverse square roots of the blocks of one matrix, in which each is there so many times."""
+    """Return the inverse square roots of the blocks of one matrix, each of which occurs ``copies`` times."""
     parts = [torch.linalg.eigh(block.double()) for block in blocks]
     values = [part.eigenvalues.clamp(min=0) for part in parts]
     mean = torch.cat([value.repeat(count) for value, count in zip(values, copies, strict=True)]).mean()
@@ -143,7 +144,7 @@ def _inverse_roots(blocks: Sequence[Tensor], copies: Sequence[int]) -> list[Tens
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Nearly the nearest orthogonal matrix to ``matrix``: singular vectors as they are, singular values about one."""
+    """Return an approximation of the nearest orthogonal matrix: the same singular vectors, singular values near one."""
     a, b, c = QUINTIC
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = wide / (wide.norm() + 1e-7)

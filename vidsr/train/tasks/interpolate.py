@@ -92,7 +92,7 @@ class InterpolationData:
 def train_step(recipe: Recipe, state: State, forward: Interior, data: InterpolationData) -> Losses:
     """Do one step of the optimiser.
 
-    With ``taught``, the loss also holds the distance between the network's displacements and those of optical flow,
+    With ``flow_loss``, the loss also holds the distance between the network's displacements and those of optical flow,
     until the steps of the final loss.
     """
     pair, flow, truth = data.batch_at(state.step)
