@@ -1,4 +1,4 @@
-"""Which device and precision a run uses."""
+"""Device and precision of a run."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from vidsr.options.choices import Precision
 FloatType = Literal["fp32", "bf16", "fp16"]
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-# Input pixels per network call. On a CPU twice as many take 1 to 4 % less time and 80 to 180 MB more, whose first use
-# costs half of that; a GPU needs millions to be busy.
+# Input pixels per network call. On a CPU twice as many take 1 to 4 % less time and 80 to 180 MB more, and the first use
+# of that memory costs half of the gain. A GPU needs millions to be busy.
 PIXEL_BUDGET = {"cpu": 1 << 19, "cuda": 1 << 23}
 
 
 @dataclass(frozen=True)
 class Compute:
-    """A device that is there, and a precision that it computes fast."""
+    """An available device, and a precision that it computes fast."""
 
     device: torch.device
     dtype: torch.dtype
-    memory: int | None = None  # bytes that one call of a network may take; None: what the machine has
+    memory: int | None = None  # bytes that one network call may use; None: no limit
 
     @property
     def pixel_budget(self) -> int:
@@ -50,9 +50,9 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def choose(device: str, precision: Precision) -> Compute:
-    """The device named by ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, or the first of several, in that precision.
+    """Return the device named ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, or the first of a list, in ``precision``.
 
-    ``auto`` prefers a GPU; automatic precision is fp16 on a GPU, bf16 on a CPU that has it, else fp32.
+    ``auto`` prefers a GPU. Automatic precision is fp16 on a GPU, bf16 on a CPU that has it, else fp32.
 
     Raises:
         DeviceError: the device is unknown or absent.
@@ -61,10 +61,10 @@ def choose(device: str, precision: Precision) -> Compute:
 
 
 def choose_all(device: str, precision: Precision) -> tuple[Compute, ...]:
-    """All devices of a list such as ``cuda:0,cuda:1``; ``cuda`` is every GPU there is, ``auto`` one.
+    """Return all devices of a list such as ``cuda:0,cuda:1``; ``cuda`` is every GPU, ``auto`` one device.
 
     Raises:
-        DeviceError: one is unknown or absent.
+        DeviceError: a device is unknown or absent.
     """
     names = [name.strip() for name in device.split(",")]
     if names == ["cuda"] and torch.cuda.device_count() > 1:

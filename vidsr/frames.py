@@ -1,4 +1,4 @@
-"""What travels along the pipeline: batches of planes, their exact times, and the facts of the clip they come from."""
+"""Data of the pipeline: batches of planes with exact times, and the properties of a clip."""
 
 from __future__ import annotations
 
@@ -19,14 +19,12 @@ SUBSAMPLING: dict[Chroma, tuple[int, int]] = {"gray": (1, 1), "420": (2, 2), "42
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an output frame comes from: ``phase`` 0 is source frame ``index`` itself, else between it and the next."""
+    """Origin of an output frame: source frame ``index``, or with ``phase`` > 0 between it and the next."""
 
     index: int
     phase: Fraction = Fraction(0)
-    scene_cut: bool = False  # the next source frame lies across a cut, so this one was held instead of blended
-    flow_confidence: float | None = (
-        None  # share of the picture whose motion was found, there and back, where it was sought
-    )
+    scene_cut: bool = False  # the next source frame lies across a scene cut, so this one is held
+    flow_confidence: float | None = None  # share of the frame whose flow agrees in both directions; None without flow
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,14 +32,14 @@ class FrameBatch:
     """N consecutive frames of one clip, in presentation order.
 
     Planes hold code values (0 to ``2**depth - 1``): uint8 or uint16 as decoded, float32 (not yet rounded) between
-    stages. Chroma is subsampled as the clip is.
+    stages. Chroma is subsampled as in the clip.
     """
 
     y: Tensor  # N x 1 x H x W
     uv: Tensor | None  # N x 2 x h x w; None for grey
     times: tuple[Fraction, ...]  # presentation time of each frame, seconds, exact
     origins: tuple[Origin, ...]
-    repeats: tuple[bool, ...] = ()  # whether each frame equals the one before it in the stream; () means none does
+    repeats: tuple[bool, ...] = ()  # whether each frame equals the previous one of the stream; () means none does
 
     def __post_init__(self) -> None:
         n = self.y.shape[0]
@@ -55,7 +53,7 @@ class FrameBatch:
         return self.y.shape[0]
 
     def __getitem__(self, key: slice) -> FrameBatch:
-        """Frames ``key`` as a view."""
+        """Return frames ``key`` as a view."""
         uv = None if self.uv is None else self.uv[key]
         return FrameBatch(self.y[key], uv, self.times[key], self.origins[key], self.repeats[key])
 
@@ -70,12 +68,12 @@ class FrameBatch:
         return self.y.nbytes + (0 if self.uv is None else self.uv.nbytes)
 
     def planes(self, y: Tensor, uv: Tensor | None) -> FrameBatch:
-        """The same frames with other planes."""
+        """Return the same frames with other planes."""
         return replace(self, y=y, uv=uv)
 
 
 def concat(batches: list[FrameBatch]) -> FrameBatch:
-    """One batch of all frames of ``batches``, in order; planes of mixed dtype become float32."""
+    """Return one batch of all frames in order; planes of mixed dtype become float32."""
 
     def join(planes: list[Tensor]) -> Tensor:
         mixed = len({p.dtype for p in planes}) > 1
@@ -93,7 +91,7 @@ def concat(batches: list[FrameBatch]) -> FrameBatch:
 
 @dataclass(frozen=True)
 class ColorInfo:
-    """Colour tags in FFmpeg's words; None where the clip does not say."""
+    """Colour tags by FFmpeg's names; None where the clip has no tag."""
 
     matrix: str | None = None  # bt709, smpte170m, bt470bg, bt2020nc ...
     primaries: str | None = None
@@ -107,18 +105,18 @@ Chromaticity = tuple[Fraction, Fraction]  # CIE 1931 x, y
 
 @dataclass(frozen=True)
 class HdrInfo:
-    """HDR10's static facts: its mastering display (SMPTE ST 2086) and light level (CTA-861.3), None or 0 if unsaid."""
+    """HDR10 metadata: mastering display (SMPTE ST 2086) and light level (CTA-861.3); None or 0 where absent."""
 
     primaries: tuple[Chromaticity, Chromaticity, Chromaticity] | None = None  # red, green, blue
     white: Chromaticity | None = None
-    luminance: tuple[Fraction, Fraction] | None = None  # least and most, cd/m2
+    luminance: tuple[Fraction, Fraction] | None = None  # minimum and maximum, cd/m2
     max_cll: int = 0  # brightest pixel, cd/m2
     max_fall: int = 0  # brightest frame average, cd/m2
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known of a picture stream before its first frame; a stage maps the info of its input to its output's."""
+    """Properties of a video stream, known before its first frame. A stage maps those of its input to its output."""
 
     width: int
     height: int
@@ -127,30 +125,30 @@ class VideoInfo:
     depth: int = 8  # bits per sample
     color: ColorInfo = field(default_factory=ColorInfo)
     sar: Fraction = Fraction(1)  # sample aspect ratio
-    display_matrix: tuple[int, ...] | None = None  # nine numbers as FFmpeg stores them; carried, never applied
+    display_matrix: tuple[int, ...] | None = None  # nine numbers in FFmpeg's order; carried, never applied
     hdr: HdrInfo | None = None
-    field_order: FieldOrder | None = None  # None where the clip does not say
+    field_order: FieldOrder | None = None  # None where the clip has no flag
     duration: Fraction | None = None  # seconds
     frames: int | None = None  # estimate, for progress only
     codec: str = ""
-    bit_rate: int | None = None  # of the picture stream, bits per second
-    time_base: Fraction | None = None  # of the source's stamps, so that a writer can keep them exactly
+    bit_rate: int | None = None  # of the video stream, bits per second
+    time_base: Fraction | None = None  # of the source's timestamps, so that a writer can keep them exactly
 
     @property
     def square_size(self) -> tuple[int, int]:
-        """Width and height of the picture in square pixels: one side enlarged, to an even number, and none reduced."""
+        """Width and height in square pixels: one side grows to an even number, no side shrinks."""
         if self.sar >= 1:
             return self.width if self.sar == 1 else 2 * round(self.width * self.sar / 2), self.height
         return self.width, 2 * round(self.height / self.sar / 2)
 
     @property
     def rotation(self) -> int:
-        """Degrees by which players turn the picture anticlockwise."""
+        """Degrees by which players rotate the frame counter-clockwise."""
         return 0 if self.display_matrix is None else round(-degrees(atan2(*self.display_matrix[1::-1])))
 
     @property
     def is_on_its_side(self) -> bool:
-        """Whether players turn the picture by a quarter."""
+        """Whether players rotate the frame by a quarter turn."""
         return self.display_matrix is not None and self.display_matrix[0] == self.display_matrix[4] == 0
 
     @property

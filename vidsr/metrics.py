@@ -1,7 +1,7 @@
-"""How like two pictures are: PSNR, MSE and SSIM, by the protocol of the super-resolution papers where it says so.
+"""PSNR, MSE and SSIM of two images, in double precision, by NumPy and PyTorch.
 
-NumPy and PyTorch alone, in double precision. Frames of a run are measured by `vidsr.kernels.squared_error` and
-`vidsr.kernels.ssim`, which are fast.
+`psnr_y` follows the protocol of the super-resolution papers. A run measures its frames with the faster
+`vidsr.kernels.squared_error` and `vidsr.kernels.ssim`.
 """
 
 from __future__ import annotations
@@ -15,51 +15,51 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-Values = NDArray[Any] | Tensor  # code values: ... x H x W, of one channel unless said otherwise
+Values = NDArray[Any] | Tensor  # code values: ... x H x W
 
-BT601_LIMITED = (65.481, 128.553, 24.966)  # luma of R, G and B from 0 to 1, on top of 16
+BT601_LIMITED = (65.481, 128.553, 24.966)  # luma of R, G and B from 0 to 1, added to 16
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03  # of SSIM
 
 
 def mse(a: Values, b: Values, crop: int = 0) -> float:
-    """Mean squared error, without ``crop`` pixels at each border."""
+    """Return the mean squared error, without ``crop`` pixels at each border."""
     x, y = _pair(a, b, crop)
     return float((x - y).square().mean())
 
 
 def psnr(a: Values, b: Values, peak: float = 255, crop: int = 0) -> float:
-    """Peak signal-to-noise ratio in dB, without ``crop`` pixels at each border; infinite where nothing differs."""
+    """Return the PSNR in dB, without ``crop`` pixels at each border; infinite for equal images."""
     return psnr_from_mse(mse(a, b, crop), peak)
 
 
 def psnr_from_mse(error: float, peak: float = 255) -> float:
-    """Mean squared error as dB below the square of ``peak``; infinite for 0, minus that for an infinite one."""
+    """Convert a mean squared error to PSNR in dB; infinite for 0, minus infinity for an infinite error."""
     if error == 0:
         return math.inf
     return -math.inf if error == math.inf else 10 * math.log10(peak * peak / error)
 
 
 def psnr_y(a: NDArray[np.uint8], b: NDArray[np.uint8], scale: int) -> float:
-    """PSNR in dB as the papers give it: on `rgb_to_y` of both pictures, ``scale`` pixels cropped at each border."""
+    """Return the PSNR of the papers in dB: on `rgb_to_y`, ``scale`` pixels cropped at each border."""
     return psnr(rgb_to_y(a), rgb_to_y(b), crop=scale)
 
 
-def rgb_to_y(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Luma (H x W) of an 8-bit RGB picture (H x W x 3): BT.601, 16 to 235, not rounded, as in MATLAB.
+def rgb_to_y(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return luma (H x W) of an 8-bit RGB image (H x W x 3): BT.601, 16 to 235, not rounded, as in MATLAB.
 
-    A picture of a single channel (H x W) is its own luma. The papers' figures for Set14 need that rule: converting its
-    grey file as if it were RGB shrinks its range, and adds 1.3 dB to that picture.
+    An image of a single channel (H x W) is luma already. The papers' figures for Set14 need this rule: converting its
+    grey file as RGB shrinks the range and adds 1.3 dB to that image.
     """
-    if picture.ndim == 2:
-        return picture.astype(np.float64)
-    return 16 + picture.astype(np.float64) @ (np.array(BT601_LIMITED) / 255)
+    if image.ndim == 2:
+        return image.astype(np.float64)
+    return 16 + image.astype(np.float64) @ (np.array(BT601_LIMITED) / 255)
 
 
 def ssim(a: Values, b: Values, peak: float = 255, crop: int = 0) -> float:
-    """Mean structural similarity (1 where equal) of pictures of at least 11 x 11 after ``crop``.
+    """Return the mean structural similarity (1 for equal images) of images of at least 11 x 11 after ``crop``.
 
     Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004: 11 x 11 Gaussian
-    window of sigma 1.5, where it fits entirely.
+    window of sigma 1.5, only where it fits entirely.
     """
     x, y = (values.reshape(-1, 1, *values.shape[-2:]) for values in _pair(a, b, crop))
     offsets = torch.arange(WINDOW, dtype=torch.float64, device=x.device) - WINDOW // 2
@@ -75,7 +75,7 @@ def ssim(a: Values, b: Values, peak: float = 255, crop: int = 0) -> float:
 
 
 def _pair(a: Values, b: Values, crop: int) -> tuple[Tensor, Tensor]:
-    """Both as doubles, cropped."""
+    """Return both as cropped doubles."""
     if a.shape != b.shape or min(a.shape[-2:]) <= 2 * crop:
         raise ValueError(f"cannot compare {tuple(a.shape)} with {tuple(b.shape)} without {crop} pixels at each border")
     rows, columns = (slice(crop, size - crop) for size in a.shape[-2:])

@@ -1,4 +1,4 @@
-"""`vidsr degrade`: a clip made worse in a known way, to train on, to test with, to compare on."""
+"""`vidsr degrade`: degrade a clip in a known way, for training, tests and comparisons."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from vidsr.video import VideoReader, VideoWriter
 
 T = TypeVar("T")
 Part = tuple[Fraction | None, Fraction | None, int | None]
-BATCH_PIXELS = 1 << 21  # luma samples decoded at a time
+BATCH_PIXELS = 1 << 21  # luma samples per decoded batch
 
 BLURS: dict[str, Callable[[float], Blur]] = {
     "gaussian": lambda sigma: GaussianBlur((sigma, sigma)),
@@ -41,7 +41,7 @@ NOISES: dict[str, Callable[[float], Noise]] = {
 
 @dataclass(frozen=True)
 class DegradeOptions:
-    """What is done to a clip, in this order: blur, reduction, noise, encoding. Build one with `parse_degrade`."""
+    """Degradations of a clip, in this order: blur, downscale, noise, encoding. Build with `parse_degrade`."""
 
     blur: Blur | None = None
     factor: Fraction = Fraction(1)
@@ -63,7 +63,7 @@ def parse_degrade(
     encoder_options: tuple[str, ...] = (),
     seed: int = 0,
 ) -> DegradeOptions:
-    """Options from what a person writes: ``blur`` gaussian:1.6 or motion:9, ``noise`` 2 or poisson:0.5, ``scale`` 1/4.
+    """Parse options: ``blur`` gaussian:1.6 or motion:9, ``noise`` 2 or poisson:0.5, ``scale`` 1/4.
 
     Raises:
         OptionError: a value is unknown or not positive.
@@ -81,19 +81,19 @@ def parse_degrade(
 def degrade_clip(
     source: Path, target: Path, options: DegradeOptions, *, overwrite: bool = False, part: Part = (None, None, None)
 ) -> int:
-    """Writes the degraded ``source`` to ``target``, sound and the rest carried along; returns the number of frames.
+    """Write the degraded ``source`` to ``target``, with its other streams, and return the number of frames.
 
-    ``part``: start, end (seconds) and most frames of the source, as `vidsr.video.VideoReader` takes them.
+    ``part`` is start and end in seconds and the maximum number of frames, as in `vidsr.video.VideoReader`.
 
     Raises:
-        VidsrError: the source cannot be read, or the target not be written.
+        VidsrError: the source cannot be read, or the target cannot be written.
     """
     if target.exists() and (target.samefile(source) or not overwrite):
         raise OutputError(f"{target} exists: choose another --output, or give --overwrite if it is not the input")
     frames = 0
     with VideoReader(source, *part) as reader:
         finish = Finish(reader.info.depth)
-        output = finish.output(reduced(reader.info, options.factor))
+        output = finish.output(downscaled_info(reader.info, options.factor))
         per_batch = max(1, BATCH_PIXELS // (reader.info.width * reader.info.height))
         with VideoWriter(target, output, options.encoding, source) as writer:
             for batch in finish(degraded(reader.batches(per_batch), reader.info, options)):
@@ -103,28 +103,28 @@ def degrade_clip(
 
 
 def degraded(batches: Iterator[FrameBatch], info: VideoInfo, options: DegradeOptions) -> Iterator[FrameBatch]:
-    """``batches`` of a clip blurred, reduced and noisy, as float planes; encoding is left to the writer.
+    """Blur, downscale and add noise to ``batches``; yield float planes, not encoded.
 
-    Chroma is blurred by the same kernel at its own resolution. Gaussian noise is on all planes; shot noise follows the
-    light, so it is on luma alone.
+    Chroma is blurred by the same kernel at its own resolution. Gaussian noise is on all planes; shot noise depends on
+    the light, so it is on luma only.
     """
     kernel = None if options.blur is None else options.blur.kernel(np.random.default_rng(options.seed))
     small = None if kernel is None else subsampled(kernel, *SUBSAMPLING[info.chroma])
     chroma_noise = options.noise if isinstance(options.noise, GaussianNoise) else None
-    unit = 1 << (info.depth - 8)  # code values per code value of 8 bits
-    small_info = reduced(info, options.factor)
+    unit = 1 << (info.depth - 8)  # code values per 8-bit code value
+    small_info = downscaled_info(info, options.factor)
     for batch in batches:
-        # one generator for each frame, so that the cutting into batches changes nothing
+        # one generator per frame, so that the batch size changes nothing
         rngs = [np.random.default_rng([options.seed, origin.index]) for origin in batch.origins]
-        y = _reduced(batch.y, kernel, (small_info.width, small_info.height), options.kernel)
+        y = _downscaled(batch.y, kernel, (small_info.width, small_info.height), options.kernel)
         uv = None
         if batch.uv is not None:
-            uv = _noisy(_reduced(batch.uv, small, small_info.chroma_size, options.kernel), chroma_noise, unit, rngs)
+            uv = _noisy(_downscaled(batch.uv, small, small_info.chroma_size, options.kernel), chroma_noise, unit, rngs)
         yield batch.planes(_noisy(y, options.noise, unit, rngs), uv)
 
 
-def _reduced(plane: Tensor, blur: Kernel | None, size: tuple[int, int], kernel: str) -> Tensor:
-    """``plane`` (N x C x H x W) blurred and reduced to ``size`` (width, height), as floats."""
+def _downscaled(plane: Tensor, blur: Kernel | None, size: tuple[int, int], kernel: str) -> Tensor:
+    """Return ``plane`` (N x C x H x W) blurred and downscaled to ``size`` (width, height), as floats."""
     values: Values = plane.flatten(0, 1).to(torch.float32).numpy()
     if blur is not None:
         values = convolve(values, blur)
@@ -136,7 +136,7 @@ def _reduced(plane: Tensor, blur: Kernel | None, size: tuple[int, int], kernel: 
 
 
 def _noisy(plane: Tensor, noise: Noise | None, unit: int, rngs: Sequence[np.random.Generator]) -> Tensor:
-    """``plane`` (N x C x H x W floats) with ``noise``, frame n drawn from ``rngs[n]``."""
+    """Return ``plane`` (N x C x H x W floats) with ``noise``, frame n drawn from ``rngs[n]``."""
     if noise is None:
         return plane
     frames = [noise.add(frame.numpy() / np.float32(unit), rng) for frame, rng in zip(plane, rngs, strict=True)]
@@ -144,7 +144,7 @@ def _noisy(plane: Tensor, noise: Noise | None, unit: int, rngs: Sequence[np.rand
 
 
 def subsampled(kernel: Kernel, sx: int, sy: int) -> Kernel:
-    """``kernel`` on a grid ``sx`` and ``sy`` times coarser: each weight is shared by the two samples around it."""
+    """Resample ``kernel`` to a grid ``sx`` and ``sy`` times coarser; the two nearest samples share each weight."""
     reach = len(kernel) // 2
     steps = np.arange(-reach, reach + 1)
     across, down = (_shares(steps / s, -(-reach // s)) for s in (sx, sy))
@@ -152,19 +152,19 @@ def subsampled(kernel: Kernel, sx: int, sy: int) -> Kernel:
 
 
 def _shares(positions: npt.NDArray[np.float64], reach: int) -> npt.NDArray[np.float64]:
-    """How much of a weight at each position (columns) goes to each sample from -reach to reach (rows)."""
+    """Return the share of a weight at each position (columns) for each sample from -reach to reach (rows)."""
     samples = np.arange(-reach, reach + 1)
     shares: npt.NDArray[np.float64] = np.maximum(0, 1 - np.abs(samples[:, None] - positions))
     return shares
 
 
-def reduced(info: VideoInfo, factor: Fraction) -> VideoInfo:
-    """The facts of the clip at ``factor`` of its size."""
+def downscaled_info(info: VideoInfo, factor: Fraction) -> VideoInfo:
+    """Return ``info`` at ``factor`` of the size."""
     return replace(info, width=max(1, round(info.width * factor)), height=max(1, round(info.height * factor)))
 
 
 def _named(text: str, table: dict[str, Callable[[float], T]], option: str) -> T:
-    """What ``name:value`` names in ``table``."""
+    """Parse ``name:value`` by ``table``."""
     name, _, value = text.partition(":")
     if name not in table or not re.fullmatch(r"\d*\.?\d+", value) or float(value) <= 0:
         choices = ", ".join(f"{known}:NUMBER" for known in table)
@@ -178,7 +178,7 @@ def _factor(text: str) -> Fraction:
     except (ValueError, ZeroDivisionError):
         factor = Fraction(0)
     if not 0 < factor <= 1:
-        raise OptionError(f"--scale {text!r} does not reduce: write 1/4 or 0.25")
+        raise OptionError(f"--scale {text!r} does not downscale: write 1/4 or 0.25")
     return factor
 
 

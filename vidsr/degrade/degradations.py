@@ -1,9 +1,9 @@
-"""Degradations: what stands between the world and a clip. Small, seeded, composable.
+"""Degradations of lens, sensor and encoder: small, seeded, composable.
 
-Each maps a grey clip to a grey clip and draws its parameters once per clip, as a lens, a sensor and an encoder keep
-theirs; only noise is new in every frame. The same seed gives the same result.
+Each maps a grey clip to a grey clip and draws its parameters once per clip; only noise differs in every frame. The same
+seed gives the same output.
 
-This file needs OpenCV, Numba and PyAV: data sets are prepared with it, and the training loop never imports it.
+This file needs OpenCV, Numba and PyAV. It prepares data sets; the training loop never imports it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ T = TypeVar("T", bound=np.generic)
 
 
 class Degradation(Protocol):
-    """One thing that makes a clip worse."""
+    """One step that degrades a clip."""
 
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
-        """The clip (T x H x W) after it; the input is not changed."""
+        """Return the degraded clip (T x H x W); the input is not changed."""
         ...
 
 
@@ -38,7 +38,7 @@ class Degradation(Protocol):
 
 @dataclass(frozen=True)
 class Chain:
-    """All ``steps``, in order."""
+    """All ``steps`` in order."""
 
     steps: tuple[Degradation, ...]
 
@@ -50,7 +50,7 @@ class Chain:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of ``steps``, each as likely as its weight says; None stands for leaving the clip as it is."""
+    """One of ``steps``, drawn by weight; None leaves the clip unchanged."""
 
     steps: tuple[Degradation | None, ...]
     weights: tuple[float, ...]
@@ -62,7 +62,7 @@ class OneOf:
 
 
 def maybe(probability: float, step: Degradation) -> OneOf:
-    """``step`` with the given probability, else nothing."""
+    """Return ``step`` with the given probability, else no change."""
     return OneOf((step, None), (probability, 1 - probability))
 
 
@@ -77,7 +77,7 @@ def convolve(clip: npt.NDArray[T], kernel: Kernel) -> npt.NDArray[T]:
 
 @dataclass(frozen=True)
 class Blurred:
-    """The clip convolved with one kernel of ``blur``."""
+    """Convolution with one kernel of ``blur``."""
 
     blur: Blur
 
@@ -90,7 +90,7 @@ class Blurred:
 
 @dataclass(frozen=True)
 class Resize:
-    """The clip at ``factor`` of its size (1/4 is four times smaller), by an antialiased kernel."""
+    """Resize to ``factor`` of the size (1/4 is four times smaller), by an antialiased kernel."""
 
     factor: Fraction
     kernel: str = "bicubic"
@@ -106,14 +106,14 @@ class Resize:
 
 
 class Noise(ABC):
-    """Noise, new in every frame."""
+    """Noise that differs in every frame."""
 
     @abstractmethod
     def add(self, values: Values, rng: np.random.Generator) -> Values:
-        """``values`` (T x H x W, code values of 8 bits, fractions allowed) with noise; neither rounded nor clipped."""
+        """Return ``values`` (T x H x W, 8-bit code values or fractions) with noise, neither rounded nor clipped."""
 
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
-        """The noisy clip."""
+        """Return the noisy clip."""
         return np.clip(np.rint(self.add(clip.astype(np.float32), rng)), 0, 255).astype(np.uint8)
 
 
@@ -144,7 +144,7 @@ class PoissonNoise(Noise):
 
 @dataclass(frozen=True)
 class VideoCodec:
-    """The clip through a real encoder at one ``quality`` (see ``vidsr.video.encode_decode``) and one of ``presets``."""
+    """A real encoder at one ``quality`` (see `vidsr.video.encode_decode`) and one of ``presets``."""
 
     encoder: Encoder
     quality: tuple[int, int]
