@@ -109,9 +109,9 @@ def enhance(
         repeats: Repeated frames: keep them, or interpolate over them.
         slow_motion: Slow down by this factor; leaves out the audio.
         slow_audio: Keep the audio in slow motion, at its pitch.
-        deblur: Deblurring strength; auto: only if the clip is blurred.
-        denoise: Denoising strength; auto: only if the clip is noisy.
-        restore: Strength of artefact removal; auto: only if compression is visible.
+        deblur: Deblurring strength, 0 to 1; auto: only if the clip is blurred.
+        denoise: Denoising strength, 0 to 1; auto: only if the clip is noisy.
+        restore: Strength of artefact removal, 0 to 1; auto: only if compression is visible.
         deblur_model: A network, or unsharp, wiener or richardson-lucy; wiener:1.6 sets the sigma.
         denoise_model: A network, or bilateral or nlm; nlm:8 sets the sigma.
         restore_model: A network.
@@ -185,9 +185,9 @@ def compare(
         source: Clip or image.
         scale: Factor to downscale and upscale by.
         fps: Compare interpolation: drop frames, then interpolate at this rate.
-        deblur: Compare deblurring at this strength.
-        denoise: Compare denoising at this strength.
-        restore: Compare the removal of compression artefacts.
+        deblur: Compare deblurring at this strength, 0 to 1.
+        denoise: Compare denoising at this strength, 0 to 1.
+        restore: Compare artefact removal at this strength, 0 to 1.
         blur: Blur to restore from: gaussian:SIGMA, disk:RADIUS or motion:LENGTH.
         noise: Noise to restore from: sigma in 8-bit codes.
         crf: Compression to restore from: quality of libx264.

@@ -1,4 +1,4 @@
-"""What a run says: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
+"""Reports of a run: a bar on a terminal, lines of text elsewhere, only errors when quiet."""
 
 from fractions import Fraction
 from io import StringIO
@@ -15,7 +15,7 @@ from vidsr.pipeline.plan import make_plan
 from vidsr.pipeline.run import RunReport
 
 
-def spoken(verbosity: Verbosity, terminal: bool) -> str:
+def printed(verbosity: Verbosity, terminal: bool) -> str:
     console = Console(file=StringIO(), force_terminal=terminal, width=120, highlight=False)
     info = VideoInfo(width=64, height=48, fps=Fraction(25))
     plan = make_plan(parse_options(scale=4, model="bicubic"), info)
@@ -37,7 +37,7 @@ def spoken(verbosity: Verbosity, terminal: bool) -> str:
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_the_summary_names_the_bottleneck_and_the_means(terminal: bool) -> None:
-    text = spoken(Verbosity.VERBOSE, terminal)
+    text = printed(Verbosity.VERBOSE, terminal)
     for word in (
         "bottleneck: stages",
         "31.23 dB",
@@ -49,13 +49,13 @@ def test_the_summary_names_the_bottleneck_and_the_means(terminal: bool) -> None:
         assert word in text
 
 
-def test_quiet_leaves_only_failures() -> None:
-    text = spoken(Verbosity.QUIET, False)
+def test_quiet_prints_only_failures() -> None:
+    text = printed(Verbosity.QUIET, False)
     assert "bad.mp4 is empty" in text
     assert "bottleneck" not in text and "something" not in text
 
 
-def test_plain_lines_tell_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_show_the_rate_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidsr.cli.progress.LINE_SECONDS", 0.0)
-    text = spoken(Verbosity.NORMAL, False)
+    text = printed(Verbosity.NORMAL, False)
     assert "5/10 frames" in text and "s left" in text

@@ -48,10 +48,10 @@ def _root(
 
 def _add(command: Command) -> None:
     """Add ``command`` to the app."""
-    examples = "\n\n".join(("Examples:", *(f"    {line}" for line in command.examples))) if command.examples else None
-    codes = f"\n\nExit codes: {EXIT_CODES}." if command.name == "enhance" else ""
+    lines = ["", "Examples:", *(f"    {example}" for example in command.examples)] if command.examples else []
+    lines += [f"Exit codes: {EXIT_CODES}."] if command.name == "enhance" else []
 
-    @app.command(command.name, help=command.help, epilog=f"{examples}{codes}" if examples else None)
+    @app.command(command.name, help=command.help, epilog="\n\n".join(lines) or None)
     @with_options(command)
     def run_command(**values: Any) -> None:
         if command.name in RUNS_NETWORKS:

@@ -52,7 +52,7 @@ def compare(
 
 @contextmanager
 def score_file(output: Path | None) -> Iterator[OnRow]:
-    """A function that writes a row of compare.csv in the folder ``output``, if there is one.
+    """Yield a function that writes a row of compare.csv in the folder ``output``, if there is one.
 
     Raises:
         OutputError: the file cannot be written. Errors of the comparison itself pass through.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vidsr.options.parse import parse_int
-from vidsr.options.table import GENERAL, OPTIONS, OUTPUT, REQUIRED, Option, option
+from vidsr.options.table import ENGINE, GENERAL, OPTIONS, OUTPUT, REQUIRED, RESTORATION, Option, option
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ EXIT_CODES = (
 )
 
 
-def own(name: str, help: str, kind: Any = str, default: Any = None, **more: Any) -> Option:
+def own(name: str, help: str, kind: Any = str, default: Any = None, group: str = GENERAL, **more: Any) -> Option:
     """Return an option that only one command has."""
-    return Option(name, GENERAL, help, kind, default, own=True, **more)
+    return Option(name, group, help, kind, default, own=True, **more)
 
 
 def shared(name: str, **changes: Any) -> Option:
@@ -57,7 +57,6 @@ INPUTS = argument("inputs", "INPUT", "Clips, images, folders, frames/%05d.png, o
 ENHANCE_OUTPUT = output(
     "File, %05d.png, - for standard output, or a folder for several inputs.", None, OUTPUT, "next to the input"
 )
-STRENGTH = "0..1"  # metavar of the restorations in a comparison
 
 # fmt: off
 QUIET = Option("quiet", OUTPUT, "Print errors and warnings only.", bool, False, own=True)
@@ -89,23 +88,25 @@ COMMANDS: tuple[Command, ...] = (
         "them (--fps), or degrade and restore them (--deblur, --denoise, --restore).",
         (
             INPUTS,
-            shared("scale", help="Factor to downscale and upscale by.", kind=int, default=4, metavar="N", python=int,
+            option("scale", help="Factor to downscale and upscale by.", kind=int, default=4, metavar="N", python=int,
                    parse=parse_int),
-            shared("fps", help="Compare interpolation: drop frames, then interpolate at this rate.", metavar="2x"),
-            shared("deblur", help="Compare deblurring at this strength.", metavar=STRENGTH),
-            shared("denoise", help="Compare denoising at this strength.", metavar=STRENGTH),
-            shared("restore", help="Compare the removal of compression artefacts.", metavar=STRENGTH),
-            own("blur", "Blur to restore from: gaussian:SIGMA, disk:RADIUS or motion:LENGTH.", metavar="KIND:SIZE"),
-            own("noise", "Noise to restore from: sigma in 8-bit codes.", metavar="SIGMA"),
-            own("crf", "Compression to restore from: quality of libx264.", float, metavar="N"),
-            shared("temporal_denoise"),
-            own("models", "Methods to compare.", metavar="A,B,...", python=str | Sequence[str], default_text="all"),
-            own("crops", "Crops per frame on the contact sheet.", int, 1, metavar="N", minimum=1),
-            output("Folder for compare.csv and the contact sheets.", None),
-            shared("device"),
-            shared("precision"),
-            shared("start"),
-            shared("frames", help="Maximum number of frames of each clip."),
+            option("fps", help="Compare interpolation: drop frames, then interpolate at this rate.", metavar="2x"),
+            option("deblur", help="Compare deblurring at this strength, 0 to 1.", metavar="N"),
+            option("denoise", help="Compare denoising at this strength, 0 to 1.", metavar="N"),
+            option("restore", help="Compare artefact removal at this strength, 0 to 1.", metavar="N"),
+            own("blur", "Blur to restore from: gaussian:SIGMA, disk:RADIUS or motion:LENGTH.", metavar="KIND:N",
+                group=RESTORATION),
+            own("noise", "Noise to restore from: sigma in 8-bit codes.", metavar="SIGMA", group=RESTORATION),
+            own("crf", "Compression to restore from: quality of libx264.", float, metavar="N", group=RESTORATION),
+            option("temporal_denoise"),
+            own("models", "Methods to compare.", metavar="A,B,...", python=str | Sequence[str], default_text="all",
+                group=ENGINE),
+            option("device"),
+            option("precision"),
+            option("start"),
+            option("frames", help="Maximum number of frames of each clip."),
+            output("Folder for compare.csv and the contact sheets.", None, OUTPUT),
+            own("crops", "Crops per frame on the contact sheet.", int, 1, metavar="N", minimum=1, group=OUTPUT),
             JSON,
         ),
         ("vidsr compare clip.mp4 --models bicubic,fast,balanced -o scores/",
@@ -158,7 +159,7 @@ COMMANDS: tuple[Command, ...] = (
         (
             argument("source", "CLIP", "The clip to degrade."),
             output("The clip to write."),
-            own("blur", "gaussian:SIGMA, disk:RADIUS, motion:LENGTH or shake:LENGTH.", metavar="KIND:SIZE"),
+            own("blur", "gaussian:SIGMA, disk:RADIUS, motion:LENGTH or shake:LENGTH.", metavar="KIND:N"),
             own("noise", "Sigma in 8-bit codes, or poisson:GAIN.", metavar="SIGMA"),
             own("scale", "Factor, for example 1/4.", default="1", metavar="FACTOR"),
             own("kernel", "Kernel that downscales.", default="bicubic", metavar="NAME"),
