@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -39,13 +39,17 @@ DOWNSAMPLING_TAPS: dict[float, tuple[tuple[int, float], ...]] = {
 HD_WIDTH, HD_HEIGHT = 1280, 720  # an untagged frame at least that wide or high is assumed to be BT.709
 
 
+def default_matrix(width: int, height: int) -> Literal["bt709", "smpte170m"]:
+    """Return the matrix of untagged frames and of RGB: BT.709 for HD, BT.601 for SD."""
+    return "bt709" if width >= HD_WIDTH or height >= HD_HEIGHT else "smpte170m"
+
+
 def with_defaults(color: ColorInfo, width: int, height: int) -> ColorInfo:
     """Return ``color`` with a matrix and a range.
 
     The defaults are BT.601 for SD, BT.709 for HD, and limited range.
     """
-    matrix = color.matrix or ("bt709" if width >= HD_WIDTH or height >= HD_HEIGHT else "smpte170m")
-    return replace(color, matrix=matrix, range=color.range or "limited")
+    return replace(color, matrix=color.matrix or default_matrix(width, height), range=color.range or "limited")
 
 
 NAMES = {"smpte170m": ("BT.601", "SD"), "bt709": ("BT.709", "HD")}  # of the default matrices, and their usual clips

@@ -11,7 +11,6 @@ from tests.clips import make_clip
 from vidsr import enhance
 from vidsr.errors import Notes, OptionError, OutputError
 from vidsr.options.enhance import parse_options
-from vidsr.video import SlowMotion, carried_streams, lost_streams
 from vidsr.video.slow_audio import speeds
 
 
@@ -113,24 +112,6 @@ def test_audio_that_the_encoder_does_not_support_is_one_clear_error_and_leaves_n
     with pytest.raises(OutputError, match=r"audio of mono at 192000 Hz is not supported.*leave out --slow-audio"):
         slowed(source, tmp_path / "b.mp4", slow_motion="2x", slow_audio=True)
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
-
-
-def test_notes_on_audio_match_the_output(tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "a.mkv", frames=3, audio=1, font=b"letters")
-    slow = SlowMotion(Fraction(2), audio=True)
-
-    def streams(target: Path) -> list[list[str]]:
-        functions = (carried_streams, lost_streams)
-        return [[str(line) for line in function(source, target, slow=slow)] for function in functions]
-
-    carried, lost = streams(tmp_path / "b.mkv")
-    assert ["attachment" in line for line in carried] == [True]
-    assert ["slowed down and encoded again" in line for line in lost] == [True]
-    carried, lost = streams(tmp_path / "b.mp4")
-    assert not carried and any("cannot hold it" in line and "attachment" in line for line in lost)
-    carried, lost = streams(tmp_path / "%05d.png")
-    assert not carried and not any("slowed" in line for line in lost)
-    assert any("cannot hold it" in line and "audio" in line for line in lost)
 
 
 def test_one_atempo_filter_at_most_halves_the_speed() -> None:

@@ -8,7 +8,7 @@ import av
 import pytest
 
 from tests.clips import make_clip, make_frame
-from vidsr.errors import InputError, OutputError
+from vidsr.errors import InputError
 from vidsr.options.codecs import Encoding
 from vidsr.video import VideoReader, VideoWriter, lost_streams, streams
 
@@ -86,15 +86,6 @@ def test_free_tags_of_a_phone_are_kept(tmp_path: Path, suffix: str) -> None:
         assert found.items() >= tags.items()
 
 
-def test_free_tags_displaced_by_a_cover_in_mp4_are_noted(tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "a.mkv", frames=2, metadata={"unusual": "kept"}, cover=True)
-    (line,) = lost_streams(source, tmp_path / "b.mp4")
-    assert line.text == "left out: tags UNUSUAL (.mp4 cannot hold them together with a cover)"
-    target = copy(source, tmp_path / "b.mp4")
-    assert packets(target, 1)[0][1] == packets(source, 1)[0][1]
-    assert lost_streams(source, tmp_path / "b.mkv") == []
-
-
 def test_cover_becomes_an_attached_file_in_matroska(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", cover=True)
     target = copy(source, tmp_path / "b.mkv")
@@ -108,40 +99,11 @@ def test_cover_of_a_file_whose_title_is_invalid_utf8(tmp_path: Path) -> None:
     assert [s.disposition for s in streams(copy(source, tmp_path / "b.mkv"))][1] == ("attached_pic",)
 
 
-def test_streams_that_mp4_cannot_hold_are_noted_before_the_run(tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "a.mkv", frames=30, subtitles="ass", font=b"font")
-    lines = lost_streams(source, tmp_path / "b.mp4")
-    assert len(lines) == 2
-    assert all(".mkv can" in line.text for line in lines)
-    assert "ass" in lines[0].text
-    assert "test.ttf" in lines[1].text
-    assert [s.type for s in streams(copy(source, tmp_path / "b.mp4"))] == ["video"]
-
-
-def test_note_on_subtitles_that_only_mp4_holds_names_mp4(tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "a.mp4", frames=30, subtitles="mov_text")
-    (line,) = lost_streams(source, tmp_path / "b.mkv")
-    assert ".mp4 can" in line.text
-
-
-def test_titles_that_mov_cannot_hold_are_noted(tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "a.mkv", audio=True)
-    (note,) = lost_streams(source, tmp_path / "b.mov")
-    assert note.text == "left out: tags title of #1 (.mov cannot hold them)"
-    assert lost_streams(source, tmp_path / "b.mp4") == []
-
-
 def test_webm_keeps_opus(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.webm", codec="libvpx-vp9", audio=True)
     assert lost_streams(source, tmp_path / "b.webm") == []
     assert lost_streams(source, tmp_path / "b.mkv") == []
     assert packets(copy(source, tmp_path / "b.mkv"), 1) == packets(source, 1)
-
-
-def test_an_unknown_container_is_one_clear_error(tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "a.mp4", frames=1)
-    with pytest.raises(OutputError, match=r"b\.xyz names no output container"):
-        lost_streams(source, tmp_path / "b.xyz")
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])

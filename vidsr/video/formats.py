@@ -12,6 +12,7 @@ from av.codec.codec import UnknownCodecError
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
+from vidsr.color import default_matrix
 from vidsr.errors import Notes, OptionError
 from vidsr.frames import Chroma, VideoInfo
 from vidsr.options.codecs import Encoding
@@ -96,11 +97,6 @@ def _nearest_chroma(planar: VideoFormat) -> Chroma:
     if across == 1:
         return "444"
     return "422" if down == 1 else "420"
-
-
-def default_matrix(width: int, height: int) -> Literal["bt709", "smpte170m"]:
-    """Return the matrix for converting RGB frames: BT.709 for HD, BT.601 for SD."""
-    return "bt709" if height >= 720 or width >= 1280 else "smpte170m"
 
 
 def encoder(encoding: Encoding) -> Codec:

@@ -21,7 +21,7 @@ from vidsr.errors import InputError
 from vidsr.frames import VideoInfo
 from vidsr.options.source import Reading
 from vidsr.runtime import processors
-from vidsr.video.containers import can_carry, container_format, file_tags, is_cover, stream_tags
+from vidsr.video.containers import can_carry, container_format, is_cover, stream_tags
 from vidsr.video.demux import packets
 from vidsr.video.probe import MICROSECONDS, first_frame, video_info, video_stream
 from vidsr.video.source import is_pipe, open_source
@@ -61,7 +61,6 @@ class FileContents:
     times: list[Fraction]  # of its frames, seconds
     tracks: list[Track]
     chapters: list[tuple[Fraction, Fraction, str]]  # start, end, title
-    tags: dict[str, str]
     problems: Counter[str] = field(default_factory=Counter)
 
 
@@ -123,8 +122,8 @@ def inspect_file(
         container = None if carried_to is None else container_format(carried_to)
         kept = [s for s in other_streams(opened, video) if container is None or can_carry(s, container)]
         tracks = {stream.index: _track(stream, container) for stream in kept}
-        chapters, tags = _chapters(opened), file_tags(opened.metadata)
-    contents = FileContents(path, info, info.time_base or Fraction(1), [], list(tracks.values()), chapters, tags)
+        chapters = _chapters(opened)
+    contents = FileContents(path, info, info.time_base or Fraction(1), [], list(tracks.values()), chapters)
     _read_packets(contents, tracks, decode, container or "", reading)
     contents.times.sort()
     return contents
