@@ -50,7 +50,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shard of ten images of uniform blocks."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
     for index in range(10):
         coarse = rng.integers(0, 256, (14, 16, 3), dtype=np.uint8)
@@ -146,10 +146,10 @@ def test_a_resumed_run_with_teachers_equals_an_uninterrupted_one(tmp_path: Path,
 def test_training_keeps_a_network_equivariant(tmp_path: Path, shard: Path) -> None:
     recipe = write_recipe(tmp_path, shard, 'equivariant = true\noptimiser = "whitened"\ncandidates = 2')
     network = from_file(loop.run(recipe, tmp_path / "run", steps=12)).network
-    picture = torch.rand(1, 1, 20, 24)
+    image = torch.rand(1, 1, 20, 24)
     with torch.no_grad():
-        expected = apply_symmetry(network(picture), 5)
-        torch.testing.assert_close(network(apply_symmetry(picture, 5)), expected, rtol=0, atol=1e-5)
+        expected = apply_symmetry(network(image), 5)
+        torch.testing.assert_close(network(apply_symmetry(image, 5)), expected, rtol=0, atol=1e-5)
 
 
 def test_a_run_resumed_after_ctrl_c_equals_an_uninterrupted_one(tmp_path: Path, shard: Path) -> None:

@@ -1,4 +1,7 @@
-"""`python -m vidsr.train RECIPE.toml`: `vidsr train` for a machine without the other packages that vidsr needs."""
+"""`python -m vidsr.train RECIPE.toml`: `vidsr train` with few packages.
+
+It needs only PyTorch, NumPy and safetensors.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of a training run: saved as a checkpoint while it trains, exported as weights at the end."""
+"""The state of a training run, its checkpoints, and the export of weights."""
 
 from __future__ import annotations
 
@@ -90,7 +90,10 @@ def load_checkpoint(path: Path, recipe: Recipe, state: State, device: torch.devi
 
 
 def export(path: Path, recipe: Recipe, recipe_text: str, state: State) -> None:
-    """Write the averaged network, its branches collapsed, as a weights file with the recipe in its metadata."""
+    """Write the averaged network as a weights file.
+
+    Its branches are collapsed. The metadata holds the recipe.
+    """
     network = copy.deepcopy(state.average)
     collapse(network)
     metadata = {

@@ -71,11 +71,12 @@ def run(
     watch: Observer | None = None,
     init: str | None = None,
 ) -> Path:
-    """Train the phases of a recipe in order; return the weights file of the last phase reached.
+    """Train the phases of a recipe in order; return the weights file.
 
-    ``steps``, counted over all phases, and ``minutes`` end this session early; the schedule stays that of the recipe.
-    The checkpoint that is left continues with ``resume`` as if the run had not been interrupted. Ctrl-C saves a
-    checkpoint too. ``init``, a model's name or a weights file, replaces the starting weights of the first phase.
+    The weights are those of the last phase reached. ``steps``, counted over all phases, and ``minutes`` end this
+    session early; the schedule stays that of the recipe. The checkpoint that is left continues with ``resume`` as if
+    the run had not been interrupted. Ctrl-C saves a checkpoint too. ``init``, a model's name or a weights file,
+    replaces the starting weights of the first phase.
 
     Raises:
         InputError: the weights of another recipe, which this one starts or learns from, do not exist yet.
@@ -126,7 +127,10 @@ def resumed(recipe: Recipe, out: Path, device: torch.device) -> State:
 def train_phase(
     recipe: Recipe, state: State, out: Path, last: int, minutes: float | None, device: torch.device, watch: Observer
 ) -> None:
-    """Train one phase up to step ``last`` or for ``minutes``, whichever comes first, and save its checkpoint."""
+    """Train one phase and save its checkpoint.
+
+    It ends at step ``last`` or after ``minutes``, whichever comes first.
+    """
     checkpoint = checkpoint_path(out, recipe)
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     watch.begin(recipe, checkpoint.parent, last)
@@ -237,7 +241,10 @@ def advance(
 
 
 def validate(recipe: Recipe, state: State, data: TaskData, loss: float) -> Report:
-    """Validate the averaged weights, and record the result in ``state``; a plateau lowers the learning rate."""
+    """Validate the averaged weights, and record the result in ``state``.
+
+    A plateau lowers the learning rate.
+    """
     psnr = data.psnr(state.average)
     record_progress(recipe, state, psnr)
     report = Report(state.step, recipe.steps, loss, psnr, data.baseline, learning_rate(recipe, state), state.seconds)

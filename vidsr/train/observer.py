@@ -38,7 +38,10 @@ class Observer(Protocol):
     """Receives the events of a training run."""
 
     def begin(self, recipe: Recipe, folder: Path, last: int) -> None:
-        """A phase begins, or continues, in ``folder``; this session trains it up to step ``last``."""
+        """A phase begins, or continues, in ``folder``.
+
+        This session trains it up to step ``last``.
+        """
 
     def soft_targets(self, done: int, images: int) -> None:
         """Before the first step: the soft targets of ``done`` of the ``images`` are finished."""

@@ -1,4 +1,7 @@
-"""Progress of a training run on the terminal: a bar if rich is installed, else plain lines."""
+"""Progress of a training run on the terminal.
+
+It is a bar if rich is installed, else plain lines.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,10 @@ def completes_tenth(done: int, images: int) -> bool:
 
 
 def make_progress(steps: int, console: Console | None) -> Progress:
-    """Return a bar if rich is installed, else lines: training must run where only PyTorch is installed."""
+    """Return a bar if rich is installed, else lines.
+
+    Training must run where only PyTorch is installed.
+    """
     try:
         return Bar(steps, console)
     except ImportError:

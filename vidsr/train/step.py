@@ -1,4 +1,7 @@
-"""One training step, and the parts that all tasks share: autocast, loss, gradient descent, learning rate, average."""
+"""One training step, and the parts that all tasks share.
+
+These are autocast, loss, gradient descent, learning rate and averaged weights.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ Losses = dict[str, Tensor]  # name -> value, detached; "loss" is the sum that th
 
 
 def train_step(recipe: Recipe, state: State, interior: Interior, patches: Patches) -> Losses:
-    """Do one step of the tasks that minimise the distance between output and truth, pixel by pixel."""
+    """Do one step of the optimiser on the distance between output and truth."""
     lr, hr = patches.batch_at(state.step)
     with autocast(recipe, state, lr.device):
         output = interior(lr)
@@ -33,13 +36,19 @@ def train_step(recipe: Recipe, state: State, interior: Interior, patches: Patche
 
 
 def autocast(recipe: Recipe, state: State, device: torch.device) -> torch.autocast:
-    """Return bf16 autocast, enabled if the recipe asks for it, the network allows it and the device is fast at it."""
+    """Return bf16 autocast, enabled where recipe, network and device allow it.
+
+    bf16 needs a recipe that asks for it, an anchored network, and a device with fast bf16.
+    """
     enabled = recipe.precision == "bf16" and state.network.anchored and has_bf16(device)
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
 def descend(recipe: Recipe, state: State, loss: Tensor) -> None:
-    """Move the network down the gradient of ``loss``, update the averaged weights, and count the step."""
+    """Move the network down the gradient of ``loss``, and count the step.
+
+    The averaged weights follow.
+    """
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(recipe, state)
     state.optimiser.zero_grad(set_to_none=True)

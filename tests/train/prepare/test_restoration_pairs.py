@@ -15,9 +15,9 @@ from vidsr.train.prepare.drawings import drawing
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """A shard of one textured image."""
-    picture = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (120, 140), dtype=np.uint8))
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (120, 140), dtype=np.uint8))
     table = torch.tensor([[0, 120, 140, 0]])
-    save_file({"pixels": picture.reshape(-1), "table": table}, tmp_path / "photos.safetensors", {})
+    save_file({"pixels": image.reshape(-1), "table": table}, tmp_path / "photos.safetensors", {})
     return tmp_path / "photos.safetensors"
 
 
@@ -52,8 +52,8 @@ def test_a_drawing_has_few_shades_and_outlines_between_them() -> None:
 
 
 def test_half_of_the_fine_texture_is_clean(tmp_path: Path) -> None:
-    picture = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (200, 210), dtype=np.uint8))
-    save_file({"pixels": picture.reshape(-1), "table": torch.tensor([[0, 200, 210, 0]])}, tmp_path / "p.safetensors")
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (200, 210), dtype=np.uint8))
+    save_file({"pixels": image.reshape(-1), "table": torch.tensor([[0, 200, 210, 0]])}, tmp_path / "p.safetensors")
     restoration_pairs.build(
         "noise-texture", [tmp_path / "p.safetensors"], [], tmp_path / "t.safetensors", count=40, size=80
     )

@@ -27,7 +27,10 @@ def decode(tensors: dict[str, Tensor]) -> Tensor:
 
 
 def _decode_jpeg(file: Tensor) -> Tensor:
-    """Return a grey JPEG as H x W uint8; torchvision and OpenCV are both optional on a machine that only trains."""
+    """Return a grey JPEG as H x W uint8.
+
+    torchvision and OpenCV are both optional on a machine that only trains.
+    """
     try:
         from torchvision.io import ImageReadMode, decode_jpeg
     except ImportError:

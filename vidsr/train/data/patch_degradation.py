@@ -1,4 +1,7 @@
-"""Degrading sharp patches while training: blur, noise, quantization, and graphics on top; every patch gets its own."""
+"""Degrading sharp patches while training.
+
+Every patch gets its own blur, noise, quantization and graphics.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ MARGIN = 16  # pixels around a patch that its blur reads; longer kernels wrap ar
 
 
 class Rectangle(NamedTuple):
-    """A uniform rectangle: its edges as fractions of the sides of the patch, its value in [0, 1]."""
+    """A uniform rectangle.
+
+    Edges are fractions of the sides of the patch; the value lies in [0, 1].
+    """
 
     top: float
     left: float
@@ -62,7 +68,7 @@ def draw_degradation(rng: np.random.Generator) -> PatchDegradation:
 
 
 def _draw_graphics(rng: np.random.Generator) -> tuple[Rectangle, ...]:
-    """Draw black bars along one or two sides, or a band of rectangles the size of letters."""
+    """Draw black bars along the sides, or a band of rectangles like letters."""
     if rng.random() < 0.5:
         first, second = rng.uniform(0.02, 0.3, 2) * (rng.random(2) < 0.7)
         if rng.random() < 0.7:
@@ -76,7 +82,7 @@ def _draw_graphics(rng: np.random.Generator) -> tuple[Rectangle, ...]:
 
 
 def degrade(sharp: Tensor, degradations: Sequence[PatchDegradation], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Return the degraded patches, rounded to 8 bits, and the patches to restore, without ``MARGIN`` on each side.
+    """Return the degraded patches, rounded to 8 bits, and the patches to restore.
 
     ``sharp``: N x 1 x H x W in [0, 1]. The patches to restore are sharp, with the same graphics.
     """
@@ -104,7 +110,10 @@ def _area(plane: Tensor, rectangle: Rectangle) -> Tensor:
 
 
 def transfer_functions(kernels: Sequence[Kernel | None], size: tuple[int, ...]) -> Tensor:
-    """Return the spectrum (rfft2) of each kernel in a periodic image of ``size``: N x H x W // 2 + 1."""
+    """Return the spectrum (rfft2) of each kernel in a periodic image of ``size``.
+
+    Returns N x H x W // 2 + 1 complex numbers.
+    """
     planes = torch.zeros(len(kernels), *size)
     for plane, kernel in zip(planes, kernels, strict=True):
         if kernel is None:
@@ -117,7 +126,10 @@ def transfer_functions(kernels: Sequence[Kernel | None], size: tuple[int, ...]) 
 
 
 def quantize_blocks(plane: Tensor, step: float) -> Tensor:
-    """Quantize the cosine transform of every block of ``plane`` (H x W) by ``step``: an intra-only codec."""
+    """Quantize the cosine transform of every block of ``plane`` by ``step``.
+
+    It imitates an intra-only codec. ``plane``: H x W.
+    """
     height, width = plane.shape
     whole = padded(plane[None, None], 0, -width % BLOCK, 0, -height % BLOCK)[0, 0]
     blocks = whole.view(len(whole) // BLOCK, BLOCK, -1, BLOCK).transpose(1, 2)

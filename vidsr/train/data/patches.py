@@ -1,4 +1,7 @@
-"""Training patches: LR and HR crops of the same place, flipped and rotated, a function of seed and step alone."""
+"""Training patches: LR and HR crops of the same place.
+
+They are flipped and rotated at random, and depend on seed and step alone.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +37,11 @@ def make_pair(hr: Tensor, scale: int) -> Pair:
 
 
 def with_margin(pair: Pair, scale: int, margin: int, patch: int) -> Pair:
-    """Extend ``pair`` beyond its edges by ``margin`` LR pixels, or by more where a patch would not fit.
+    """Extend ``pair`` beyond its edges by ``margin`` LR pixels.
 
-    The extension is mirrored with the last pixel repeated, as `make_pair` mirrors the image that it downscales. So the
-    LR equals the downscaled extended HR. In use most of a small image is near an edge, where networks get such input.
+    It is extended by more where a patch would not fit. The extension is mirrored with the last pixel repeated, as
+    `make_pair` mirrors the image that it downscales. So the LR equals the downscaled extended HR. In use most of a
+    small image is near an edge, where networks get such input.
     """
     rows, columns = (max(margin, (patch - n + 1) // 2) for n in pair.lr.shape)
     planes = []
@@ -48,10 +52,11 @@ def with_margin(pair: Pair, scale: int, margin: int, patch: int) -> Pair:
 
 
 class Patches:
-    """Random patches of a set of images, drawn in proportion to the square root of the image area.
+    """Random patches of a set of images.
 
-    Most of an image is nearly flat, and bicubic upscales it well. So ``candidates`` times as many patches are drawn as
-    a batch holds, and those with the most detail are kept.
+    Images are drawn in proportion to the square root of their area. Most of an image is nearly flat, and bicubic
+    upscales it well. So ``candidates`` times as many patches are drawn as a batch holds, and those with the most detail
+    are kept.
 
     ``batch_at(step)`` depends on the seed and the step alone, so a resumed run equals an uninterrupted one. The images
     stay on the device of ``pairs``.
@@ -69,7 +74,10 @@ class Patches:
         self.probabilities = areas / areas.sum()
 
     def batch_at(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return LR and HR patches: batch x 1 x patch x patch and ``scale`` times that size, float32 in [0, 1]."""
+        """Return the LR and HR patches of ``step``.
+
+        LR is batch x 1 x patch x patch, HR ``scale`` times that size; both are float32 in [0, 1].
+        """
         on_gpu = self.pairs[0].hr.device.type == "cuda"
         lr, hr = self.gather(self.draw(step)) if on_gpu else self.crop(self.draw(step))
         if self.candidates == 1:
@@ -78,7 +86,7 @@ class Patches:
         return lr[kept], hr[kept]
 
     def draw(self, step: int) -> Windows:
-        """Draw the positions of the patches of ``step``, ``candidates`` for each patch of the batch."""
+        """Draw the positions of all candidate patches of ``step``."""
         rng = np.random.default_rng((self.seed, step))
         rows = []
         for index in rng.choice(len(self.pairs), self.batch * self.candidates, p=self.probabilities):
@@ -88,7 +96,7 @@ class Patches:
         return np.array(rows)
 
     def crop(self, windows: Windows) -> tuple[Tensor, Tensor]:
-        """Return the patches at ``windows``, cropped one by one, which is fastest on a CPU."""
+        """Return the patches at ``windows``, cropped one by one: fastest on a CPU."""
         lrs, hrs = [], []
         for index, top, left, symmetry in windows.tolist():
             pair, scale = self.pairs[index], self.scale
@@ -97,7 +105,10 @@ class Patches:
         return torch.stack(lrs)[:, None].float() / 255, torch.stack(hrs)[:, None].float() / 255
 
     def gather(self, windows: Windows) -> tuple[Tensor, Tensor]:
-        """Return the same patches by two indexings: on a GPU the launches of a hundred small copies would dominate."""
+        """Return the same patches by two indexings, which is fastest on a GPU.
+
+        Cropping one by one would launch a hundred small copies.
+        """
         lr, hr = self._window_gathers
         index, top, left, symmetry = torch.from_numpy(windows.T.copy()).to(lr.pixels.device, non_blocking=True)
         return lr(index, top, left, symmetry), hr(index, top * self.scale, left * self.scale, symmetry)
@@ -109,7 +120,10 @@ class Patches:
 
 
 class WindowGather:
-    """Square windows of any of ``planes``, flipped and rotated, by one indexing of all their pixels."""
+    """Square windows of any of ``planes``, by one indexing of all their pixels.
+
+    The windows are flipped and rotated.
+    """
 
     def __init__(self, planes: Sequence[Tensor], side: int) -> None:
         device = planes[0].device
@@ -123,7 +137,10 @@ class WindowGather:
         self.columns = torch.stack([apply_symmetry(columns, symmetry) for symmetry in range(SYMMETRIES)])
 
     def __call__(self, index: Tensor, top: Tensor, left: Tensor, symmetry: Tensor) -> Tensor:
-        """Return N x 1 x side x side float32 in [0, 1]; each argument holds N numbers."""
+        """Return N windows, N x 1 x side x side float32 in [0, 1].
+
+        Each argument holds N numbers.
+        """
         width = self.widths[index]
         corner = self.starts[index] + top * width + left
         where = corner[:, None, None] + self.rows[symmetry] * width[:, None, None] + self.columns[symmetry]
@@ -131,7 +148,10 @@ class WindowGather:
 
 
 def detail(patches: Tensor) -> Tensor:
-    """Return the mean absolute difference between neighbouring pixels of each of ``patches`` (N x 1 x H x W): N."""
+    """Return the mean absolute difference between neighbouring pixels of each patch.
+
+    ``patches`` are N x 1 x H x W; N numbers are returned.
+    """
     return patches.diff(dim=-1).abs().mean((1, 2, 3)) + patches.diff(dim=-2).abs().mean((1, 2, 3))
 
 
@@ -140,7 +160,10 @@ def _window(plane: Tensor, top: int, left: int, side: int) -> Tensor:
 
 
 def centre_crops(pairs: Sequence[Pair], scale: int, side: int = 192, most: int = 32) -> list[Pair]:
-    """Return centre crops of about ``side`` HR pixels of up to ``most`` pairs, spread over the set."""
+    """Return centre crops of up to ``most`` pairs, spread over the set.
+
+    A crop has about ``side`` HR pixels a side.
+    """
     side //= scale
     crops = []
     for index in np.linspace(0, len(pairs) - 1, min(most, len(pairs))).astype(int):

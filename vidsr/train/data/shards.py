@@ -24,7 +24,9 @@ SPLITS = ("train", "validation", "test")
 
 
 def read_shard(path: Path, split: str) -> list[Tensor]:
-    """Return the luma planes of one split: H x W uint8, views of the memory-mapped file.
+    """Return the luma planes of one split.
+
+    They are H x W uint8, views of the memory-mapped file.
 
     Raises:
         InputError: the file is absent or not a shard.
@@ -34,7 +36,9 @@ def read_shard(path: Path, split: str) -> list[Tensor]:
 
 
 def read_pairs(path: Path, split: str, scale: int) -> list[Pair]:
-    """Return the LR and HR images of one split: the stored pairs, or LR made by the antialiased bicubic.
+    """Return the LR and HR images of one split.
+
+    These are the stored pairs, or LR made by the antialiased bicubic.
 
     Raises:
         InputError: the file is absent or not a shard, or its pairs are of another scale.
@@ -70,7 +74,10 @@ def write_pairs(
     scale: int,
     metadata: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Write pairs of ``scale`` as the shard ``out``; an interrupted write leaves no file of that name."""
+    """Write pairs of ``scale`` as the shard ``out``.
+
+    An interrupted write leaves no file of that name.
+    """
     pairs, table, offset = [*train, *validation], [], 0
     for index, pair in enumerate(pairs):
         height, width = pair.hr.shape

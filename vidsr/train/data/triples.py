@@ -30,7 +30,10 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Triple:
-    """Two frames, the true frame between them, and the field of optical flow; views of the mapped file."""
+    """Two frames, the true frame between them, and the field of optical flow.
+
+    The arrays are views of the memory-mapped file.
+    """
 
     first: Luma  # h x w
     second: Luma
@@ -81,10 +84,11 @@ def read_triples(path: Path, validation: bool) -> list[Triple]:
 
 
 def random_crop(triple: Triple, side: int, rng: np.random.Generator) -> Crop:
-    """Return a crop of ``side`` pixels around a block, drawn in proportion to the squared error of optical flow.
+    """Return a crop of ``side`` pixels around a random block.
 
-    A hundredth of the pixels causes half of a frame's error. With blocks drawn so, the mean over crops of the logarithm
-    of their error follows the PSNR of whole frames.
+    Blocks are drawn in proportion to the squared error of optical flow. A hundredth of the pixels causes half of a
+    frame's error. With blocks drawn so, the mean over crops of the logarithm of their error follows the PSNR of whole
+    frames.
     """
     weights = np.square(triple.error.reshape(-1), dtype=np.float64) + SMALL_ERROR**2
     block = int(rng.choice(weights.size, p=weights / weights.sum()))
@@ -137,7 +141,10 @@ SIGNS = {
 
 
 def stack(crops: Sequence[Crop], margin: int, device: torch.device) -> tuple[FramePair, MotionField, Tensor]:
-    """Return the network's input, the field of optical flow, and the true frames of ``crops``, luma in [0, 1]."""
+    """Return the network's input, the field of optical flow, and the true frames.
+
+    Luma is in [0, 1].
+    """
 
     def luma(planes: list[Luma]) -> Tensor:
         return torch.from_numpy(np.stack(planes)).to(device)[:, None].float() / 255

@@ -1,8 +1,9 @@
-"""Distillation: train towards soft targets, a weighted mean of the truth and the outputs of better networks.
+"""Distillation: train towards soft targets made by better networks.
 
-Part of the truth of a pixel cannot be inferred from the LR image, and is noise to a network in training. The output of
-a better network, the teacher, has none of that noise. Hinton, Vinyals, Dean, "Distilling the knowledge in a neural
-network", 2015. Here each teacher runs as a self-ensemble, so a network can also be its own teacher.
+A soft target is a weighted mean of the truth and the outputs of the better networks. Part of the truth of a pixel
+cannot be inferred from the LR image, and is noise to a network in training. The output of a better network, the
+teacher, has none of that noise. Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015. Here each
+teacher runs as a self-ensemble, so a network can also be its own teacher.
 
 The teachers run once, before the first step, and the soft targets are kept as a shard next to the checkpoint. For a
 thousand images they take minutes, and a resumed run reads them.
@@ -33,10 +34,10 @@ SOURCES = "soft_targets"  # metadata key of a shard: fingerprint of the data and
 
 
 def with_soft_targets(recipe: Recipe, path: Path, device: torch.device, done: Callable[[int, int], None]) -> Recipe:
-    """Return ``recipe`` with the shard ``path`` of soft targets as its data; write the shard unless it is up to date.
+    """Return ``recipe`` with a shard of soft targets as its data.
 
-    ``done`` is called with the number of images finished and their total. A recipe without teachers is returned as it
-    is.
+    The shard ``path`` is written unless it is up to date. ``done`` is called with the number of images finished and
+    their total. A recipe without teachers is returned as it is.
     """
     if not recipe.teachers:
         return recipe
@@ -86,9 +87,10 @@ def load_teachers(recipe: Recipe, device: torch.device) -> list[LumaNetwork]:
 
 @torch.inference_mode()
 def soft_target(pair: Pair, teachers: Sequence[LumaNetwork], weight: float, device: torch.device) -> Pair:
-    """Return ``pair`` with an HR of which a share of ``weight`` is the mean output of the ``teachers`` for its LR.
+    """Return ``pair`` with a soft target as its HR.
 
-    The teachers run on ``device``.
+    It is the weighted mean of the truth and the mean output of the ``teachers``, which has ``weight``. The teachers run
+    on ``device``.
     """
     y = pair.lr[None, None].to(device).float() / 255
     output = torch.stack([teacher(y) for teacher in teachers]).mean(0)[0, 0].cpu() * 255

@@ -1,10 +1,10 @@
-"""Equivariance: train a network whose output for a flipped or rotated image is its flipped or rotated output.
+"""Equivariance: train a network that commutes with flips and rotations.
 
-The channels between the layers form fields of eight, one channel for each symmetry. Rotating the image rotates each
-channel and moves it to another place in its field. A layer is equivariant if its kernel is tied: equal to the mean of
-itself under all symmetries, its channels moved along. (Cohen, Welling, "Group equivariant convolutional networks", ICML
-2016, for the group of quarter turns and reflections. Here it is a constraint on usual convolutions, which cost and ship
-as before.)
+The output for a flipped or rotated image is the flipped or rotated output. The channels between the layers form fields
+of eight, one channel for each symmetry. Rotating the image rotates each channel and moves it to another place in its
+field. A layer is equivariant if its kernel is tied: equal to the mean of itself under all symmetries, its channels
+moved along. (Cohen, Welling, "Group equivariant convolutional networks", ICML 2016, for the group of quarter turns and
+reflections. Here it is a constraint on usual convolutions, which cost and ship as before.)
 
 Each patch trains the network in all eight orientations, so a step acts on eight times its batch. LOG.md has curves.
 """
@@ -22,7 +22,9 @@ from vidsr.models.equivariant import SYMMETRIES, apply_symmetry, transform_kerne
 
 
 def make_equivariant(network: nn.Module, keep: bool) -> None:
-    """Tie the kernels of ``network``. ``keep``: keep its function; else rescale kernels to their former size.
+    """Tie the kernels of ``network``.
+
+    ``keep``: its kernels are tied already; else they are rescaled to their former size.
 
     Raises:
         OptionError: its channels are not a multiple of eight.
@@ -56,7 +58,10 @@ def tie_gradients(network: nn.Module) -> None:
 
 
 def _layers(network: nn.Module) -> list[tuple[nn.Conv2d, bool, bool]]:
-    """Return the convolutions of a chain, and whether their inputs and outputs are fields, not the image itself."""
+    """Return the convolutions, and whether their inputs and outputs are fields.
+
+    The input of the first is the image, the output of the last its sub-pixels.
+    """
     convs = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     return [(conv, n > 0, n < len(convs) - 1) for n, conv in enumerate(convs)]
 
@@ -69,10 +74,10 @@ def _mean(tensor: Tensor, inner: bool, outer: bool) -> Tensor:
 
 
 def mean_kernel(kernel: Tensor, inner: bool, outer: bool) -> Tensor:
-    """Return the mean of ``kernel`` (out x in x rows x columns) over the symmetries.
+    """Return the mean of ``kernel`` over the symmetries.
 
-    ``inner``, ``outer``: whether the channels in and out are fields. Otherwise the input is the image, the output its
-    sub-pixels.
+    ``kernel`` is out x in x rows x columns. ``inner``, ``outer``: whether the channels in and out are fields. Otherwise
+    the input is the image, the output its sub-pixels.
     """
     orbits = _orbits(kernel.shape, inner, outer, kernel.device)
     return kernel.flatten()[orbits].mean(0).view_as(kernel)
@@ -80,7 +85,10 @@ def mean_kernel(kernel: Tensor, inner: bool, outer: bool) -> Tensor:
 
 @cache
 def _orbits(shape: torch.Size, inner: bool, outer: bool, device: torch.device) -> Tensor:
-    """Return the orbit of each element, 8 x elements: indices, sorted so that all elements of an orbit sum alike."""
+    """Return the indices of the orbit of each element of a kernel.
+
+    8 x elements, sorted so that the sum over an orbit is the same for all its elements.
+    """
     indices = torch.arange(shape.numel()).view(shape)
     transformed = []
     for symmetry in range(SYMMETRIES):

@@ -21,9 +21,10 @@ from vidsr.models.architectures.unshuffled import Glance, Unshuffled
 
 @torch.no_grad()
 def expand(network: nn.Module, source: nn.Module) -> bool:
-    """Give ``network`` the function of the smaller ``source``; False, and no change, if it cannot contain it.
+    """Give ``network`` the function of the smaller ``source``, if it can contain it.
 
-    If the scales differ, the last layer keeps its random weights, except in plain networks (`resample_tail`).
+    Returns whether it can; otherwise ``network`` is unchanged. If the scales differ, the last layer keeps its random
+    weights, except in plain networks (`resample_tail`).
     """
     if isinstance(network, Srresnet) and isinstance(source, Plain):
         return _expand_to_srresnet(network, source)
@@ -45,7 +46,7 @@ def expand(network: nn.Module, source: nn.Module) -> bool:
 
 @torch.no_grad()
 def resample_tail(network: nn.Module, source: nn.Module) -> None:
-    """Initialise the last layer of ``network`` from that of ``source``, a network of another scale.
+    """Initialise the last layer from that of a network of another scale.
 
     The kernels of all sub-pixels form an image, and its resized version is a good start. Does nothing unless both are
     plain networks with the same number of channels.
@@ -64,7 +65,10 @@ def resample_tail(network: nn.Module, source: nn.Module) -> None:
 
 
 def _expand_to_srresnet(network: Srresnet, source: Plain) -> bool:
-    """Let the first channels of ``network`` hold the outputs of the layers of ``source``, one block for each layer."""
+    """Let each block of ``network`` compute a layer of ``source``.
+
+    The first channels hold the outputs of the layers.
+    """
     head, *body, tail = _convolutions(source)
     width = tail.in_channels
     if network.scale != source.scale or len(network.blocks) < len(body) or network.head.out_channels < 2 * width:
@@ -84,7 +88,10 @@ def _expand_to_srresnet(network: Srresnet, source: Plain) -> bool:
 
 
 def _embed_block(block: Block, known: nn.Conv2d | None, width: int) -> None:
-    """Replace the first ``width`` channels by the output of ``known`` and a ReLU; None: add nothing to them."""
+    """Replace the first ``width`` channels by the output of ``known``.
+
+    A ReLU follows. None: the channels stay as they are.
+    """
     first, second = block.first, block.second
     assert isinstance(first, nn.Conv2d) and isinstance(second, nn.Conv2d)
     _zero(second, slice(None))
@@ -99,7 +106,10 @@ def _embed_block(block: Block, known: nn.Conv2d | None, width: int) -> None:
 
 
 def _embed_tail(network: Srresnet, known: nn.Conv2d, width: int) -> None:
-    """Let the sub-pixel steps compute those of ``known``, positive and negative parts in separate channels."""
+    """Let the sub-pixel steps compute those of ``known``.
+
+    Positive and negative parts are in separate channels.
+    """
     step, scale, (rise, *later) = network.steps[0], network.scale, network.rises
     inner = scale // step  # sub-pixels a side that the later step makes of each sub-pixel of the first
     assert isinstance(rise, nn.Conv2d) and rise.bias is not None and known.bias is not None
@@ -129,7 +139,10 @@ def _zero(conv: nn.Conv2d, outputs: slice) -> None:
 
 
 def _embed_glance(glance: Glance, known: Glance, layers: tuple[int, int]) -> None:
-    """Copy the shifts of ``known`` to the first channels of each layer; the other channels get zero."""
+    """Copy the shifts of ``known`` to the first channels of each layer.
+
+    The other channels get zero.
+    """
     glance.load_state_dict({k: v for k, v in known.state_dict().items() if not k.startswith("last")}, strict=False)
     for ours, theirs in ((glance.last.weight, known.last.weight), (glance.last.bias, known.last.bias)):
         ours.zero_()
@@ -138,7 +151,10 @@ def _embed_glance(glance: Glance, known: Glance, layers: tuple[int, int]) -> Non
 
 
 def _embed(conv: nn.Conv2d, known: nn.Conv2d) -> None:
-    """Let the first channels of ``conv`` compute ``known``, of kernels no larger, independent of the other channels."""
+    """Let the first channels of ``conv`` compute ``known``.
+
+    Its kernels are no larger. The first channels do not depend on the others.
+    """
     outputs, inputs = known.weight.shape[:2]
     border = (conv.kernel_size[0] - known.kernel_size[0]) // 2
     conv.weight[:outputs] = 0
@@ -165,7 +181,7 @@ def _is_larger(convolutions: Sequence[nn.Conv2d], known: Sequence[nn.Conv2d]) ->
 
 
 def _convolutions(network: nn.Module) -> list[nn.Conv2d]:
-    """Return the convolutions, first to last, of a network of a family that can be expanded; else none."""
+    """Return the convolutions of a network that can be expanded; else none."""
     if isinstance(network, Plain):
         return [layer for layer in network.body if isinstance(layer, nn.Conv2d)]
     if isinstance(network, Unshuffled) and network.look is None:

@@ -1,11 +1,12 @@
-"""The optimiser `whitened`: steps that change a layer's output by a fixed share, along its whitened inputs.
+"""The optimiser `whitened`: kernels move along whitened inputs.
 
-Neighbouring pixels of an image are nearly equal, and the output of a ReLU is never negative. So a kernel's inputs are
-highly correlated: a step along a few directions changes the output a lot, along the many others hardly at all. This
-optimiser whitens the gradient by the inverse square root of the inputs' second moments, as K-FAC does (Martens, Grosse,
-"Optimizing neural networks with Kronecker-factored approximate curvature", 2015). It then makes the gradient
-orthogonal, as Muon does (Jordan et al., 2024, kellerjordan.github.io/posts/muon), and transforms it back. The size of a
-step is a share of the size of the layer's output. LOG.md compares the curves with those of Adam and Muon.
+A step changes a layer's output by a fixed share. Neighbouring pixels of an image are nearly equal, and the output of a
+ReLU is never negative. So a kernel's inputs are highly correlated: a step along a few directions changes the output a
+lot, along the many others hardly at all. This optimiser whitens the gradient by the inverse square root of the inputs'
+second moments, as K-FAC does (Martens, Grosse, "Optimizing neural networks with Kronecker-factored approximate
+curvature", 2015). It then makes the gradient orthogonal, as Muon does (Jordan et al., 2024,
+kellerjordan.github.io/posts/muon), and transforms it back. The size of a step is a share of the size of the layer's
+output. LOG.md compares the curves with those of Adam and Muon.
 """
 
 from __future__ import annotations
@@ -75,7 +76,10 @@ class Whitened(torch.optim.Optimizer):
         parameter.sub_((direction * (rate * tall * size)).view_as(parameter))
 
     def _input_statistics(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the covariance of the layer's inputs, and the inverse square root of their second moments."""
+        """Return the covariance and the whitening matrix of the layer's inputs.
+
+        The whitening matrix is the inverse square root of the second moments.
+        """
         taps = parameter[0].numel()
         mean = self._state_tensor(parameter, "mean", (taps,))
         moments, whitener = (self._state_tensor(parameter, name, (taps, taps)) for name in ("moments", "whitener"))
@@ -108,7 +112,10 @@ class Whitened(torch.optim.Optimizer):
 
 
 def sample_patches(inputs: Tensor, layer: nn.Conv2d) -> Tensor:
-    """Return the inputs under the kernel of ``layer`` at every STRIDE-th position: positions x taps."""
+    """Return the inputs under the kernel at every STRIDE-th position.
+
+    Returns positions x taps.
+    """
     assert not isinstance(layer.padding, str)
     (rows, columns), (above, left) = layer.kernel_size, layer.padding
     border = (left, left, above, above)
@@ -123,7 +130,10 @@ def inverse_root(moments: Tensor) -> Tensor:
 
 
 def tied_inverse_root(moments: Tensor) -> Tensor:
-    """Return the same for a layer with tied kernels, whose moments under all symmetries are block-diagonal."""
+    """Return the inverse square root for a layer with tied kernels.
+
+    Its moments under all symmetries are block-diagonal.
+    """
     bases = [basis.to(moments.device) for basis in isotypic_bases(moments.shape[0] // TAPS)]
     blocks = [torch.einsum("dmn,nk,dlk->ml", basis, moments, basis) / len(basis) for basis in bases]
     roots = _inverse_roots(blocks, [len(basis) for basis in bases])
@@ -132,7 +142,10 @@ def tied_inverse_root(moments: Tensor) -> Tensor:
 
 
 def _inverse_roots(blocks: Sequence[Tensor], copies: Sequence[int]) -> list[Tensor]:
-    """Return the inverse square roots of the blocks of one matrix, each of which occurs ``copies`` times."""
+    """Return the inverse square roots of the blocks of one matrix.
+
+    Each block occurs ``copies`` times.
+    """
     parts = [torch.linalg.eigh(block.double()) for block in blocks]
     values = [part.eigenvalues.clamp(min=0) for part in parts]
     mean = torch.cat([value.repeat(count) for value, count in zip(values, copies, strict=True)]).mean()
@@ -144,7 +157,10 @@ def _inverse_roots(blocks: Sequence[Tensor], copies: Sequence[int]) -> list[Tens
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Return an approximation of the nearest orthogonal matrix: the same singular vectors, singular values near one."""
+    """Return an approximation of the nearest orthogonal matrix.
+
+    It has the same singular vectors, and singular values near one.
+    """
     a, b, c = QUINTIC
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = wide / (wide.norm() + 1e-7)

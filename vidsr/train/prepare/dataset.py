@@ -1,4 +1,7 @@
-"""`vidsr dataset`: write images and frames of clips as one shard of luma planes (train/data/shards.py)."""
+"""`vidsr dataset`: write images and frames of clips as one shard.
+
+A shard holds luma planes (train/data/shards.py).
+"""
 
 from __future__ import annotations
 
@@ -107,7 +110,10 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def split_files(files: Sequence[Path], shares: tuple[int, int, int], seed: int) -> dict[Path, str]:
-    """Draw a split for each file; the shares of train, validation and test are percentages."""
+    """Draw a split for each file.
+
+    ``shares``: percentages of train, validation and test.
+    """
     if sum(shares) != 100 or min(shares) < 0:
         raise OptionError(f"split {shares}: three percentages that sum to 100 are needed")
     shuffled = sorted(files)
@@ -117,7 +123,10 @@ def split_files(files: Sequence[Path], shares: tuple[int, int, int], seed: int) 
 
 
 def luma_planes(path: Path, reduce: int, every: int) -> Iterator[Tensor]:
-    """Yield the luma of an image, or of every ``every``-th frame of a clip, downscaled by ``reduce``: H x W uint8."""
+    """Yield the luma of an image, or of every ``every``-th frame of a clip.
+
+    H x W uint8, downscaled by ``reduce``.
+    """
     if path.suffix.lower() in CLIP_SUFFIXES:
         for y in islice(read_luma(path), 0, None, every):
             yield downscale(y[:, :, None], reduce)[:, :, 0].round().to(torch.uint8)
@@ -129,13 +138,19 @@ def luma_planes(path: Path, reduce: int, every: int) -> Iterator[Tensor]:
 
 
 def rgb_to_luma(rgb: Tensor) -> Tensor:
-    """Return BT.601 limited-range luma, H x W float32 (16 to 235), of H x W x 3 RGB codes (0 to 255)."""
+    """Return BT.601 limited-range luma of RGB codes.
+
+    H x W x 3 codes, 0 to 255, become H x W float32, 16 to 235.
+    """
     weights = torch.tensor([65.481, 128.553, 24.966], device=rgb.device) / 255
     return rgb.float() @ weights + 16
 
 
 def downscale(image: Tensor, factor: int) -> Tensor:
-    """Downscale H x W x C codes by an integer factor with the antialiased bicubic (a = -0.5); float32."""
+    """Downscale codes by an integer factor with the antialiased bicubic (a = -0.5).
+
+    H x W x C codes become float32 codes, not rounded.
+    """
     if factor == 1:
         return image.float()
     height, width = (n - n % factor for n in image.shape[:2])
@@ -146,7 +161,10 @@ def downscale(image: Tensor, factor: int) -> Tensor:
 
 
 def encode(planes: Sequence[Tensor], quality: int = JPEG_QUALITY) -> dict[str, Tensor]:
-    """Return ``planes`` (H x W uint8) as the tensors of a compact shard: all JPEGs end to end, and where each ends."""
+    """Return ``planes`` (H x W uint8) as the tensors of a compact shard.
+
+    ``jpeg`` holds all files end to end, ``jpeg_ends`` where each ends.
+    """
     options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
     files = [torch.from_numpy(cv2.imencode(".jpg", plane.numpy(), options)[1]) for plane in planes]
     ends = torch.tensor([len(file) for file in files]).cumsum(0)

@@ -1,6 +1,7 @@
-"""Synthetic drawings made of photographs: flat shades and dark outlines, as dense as in prints and cartoons.
+"""Synthetic drawings made of photographs.
 
-Denoising mistakes fine drawn texture for noise before anything else, and photographs have little of it.
+They have flat shades and dark outlines, as dense as in prints and cartoons. Denoising mistakes fine drawn texture for
+noise before anything else, and photographs have little of it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ OUTLINED = 0.8  # share of drawings with outlines
 
 
 def drawing(photo: Plane, rng: np.random.Generator) -> Plane:
-    """Return a drawing of ``photo`` at half its size, with few, shuffled shades and outlines between them."""
+    """Return a drawing of ``photo`` at half its size.
+
+    It has few, shuffled shades, with outlines between them.
+    """
     smooth = cv2.GaussianBlur(photo.astype(np.float32), (0, 0), 2 * rng.uniform(*SMOOTHING))
     count = int(rng.integers(*SHADES, endpoint=True))
     edges = np.quantile(smooth, np.linspace(0, 1, count + 1)[1:-1])

@@ -1,7 +1,8 @@
-"""Synthetic scenes of moving layers cut from photographs, whose frame is known exactly at any time.
+"""Synthetic scenes of moving layers cut from photographs.
 
-Every layer moves by an affine motion, bends smoothly, and hides the layers behind it. Some scenes have motion blur,
-some grow brighter or darker. The distribution of speeds has a heavy tail, as in real clips.
+Their frame is known exactly at any time. Every layer moves by an affine motion, bends smoothly, and hides the layers
+behind it. Some scenes have motion blur, some grow brighter or darker. The distribution of speeds has a heavy tail, as
+in real clips.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ WAVE_NODES = 4  # nodes a side of the grid that bends a layer
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A layer and its motion: it moves by ``speed``, turns and zooms about ``centre``, and bends by ``wave``."""
+    """A layer and its motion.
+
+    It moves by ``speed``, turns and zooms about ``centre``, and bends by ``wave``.
+    """
 
     luma: Array  # h x w code values
     alpha: Array  # h x w, 0 to 1
@@ -67,7 +71,7 @@ class LayeredScene:
     seed: int  # of the noise
 
     def at(self, time: float) -> Luma:
-        """Return the frame at ``time``; 0 and 1 are the frames between which to interpolate."""
+        """Return the frame at ``time``, in intervals between frames."""
         moments = time + self.shutter * np.linspace(-0.5, 0.5, EXPOSURES) if self.shutter else np.array([time])
         luma = np.mean([self._instant(float(moment)) for moment in moments], axis=0)
         luma = 16 + (luma - 16) * math.exp(self.gain * time)
@@ -121,7 +125,10 @@ def _draw_layer(photo: Luma, background: bool, accelerated: bool, rng: np.random
 
 
 def _draw_alpha(height: int, width: int, rng: np.random.Generator) -> Array:
-    """Draw the alpha of a blob with an edge one pixel soft: a polygon around the middle, or thresholded noise."""
+    """Draw the alpha of a blob with an edge one pixel soft.
+
+    The blob is a polygon around the middle, or thresholded noise.
+    """
     if rng.random() < 0.6:
         corners = int(rng.integers(3, 10))
         angles = np.sort(rng.uniform(0, 2 * math.pi, corners))

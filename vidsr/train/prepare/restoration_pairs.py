@@ -1,4 +1,4 @@
-"""Write shards of (sharp, degraded) pairs of one size: the data of the restoration networks."""
+"""Write shards of sharp and degraded pairs for the restoration networks."""
 
 from __future__ import annotations
 
@@ -96,10 +96,11 @@ def build(
     frames: int = 9,
     clip_share: float = 0.3,
 ) -> Summary:
-    """Write ``count`` pairs of squares ``size`` pixels a side, degraded by KINDS[``kind``], as the shard ``out``.
+    """Write ``count`` pairs, degraded by KINDS[``kind``], as the shard ``out``.
 
-    ``photos``: shards made by `vidsr dataset`; their training split is used. ``clips``: files or folders, from which
-    ``clip_share`` of the pairs come. Encoders get ``frames`` frames for each pair.
+    A pair is two squares of ``size`` pixels a side. ``photos``: shards made by `vidsr dataset`; their training split is
+    used. ``clips``: files or folders, from which ``clip_share`` of the pairs come. Encoders get ``frames`` frames for
+    each pair.
     """
     sources = read_sources(photos, clips)
     if kind in WITH_DRAWINGS + DRAWINGS_ONLY:
@@ -113,7 +114,10 @@ def build(
 
 
 def fine_texture(sources: Sequence[Plane | Clip], rng: np.random.Generator) -> list[Plane]:
-    """Return each photo (H x W) of ``sources`` at half its size, then each as a drawing."""
+    """Return each photo at half its size, then each as a drawing.
+
+    Photos are the sources of shape H x W.
+    """
     photos = [source for source in sources if source.ndim == 2]
     halves = [cv2.resize(p, (p.shape[1] // 2, p.shape[0] // 2), interpolation=cv2.INTER_AREA) for p in photos]
     return [np.asarray(half, np.uint8) for half in halves] + [drawing(photo, rng) for photo in photos]

@@ -1,4 +1,4 @@
-"""Training pairs for compressed video: a sharp square, and the same square downscaled and encoded in a clip.
+"""Training pairs for compressed video: a sharp and an encoded square.
 
 The artefacts of a codec depend on motion and on neighbouring frames. So a still image first becomes a short clip: a
 window pans, zooms and turns over it. That clip is downscaled and encoded by a real encoder, and one of its predicted
@@ -53,7 +53,10 @@ def compressed_video(scale: int) -> Chain:
 
 @dataclass(frozen=True)
 class Motion:
-    """Limits of the motion of a window over a still image, in LR pixels per frame."""
+    """Limits of the motion of a window over a still image.
+
+    Lengths are in LR pixels per frame.
+    """
 
     speed: float = 6.0
     shake: float = 0.3  # standard deviation of the position
@@ -142,7 +145,10 @@ def _pan(photo: Plane, edge: int, frames: int, target: int, scale: int, rng: np.
 
 
 def _path(frames: int, target: int, scale: int, motion: Motion, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Draw position (x, y in HR pixels), log zoom and angle of the window at each frame, relative to ``target``."""
+    """Draw the path of the window, relative to frame ``target``.
+
+    Each frame has x and y in HR pixels, log zoom and angle.
+    """
     direction = rng.uniform(0, 2 * np.pi)
     speed = motion.speed * rng.uniform() ** 2  # slow motion is more frequent
     per_frame = np.array([np.cos(direction) * speed, np.sin(direction) * speed, 0, 0])
@@ -156,7 +162,10 @@ def _path(frames: int, target: int, scale: int, motion: Motion, rng: np.random.G
 
 
 def _similarity(left: float, top: float, zoom: float, angle: float, edge: int) -> npt.NDArray[np.float64]:
-    """Return the 2 x 3 matrix from window pixels to photo pixels, turned and zoomed about the window's centre."""
+    """Return the 2 x 3 matrix from window pixels to photo pixels.
+
+    The window is turned and zoomed about its centre.
+    """
     cos, sin, middle = np.cos(angle) * zoom, np.sin(angle) * zoom, (edge - 1) / 2
     turn = np.array([[cos, -sin], [sin, cos]])
     offset = np.array([left, top]) + middle - turn @ (middle, middle)

@@ -1,4 +1,7 @@
-"""Write shards of (HR, LR) pairs whose LR passed a real video encoder: the data of the compressed domain."""
+"""Write shards of pairs whose LR passed a real video encoder.
+
+They train the networks of the compressed domain.
+"""
 
 from __future__ import annotations
 
@@ -42,13 +45,19 @@ def build(
 
 
 def read_sources(photos: Sequence[Path], clips: Sequence[Path]) -> list[Plane | Clip]:
-    """Return the training images (H x W) of shards, and frames (T x H x W) of every clip at or under ``clips``."""
+    """Return the training images of shards, and frames of every clip.
+
+    Images are H x W, clips T x H x W. ``clips``: files or folders.
+    """
     images: list[Plane | Clip] = [plane.numpy() for shard in photos for plane in read_shard(shard, "train")]
     return images + [read_clip(file) for file in find_files(clips) if file.suffix.lower() in CLIP_SUFFIXES]
 
 
 def read_clip(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Return the luma of ``FRAMES`` frames, downscaled by 2: T x H x W uint8."""
+    """Return the luma of ``FRAMES`` frames, downscaled by 2.
+
+    Returns T x H x W uint8.
+    """
     frames = islice(read_luma(path), SKIPPED_FRAMES, SKIPPED_FRAMES + FRAMES)
     small = [downscale(y[:, :, None], 2)[:, :, 0].round().to(torch.uint8) for y in frames]
     return torch.stack(small).numpy() if small else np.zeros((0, 0, 0), np.uint8)

@@ -1,4 +1,4 @@
-"""Write frame triples, with the field of optical flow for each, as one memory-mapped shard.
+"""Write frame triples, with their fields of optical flow, as one shard.
 
     python -m vidsr.train.prepare.windows -o SHARD --clips DIR... --photos DIR... [--scenes 600] [--seed 0]
 
@@ -48,7 +48,7 @@ VALIDATION_EVERY = 8  # one clip or scene in this many is for validation
 
 @dataclass(frozen=True, eq=False)
 class FlowTriple:
-    """Numbers of two frames and of a frame between them, and how `flow` interpolates it."""
+    """Numbers of three frames, and how `flow` interpolates the middle one."""
 
     first: int  # frame numbers
     second: int
@@ -60,7 +60,10 @@ class FlowTriple:
 
     @classmethod
     def of(cls, numbers: tuple[int, int, int], pair: FlowPair, phase: Fraction, truth: Luma, sides: Any) -> FlowTriple:
-        """Return the triple of ``pair``; ``sides``: the motion of the pairs before and after it."""
+        """Return the triple of ``pair``.
+
+        ``sides``: the motion of the pairs before and after it.
+        """
         field = pair.field(phase, *sides)
         error = np.abs(pair.render(field, phase, pair.static_masks(*sides))[0] - truth)
         blocks = (max(1, truth.shape[1] // BLOCK), max(1, truth.shape[0] // BLOCK))
@@ -69,9 +72,9 @@ class FlowTriple:
 
 
 def build(clips: Sequence[Path], photos: Sequence[Path], scenes: int, seed: int, out: Path) -> int:
-    """Write the triples of ``clips`` and of ``scenes`` scenes cut from ``photos``; return their number.
+    """Write the triples of clips and synthetic scenes; return their number.
 
-    ``clips`` and ``photos`` are files or folders.
+    ``scenes`` scenes are cut from ``photos``. ``clips`` and ``photos`` are files or folders.
     """
 
     def sources() -> Iterator[tuple[list[Luma], list[FlowTriple]]]:
@@ -86,7 +89,10 @@ def build(clips: Sequence[Path], photos: Sequence[Path], scenes: int, seed: int,
 
 
 def clip_triples(path: Path) -> Iterator[tuple[list[Luma], list[FlowTriple]]]:
-    """Yield the frames and triples of a clip, or nothing if too many of its frames are repeated."""
+    """Yield the frames and triples of a clip.
+
+    A clip with too many repeated frames yields nothing.
+    """
     frames = [fit_width(y.numpy()) for y in islice(read_luma(path), MAX_FRAMES)]
     small = [scene_cuts.thumbnail(torch.from_numpy(luma)[None, None], 8) for luma in frames]
     repeats = sum(scene_cuts.is_repeat(a, b) for a, b in pairwise(small))
@@ -110,7 +116,10 @@ def fit_width(luma: Luma, columns: int = MAX_COLUMNS) -> Luma:
 
 
 def triples_at(frames: Sequence[Luma], start: int, distance: int, phases: Sequence[Fraction]) -> Iterator[FlowTriple]:
-    """Yield a triple for each pair ``start``, ``start + distance`` ... of ``frames``, cycling through ``phases``."""
+    """Yield a triple for each pair of frames, ``distance`` apart.
+
+    The first pair begins at frame ``start``. The pairs cycle through ``phases``.
+    """
     engine = FlowEngine()
     chosen = [to_batch(luma, n) for n, luma in enumerate(frames)][start::distance]
     pairs = [prepare_pair(engine, a, b) for a, b in pairwise(chosen)]
@@ -179,7 +188,7 @@ def to_batch(luma: Luma, time: int | Fraction) -> FrameBatch:
 
 
 def write_shard(sources: Iterator[tuple[list[Luma], list[FlowTriple]]], out: Path) -> int:
-    """Write the frames and triples of ``sources`` as the shard ``out``; return the number of triples."""
+    """Write ``sources`` as the shard ``out``; return the number of triples."""
     luma: list[Array] = []
     sizes: list[tuple[int, ...]] = []
     displacements, blend, errors = [], [], []

@@ -27,10 +27,10 @@ IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Discriminator(nn.Module):
-    """The discriminator of SRGAN for luma; its last layers take the mean over the patch, so that any size works.
+    """The discriminator of SRGAN, for luma patches of any size.
 
     Eight 3x3 convolutions, every second one with stride 2 and twice the channels after it; LeakyReLU 0.2; batch norm on
-    all but the first; two dense layers.
+    all but the first; two dense layers on the mean over the patch.
     """
 
     def __init__(self, channels: int) -> None:
@@ -44,7 +44,10 @@ class Discriminator(nn.Module):
         self.classifier = nn.Sequential(nn.Linear(width, 2 * width), nn.LeakyReLU(0.2), nn.Linear(2 * width, 1))
 
     def forward(self, y: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Map N x 1 x H x W in [0, 1] to N logits of being a true HR patch, and the features of each layer."""
+        """Return the logits of being a true HR patch, and the features of each layer.
+
+        ``y``: N x 1 x H x W in [0, 1]. The logits are N float32.
+        """
         features: list[Tensor] = []
         for layer in self.layers:
             y = layer(y)
@@ -99,7 +102,10 @@ def discriminator_step(
 def generator_step(
     recipe: Recipe, state: State, discriminator: DiscriminatorState, output: Tensor, truth: Tensor
 ) -> Losses:
-    """Do one step of the generator: towards the truth in pixels and features, and towards a higher score."""
+    """Do one step of the generator.
+
+    It moves towards the truth in pixels and features, and towards a higher score by the discriminator.
+    """
     settings = recipe.adversarial
     discriminator.network.requires_grad_(False)  # only the generator learns here
     with autocast(recipe, state, truth.device):
@@ -132,7 +138,10 @@ def content_loss(
 
 
 def normalise_for_vgg(luma: Tensor) -> Tensor:
-    """Return limited-range luma as three equal channels, normalised with the mean and deviation of ImageNet."""
+    """Return limited-range luma as the normalised RGB input of VGG19.
+
+    The three channels are equal, normalised with the mean and deviation of ImageNet.
+    """
     grey = ((luma * 255 - 16) / 219).expand(-1, 3, -1, -1)
     mean, deviation = (torch.tensor(v, device=luma.device)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_DEVIATION))
     return (grey - mean) / deviation
@@ -140,7 +149,9 @@ def normalise_for_vgg(luma: Tensor) -> Tensor:
 
 @cache
 def vgg_features(path: Path, device: torch.device) -> nn.Module:
-    """Return the convolutions of VGG19 with the weights in ``path``, a state dictionary of torchvision.
+    """Return the convolutions of VGG19 with the weights in ``path``.
+
+    ``path``: a state dictionary of torchvision.
 
     Raises:
         ModelError: torchvision is absent.

@@ -34,7 +34,10 @@ ESTIMATOR_WEIGHT = 0.3  # of the estimator's loss
 
 
 class DeblurringData:
-    """Degraded patches of the recipe's shards; patch, kernel and noise depend on the seed and the step alone."""
+    """Degraded patches of the recipe's shards, and validation crops.
+
+    Patch, kernel and noise depend on the seed and the step alone.
+    """
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         if not recipe.data or recipe.scale != 1:
@@ -49,7 +52,10 @@ class DeblurringData:
         self._compile = recipe.compile and device.type == "cuda"
 
     def forward(self, network: LumaNetwork) -> Interior:
-        """Return the callable of a training step, which takes patches and what the blur estimator found in them."""
+        """Return the callable of a training step.
+
+        It takes patches and the global features of the blur estimator.
+        """
         if getattr(network, "look", None) is None:
             raise OptionError('task = "deblur" is for networks that deconvolve: set deconvolve = true in config')
         return torch.compile(network.informed) if self._compile else network.informed
@@ -107,10 +113,10 @@ def train_step(recipe: Recipe, state: State, interior: Interior, data: Deblurrin
 
 
 def bank_labels(degradations: Sequence[PatchDegradation], bank: Tensor) -> Tensor:
-    """Return soft labels, N x K shares: how well each spectrum of the ``bank`` (K x frequencies) explains each blur.
+    """Return soft labels: how well each spectrum of the ``bank`` explains each blur.
 
-    They follow from the expected error of the spectrum's inverse filter, in images whose power falls with the square of
-    the frequency.
+    ``bank``: K x frequencies; the labels are N x K shares. They follow from the expected error of the spectrum's
+    inverse filter, in images whose power falls with the square of the frequency.
     """
     side = point_spreads.SIDE
     radius = torch.hypot(torch.fft.fftfreq(side)[:, None], torch.fft.rfftfreq(side)[None]).flatten()

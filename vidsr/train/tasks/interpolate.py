@@ -33,7 +33,7 @@ MAX_PSNR = 48.0  # dB; still crops score more, and would rule the mean
 
 
 class InterpolationData:
-    """Crops of the triples of a recipe's shards, and the PSNR of a network on validation crops."""
+    """Crops of the triples of a recipe's shards, and validation crops."""
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         if not recipe.data:
@@ -55,7 +55,10 @@ class InterpolationData:
         return network
 
     def batch_at(self, step: int) -> tuple[FramePair, MotionField, Tensor]:
-        """Return the augmented crops of ``step``; they depend on the seed and the step alone."""
+        """Return the augmented crops of ``step``.
+
+        They depend on the seed and the step alone.
+        """
         rng = np.random.default_rng((self.recipe.seed, step))
         drawn = rng.choice(len(self.triples), self.recipe.batch, p=self.probabilities)
         crops = [augment(random_crop(self.triples[n], self.recipe.patch, rng), rng) for n in drawn]

@@ -1,4 +1,4 @@
-"""Task `upscale`: data, validation PSNR and sample images of recipes that train an upscaling network.
+"""Task `upscale`: train a network to upscale images.
 
 The task `adversarial` uses the same data, and `deblur` the same validation.
 """
@@ -37,7 +37,10 @@ class UpscalingData:
         self._compile = recipe.compile and device.type == "cuda"
 
     def forward(self, network: LumaNetwork) -> Interior:
-        """Return the callable of a training step: the network without its border, compiled if the recipe asks so."""
+        """Return the callable of a training step: the network without its border.
+
+        It is compiled on CUDA if the recipe asks for it.
+        """
         return torch.compile(network.interior) if self._compile else network.interior
 
     def batch_at(self, step: int) -> tuple[Tensor, Tensor]:
@@ -68,14 +71,20 @@ def load_pairs(recipe: Recipe, device: torch.device) -> tuple[list[Pair], list[P
 
 @torch.no_grad()
 def upscale(network: LumaNetwork | None, pair: Pair) -> Tensor:
-    """Upscale the LR of a pair by ``network`` (None: by bicubic, a = -0.5): H x W codes, rounded, float32."""
+    """Upscale the LR of a pair by ``network``; None: by bicubic (a = -0.5).
+
+    Returns H x W codes, rounded, float32.
+    """
     x = pair.lr[None, None].float() / 255
     output = F.interpolate(x, size=pair.hr.shape, mode="bicubic", antialias=True) if network is None else network(x)
     return (output[0, 0] * 255).round().clamp(0, 255)
 
 
 def validation_psnr(network: LumaNetwork | None, pairs: list[Pair]) -> float:
-    """Return the mean luma PSNR over ``pairs``, dB, each at most 58.9 dB (that of rounding); 0 without pairs."""
+    """Return the mean luma PSNR over ``pairs``, dB; 0 without pairs.
+
+    The PSNR of one pair is limited to 58.9 dB, that of rounding.
+    """
     values = []
     for pair in pairs:
         mse = F.mse_loss(inside(upscale(network, pair), BORDER), inside(pair.hr, BORDER).float()).item()
