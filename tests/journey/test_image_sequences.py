@@ -304,7 +304,7 @@ def test_chroma_420_makes_a_clip_of_images_that_every_player_shows(tmp_path: Pat
     enhance(source, tmp_path / "d.y4m", chroma="422", **SCALE_1)
     with VideoReader(tmp_path / "d.y4m") as reader:
         assert reader.info.chroma == "422"
-    with pytest.raises(OptionError, match="--chroma 420: pictures are RGB or grey"):
+    with pytest.raises(OptionError, match="--chroma 420: images are RGB or grey"):
         enhance(source, tmp_path / "%d.png", chroma="420", **SCALE_1)
 
 

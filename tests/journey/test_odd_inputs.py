@@ -204,7 +204,7 @@ def test_an_endless_file_is_read_up_to_the_requested_frames(tmp_path: Path) -> N
 
 def test_a_reference_of_another_size_or_without_a_log_is_one_clear_error(tmp_path: Path) -> None:
     source = tiny(tmp_path / "a.y4m", 8, 6)
-    with pytest.raises(OptionError, match=r"a\.y4m is 8x6 and the result 16x12: name a clip of that size"):
+    with pytest.raises(OptionError, match=r"a\.y4m is 8x6 and the output 16x12: name a clip of that size"):
         enhance(source, tmp_path / "b.mkv", scale=2, model="nearest", preset="ultrafast", reference=source)
     assert [path.name for path in tmp_path.iterdir()] == ["a.y4m"]
     with pytest.raises(OptionError, match="--reference needs the per-frame log"):

@@ -92,7 +92,7 @@ def test_a_frame_rate_for_an_image_is_ignored_with_a_note(tmp_path: Path) -> Non
     notes = Notes()
     cv2.imwrite(str(tmp_path / "a.png"), np.full((8, 8), 100, np.uint8))
     enhance(tmp_path / "a.png", tmp_path / "b.png", fps="2x", scale=2, model="bicubic", on_note=notes.add)
-    assert any("is one picture: no frames are made between" in note for note in notes.texts)
+    assert any("is a still image: no frames are interpolated" in note for note in notes.texts)
 
 
 def test_missing_file_is_one_clear_error(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_an_animated_image_is_noted_and_its_first_frame_used(tmp_path: Path, cod
         output.mux(stream.encode(None))
     notes = Notes()
     enhance(path, tmp_path / f"b{suffix}", scale=2, model="bicubic", on_note=notes.add)
-    assert notes.texts == [f"{path} is animated, of which the first picture is taken"]
+    assert notes.texts == [f"{path} is animated: only its first frame is enhanced"]
     notes = Notes()
     enhance(tmp_path / f"b{suffix}", tmp_path / f"c{suffix}", scale=1, model="bicubic", on_note=notes.add)
     assert not notes
