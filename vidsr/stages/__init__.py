@@ -1,25 +1,64 @@
-"""Stages: each maps a stream of batches to a stream of batches."""
+"""Stages: each maps a stream of frames to a stream of frames. `specs` describes them, `build` makes them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from vidsr.frames import FrameBatch, VideoInfo
 
 
+@dataclass(frozen=True)
+class Context:
+    """Input frames that a stage needs before and after a range, so that it makes the same frames as in a whole run.
+
+    A run of repeated frames counts as one frame, because it may have any length.
+    """
+
+    before: int = 0
+    after: int = 0
+
+    def __add__(self, other: Context) -> Context:
+        """Return the context of two stages in sequence."""
+        return Context(self.before + other.before, self.after + other.after)
+
+    def around(self, first: int, stop: int, repeats: Sequence[bool]) -> tuple[int, int]:
+        """Return the range of frames that includes the context of frames ``first`` to ``stop`` - 1.
+
+        ``repeats`` says of every frame of the clip whether it repeats the previous one.
+        """
+        for _ in range(self.before):
+            while first > 0 and repeats[first]:
+                first -= 1
+            first = max(0, first - 1)
+        for _ in range(self.after):
+            while stop < len(repeats) and repeats[stop]:
+                stop += 1
+            stop = min(len(repeats), stop + 1)
+        return first, stop
+
+
+PER_FRAME = Context()  # of a stage that makes each frame from the same frame alone
+
+
 class Stage(Protocol):
-    """One step of the journey. Keeps order; may change size, rate and number of frames."""
+    """One step of a frame's journey. Keeps order; may change size, rate and number of frames."""
 
     @property
     def name(self) -> str:
-        """What the summary calls it."""
+        """Name in the times of a run."""
+        ...
+
+    @property
+    def context(self) -> Context:
+        """Input frames needed around a range."""
         ...
 
     def output(self, info: VideoInfo) -> VideoInfo:
-        """The facts of the stream this stage makes of ``info``, known before the first frame."""
+        """Return the facts of the output for an input of ``info``, known before the first frame."""
         ...
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """The stream of output batches; a batch leaves finished (no work pending on a device)."""
+        """Yield the output in batches; a batch leaves finished, with no work pending on a device."""
         ...

@@ -15,7 +15,7 @@ from vidsr.models import Model, from_file
 from vidsr.models.self_ensemble import MARK
 from vidsr.models.weights import WEIGHTS, frames_path, sha256
 from vidsr.options.output_size import Size
-from vidsr.stages import Stage
+from vidsr.stages import PER_FRAME, Context, Stage
 from vidsr.stages.convert import Convert
 from vidsr.stages.frame_log import Changes, FrameLog, Measure, Tap
 from vidsr.stages.interpolate import Interpolate
@@ -64,6 +64,11 @@ class Stages:
     def interpolate(self) -> Interpolate | None:
         """The stage that interpolates, if there is one."""
         return next((stage for stage in self.in_order if isinstance(stage, Interpolate)), None)
+
+    @property
+    def context(self) -> Context:
+        """Source frames needed around a range; all stages behind the interpolation work on single frames."""
+        return sum((stage.context for stage in self.in_order), PER_FRAME)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -21,6 +21,7 @@ from vidsr.kernels.resample import resize
 from vidsr.kernels.squared_error import sse, sse_resized
 from vidsr.kernels.ssim import ssim
 from vidsr.metrics import psnr_from_mse
+from vidsr.stages import PER_FRAME
 from vidsr.stages.convert import Convert
 
 COLUMNS = (
@@ -120,6 +121,7 @@ class Tap:
     """Remembers the luma that passes, in the codes of the output, for `Measure` further down to compare with."""
 
     name = "tap"
+    context = PER_FRAME
 
     def __init__(self, convert: Convert | None = None) -> None:
         self.seen: deque[Tensor] = deque()
@@ -144,6 +146,7 @@ class Measure:
     """
 
     name = "measure"
+    context = PER_FRAME
 
     def __init__(
         self,

@@ -19,9 +19,10 @@ from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.kernels.workers import numba_pool_is_thread_safe
 from vidsr.options.choices import Repeats
 from vidsr.options.frame_rate import Clock, Times
+from vidsr.stages import Context
 from vidsr.stages.batching import frames_per_batch, rebatched, single_frames
 from vidsr.stages.interpolation_engines import Engine, PreparedPair, make_engine
-from vidsr.stages.source_times import SourceFrame, evenly_spaced, merged_repeats, with_output_times
+from vidsr.stages.source_times import LONGEST_REPEAT, SourceFrame, evenly_spaced, merged_repeats, with_output_times
 from vidsr.stages.stopwatch import Stopwatch
 
 __all__ = ["Engine", "Interpolate", "make_engine"]
@@ -29,6 +30,8 @@ __all__ = ["Engine", "Interpolate", "make_engine"]
 HALF = Fraction(1, 2)
 OutputFrames = tuple[FrameBatch, int | None]  # frames, and the source image they show; None if interpolated
 MIN_TICKS_PER_FRAME = 4  # a time base with fewer ticks per source and output frame counts frames: it rounds no times
+
+DISTINCT_AROUND = 4  # distinct frames around a range that may change its output times
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,17 @@ class Interpolate:
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("interpolated", "held_at_cuts", "repeats"), 0), init=False
     )
+
+    @property
+    def context(self) -> Context:
+        """Two frames on either side: a pair, its neighbours, and the gap that tells how long a frame stands still.
+
+        To interpolate repeats, as many frames as four distinct ones can last: a frame moves to the midpoint of its
+        neighbours, which have repeats too. This is exact unless frames change so slowly that no change is clear.
+        """
+        if self.repeats == "keep":
+            return Context(before=2, after=2)
+        return Context(before=DISTINCT_AROUND * (LONGEST_REPEAT + 1), after=DISTINCT_AROUND * (LONGEST_REPEAT + 1))
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """Return ``info`` with the frame rate, frame count, duration and time base of the output."""

@@ -14,6 +14,7 @@ from vidsr.kernels.resample import resize
 from vidsr.kernels.squared_error import sse
 from vidsr.metrics import psnr_from_mse
 from vidsr.options.restoration import Task
+from vidsr.stages import PER_FRAME
 from vidsr.stages.frame_log import Changes
 from vidsr.stages.repeats import each_once
 
@@ -28,6 +29,8 @@ class Method(Protocol):
 
 class Restore:
     """Luma plus ``strength`` times what ``method`` changes of it; chroma is not touched."""
+
+    context = PER_FRAME
 
     def __init__(self, task: Task, method: Method, strength: float, peak: int, logged: bool = False) -> None:
         self.name: str = task

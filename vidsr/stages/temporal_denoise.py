@@ -21,6 +21,7 @@ from vidsr.flow.search import find_flows, search_luma
 from vidsr.flow.temporal_average import temporal_average
 from vidsr.flow.warp import spline_coefficients
 from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.stages import Context
 from vidsr.stages.batching import rebatched, single_frames
 from vidsr.stages.frame_log import Changes
 
@@ -35,6 +36,7 @@ class TemporalDenoise:
     """Luma plus ``strength`` times what the temporal average changes of it."""
 
     name = "temporal_denoise"
+    context = Context(before=1, after=1)
 
     def __init__(self, depth: int, strength: float = 1.0, logged: bool = False) -> None:
         self.depth = depth

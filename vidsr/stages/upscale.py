@@ -19,6 +19,7 @@ from vidsr.errors import OptionError
 from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo
 from vidsr.kernels.resample import resize
 from vidsr.options.output_size import OutputSize
+from vidsr.stages import PER_FRAME
 from vidsr.stages.repeats import spread, with_distinct
 from vidsr.stages.runner import Runner
 from vidsr.stages.stopwatch import Stopwatch
@@ -36,6 +37,7 @@ class Upscale:
     """
 
     name = "upscale"
+    context = PER_FRAME
 
     def __init__(
         self,
