@@ -109,6 +109,10 @@ def test_bench_receives_the_value_of_an_old_name(received: dict[str, Any]) -> No
     assert received["baselines"] is False
 
 
+def test_evaluate_accepts_the_old_word_for_compressed_clips() -> None:
+    assert BY_NAME["evaluate"].option("domain").parsed("video") == "compressed"
+
+
 def test_the_note_of_an_old_name_obeys_quiet(received: dict[str, Any]) -> None:
     assert run("enhance", "clip.mp4", "--no-steady", "--quiet").stderr == ""
 

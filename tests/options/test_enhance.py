@@ -100,6 +100,10 @@ def test_old_names_and_words_are_accepted_with_a_warning() -> None:
         assert parse_options(scale=2, pipe="raw").stdout_format == "raw"
 
 
+def test_none_stands_for_the_default() -> None:
+    assert parse_options(scale=2, model=None, verify=None, codec=None, log=None) == parse_options(scale=2)
+
+
 def test_an_unknown_name_is_an_error_of_the_caller() -> None:
     with pytest.raises(TypeError, match="unknown option sclae"):
         parse_options(sclae=2)

@@ -202,14 +202,14 @@ def option(name: str, **changes: Any) -> Option:
 
 
 def parse_values(given: Mapping[str, Any], options: Iterable[Option] = OPTIONS) -> dict[str, Any]:
-    """Return the parsed value of every option by name: of those ``given``, and the defaults of the others.
+    """Return the parsed value of every option by name; an option that is not ``given``, or None, has its default.
 
     Raises:
         OptionError: a value is not accepted.
         TypeError: there is no option of that name.
     """
     given = current_names(given, options)
-    values = {one.name: one.parsed(given.get(one.name, one.default)) for one in options}
+    values = {one.name: one.parsed(one.default if given.get(one.name) is None else given[one.name]) for one in options}
     if unknown := ", ".join(given.keys() - values.keys()):
         raise TypeError(f"unknown option {unknown}: see docs/options.md")
     return values
