@@ -32,9 +32,9 @@ Pair = tuple[Callable[[], object], Callable[[], object]]  # usual, by orbits
 def inference() -> Pair:
     """`best` x4 with fused layers, as a run uses it."""
     network = load_model("best", 4).network
-    by_orbits = fused.fused(network)
+    by_orbits = fused.fuse_layers(network)
     fused.use_orbit_convolutions = lambda network, frozen: 0
-    usual = fused.fused(network)
+    usual = fused.fuse_layers(network)
     fused.use_orbit_convolutions = use_orbit_convolutions
     x = torch.rand(1, 1, 270, 480)
     with torch.inference_mode():

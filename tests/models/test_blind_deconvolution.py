@@ -20,7 +20,7 @@ from vidsr.models.architectures.blind_deconvolution import (
     _smooth,
     _starts,
 )
-from vidsr.models.layers import padded
+from vidsr.models.layers import pad
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_convolution_by_transform_equals_the_sum(size: tuple[int, int]) -> None:
 
 def test_a_uniform_picture_stays_exactly_so(look: Deconvolution) -> None:
     x = torch.full((1, 1, 200, 180), 0.3)
-    whole = look.survey(torch.rand(1, 1, 90, 90))
+    whole = look.global_features(torch.rand(1, 1, 90, 90))
     torch.testing.assert_close(look(x, whole), torch.full((1, 2, 72, 52), 0.3), atol=1e-6, rtol=0)
 
 
@@ -130,13 +130,13 @@ def test_a_wave_is_seen_in_its_direction(look: Deconvolution, degrees: int) -> N
 
 def test_a_turned_picture_is_seen_as_the_same_turned(look: Deconvolution) -> None:
     x = torch.rand(1, 1, 96, 96).cumsum(3) / 96
-    seen, turned = look.seen(x), look.seen(torch.rot90(x, 1, (2, 3)))
+    seen, turned = look.direction_features(x), look.direction_features(torch.rot90(x, 1, (2, 3)))
     torch.testing.assert_close(turned, seen.roll(point_spreads.ANGLES // 2, 1), atol=0.05, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 300), (64, 65), (1200, 96)])
 def test_a_survey_is_of_one_size_whatever_the_picture(look: Deconvolution, size: tuple[int, int]) -> None:
-    assert look.survey(torch.rand(2, 1, *size)).shape == (2, RESPONSES + 3)
+    assert look.global_features(torch.rand(2, 1, *size)).shape == (2, RESPONSES + 3)
 
 
 @pytest.mark.parametrize("length", [64, 65, 96, 270, 4000])
@@ -151,14 +151,14 @@ def test_it_stays_in_float32_in_a_network_of_bf16() -> None:
     assert network.dtype == torch.bfloat16
     looks = {name: tensor.dtype for name, tensor in network.state_dict(keep_vars=True).items() if "look." in name}
     assert set(looks.values()) == {torch.float32}
-    assert network.look.bank.dtype == torch.float32
+    assert network.deconvolution.bank.dtype == torch.float32
     assert not any("bank" in name for name in looks)  # formulas are not stored
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (5, 40)])
 def test_a_mirror_of_a_small_picture_goes_on_as_in_numpy(shape: tuple[int, int]) -> None:
     x = torch.rand(2, 1, *shape)
-    mirrored = padded(x, 9, 17, 4, 11)
+    mirrored = pad(x, 9, 17, 4, 11)
     if 1 not in shape:
         expected = np.pad(x.numpy(), ((0, 0), (0, 0), (4, 11), (9, 17)), mode="reflect")
         np.testing.assert_array_equal(mirrored.numpy(), expected)
@@ -179,5 +179,5 @@ def test_a_gpu_undoes_what_a_cpu_undoes(architecture: str) -> None:
     expected = network(x)
     torch.testing.assert_close(network.cuda()(x.cuda()).cpu(), expected, atol=2e-3, rtol=0)
     half = network.half()
-    assert half.look.bank.dtype == torch.float32
+    assert half.deconvolution.bank.dtype == torch.float32
     torch.testing.assert_close(half(x.cuda()).cpu(), expected, atol=2e-2, rtol=0)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from vidsr.models import load_model
-from vidsr.models.fused import ConvReLU, fused
+from vidsr.models.fused import ConvReLU, fuse_layers
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -17,7 +17,7 @@ def test_fused_equals_plain(name: str, dtype: torch.dtype) -> None:
     before = copy.deepcopy(network.state_dict())
     x = torch.rand(2, 1, 37, 45, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        plain, quick = network(x), fused(network)(x)
+        plain, quick = network(x), fuse_layers(network)(x)
     assert torch.allclose(plain, quick, atol=1e-6 if dtype == torch.float32 else 2e-3)
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items()), "the plain one is kept"
 
@@ -33,14 +33,14 @@ def test_shifts_that_a_glance_tells_are_fused_too_each_picture_with_its_own(
     ramp = torch.linspace(0.2, 0.8, 45).expand(3, 1, 37, 45)
     x = ramp + torch.tensor([0.0, 0.02, 0.06])[:, None, None, None] * torch.randn(ramp.shape, generator=generator)
     with torch.inference_mode():
-        quick = fused(network)(x)
-        alone = torch.cat([fused(network)(picture) for picture in x.split(1)])
+        quick = fuse_layers(network)(x)
+        alone = torch.cat([fuse_layers(network)(picture) for picture in x.split(1)])
         assert torch.allclose(quick, exact(x), atol=tolerance)
         assert torch.allclose(quick, alone, atol=1e-6)
     assert not any(isinstance(layer, ConvReLU) for layer in network.modules()), "the plain one is kept"
 
 
 def test_every_relu_behind_a_convolution_is_fused() -> None:
-    layers = list(fused(load_model("balanced", 4).network).modules())
+    layers = list(fuse_layers(load_model("balanced", 4).network).modules())
     assert not any(isinstance(layer, nn.ReLU) for layer in layers)
     assert sum(isinstance(layer, ConvReLU) for layer in layers) == 11

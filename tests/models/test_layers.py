@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidsr.models.layers import Edge, padded
+from vidsr.models.layers import Edge, pad
 
 
 def beyond(place: int, length: int, edge: Edge) -> int:
@@ -27,4 +27,4 @@ def test_a_picture_goes_on_as_in_mirrors_even_further_than_it_is_long(size: tupl
     rows = [beyond(i, height, edge) for i in range(-7, height + 9)]
     columns = [beyond(j, width, edge) for j in range(-3, width + 6)]
     expected: Tensor = picture[..., rows, :][..., columns]
-    assert torch.equal(padded(picture, 3, 6, 7, 9, edge), expected)
+    assert torch.equal(pad(picture, 3, 6, 7, 9, edge), expected)

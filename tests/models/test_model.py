@@ -72,9 +72,9 @@ def test_a_large_network_is_stored_in_half_the_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "scale", "domain", "message"),
     [
-        ("nosuch", 2, "clean", "'nosuch'; there are tiny"),
-        ("tiny", 7, "clean", "no weights for x7 clean; it has x2 clean"),
-        ("tiny", 2, "video", "no weights for x2 video; it has x2 clean"),
+        ("nosuch", 2, "clean", "'nosuch': choose tiny"),
+        ("tiny", 7, "clean", "no weights for x7 clean: choose x2 clean"),
+        ("tiny", 2, "video", "no weights for x2 video: choose x2 clean"),
     ],
 )
 def test_unknown_models_are_named_with_those_there_are(
@@ -83,7 +83,7 @@ def test_unknown_models_are_named_with_those_there_are(
     write_weights(tmp_path)
     with pytest.raises(ModelError, match=message):
         load_model(name, scale, domain=domain, folder=tmp_path)
-    with pytest.raises(ModelError, match="there are tiny"):
+    with pytest.raises(ModelError, match="choose tiny"):
         available_scales("nosuch", folder=tmp_path)
 
 
@@ -94,13 +94,13 @@ def test_damaged_files_are_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not a readable weights file"):
         from_file(path)
     store.write(path, build_network("plain", {"scale": 2}), {"architecture": "plain", "config": '{"scale": 4}'})
-    with pytest.raises(ModelError, match="do not fit") as caught:
+    with pytest.raises(ModelError, match="does not fit the architecture") as caught:
         from_file(path)
     assert "\n" not in str(caught.value)
     store.write(path, build_network("plain", {"scale": 2}), {})
-    with pytest.raises(ModelError, match="do not fit"):
+    with pytest.raises(ModelError, match="does not fit the architecture"):
         from_file(path)
-    with pytest.raises(ModelError, match="not a readable"):
+    with pytest.raises(ModelError, match="is not a readable"):
         from_file(tmp_path / "absent.safetensors")
 
 

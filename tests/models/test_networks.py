@@ -11,13 +11,13 @@ from vidsr.device import Compute
 from vidsr.errors import ModelError
 from vidsr.models import ARCHITECTURES, build_network
 from vidsr.models.architectures.blind_deconvolution import REACH
-from vidsr.models.layers import LumaNetwork, add_anchor, inside
+from vidsr.models.layers import LumaNetwork, add_anchor, crop_border
 from vidsr.models.reparameterised import NormConv, RepConv, collapse
 from vidsr.models.weights import count_parameters
 from vidsr.stages.runner import Runner
 
 DECONVOLVING = {"unshuffled deconvolving": "unshuffled", "gated_unet deconvolving": "gated_unet"}
-RESTORATION = ("unshuffled", "gated_unet", "autoencoder", "deconvolved")
+RESTORATION = ("unshuffled", "gated_unet", "autoencoder", "blind_deconvolution")
 BETWEEN = ("refine", "superslomo")  # make frames between frames: tests/train/tasks/test_interpolate.py
 ENLARGE_OR_RESTORE = [name for name in ARCHITECTURES if name not in BETWEEN]
 CASES = [(name, scale) for name in ENLARGE_OR_RESTORE for scale in ((1,) if name in RESTORATION else (2, 3, 4))]
@@ -53,7 +53,7 @@ def test_halo_is_the_receptive_field_radius(name: str, scale: int) -> None:
     corner = (network.halo // step + 2) * step
     x = torch.rand(1, 1, 2 * corner + step, 2 * corner + step, requires_grad=True)
     square = slice(corner * scale, (corner + step) * scale)
-    survey = network.survey(x.detach())  # which sees the whole picture, and may
+    survey = network.global_features(x.detach())  # which sees the whole picture, and may
     network(x, survey)[0, 0, square, square].sum().backward()
     transformed = "deconv" in name
     least = 1e-6 * x.grad.abs().max() if transformed else 0.0  # a Fourier transform rounds
@@ -137,7 +137,7 @@ def test_collapsed_network_equals_the_training_form(name: str, scale: int, branc
     fresh.load_state_dict(network.state_dict())  # the shipped form has exactly the plain network's tensors
     border = scale * (fresh.halo - network.halo)  # 0, but for a training form that pads
     x = torch.rand(1, 1, 60, 64)
-    torch.testing.assert_close(inside(fresh(x), border), inside(network(x), border), atol=1e-4, rtol=0)
+    torch.testing.assert_close(crop_border(fresh(x), border), crop_border(network(x), border), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("branches", [True, False])
@@ -148,7 +148,7 @@ def test_training_form_keeps_the_function_it_is_warm_started_from(name: str, sca
     expected, halo = network(x), network.halo
     network.for_training(keep=True, branches=branches)
     border = scale * (halo - network.halo)  # of the output: what padding reaches, where the training form pads
-    torch.testing.assert_close(inside(network(x), border), inside(expected, border), atol=1e-4, rtol=0)
+    torch.testing.assert_close(crop_border(network(x), border), crop_border(expected, border), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["srcnn", "espcn"])

@@ -111,7 +111,7 @@ def test_auto_interpolates_by_flow_without_a_gpu_and_it_is_said_why(device: str,
 
 
 def test_a_weights_file_that_is_not_there_is_said() -> None:
-    with pytest.raises(ModelError, match=r"no interpolation network is called 'slow'; there are .*net"):
+    with pytest.raises(ModelError, match=r"no interpolation network is called 'slow': choose .*net"):
         frames_path("slow")
 
 

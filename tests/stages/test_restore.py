@@ -12,6 +12,7 @@ import torch
 
 from tests.clips import make_clip
 from tests.kernels.test_blur_noise_estimate import noisy, shapes
+from tests.weights import metadata
 from vidsr.device import Compute
 from vidsr.errors import ModelError, Notes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
@@ -155,7 +156,7 @@ def test_deblur_of_a_compressed_clip_that_is_not_blurred_names_restore_as_the_wa
 
 def test_a_network_is_loaded_by_its_task_and_its_checksum_is_kept(tmp_path: Path) -> None:
     config = Config(scale=1, channels=4, layers=1)
-    store.write(tmp_path / "deblur-fast-any-x1.safetensors", Plain(config), store.describe("plain", config))
+    store.write(tmp_path / "deblur-fast-any-x1.safetensors", Plain(config), metadata("plain", config))
     options = parse_options(deblur="0.5", device="cpu", precision="fp32")
     (restore,) = choose_restores(options, INFO, CPU, seen(shapes()), Notes(), tmp_path)
     assert str(restore) == "deblur: deblur-fast (cpu fp32), strength 0.5"

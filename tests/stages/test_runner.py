@@ -33,7 +33,7 @@ class Convolutions(nn.Module):
         self.second = nn.Conv2d(4, scale * scale, 5, padding=2)
         self.calls: list[torch.Size] = []
 
-    def survey(self, x: Tensor) -> None:
+    def global_features(self, x: Tensor) -> None:
         return None
 
     def forward(self, x: Tensor, whole: Tensor | None = None) -> Tensor:

@@ -122,7 +122,7 @@ def test_gpus_and_networks_that_survey_compute_all(device: str, surveys: bool, p
     class Network:
         scale, halo, alignment = 1, 1, 1
 
-        def survey(self, x: Tensor) -> Tensor | None:
+        def global_features(self, x: Tensor) -> Tensor | None:
             return x.mean((1, 2, 3)) if surveys else None
 
         def __call__(self, x: Tensor, whole: Tensor | None = None) -> Tensor:

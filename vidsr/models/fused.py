@@ -1,6 +1,6 @@
-"""Convolution and ReLU in one pass, for networks in use on a CPU: the same numbers, a tenth of the time less.
+"""Convolution and ReLU in one pass, for inference on a CPU: the same numbers, a tenth of the time less.
 
-Where the kernels are tied in all poses it is less than half of the time: group_convolution.py.
+With tied kernels, computed by orbits, less than half of the time: benchmarks/group_convolution.py.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from vidsr.models.layers import LumaNetwork
 
 
 class ConvReLU(nn.Module):
-    """What a convolution without padding and the ReLU behind it do, by oneDNN's own joint kernel."""
+    """A convolution without padding followed by ReLU, by the fused kernel of oneDNN."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         self.weight, self.bias = conv.weight, conv.bias
 
     def forward(self, x: Tensor, shift: Tensor | None = None) -> Tensor:
-        """N x C x H x W -> N x D x H-k+1 x W-k+1, not negative. ``shift`` (D): what is added before the ReLU."""
+        """N x C x H x W -> N x D x H-k+1 x W-k+1, not negative. ``shift`` (D): added before the ReLU."""
         bias = self.bias
         if shift is not None:
             assert bias is not None
             bias = (bias.float() + shift.float()).to(bias.dtype)
-        result: Tensor = torch.ops.mkldnn._convolution_pointwise(  # what PyTorch's own compiler makes of the pair
+        result: Tensor = torch.ops.mkldnn._convolution_pointwise(  # as the compiler of PyTorch calls it
             x, self.weight, bias, (0, 0), (1, 1), (1, 1), 1, "relu", [], ""
         )
         return result
 
 
-def fused(network: LumaNetwork) -> LumaNetwork:
-    """A copy of ``network`` whose convolutions and ReLUs in sequence are one; itself where PyTorch can not do that."""
-    if next(network.parameters()).device.type != "cpu" or not _is_there(network.dtype):
+def fuse_layers(network: LumaNetwork) -> LumaNetwork:
+    """Return a copy of ``network`` with convolutions and ReLUs fused, or ``network`` if PyTorch cannot do that."""
+    if next(network.parameters()).device.type != "cpu" or not _has_kernel(network.dtype):
         return network
     network = copy.deepcopy(network)
     if network.dtype == torch.float32 and use_orbit_convolutions(network, frozen=True):
-        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # in planes, as these are
+        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # the orbit kernels read plane by plane
     for module in network.modules():
         if isinstance(module, nn.Sequential):
             _fuse(module)
         if isinstance(module, Unshuffled):
             module.body = nn.ModuleList(ConvReLU(layer) for layer in module.body if isinstance(layer, nn.Conv2d))
-            module.joined = True
+            module.is_fused = True
     return network
 
 
@@ -61,14 +61,14 @@ def _is_plain(conv: nn.Conv2d) -> bool:
     return (conv.padding, conv.stride, conv.dilation, conv.groups) == ((0, 0), (1, 1), (1, 1), 1)
 
 
-def _is_there(dtype: torch.dtype) -> bool:
-    """Whether this PyTorch has the kernel, which is not in its public interface, and the processor has ``dtype``."""
+def _has_kernel(dtype: torch.dtype) -> bool:
+    """Whether this PyTorch has the kernel (it is not public), and the processor computes in ``dtype``."""
     if not (torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_convolution_pointwise")):
         return False
     return dtype == torch.float32 or bool(HALVES[dtype]())
 
 
-# half precision -> whether oneDNN computes in it here; elsewhere PyTorch does, slowly
+# half precision -> whether oneDNN computes in it on this processor; otherwise PyTorch emulates it, slowly
 HALVES = {
     torch.bfloat16: torch.ops.mkldnn._is_mkldnn_bf16_supported,
     torch.float16: torch.ops.mkldnn._is_mkldnn_fp16_supported,

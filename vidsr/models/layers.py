@@ -1,4 +1,4 @@
-"""Parts that the networks share: the base classes, the edge of a picture, the sub-pixel head, first weights."""
+"""Parts that networks share: base classes, padding, the anchor with its pixel shuffle, and initial weights."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from torch import Tensor, nn
 from vidsr.errors import ModelError
 from vidsr.models.reparameterised import reparameterise
 
-# How a picture goes on beyond its edge: mirrored, its last pixel repeated (c b a | a b c) or not (c b | a b c). Reduced
-# pictures were mirrored the first way when they were reduced: what lies beyond is then what the networks have learnt.
+# How an image is mirrored at its edge: with the edge pixel repeated (c b a | a b c) or without (c b | a b c). The
+# downscaling of training images mirrors the first way, so upscaling networks have learnt that.
 Edge = Literal["symmetric", "reflect"]
 
 
 class LumaNetwork(nn.Module):
     """A luma network: N x 1 x H x W in [0, 1] (code / peak) -> N x 1 x scale*H x scale*W float32.
 
-    The picture's edge is continued once, by the receptive field, and no convolution pads. (Zero padding inside costs
-    0.6 dB on Set5 when training, rightly, leaves out of the loss what padding reached.)
+    The image is padded once, by the receptive field, and no convolution pads. (Zero padding inside costs 0.6 dB on Set5
+    when training, rightly, leaves out of the loss what padding reached.)
 
-    The weights of an anchored network may be cast to bf16 or fp16; the input is cast to them inside, and the anchor,
-    which carries the picture's mean, stays in float32.
+    The weights of an anchored network may be cast to bf16 or fp16. The input is cast to them inside; the anchor, which
+    carries the mean of the image, stays in float32.
     """
 
     scale: int
-    halo: int  # receptive-field radius in input pixels: how far an output pixel looks; a multiple of the alignment
-    # Networks that work at a fraction of the size cut the picture into squares of this side, counted from its corner:
-    # what they read must begin on one, and be padded to whole ones.
+    halo: int  # radius of the receptive field, input pixels; a multiple of the alignment
+    # Networks that work at a fraction of the size divide the image into squares of this side. Tiles must begin at the
+    # corner of a square and hold whole squares.
     alignment: int = 1
-    # Whether the input's upscale is added to what the layers say. Without it they carry the picture's mean themselves:
-    # they stay in float32, in use and in training, and training starts from exactly their first weights.
+    # Whether the upscaled input is added to the output of the layers. Otherwise the layers carry the mean of the image:
+    # they stay in float32, in inference and in training, and training starts from exactly their first weights.
     anchored = True
-    shuffles_last = False  # whether all layers work at the input's size, and the result is put together of their last
+    shuffles_last = False  # whether all layers work at the input size, and a pixel shuffle ends the network
     edge: Edge = "symmetric"
 
     @property
@@ -42,112 +42,119 @@ class LumaNetwork(nn.Module):
         """Type of the weights, in which the body runs."""
         return next(self.parameters()).dtype
 
-    def forward(self, x: Tensor, whole: Tensor | None = None) -> Tensor:
-        """Upscaled luma, float32, not clipped. ``whole``: what `survey` says of the picture that ``x`` is a part of."""
+    def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
+        """Return upscaled luma, float32, not clipped.
+
+        ``features``: the `global_features` of the image of which ``x`` is a tile.
+        """
         height, width = x.shape[-2:]
-        result = self.informed(self.framed(x), self.survey(x) if whole is None else whole)
+        result = self.interior_given(self.with_halo(x), self.global_features(x) if features is None else features)
         return result[..., : height * self.scale, : width * self.scale]
 
-    def framed(self, x: Tensor) -> Tensor:
-        """``x`` with ``halo`` pixels around it, and more to the right and below up to the alignment."""
+    def with_halo(self, x: Tensor) -> Tensor:
+        """Pad ``x`` by ``halo`` pixels, and further to the right and below up to the alignment."""
         right, bottom = (self.halo + -n % self.alignment for n in (x.shape[-1], x.shape[-2]))
-        return padded(x, self.halo, right, self.halo, bottom, self.edge)
+        return pad(x, self.halo, right, self.halo, bottom, self.edge)
 
-    def survey(self, x: Tensor) -> Tensor | None:
-        """What the network must know of a whole picture to work on a part of it; most need nothing."""
+    def global_features(self, x: Tensor) -> Tensor | None:
+        """Return features of the whole image that its tiles need; most networks need none."""
         return None
 
-    def informed(self, x: Tensor, whole: Tensor | None) -> Tensor:
-        """`interior` with what `survey` said."""
+    def interior_given(self, x: Tensor, features: Tensor | None) -> Tensor:
+        """Return the `interior`, given the global features."""
         return self.interior(x)
 
     def interior(self, x: Tensor) -> Tensor:
-        """The upscale of ``x`` without its outermost ``halo`` pixels, which are only looked at."""
+        """Upscale ``x`` without its outermost ``halo`` pixels, which are only read."""
         raise NotImplementedError
 
     def for_training(self, keep: bool, branches: bool = True) -> None:
-        """Take on, in place, the form that trains better and that ``collapse`` takes off again.
+        """Change, in place, to the form that trains better; ``collapse`` changes back.
 
-        ``keep``: start from exactly the present function instead of from a richer one. ``branches``: with convolutions
-        that are sums of branches, which an optimiser that looks into convolutions has no use for.
+        ``keep``: start from exactly the present function instead of from a richer one. ``branches``: make convolutions
+        sums of branches. Optimisers that precondition whole kernels do better without.
         """
         if branches:
             reparameterise(self, keep or not self.anchored)
 
 
 class RestorationNetwork(LumaNetwork):
-    """A luma network that keeps the size. ``ModelError`` for any scale but 1."""
+    """A luma network that keeps the size.
+
+    Raises:
+        ModelError: the scale is not 1.
+    """
 
     def __init__(self, scale: int) -> None:
         super().__init__()
         if scale != 1:
-            raise ModelError(f"scale {scale}: a restoration network keeps the size, its scale is 1")
+            raise ModelError(f"scale {scale}: a restoration network keeps the size, give scale 1")
         self.scale = scale
 
 
-class SurveyingNetwork(RestorationNetwork):
-    """One that looks at the whole picture first: what it does is said in `survey` and `informed`."""
+class GlobalFeaturesNetwork(RestorationNetwork):
+    """A restoration network that uses features of the whole image: `global_features` and `interior_given` define it."""
 
     def interior(self, x: Tensor) -> Tensor:
-        """The restoration of ``x``, taken for a whole picture, without its outermost ``halo`` pixels."""
-        return self.informed(x, self.survey(x))
+        """Restore ``x``, a whole image, without its outermost ``halo`` pixels."""
+        return self.interior_given(x, self.global_features(x))
 
 
 class SubpixelNetwork(LumaNetwork):
-    """A network that ends in an anchor and one sub-pixel shuffle, which may then be done in whatever way is fastest."""
+    """A network that ends in one pixel shuffle and the anchor, which the fastest kernel may then compute."""
 
     shuffles_last = True
 
     def interior(self, x: Tensor) -> Tensor:
-        """The upscale of ``x`` without its outermost ``halo`` pixels."""
-        return add_anchor(self.residual(x), inside(x, self.halo), self.scale)
+        """Upscale ``x`` without its outermost ``halo`` pixels."""
+        return add_anchor(self.residual(x), crop_border(x, self.halo), self.scale)
 
     def residual(self, x: Tensor) -> Tensor:
-        """What is added to the anchor, before the shuffle: N x scale**2 x H - 2 halo x W - 2 halo, in its own type."""
+        """Return the residual before the shuffle: N x scale**2 x H - 2 halo x W - 2 halo, in the weights' type."""
         raise NotImplementedError
 
 
-def inside(picture: Tensor, border: int) -> Tensor:
-    """``picture`` (... x H x W) without ``border`` pixels on each side."""
-    return picture[..., border : picture.shape[-2] - border, border : picture.shape[-1] - border]
+def crop_border(planes: Tensor, border: int) -> Tensor:
+    """Return ``planes`` (... x H x W) without ``border`` pixels on each side."""
+    return planes[..., border : planes.shape[-2] - border, border : planes.shape[-1] - border]
 
 
-def padded(x: Tensor, left: int, right: int, top: int, bottom: int, edge: Edge = "reflect") -> Tensor:
-    """``x`` (N x C x H x W) with so many more pixels on each side, more than it has itself if need be."""
+def pad(x: Tensor, left: int, right: int, top: int, bottom: int, edge: Edge = "reflect") -> Tensor:
+    """Pad ``x`` (N x C x H x W) by mirroring, even by more pixels than it has."""
     height, width = x.shape[-2:]
     if edge == "reflect" and max(left, right) < width and max(top, bottom) < height:
-        return F.pad(x, (left, right, top, bottom), mode="reflect")  # what PyTorch knows itself is faster
-    return _longer(_longer(x, 2, top, bottom, edge), 3, left, right, edge)
+        return F.pad(x, (left, right, top, bottom), mode="reflect")  # the function of PyTorch is faster
+    return _extend(_extend(x, 2, top, bottom, edge), 3, left, right, edge)
 
 
-def _longer(x: Tensor, dim: int, before: int, after: int, edge: Edge) -> Tensor:
-    """``x`` with so many more samples at both ends of ``dim``; what it has is copied as it is, which is fast."""
+def _extend(x: Tensor, dim: int, before: int, after: int, edge: Edge) -> Tensor:
+    """Mirror ``x`` at both ends of ``dim``. Only the ends are gathered; the middle is copied, which is fast."""
     length = x.shape[dim]
-    places = _mirrored(length, before, after, edge, x.device)
+    places = _mirror_indices(length, before, after, edge, x.device)
     ends = places[:before], places[before + length :]
     return torch.cat([x.index_select(dim, ends[0]), x, x.index_select(dim, ends[1])], dim)
 
 
-def _mirrored(length: int, before: int, after: int, edge: Edge, device: torch.device) -> Tensor:
-    """Where the samples of a line lie that is mirrored at both ends, again and again."""
-    twice = int(edge == "symmetric")  # whether its last sample is met twice
+def _mirror_indices(length: int, before: int, after: int, edge: Edge, device: torch.device) -> Tensor:
+    """Indices of the samples of a line that is mirrored at both ends, repeatedly."""
+    twice = int(edge == "symmetric")  # whether the last sample is repeated
     period = max(1, 2 * (length - 1 + twice))
     place = torch.arange(-before, length + after, device=device) % period
     return torch.minimum(place, period - twice - place)
 
 
 def add_anchor(residual: Tensor, x: Tensor, scale: int) -> Tensor:
-    """Nearest-neighbour upscale of ``x`` plus the sub-pixel shuffle of ``residual`` (N x scale**2 x H x W), float32."""
+    """Return the nearest-neighbour upscale of ``x`` plus the pixel shuffle of ``residual`` (N x scale**2 x H x W)."""
     if residual.requires_grad or torch.compiler.is_compiling():
-        return F.pixel_shuffle(residual.float() + x.float(), scale)  # the anchor before the shuffle is a broadcast
+        return F.pixel_shuffle(residual.float() + x.float(), scale)  # before the shuffle the anchor is a broadcast
     # One pass that converts, adds and shuffles: 2.5 to 4.5 times as fast as the line above on a CPU.
-    return shuffled_onto(x.float()[:, 0, :, None, :, None], residual, scale)
+    return add_pixel_shuffle(x.float()[:, 0, :, None, :, None], residual, scale)
 
 
-def shuffled_onto(anchor: Tensor, residual: Tensor, scale: int) -> Tensor:
-    """``anchor`` plus the sub-pixel shuffle of ``residual`` (N x scale**2 x H x W, any type), float32, in one pass.
+def add_pixel_shuffle(anchor: Tensor, residual: Tensor, scale: int) -> Tensor:
+    """Return ``anchor`` plus the pixel shuffle of ``residual`` (N x scale**2 x H x W, any type), float32, in one pass.
 
-    ``anchor``: float32 that broadcasts to N x H x scale x W x scale, a pixel's sub-pixels apart in rows and columns.
+    ``anchor``: float32 that broadcasts to N x H x scale x W x scale: rows, sub-rows, columns, sub-columns.
     """
     n, _, height, width = residual.shape
     result = torch.empty(n, 1, height * scale, width * scale, device=anchor.device)
@@ -157,15 +164,15 @@ def shuffled_onto(anchor: Tensor, residual: Tensor, scale: int) -> Tensor:
 
 
 @torch.no_grad()
-def carry_picture(
+def init_identity_channel(
     head: nn.Conv2d, middle: nn.Conv2d, tail: nn.Conv2d, gain: float = 1.0, centre: float = 0.0, detail: float = 1.0
 ) -> None:
-    """Start a three-layer network without anchor as the identity.
+    """Initialise a three-layer network without anchor as the identity.
 
-    Channel 0 of each layer carries ``gain`` times x, less ``centre``, which the last bias gives back. The other first
-    kernels sum to zero, ``detail`` times larger than usual: they see detail alone, around the bend of the activation.
-    Without that the mean of the picture holds every unit on one side of the bend, and the network stays as good as
-    the best linear filter for thousands of steps.
+    Channel 0 of each layer carries ``gain`` times (x - ``centre``); the last bias adds ``centre`` again. The other
+    kernels of the first layer sum to zero and are ``detail`` times larger than usual: they react to detail alone,
+    around the bend of the activation. Otherwise the mean of the image keeps every unit on one side of the bend, and
+    the network stays as good as the best linear filter for thousands of steps.
     """
     head.weight -= head.weight.mean((2, 3), keepdim=True)
     head.weight *= detail
@@ -184,20 +191,20 @@ def carry_picture(
         tail.bias += centre
 
 
-def hold_picture(head: nn.Conv2d, middle: nn.Conv2d, tail: nn.Conv2d) -> None:
-    """Train all of a network begun by `carry_picture` but the channel that carries the picture: an anchor inside it.
+def freeze_identity_channel(head: nn.Conv2d, middle: nn.Conv2d, tail: nn.Conv2d) -> None:
+    """Freeze the channel that `init_identity_channel` made, so that it works as an anchor; train the others.
 
-    A rate at which the others learn would shake that channel's gain, and with it the brightness of the result.
+    At the learning rate of the others its gain, and so the brightness of the output, would fluctuate.
     """
     for conv in (head, middle):
         for parameter in (conv.weight, conv.bias):
             assert parameter is not None
-            _hold(parameter, 0)
-    _hold(tail.weight, 1)
+            _freeze_first(parameter, 0)
+    _freeze_first(tail.weight, 1)
 
 
-def _hold(parameter: Tensor, dim: int) -> None:
-    """Let no gradient reach what is first along ``dim``."""
+def _freeze_first(parameter: Tensor, dim: int) -> None:
+    """Block the gradient of the first slice along ``dim``."""
     first = torch.zeros(1, dtype=torch.long)
     if parameter.requires_grad:
         parameter.register_hook(lambda g: g.index_fill(dim, first.to(g.device), 0))  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""A network with weights, ready to upscale luma or whole pictures."""
+"""A network with weights, ready to upscale or restore luma planes and RGB images."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from vidsr.device import DTYPES
 from vidsr.errors import DeviceError, ModelError
 from vidsr.models import weights as store
 from vidsr.models.equivariant import is_equivariant
-from vidsr.models.fused import fused
+from vidsr.models.fused import fuse_layers
 from vidsr.models.layers import LumaNetwork, SubpixelNetwork
 from vidsr.models.self_ensemble import MARK, SelfEnsemble
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]  # H x W x 3 RGB, or H x W grey
 
 # RGB codes (0 to 255) -> BT.601 limited Y'CbCr codes, the conversion of the papers
 TO_YCBCR = torch.tensor([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
@@ -39,8 +39,8 @@ TO_RGB = torch.linalg.inv(TO_YCBCR)
 class Model:
     """Trained weights in their network, on a device, in a precision.
 
-    ``model(y)`` maps luma N x 1 x H x W in [0, 1] to float32 at ``scale`` times the size; ``model(picture)`` maps a
-    uint8 numpy picture (H x W x 3 RGB, or H x W grey) to the larger uint8 picture.
+    ``model(y)`` maps luma N x 1 x H x W in [0, 1] to float32 at ``scale`` times the size. ``model(image)`` maps a uint8
+    NumPy image (H x W x 3 RGB, or H x W grey) to the upscaled uint8 image.
     """
 
     name: str
@@ -51,17 +51,17 @@ class Model:
 
     @property
     def scale(self) -> int:
-        """Size factor."""
+        """Upscaling factor; 1 of a restoration network."""
         return self.network.scale
 
     @property
     def halo(self) -> int:
-        """Receptive-field radius, input pixels."""
+        """Radius of the receptive field, input pixels."""
         return self.network.halo
 
     @property
     def alignment(self) -> int:
-        """What a tile's corner must be a multiple of, input pixels."""
+        """Tiles begin at multiples of this, input pixels."""
         return self.network.alignment
 
     @property
@@ -71,23 +71,23 @@ class Model:
 
     @cached_property
     def kmac_per_pixel(self) -> float:
-        """Thousands of multiply-accumulates per input pixel, of the convolutions."""
-        # For an n x n picture the work is a sum of c (n + k)**2; its second difference is free of the edge. Sides are
-        # multiples of 8, which networks that reduce the picture divide without rest.
+        """Thousands of multiply-accumulates of the convolutions per input pixel."""
+        # For an n x n image the work is a sum of c (n + k)**2; its second difference does not depend on the halo. Sides
+        # are multiples of 8, which networks that downscale divide without remainder.
         smaller, middle, larger = (self._flops(side) for side in (32, 40, 48))
         return (smaller - 2 * middle + larger) / 8**2 / 2 / 2 / 1000
 
     @cached_property
     def bytes_per_pixel(self) -> int:
-        """What a call holds at most per input pixel, roughly: what its widest layer takes and gives, and the result."""
+        """Estimated peak memory of a call per input pixel: input and output of the widest layer, and the result."""
         kernels = [p for p in self.network.parameters() if p.ndim == 4]
         widest = max(sum(kernel.shape[:2]) * kernel.element_size() for kernel in kernels)
-        enlarged = self.scale**2
-        return widest * (1 if self.network.shuffles_last else enlarged) + 8 * enlarged
+        upscaled = self.scale**2
+        return widest * (1 if self.network.shuffles_last else upscaled) + 8 * upscaled
 
     @torch.inference_mode()
     def _flops(self, side: int) -> int:
-        runtime.load_torch_compiler()  # the counter is a part of it
+        runtime.load_torch_compiler()  # the counter belongs to the compiler
         with FlopCounterMode(display=False) as counter:
             self._luma(torch.zeros(1, 1, side, side))
         return int(counter.get_total_flops())
@@ -99,91 +99,92 @@ class Model:
             ModelError: the model does not upscale, or is equivariant.
         """
         model = replace(self, name=self.name + MARK, network=SelfEnsemble(self.network))
-        if is_equivariant(self.widened().network):
+        if is_equivariant(self.in_float32().network):
             raise ModelError(f"{self.name} x{self.scale} is equivariant already: leave out the {MARK} behind its name")
         return model
 
     def fused(self) -> Model:
-        """The same for use alone, its layers joined where the device does several in one pass."""
-        return replace(self, network=fused(self.network))
+        """Return the model for inference, with layers fused if the device computes several in one pass."""
+        return replace(self, network=fuse_layers(self.network))
 
-    def widened(self) -> Model:
-        """The same in float32."""
+    def in_float32(self) -> Model:
+        """Return the model in float32."""
         return replace(self, network=copy.deepcopy(self.network).float())
 
     def compiled(self) -> Model:
-        """The same through PyTorch's compiler, at its first call of each size; kernels are tuned on a GPU.
+        """Return the model compiled by PyTorch, at the first call of each size; kernels are tuned on a GPU.
 
         Raises:
-            DeviceError: there is no C++ compiler, which it needs.
+            DeviceError: the C++ compiler that PyTorch needs is missing.
         """
         compiler = os.environ.get("CXX", "g++")
         if shutil.which(compiler) is None:
             raise DeviceError(
-                f"--compile needs a C++ compiler, and there is no {compiler}: install one, or leave it out"
+                f"--compile needs a C++ compiler, and {compiler} is missing: install one, or leave the option out"
             )
         runtime.load_torch_compiler()
         network = copy.deepcopy(self.network)
         on_gpu = next(network.parameters()).device.type == "cuda"
-        # the compiler's own CUDA graphs overwrite a result with the next one; `vidsr.stages.gpu` does not
+        # CUDA graphs of the compiler overwrite a result with the next one; those of `vidsr.stages.gpu` do not
         network.compile(mode="max-autotune-no-cudagraphs" if on_gpu else None)
         return replace(self, network=network)
 
     @property
     def is_compiled(self) -> bool:
-        """Whether it is what `compiled` gave."""
+        """Whether the model comes from `compiled`."""
         return self.network._compiled_call_impl is not None
 
     @cached_property
     def sha256(self) -> str:
-        """Of the weights file."""
+        """SHA-256 of the weights file."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
     @overload
-    def __call__(self, source: Tensor, whole: Tensor | None = None) -> Tensor: ...
+    def __call__(self, source: Tensor, features: Tensor | None = None) -> Tensor: ...
     @overload
-    def __call__(self, source: Picture) -> Picture: ...
-    def __call__(self, source: Tensor | Picture, whole: Tensor | None = None) -> Tensor | Picture:
-        """The source at ``scale`` times its size; ``whole``: the survey of the picture of which it is a part."""
+    def __call__(self, source: Image) -> Image: ...
+    def __call__(self, source: Tensor | Image, features: Tensor | None = None) -> Tensor | Image:
+        """Return ``source`` upscaled or restored; ``features``: `global_features` of the image if it is a tile."""
         if isinstance(source, Tensor):
-            return self._luma(source, whole)
+            return self._luma(source, features)
         if source.dtype != np.uint8 or not (source.ndim == 2 or (source.ndim == 3 and source.shape[2] == 3)):
             raise ModelError(
-                f"a picture of shape {source.shape} and type {source.dtype}: uint8 H x W x 3 (RGB) or H x W is needed"
+                f"image has shape {source.shape} and type {source.dtype}: give uint8 H x W x 3 (RGB) or H x W"
             )
         upscale = self._grey if source.ndim == 2 else self._rgb
         return upscale(torch.from_numpy(np.ascontiguousarray(source))).numpy()
 
     @torch.inference_mode()
-    def survey(self, y: Tensor) -> Tensor | None:
-        """What the network must know of the whole picture (luma as for a call) to work on its tiles."""
-        return self.network.survey(y.to(next(self.network.parameters()).device))
+    def global_features(self, y: Tensor) -> Tensor | None:
+        """Return the features of a whole image (luma as for a call) that its tiles need; None if they need none."""
+        return self.network.global_features(y.to(next(self.network.parameters()).device))
 
     @torch.inference_mode()
-    def _luma(self, y: Tensor, whole: Tensor | None = None) -> Tensor:
+    def _luma(self, y: Tensor, features: Tensor | None = None) -> Tensor:
         device = next(self.network.parameters()).device
-        result: Tensor = self.network(y.to(device), whole)
+        result: Tensor = self.network(y.to(device), features)
         return result
 
     @torch.inference_mode()
     def residual(self, y: Tensor) -> Tensor | None:
-        """What the network adds to the nearest-neighbour upscale, before the shuffle: N x scale**2 x H x W, 1 for peak.
+        """Return what the network adds to the nearest-neighbour upscale: N x scale**2 x H x W before the shuffle.
 
-        In bf16, from luma on a CPU; None elsewhere, in other precisions, compiled, and of networks that end otherwise.
+        In bf16, 1 for the peak, on a CPU. None on other devices, in other precisions, of compiled models, and of
+        networks that do not end in an anchor and one shuffle.
         """
         network = self.network
         if self.is_compiled:
             return None
         if not isinstance(network, SubpixelNetwork) or (y.device.type, network.dtype) != ("cpu", torch.bfloat16):
             return None
-        return network.residual(network.framed(y))
+        return network.residual(network.with_halo(y))
 
-    def _grey(self, picture: Tensor) -> Tensor:
-        y = self._luma(picture[None, None].float() / 255)
+    def _grey(self, image: Tensor) -> Tensor:
+        y = self._luma(image[None, None].float() / 255)
         return codes(y[0, 0].cpu() * 255)
 
-    def _rgb(self, picture: Tensor) -> Tensor:
-        ycbcr = (picture.float() @ TO_YCBCR.T + YCBCR_OFFSET).permute(2, 0, 1)[None]
+    def _rgb(self, image: Tensor) -> Tensor:
+        ycbcr = (image.float() @ TO_YCBCR.T + YCBCR_OFFSET).permute(2, 0, 1)[None]
         y = self._luma(ycbcr[:, :1] / 255).cpu() * 255
         chroma = F.interpolate(ycbcr[:, 1:], size=y.shape[-2:], mode="bicubic", antialias=True)  # a = -0.5
         large = torch.cat([y, chroma], 1)[0].permute(1, 2, 0)
@@ -191,23 +192,23 @@ class Model:
 
 
 def codes(values: Tensor) -> Tensor:
-    """Code values as uint8, rounded and clipped to 0 to 255."""
+    """Return code values as uint8, rounded and clipped to 0 to 255."""
     return values.round().clamp(0, 255).to(torch.uint8)
 
 
 def from_file(
     path: Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, name: str = "", domain: str = ""
 ) -> Model:
-    """The model in one weights file, in ``dtype`` or, where its file says that it does not bear that, in float32.
+    """Return the model in a weights file.
 
-    Networks without an anchor always stay in float32.
+    It is in ``dtype``, unless the file lists other half precisions or the network has no anchor: then in float32.
 
     Raises:
-        ModelError: the file is absent, damaged, or does not fit the architecture it names.
+        ModelError: the file is absent, damaged, or does not fit the architecture that it names.
     """
     network, metadata = store.read(path)
-    borne = [DTYPES[half] for half in metadata.get("halves", "bf16, fp16").split(", ") if half]
-    kept = dtype if network.anchored and dtype in borne else torch.float32
+    supported = [DTYPES[half] for half in metadata.get("halves", "bf16, fp16").split(", ") if half]
+    kept = dtype if network.anchored and dtype in supported else torch.float32
     network = network.to(device, kept, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Model(name or path.stem, domain, path, network, metadata)
 
@@ -220,42 +221,42 @@ def load_model(
     domain: str = "clean",
     folder: Path = store.WEIGHTS,
 ) -> Model:
-    """The shipped model ``name`` for ``scale``, on ``device`` with its body in ``dtype``; ``name+``: in all poses.
+    """Return the shipped model ``name`` for ``scale``, on ``device`` in ``dtype``; ``name+``: its self-ensemble.
 
-    ``domain``: ``clean`` (trained on bicubic reduction), ``video`` (on what codecs leave), ``any`` (restoration, x1).
+    ``domain``: ``clean`` (trained on bicubic downscaling), ``video`` (on compressed clips), ``any`` (restoration, x1).
 
     Raises:
-        ModelError: there is no such model, scale or domain; the message lists what there is.
+        ModelError: the model, scale or domain does not exist; the message lists those that do.
     """
     if name.endswith(MARK):
         return load_model(name.removesuffix(MARK), scale, device, dtype, domain, folder).self_ensemble()
     named = [e for e in store.table(folder) if e.name == name]
     if not named:
         names = sorted({e.name for e in store.table(folder)})
-        raise ModelError(f"no model is called {name!r}; there are {', '.join(names) or 'none'}")
+        raise ModelError(f"no model is called {name!r}: choose {', '.join(names) or 'another folder'}")
     for entry in named:
         if (entry.scale, entry.domain) == (scale, domain):
             return from_file(entry.path, device, dtype, name, domain)
     have = ", ".join(f"x{e.scale} {e.domain}" for e in named)
-    raise ModelError(f"model {name!r} has no weights for x{scale} {domain}; it has {have}")
+    raise ModelError(f"model {name!r} has no weights for x{scale} {domain}: choose {have}")
 
 
 def available_scales(name: str, domain: str = "clean", folder: Path = store.WEIGHTS) -> tuple[int, ...]:
-    """The scales of the shipped model ``name``, with a + or without, smallest first.
+    """Return the scales of the shipped model ``name`` (or ``name+``), smallest first.
 
     Raises:
-        ModelError: there is no such model; the message lists those there are.
+        ModelError: the model does not exist; the message lists those that do.
     """
     entries = store.table(folder)
     scales = tuple(e.scale for e in entries if (e.name, e.domain) == (name.removesuffix(MARK), domain))
     if not scales:
         names = sorted({e.name for e in entries if e.domain == domain})
-        raise ModelError(f"no model is called {name!r}; there are {', '.join(names) or 'none'}")
+        raise ModelError(f"no model is called {name!r}: choose {', '.join(names) or 'another folder'}")
     return scales
 
 
 def list_models(folder: Path = store.WEIGHTS) -> list[dict[str, Any]]:
-    """A row per weights file: name, domain, scale, architecture, parameters, cost, bytes, sha256, scores, note."""
+    """Return a row per weights file: name, domain, scale, architecture, parameters, cost, bytes, scores and so on."""
     rows = []
     for entry in store.table(folder):
         model = from_file(entry.path, name=entry.name, domain=entry.domain)

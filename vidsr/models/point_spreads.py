@@ -1,7 +1,7 @@
-"""The point spread functions that a blurred picture may have come through: formulas, not weights.
+"""A bank of point spread functions for blind deconvolution, by formulas.
 
-All are symmetric about their centre, so that their spectra are real: a shaking hand's path bends, but is near to some
-line or ellipse.
+All are symmetric about their centre, so that their spectra are real. The path of a shaking hand is not, but some line
+or ellipse is close to it.
 """
 
 from __future__ import annotations
@@ -11,25 +11,24 @@ import math
 import torch
 from torch import Tensor
 
-SIDE = 54  # pixels of the square that holds one, its centre at 0, 0, periodic; twice the largest
+SIDE = 54  # pixels, twice the largest function; its centre is at 0, 0, periodic
 
 GAUSSIANS = (
     *(0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.75, 1.9, 2.1, 2.3, 2.5, 2.8, 3.1, 3.5),
 )  # standard deviations, pixels
 DISKS = (0.7, 1.0, 1.3, 1.6, 2.0, 2.4, 2.8, 3.2, 3.6, 4.0)  # radii
-ANGLES = 24  # of what follows, spread over half a turn
-ELLIPSES = ((1.2, 0.5), (2.0, 0.5), (3.0, 0.45))  # Gaussians: standard deviation along, and across as a share of it
+ANGLES = 24  # of the functions below, over half a turn
+ELLIPSES = ((1.2, 0.5), (2.0, 0.5), (3.0, 0.45))  # Gaussians: standard deviation along the angle, and its ratio across
 LINES = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 19, 21, 23, 25)  # lengths
 SUBSTEPS = 16  # points of a line per pixel
-ROUND = 1 + len(GAUSSIANS) + len(DISKS)  # how many have no direction
-ORIENTED = len(ELLIPSES) + len(LINES)  # how many there are for each angle
+ROUND = 1 + len(GAUSSIANS) + len(DISKS)  # number of functions without direction
+ORIENTED = len(ELLIPSES) + len(LINES)  # number of functions for each angle
 
 
 def spectra() -> Tensor:
-    """K x SIDE x (SIDE // 2 + 1): what each leaves of every frequency (rfft2).
+    """Return the transfer function (rfft2) of each: K x SIDE x (SIDE // 2 + 1).
 
-    First the round ones, of which the first is no blur at all, then the others, angle by angle, counter-clockwise from
-    the x axis.
+    First no blur and the round functions, then the others, angle by angle, counter-clockwise from the x axis.
     """
     kernels = [torch.zeros(SIDE, SIDE, dtype=torch.float64)]
     kernels[0][0, 0] = 1
@@ -60,7 +59,7 @@ def _disk(radius: float) -> Tensor:
 
 
 def _line(length: float, angle: float) -> Tensor:
-    """Every point is shared by the four pixels around."""
+    """Each point of the line is spread over the four pixels around it."""
     along = torch.linspace(-0.5, 0.5, math.ceil(length) * SUBSTEPS, dtype=torch.float64) * (length - 1)
     x, y = along * math.cos(angle), -along * math.sin(angle)
     kernel = torch.zeros(SIDE, SIDE, dtype=torch.float64)

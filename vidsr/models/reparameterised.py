@@ -1,4 +1,4 @@
-"""Convolutions in the form that trains better than the one that ships, which they collapse to."""
+"""Reparameterised convolutions: a richer form for training that collapses to one plain convolution."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RepConv(nn.Module):
     """
 
     def __init__(self, conv: nn.Conv2d, keep: bool) -> None:
-        """Branches around ``conv``; ``keep``: start from exactly its function instead of from a richer sum."""
+        """Add branches to ``conv``. ``keep``: start from exactly its function instead of from a richer sum."""
         super().__init__()
         out_channels, in_channels = conv.weight.shape[:2]
         wide = 2 * max(in_channels, out_channels)
@@ -33,7 +33,7 @@ class RepConv(nn.Module):
                 self.weight.add_(conv.weight - self.kernel())
 
     def kernel(self) -> Tensor:
-        """The one 3x3 kernel that does what the branches do together."""
+        """Return the 3x3 kernel that equals the sum of the branches."""
         with torch.autocast(self.weight.device.type, enabled=False):
             centre: Tensor = self.pointwise
             if self.has_identity:
@@ -44,18 +44,18 @@ class RepConv(nn.Module):
             return self.weight + expanded + F.pad(centre[:, :, None, None], (1, 1, 1, 1))
 
     def branches(self, x: Tensor) -> Tensor:
-        """The sum of the branches, run one by one: what the kernel stands for."""
+        """Return the sum of the branches, run one by one. Tests compare `kernel` with it."""
         y = F.conv2d(x, self.weight, self.bias)
         y = y + F.conv2d(F.conv2d(x, self.expand[:, :, None, None]), self.reduce)
         y = y + F.conv2d(x[..., 1:-1, 1:-1], self.pointwise[:, :, None, None])
         return y + x[..., 1:-1, 1:-1] if self.has_identity else y
 
     def forward(self, x: Tensor) -> Tensor:
-        """The collapsed convolution."""
+        """Convolve with the collapsed kernel."""
         return F.conv2d(x, self.kernel().clone(memory_format=torch.channels_last), self.bias)
 
     def collapse(self) -> nn.Conv2d:
-        """The plain convolution to ship."""
+        """Return the equivalent plain convolution."""
         return _plain_conv(self.kernel(), self.bias)
 
 
@@ -70,12 +70,12 @@ class NormConv(nn.Module):
         self.norm = nn.BatchNorm2d(conv.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The convolution, normalised by the batch in training, by what was seen in training otherwise."""
+        """Convolve and normalise, by the statistics of the batch in training, else by those of training."""
         y: Tensor = self.norm(self.conv(x))
         return y
 
     def collapse(self) -> nn.Conv2d:
-        """The plain convolution to ship."""
+        """Return the equivalent plain convolution."""
         mean, variance = self.norm.running_mean, self.norm.running_var
         assert mean is not None and variance is not None
         gain = self.norm.weight.detach() / torch.sqrt(variance + self.norm.eps)
@@ -86,7 +86,7 @@ class NormConv(nn.Module):
 
 
 def _plain_conv(kernel: Tensor, bias: Tensor) -> nn.Conv2d:
-    """The plain 3x3 convolution with copies of these."""
+    """A plain 3x3 convolution with copies of ``kernel`` and ``bias``."""
     out_channels, in_channels = kernel.shape[:2]
     conv = nn.Conv2d(in_channels, out_channels, 3)
     conv.weight.data = kernel.detach().clone()
@@ -95,7 +95,7 @@ def _plain_conv(kernel: Tensor, bias: Tensor) -> nn.Conv2d:
 
 
 def _like(conv: nn.Conv2d, bias: bool) -> nn.Conv2d:
-    """A fresh convolution of the shape of ``conv``."""
+    """A new convolution of the shape of ``conv``."""
     twin = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size[0], bias=bias)
     twin.padding = conv.padding
     return twin
@@ -115,7 +115,7 @@ def _is_plain(conv: nn.Conv2d) -> bool:
 
 
 def collapse(network: nn.Module) -> None:
-    """Replace every training form in ``network``, in place, by the one convolution it stands for."""
+    """Replace every training form in ``network``, in place, by its plain convolution."""
     for name, child in network.named_children():
         if isinstance(child, RepConv | NormConv):
             setattr(network, name, child.collapse())

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors files that say what they are."""
+"""Weights files: safetensors whose metadata names the architecture and its configuration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import json
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,13 @@ from vidsr.models.layers import LumaNetwork
 
 Network = LumaNetwork | FrameNetwork
 
-FRAMES = "-frames.safetensors"  # how names of the weights of interpolation networks end
+FRAMES = "-frames.safetensors"  # end of the file names of interpolation networks
 WEIGHTS = Path(__file__).parent.parent / "weights"
-LARGE = 60_000  # parameters
+LARGE = 60_000  # parameters; files of larger networks are in fp16
 FILE_NAME = re.compile(r"(?P<name>[a-z0-9_-]+)-(?P<domain>clean|video|any)-x(?P<scale>\d)\.safetensors")
+
+# Prefixes of tensors in files written before version 0.2, and their present names
+RENAMED = {"look.": "deconvolution.", "glance.": "shift_estimator."}
 
 # architecture -> (module, class); each module has the network and its frozen Config
 ARCHITECTURES: dict[str, tuple[str, str]] = {
@@ -36,7 +39,7 @@ ARCHITECTURES: dict[str, tuple[str, str]] = {
     "srcnn": ("vidsr.models.architectures.srcnn", "Srcnn"),
     "residual": ("vidsr.models.architectures.residual", "Residual"),
     "srresnet": ("vidsr.models.architectures.srresnet", "Srresnet"),
-    "deconvolved": ("vidsr.models.architectures.deconvolved", "Deconvolved"),
+    "blind_deconvolution": ("vidsr.models.architectures.blind_deconvolution", "BlindDeconvolution"),
     "unshuffled": ("vidsr.models.architectures.unshuffled", "Unshuffled"),
     "gated_unet": ("vidsr.models.architectures.gated_unet", "GatedUnet"),
     "autoencoder": ("vidsr.models.architectures.autoencoder", "Autoencoder"),
@@ -45,7 +48,7 @@ ARCHITECTURES: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A weights file in the table."""
+    """A weights file of a network that upscales or restores."""
 
     name: str
     domain: str
@@ -54,46 +57,54 @@ class Entry:
 
 
 def table(folder: Path = WEIGHTS) -> list[Entry]:
-    """Every weights file in ``folder``, sorted by name, domain, scale."""
+    """Return the weights files in ``folder`` but those of interpolation networks, sorted by name, domain, scale."""
     matches = ((FILE_NAME.fullmatch(p.name), p) for p in folder.glob("*.safetensors"))
     entries = [Entry(m["name"], m["domain"], int(m["scale"]), p) for m, p in matches if m]
     return sorted(entries, key=lambda e: (e.name, e.domain, e.scale))
 
 
 def frames_path(name: str, folder: Path = WEIGHTS) -> Path:
-    """The weights of the interpolation network ``name``."""
+    """Return the weights file of the interpolation network ``name``.
+
+    Raises:
+        ModelError: there is none.
+    """
     path = folder / f"{name}{FRAMES}"
     if not path.exists():
-        there = sorted(p.name.removesuffix(FRAMES) for p in folder.glob(f"*{FRAMES}"))
-        raise ModelError(f"no interpolation network is called {name!r}; there are {', '.join(there) or 'none'}")
+        names = sorted(p.name.removesuffix(FRAMES) for p in folder.glob(f"*{FRAMES}"))
+        raise ModelError(f"no interpolation network is called {name!r}: choose {', '.join(names) or 'another folder'}")
     return path
 
 
 def has_frames(name: str, folder: Path = WEIGHTS) -> bool:
-    """Whether the interpolation network ``name`` has weights."""
+    """Whether the interpolation network ``name`` has a weights file."""
     return (folder / f"{name}{FRAMES}").exists()
 
 
 def build_network(architecture: str, config: dict[str, Any]) -> Network:
-    """A fresh network of ``architecture``; ``config`` holds what differs from its defaults, and an upscaler's scale."""
+    """Return a fresh network. ``config``: settings that differ from the defaults, and the scale of an upscaler.
+
+    Raises:
+        ModelError: the architecture or a setting is unknown.
+    """
     if architecture not in ARCHITECTURES:
-        raise ModelError(f"unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}")
+        raise ModelError(f"unknown architecture {architecture!r}: choose {', '.join(ARCHITECTURES)}")
     module_name, class_name = ARCHITECTURES[architecture]
     module = importlib.import_module(module_name)
     known = {f.name for f in fields(module.Config)}
     unknown = [key for key in config if key not in known]
     if unknown:
-        raise ModelError(f"{architecture} has no setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
+        raise ModelError(f"{architecture} has no setting {unknown[0]!r}: choose {', '.join(sorted(known))}")
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
     network: Network = getattr(module, class_name)(module.Config(**settings))
     return network
 
 
 def write(path: Path, network: Network, metadata: dict[str, str]) -> None:
-    """Write collapsed weights, whole or not at all. ``metadata`` holds at least architecture and config (JSON).
+    """Write collapsed weights, atomically. ``metadata`` holds at least architecture and config (JSON).
 
-    A large network's go into fp16, in which it runs as well, and of a kernel that is tied in all poses one pose in
-    eight: all that ships together stays below 16 MB.
+    Large anchored networks are stored in fp16, in which they run as well, and of tied kernels only an eighth is stored:
+    all shipped files together stay below 16 MB.
     """
     dtype = torch.float16 if network.anchored and count_parameters(network) > LARGE else torch.float32
     tensors = ((key, tensor.detach().cpu()) for key, tensor in network.state_dict().items())
@@ -110,49 +121,60 @@ def sha256(path: Path) -> str:
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a weights file."""
+    """Return the tensors and metadata of a weights file."""
     try:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: not a readable weights file: {error}") from None
+        raise ModelError(f"{path} is not a readable weights file: {error}") from None
 
 
 def read(path: Path) -> tuple[LumaNetwork, dict[str, str]]:
-    """The upscaling network in a weights file, on the CPU in float32, ready to run, and the file's metadata."""
+    """Return the network that upscales or restores in a weights file, on the CPU in float32, and the metadata."""
     network, metadata = load(path)
     if not isinstance(network, LumaNetwork):
-        raise ModelError(f"{path}: {metadata['architecture']} enlarges no pictures")
+        raise ModelError(
+            f"{path} holds an interpolation network ({metadata['architecture']}): give one that upscales or restores"
+        )
     return network, metadata
 
 
 def read_frames(path: Path) -> tuple[FrameNetwork, dict[str, str]]:
-    """The interpolation network in a weights file, likewise."""
+    """Return the interpolation network in a weights file, on the CPU in float32, and the metadata."""
     network, metadata = load(path)
     if not isinstance(network, FrameNetwork):
-        raise ModelError(f"{path}: {metadata['architecture']} makes no frames between frames")
+        raise ModelError(
+            f"{path} holds no interpolation network but {metadata['architecture']}: give one that interpolates"
+        )
     return network, metadata
 
 
 def load(path: Path) -> tuple[Network, dict[str, str]]:
-    """The network in a weights file, of either kind, likewise."""
+    """Return the network in a weights file, of either kind, on the CPU in float32, and the metadata.
+
+    Raises:
+        ModelError: the file is absent, damaged, or does not fit its architecture.
+    """
     state, metadata = read_state(path)
+    state = {_present_name(name): tensor for name, tensor in state.items()}
     try:
         network = build_network(metadata["architecture"], json.loads(metadata["config"]))
         whole = network.state_dict()
         network.load_state_dict({k: expand_tied(v, whole[k]) if k in whole else v for k, v in state.items()})
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         first_line = str(error).splitlines()[0]
-        raise ModelError(f"{path}: weights that do not fit the architecture they name: {first_line}") from None
+        raise ModelError(f"{path} does not fit the architecture that it names: {first_line}") from None
     network.eval().requires_grad_(False)
     return network, metadata
 
 
-def describe(architecture: str, config: Any) -> dict[str, str]:
-    """The metadata that lets ``read`` rebuild a network of ``config`` (a frozen Config)."""
-    return {"architecture": architecture, "config": json.dumps(asdict(config))}
+def _present_name(tensor: str) -> str:
+    for old, new in RENAMED.items():
+        if tensor.startswith(old):
+            return new + tensor.removeprefix(old)
+    return tensor
 
 
 def count_parameters(network: torch.nn.Module) -> int:
-    """Number of parameters."""
+    """Return the number of parameters."""
     return sum(p.numel() for p in network.parameters())

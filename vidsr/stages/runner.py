@@ -40,12 +40,12 @@ class PlaneNetwork(Protocol):
         """Tiles start at multiples of this many pixels."""
         ...
 
-    def survey(self, x: Tensor, /) -> Tensor | None:
-        """What it must know of whole pictures to work on their tiles; None: nothing."""
+    def global_features(self, x: Tensor, /) -> Tensor | None:
+        """Features of whole frames that their tiles need; None if tiles need none."""
         ...
 
-    def __call__(self, x: Tensor, whole: Tensor | None = None, /) -> Tensor:
-        """N x C x H x W in [0, 1] -> N x C x (scale H) x (scale W) float32; ``whole``: the survey, for tiles."""
+    def __call__(self, x: Tensor, features: Tensor | None = None, /) -> Tensor:
+        """N x C x H x W in [0, 1] -> N x C x (scale H) x (scale W) float32; ``features``: of the whole frame."""
         ...
 
 
@@ -106,30 +106,30 @@ class Runner:
         result: Tensor | None = None
         for first in range(0, n, step):
             frames = slice(first, first + step)
-            whole = self.network.survey(self._values(planes[frames], peak)) if tiled else None
+            features = self.network.global_features(self._values(planes[frames], peak)) if tiled else None
             for outer, inner, target in self._tiles(h, w):
-                tile = self._call(planes[frames, :, outer[0], outer[1]], peak, rounded, whole)
+                tile = self._call(planes[frames, :, outer[0], outer[1]], peak, rounded, features)
                 if result is None:
                     result = tile.new_empty(n, c, h * scale, w * scale)
                 result[frames, :, target[0], target[1]] = tile[..., inner[0], inner[1]]
         assert result is not None
         return result
 
-    def _call(self, planes: Tensor, peak: int, rounded: bool, whole: Tensor | None = None) -> Tensor:
+    def _call(self, planes: Tensor, peak: int, rounded: bool, features: Tensor | None = None) -> Tensor:
         x = self._values(planes, peak)
         if self._unchecked:
             self.check_precision(x[:1])
         residual = self.network.residual(x) if rounded and isinstance(self.network, Model) else None
         if residual is None:
-            return self._output(x, whole).mul_(peak)
+            return self._output(x, features).mul_(peak)
         bits = residual.permute(0, 2, 3, 1).view(torch.uint16).numpy()
         return torch.from_numpy(pixel_shuffle_codes(bits, planes[:, 0].numpy(), self.network.scale, peak))[:, None]
 
-    def _output(self, x: Tensor, whole: Tensor | None) -> Tensor:
+    def _output(self, x: Tensor, features: Tensor | None) -> Tensor:
         """The network's output for ``x``, on a GPU by CUDA graphs."""
         model = self.network
-        if self.compute.device.type != "cuda" or whole is not None or not isinstance(model, Model):
-            return self.network(x, whole)
+        if self.compute.device.type != "cuda" or features is not None or not isinstance(model, Model):
+            return self.network(x, features)
         if self._graphs is None:
             self._graphs = CudaGraphs(model)
         return self._graphs(x)
@@ -144,7 +144,7 @@ class Runner:
         self._unchecked = False
         if not isinstance(self.network, Model):
             return
-        exact = self.network.widened()
+        exact = self.network.in_float32()
         error = (self.network(x) - exact(x)).square().mean().item()
         if not psnr_from_mse(error, 1) >= MIN_HALF_PRECISION_PSNR:  # NaN fails too
             self.network, self.compute, self.fp32_fallback = exact, replace(self.compute, dtype=torch.float32), True

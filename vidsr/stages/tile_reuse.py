@@ -112,7 +112,11 @@ def _works_on_tiles(runner: Runner) -> bool:
     """Whether the runner takes tiles of any shape and gains from them."""
     network = runner.network
     compiled = isinstance(network, Model) and network.is_compiled
-    return runner.compute.device.type == "cpu" and not compiled and network.survey(torch.zeros(1, 1, 64, 64)) is None
+    return (
+        runner.compute.device.type == "cpu"
+        and not compiled
+        and network.global_features(torch.zeros(1, 1, 64, 64)) is None
+    )
 
 
 def to_rectangles(changed: NDArray[np.bool_]) -> list[Rectangle]:

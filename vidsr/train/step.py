@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.device import has_bf16
-from vidsr.models.layers import inside
+from vidsr.models.layers import crop_border
 from vidsr.train.checkpoint import State
 from vidsr.train.data.patches import Patches
 from vidsr.train.losses import LOSSES
@@ -29,7 +29,7 @@ def train_step(recipe: Recipe, state: State, interior: Interior, patches: Patche
     lr, hr = patches.batch_at(state.step)
     with autocast(recipe, state, lr.device):
         output = interior(lr)
-    truth = inside(hr, recipe.scale * state.network.halo)
+    truth = crop_border(hr, recipe.scale * state.network.halo)
     loss = weighted_loss(recipe, state.step, output.float(), truth)
     descend(recipe, state, loss)
     return {"loss": loss.detach()}

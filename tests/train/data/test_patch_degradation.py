@@ -7,7 +7,7 @@ import torch
 
 from vidsr.degrade.blur import GaussianBlur, MotionBlur, ShakeBlur
 from vidsr.degrade.degradations import convolve
-from vidsr.models.layers import inside
+from vidsr.models.layers import crop_border
 from vidsr.train.data.patch_degradation import (
     MARGIN,
     PatchDegradation,
@@ -30,13 +30,13 @@ def test_blur_equals_that_of_opencv(kernel: np.ndarray) -> None:
     sharp = torch.from_numpy(image)[None, None].float() / 255
     degraded = degrade(sharp, [PatchDegradation(kernel)], np.random.default_rng(0))[0][0, 0] * 255
     expected = torch.from_numpy(convolve(image[None].astype(np.float32), kernel)[0])
-    assert (degraded - inside(expected, MARGIN)).abs().max() < 0.51  # rounded
+    assert (degraded - crop_border(expected, MARGIN)).abs().max() < 0.51  # rounded
 
 
 def test_no_degradation_leaves_an_image_unchanged() -> None:
     sharp = torch.randint(0, 256, (2, 1, 60, 61)) / 255
     for image in degrade(sharp, [PatchDegradation(), PatchDegradation()], np.random.default_rng(0)):
-        assert torch.equal(image, inside(sharp, MARGIN))
+        assert torch.equal(image, crop_border(sharp, MARGIN))
 
 
 def test_graphics_are_sharp_and_part_of_the_target() -> None:

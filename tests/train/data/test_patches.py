@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vidsr.evaluate.protocol import imresize
-from vidsr.models.layers import inside
+from vidsr.models.layers import crop_border
 from vidsr.train.data.patches import Pair, Patches, centre_crops, make_pair, with_margin
 
 
@@ -51,7 +51,7 @@ def test_the_margin_equals_the_downscaled_mirrored_image(scale: int) -> None:
     wider = with_margin(pair, scale, margin=4, patch=20)
     assert wider.lr.shape == (24 + 2 * 4, 9 + 2 * 6) and wider.hr.shape == (32 * scale, 21 * scale)
     reach = 2  # LR pixels by which the downscaling kernel reaches beyond the margin
-    assert torch.equal(inside(make_pair(wider.hr, scale).lr, reach), inside(wider.lr, reach))
+    assert torch.equal(crop_border(make_pair(wider.hr, scale).lr, reach), crop_border(wider.lr, reach))
     assert torch.equal(wider.lr[4:-4, 6:-6], pair.lr)
     assert torch.equal(wider.lr[:4], wider.lr[4:8].flip(0)), "the last pixel is repeated"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.weights import metadata
 from vidsr.models import weights as store
 from vidsr.models.architectures.plain import Config, Plain
 from vidsr.models.architectures.residual import Config as ResidualConfig
@@ -33,8 +34,8 @@ def test_an_expanded_network_has_the_function_of_the_smaller_one(channels: int, 
 @pytest.mark.parametrize(("channels", "layers"), [(6, 4), (10, 2), (10, 5)])
 def test_an_expanded_restoration_network_has_the_global_features_of_the_smaller_one(channels: int, layers: int) -> None:
     small, large = Unshuffled(UnshuffledConfig(1, 6, 2)), Unshuffled(UnshuffledConfig(1, channels, layers))
-    torch.nn.init.normal_(small.glance.last.weight)
-    torch.nn.init.normal_(small.glance.last.bias)
+    torch.nn.init.normal_(small.shift_estimator.last.weight)
+    torch.nn.init.normal_(small.shift_estimator.last.bias)
     assert expand(large, small)
     x = torch.rand(2, 1, 18, 22)
     torch.testing.assert_close(large(x), small(x), atol=1e-4, rtol=0)
@@ -67,7 +68,7 @@ def test_a_network_without_room_for_the_smaller_one_is_unchanged() -> None:
 
 def test_a_recipe_of_a_larger_network_starts_from_the_smaller_one(tmp_path: Path) -> None:
     small, path = Plain(SMALL), tmp_path / "small-clean-x2.safetensors"
-    store.write(path, small, store.describe("plain", SMALL))
+    store.write(path, small, metadata("plain", SMALL))
     large = Plain(Config(2, 10, 4))
     loop.load_initial(large, path)
     large.for_training(keep=True)

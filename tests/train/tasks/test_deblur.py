@@ -141,7 +141,7 @@ def test_networks_take_over_the_blur_estimator_and_do_not_train_it(
     state, alone = loop.start(settings, torch.device("cpu")), store.read(estimator)[0]
     x = torch.rand(1, 1, 100, 90)
     with torch.no_grad():
-        assert torch.equal(state.network.look.survey(x)[:, :RESPONSES], alone.survey(x))
+        assert torch.equal(state.network.deconvolution.global_features(x)[:, :RESPONSES], alone.global_features(x))
     trained = read_state(loop.run(path, tmp_path / "run"))[0]
     for name, tensor in read_state(estimator)[0].items():
         assert torch.equal(trained[name], tensor.to(trained[name].dtype))

@@ -1,1 +1,1 @@
-"""Networks, one file per architecture."""
+"""Architectures: one file each, with the network and its frozen Config."""

@@ -1,7 +1,8 @@
-"""A convolutional auto-encoder for restoration: the field's starting point.
+"""A convolutional auto-encoder for restoration: a baseline.
 
-Stride-2 convolutions down to an eighth of the size and transposed ones back, as in many introductions to denoising and
-deblurring; here fully convolutional, and its result is added to the input, since a bottleneck alone blurs sharp ones.
+Stride-2 convolutions down to an eighth of the size and transposed convolutions back, as in many introductions to
+denoising and deblurring. It is fully convolutional, and its output is added to the input: a bottleneck alone would blur
+sharp images.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from vidsr.models.layers import RestorationNetwork, inside
+from vidsr.models.layers import RestorationNetwork, crop_border
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,13 @@ class Config:
 
 
 class Autoencoder(RestorationNetwork):
-    """Stride-2 conv3x3 + ReLU per entry of ``channels``, transposed back to one channel; added to the input."""
+    """Stride-2 conv3x3 + ReLU for each of ``channels``, transposed back to one channel, added to the input."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config.scale)
         widths = (1, *config.channels)
         self.alignment = 1 << len(config.channels)
-        self.halo = self.alignment  # one pixel of each level around, down and up
+        self.halo = self.alignment  # one pixel of each level on each side, down and up
         body: list[nn.Module] = []
         for wide, wider in pairwise(widths):
             body += [nn.Conv2d(wide, wider, 3, stride=2, padding=1), nn.ReLU(inplace=True)]
@@ -38,5 +39,5 @@ class Autoencoder(RestorationNetwork):
         self.body = nn.Sequential(*body[:-1])
 
     def interior(self, x: Tensor) -> Tensor:
-        """The restoration of ``x`` without its outermost ``halo`` pixels, where the padding inside reaches."""
-        return inside(x.float() + self.body(x.to(self.dtype)).float(), self.halo)
+        """Restore ``x`` without its outermost ``halo`` pixels, which the padding inside affects."""
+        return crop_border(x.float() + self.body(x.to(self.dtype)).float(), self.halo)

@@ -1,57 +1,58 @@
-"""Blind deconvolution: look at the whole picture, guess what blurred it, undo that. For networks to start from.
+"""Blind deconvolution: estimate from the whole image what blurred it, and undo that. Other networks start from it.
 
-The guess is a share for each of a bank of point spread functions (`point_spreads.py`), and how much noise there is for
-every size of detail. The inverse filter is the linear one of least expected error under that guess,
+The estimate is a weight for each of a bank of point spread functions (`point_spreads.py`), and the noise at each
+frequency. The inverse filter is the linear filter of least expected error under that estimate,
 
     sum p H / (sum p H**2 + noise / signal),
 
-so that what is uncertain is sharpened with caution, and a picture that is taken for sharp is left as it is. With one H
-it is the filter of Wiener ("Extrapolation, Interpolation, and Smoothing of Stationary Time Series", 1949), for images
-Hunt, "The application of constrained least squares estimation to image restoration by digital computer", 1973. That a
-network does better when it refines a deconvolution: Dong et al., "Deep Wiener deconvolution", 2020.
+so that an uncertain blur is sharpened with caution, and an image taken for sharp stays as it is. With one H it is the
+filter of Wiener ("Extrapolation, Interpolation, and Smoothing of Stationary Time Series", 1949), for images Hunt, "The
+application of constrained least squares estimation to image restoration by digital computer", 1973. A network does
+better when it refines a deconvolution: Dong et al., "Deep Wiener deconvolution", 2020.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidsr.models import point_spreads
-from vidsr.models.layers import inside, padded
+from vidsr.models.layers import GlobalFeaturesNetwork, crop_border, pad
 
-SIDE = 128  # taps of the inverse filters each way: a motion of 15 pixels is undone by a row of peaks 15 pixels apart
-REACH = SIDE // 2  # pixels: how far they look
-FLAT_PART = 0.75  # of the reach, behind which they fade out
-BOLD = 10.0  # times less noise is assumed by the second filter
+SIDE = 128  # taps of the inverse filters each way: a row of peaks 15 pixels apart undoes a motion of 15 pixels
+REACH = SIDE // 2  # radius of the inverse filters, pixels
+FLAT_PART = 0.75  # of the radius; beyond it the filters fade out
+BOLD = 10.0  # the second filter assumes noise lower by this factor
 
-RESPONSES = 2 * SIDE * (SIDE // 2 + 1)  # numbers
+RESPONSES = 2 * SIDE * (SIDE // 2 + 1)  # numbers in the responses of both filters
 
 ANGLES = point_spreads.ANGLES
 BLOCK = 64  # pixels: side of the squares whose spectra are averaged
-MOST = 20  # squares along an axis; on larger pictures they lie apart
+MOST = 20  # squares along an axis; in larger images there are gaps between them
 ROUNDING = 1 / 12 / 255**2  # noise of 8-bit codes
-GREY = 0.5  # taken off before a cast to bf16, which keeps differences of small values best
-DETAIL = 10.0  # what sharpens is so much smaller than the picture, and would be learnt so much more slowly
-CAUTION = 0.1  # a shift that moves as fast as the kernels do closes every ReLU in the first steps
+GREY = 0.5  # subtracted before a cast to bf16, which is most precise near zero
+DETAIL = 10.0  # gain of the sharpening differences: they are smaller than the image, and would be learnt more slowly
+CAUTION = 0.1  # gain of the shifts: at the learning rate of kernels they would close every ReLU in the first steps
 
-RADII = 28  # at which an averaged spectrum is sampled, in as many directions as the bank has angles
+RADII = 28  # at which the mean spectrum is sampled, in each of ANGLES directions
 LEAST, MOST_RADIUS = 0.02, 0.56  # cycles per pixel
 HIDDEN = 96
 
-# Cycles per pixel between which the logarithm of noise over signal is interpolated. It starts as 0.1 at the highest
-# frequency along an axis, and falls with the square of the frequency as pictures rise.
+# Frequencies (cycles per pixel) between which the logarithm of noise over signal is interpolated. It starts as 0.1 at
+# the highest frequency along an axis, and is proportional to the square of the frequency, as the signal falls with it.
 KNOTS = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.27, 0.35, 0.45, 0.58, 0.71)
 NOISE = 0.1
 
 
 class Deconvolution(nn.Module):
-    """The look and the inverse filters, in float32 whatever the network around is cast to.
+    """The estimator of blur and noise, and the inverse filters; in float32 even in a network of half precision.
 
-    ``shifts``: how many further numbers it tells of a picture to layers behind, starting as 0. With layers behind it is
-    not trained any further itself.
+    ``shifts``: number of further features for layers that follow; they start as 0. With layers that follow, the
+    estimate itself is not trained any further.
     """
 
     bank: Tensor
@@ -82,90 +83,125 @@ class Deconvolution(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Deconvolution:
-        """Moves to another device, and never to another type: in bf16 the filters would change the mean by a code."""
+        """Move to another device, but keep the type: in bf16 the filters would change the mean by one code value."""
         device = fn(torch.empty(0)).device
         result: Deconvolution = super()._apply(lambda tensor: tensor.to(device), recurse)  # type: ignore[no-untyped-call]
         return result
 
-    def survey(self, x: Tensor) -> Tensor:
-        """What there is to know of pictures ``x``, N x 1 x H x W: N x (2 * SIDE * (SIDE // 2 + 1) + shifts).
+    def global_features(self, x: Tensor) -> Tensor:
+        """Return the features of whole images ``x``, N x 1 x H x W: N x (RESPONSES + shifts).
 
         The responses of the two inverse filters to every frequency, and the shifts.
         """
         with torch.autocast(x.device.type, enabled=False):
-            return self.told(self.seen(x))
+            return self.filters_and_shifts(self.direction_features(x))
 
-    def seen(self, x: Tensor) -> Tensor:
-        """N x ANGLES x HIDDEN: what the look finds in each direction, by the same weights in all."""
+    def direction_features(self, x: Tensor) -> Tensor:
+        """Return N x ANGLES x HIDDEN: features of each direction, by the same weights for all."""
         polar = self.polar(self.spectrum(x.float()))
-        # all turns at once: windows of the directions, which go round
+        # all rotations at once, as windows of the cyclic directions
         windows = torch.cat([polar, polar[..., :-1]], 3).unfold(3, ANGLES, 1)
-        turned = windows.permute(0, 3, 1, 2, 4).flatten(2)
-        return torch.relu(self.second(torch.relu(self.first(turned))))
+        rotated = windows.permute(0, 3, 1, 2, 4).flatten(2)
+        return torch.relu(self.second(torch.relu(self.first(rotated))))
 
-    def told(self, seen: Tensor) -> Tensor:
-        """The survey, from what was found. Only the shifts are trained by it where there are such."""
+    def filters_and_shifts(self, found: Tensor) -> Tensor:
+        """Return the global features from the direction features. If there are shifts, only they are trained."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.shifts is None):
-            responses = self.responses(self.opinion(seen).softmax(1), self.noises(_overall(seen))).flatten(1)
-        return responses if self.shifts is None else torch.cat([responses, CAUTION * self.shifts(_overall(seen))], 1)
+            responses = self.responses(
+                self.bank_logits(found).softmax(1), self.noises(_over_directions(found))
+            ).flatten(1)
+        return (
+            responses
+            if self.shifts is None
+            else torch.cat([responses, CAUTION * self.shifts(_over_directions(found))], 1)
+        )
 
-    def opinion(self, seen: Tensor) -> Tensor:
-        """N x K: the logarithms of the shares of the bank, but for a constant."""
-        return torch.cat([self.round(_overall(seen)), self.oriented(seen).flatten(1)], 1)
+    def bank_logits(self, found: Tensor) -> Tensor:
+        """Return N x K logits of the weights of the bank, from the direction features."""
+        return torch.cat([self.round(_over_directions(found)), self.oriented(found).flatten(1)], 1)
 
     def polar(self, spectrum: Tensor) -> Tensor:
-        """N x 2 x RADII x ANGLES samples, by linear interpolation, of spectra (N x 2 x BLOCK * (BLOCK // 2 + 1))."""
+        """Sample spectra (N x 2 x BLOCK * (BLOCK // 2 + 1)) in polar coordinates, linearly: N x 2 x RADII x ANGLES."""
         return (spectrum[:, :, self.places] * self.parts).sum(2)
 
     def spectrum(self, x: Tensor) -> Tensor:
-        """N x 2 x BLOCK * (BLOCK // 2 + 1): how strong each frequency is in the squares of pictures, of about size 1.
+        """Return the power of each frequency over squares of the image, scaled to about 1: N x 2 x frequencies.
 
-        The logarithm of the mean power (Welch, "The use of fast Fourier transform for the estimation of power
-        spectra", 1967), which edges and texture rule, and the mean of the logarithms, which tells more of the rest.
+        First the logarithm of the mean power (Welch, "The use of fast Fourier transform for the estimation of power
+        spectra", 1967), where edges and texture dominate; then the mean of the logarithms, which shows flat parts more.
         """
         squares = _squares(x)
         bins = torch.fft.rfft2((squares - squares.mean((-2, -1), keepdim=True)) * self.window)
         power = bins.real.square() + bins.imag.square() + ROUNDING
-        known = torch.stack([power.mean(1).log(), power.log().mean(1)], 1)
-        return (known.flatten(2) + 8) / 4
+        both = torch.stack([power.mean(1).log(), power.log().mean(1)], 1)
+        return (both.flatten(2) + 8) / 4
 
-    def responses(self, shares: Tensor, noises: Tensor) -> Tensor:
-        """N x 2 x SIDE x (SIDE // 2 + 1): the inverse filters for ``shares`` (N x K) of the bank, and for noises."""
-        # the kernel and its square are small enough for so few samples; there are more of their inverse
-        small = (shares @ self.bank).view(2, -1, point_spreads.SIDE, point_spreads.SIDE // 2 + 1)
+    def responses(self, weights: Tensor, noises: Tensor) -> Tensor:
+        """Return the inverse filters for ``weights`` (N x K) of the bank and noises: N x 2 x SIDE x (SIDE // 2 + 1)."""
+        # the kernel and its square need few samples; their inverse needs more
+        small = (weights @ self.bank).view(2, -1, point_spreads.SIDE, point_spreads.SIDE // 2 + 1)
         spread = _wider(torch.fft.irfft2(small), (SIDE, SIDE))
         blur, power = torch.fft.rfft2(spread).real.flatten(2)
         noise = torch.exp(noises @ self.slopes) * self.usual
         filters = [blur / (power + noise), blur / (power + noise / BOLD)]
         return torch.stack(filters, 1).view(-1, 2, SIDE, SIDE // 2 + 1)
 
-    def forward(self, x: Tensor, whole: Tensor) -> Tensor:
-        """Both deconvolutions of ``x`` without its outermost ``REACH`` pixels, N x 2 x h x w float32."""
+    def forward(self, x: Tensor, features: Tensor) -> Tensor:
+        """Return both deconvolutions of ``x`` without its outermost ``REACH`` pixels, N x 2 x h x w float32."""
         with torch.autocast(x.device.type, enabled=False):
-            responses = whole[:, :RESPONSES].view(-1, 2, SIDE, SIDE // 2 + 1)
+            responses = features[:, :RESPONSES].view(-1, 2, SIDE, SIDE // 2 + 1)
             taps = torch.fft.irfft2(responses, s=(SIDE, SIDE)) * self.fade
-            return _convolved(x.float(), taps / taps.sum((-2, -1), keepdim=True))  # what is even stays as it is
+            return _convolve(x.float(), taps / taps.sum((-2, -1), keepdim=True))  # a uniform image stays as it is
 
-    def planes(self, x: Tensor, whole: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The anchor, N x 1 x h x w float32; what layers behind start from, N x 3 x h x w; and the shifts for them.
+    def anchor_and_inputs(self, x: Tensor, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the anchor, N x 1 x h x w float32; the inputs of layers that follow, N x 3 x h x w; and their shifts.
 
-        The first deconvolution is the anchor. Layers are given it and, enlarged, how the second and the picture itself
-        differ from it.
+        The anchor is the first deconvolution. The inputs are the anchor, and the amplified differences of the second
+        deconvolution and of the image from it.
         """
-        usual, bold = self(x, whole).split(1, 1)
-        differences = torch.cat([bold, inside(x, REACH)], 1) - usual
-        return usual, torch.cat([usual - GREY, DETAIL * differences], 1), whole[:, RESPONSES:]
+        usual, bold = self(x, features).split(1, 1)
+        differences = torch.cat([bold, crop_border(x, REACH)], 1) - usual
+        return usual, torch.cat([usual - GREY, DETAIL * differences], 1), features[:, RESPONSES:]
 
 
-def _overall(seen: Tensor) -> Tensor:
-    """N x 2 HIDDEN: what was found in all directions together."""
-    return torch.cat([seen.mean(1), seen.amax(1)], 1)
+@dataclass(frozen=True)
+class Config:
+    """Nothing to choose."""
+
+    scale: int = 1
+
+
+class BlindDeconvolution(GlobalFeaturesNetwork):
+    """The deconvolution alone: training of the networks that refine it starts from its weights."""
+
+    anchored = False
+    edge = "reflect"
+    halo = REACH
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config.scale)
+        self.deconvolution = Deconvolution()
+
+    def global_features(self, x: Tensor) -> Tensor:
+        """Return the inverse filters for images ``x``."""
+        return self.deconvolution.global_features(x)
+
+    def interior_given(self, x: Tensor, features: Tensor | None) -> Tensor:
+        """Restore ``x`` without its halo, given the global features of its image."""
+        assert features is not None
+        both: Tensor = self.deconvolution(x, features)
+        return both[:, :1]
+
+
+def _over_directions(found: Tensor) -> Tensor:
+    """N x 2 HIDDEN: mean and maximum of the direction features."""
+    return torch.cat([found.mean(1), found.amax(1)], 1)
 
 
 def _squares(x: Tensor) -> Tensor:
-    """N x M x BLOCK x BLOCK: squares of pictures (N x 1 x H x W), half over each other where there are not too many."""
+    """N x M x BLOCK x BLOCK: squares of images (N x 1 x H x W), overlapping by half unless there are too many."""
     height, width = x.shape[-2:]
-    x = padded(x, 0, max(0, BLOCK - width), 0, max(0, BLOCK - height))[:, 0]
+    x = pad(x, 0, max(0, BLOCK - width), 0, max(0, BLOCK - height))[:, 0]
     tops, lefts = (_starts(length) for length in x.shape[-2:])
     return torch.stack([x[:, top : top + BLOCK, left : left + BLOCK] for top in tops for left in lefts], 1)
 
@@ -175,26 +211,26 @@ def _starts(length: int) -> list[int]:
     return [round(i * (length - BLOCK) / max(1, count - 1)) for i in range(count)]
 
 
-def _convolved(x: Tensor, taps: Tensor) -> Tensor:
-    """``x`` (N x 1 x H x W) convolved with each of ``taps`` (N x C x SIDE x SIDE, centre at 0, 0, periodic).
+def _convolve(x: Tensor, taps: Tensor) -> Tensor:
+    """Convolve ``x`` (N x 1 x H x W) with each of ``taps`` (N x C x SIDE x SIDE, centre at 0, 0, periodic).
 
-    Without its outermost ``REACH`` pixels: N x C x H - SIDE x W - SIDE.
+    The result lacks the outermost ``REACH`` pixels: N x C x H - SIDE x W - SIDE.
     """
     height, width = x.shape[-2:]
     size = (_smooth(height), _smooth(width))
     result = torch.fft.irfft2(torch.fft.rfft2(x, s=size) * torch.fft.rfft2(_wider(taps, size)), s=size)
-    return inside(result[..., :height, :width], REACH)
+    return crop_border(result[..., :height, :width], REACH)
 
 
 def _wider(taps: Tensor, size: tuple[int, int]) -> Tensor:
-    """``taps`` (... x H x W, centre at 0, 0, periodic) with zeros around, in planes of ``size``."""
+    """Pad ``taps`` (... x H x W, centre at 0, 0, periodic) with zeros to planes of ``size``."""
     rows, columns = taps.shape[-2:]
-    framed: Tensor = F.pad(torch.fft.fftshift(taps, (-2, -1)), (0, size[1] - columns, 0, size[0] - rows))
-    return framed.roll((-(rows // 2), -(columns // 2)), (-2, -1))
+    padded: Tensor = F.pad(torch.fft.fftshift(taps, (-2, -1)), (0, size[1] - columns, 0, size[0] - rows))
+    return padded.roll((-(rows // 2), -(columns // 2)), (-2, -1))
 
 
 def _smooth(length: int) -> int:
-    """The least even number from ``length`` on without a prime factor above 5: others transform half as fast."""
+    """Return the next even number from ``length`` without a prime factor above 5: others transform half as fast."""
     length += length % 2
     while not _is_smooth(length):
         length += 2
@@ -209,13 +245,13 @@ def _is_smooth(number: int) -> bool:
 
 
 def _bank() -> Tensor:
-    """2 x K x frequencies: what each point spread function leaves of each, and its square."""
+    """2 x K x frequencies: the transfer function of each point spread function, and its square."""
     spectra = point_spreads.spectra().flatten(1)
     return torch.stack([spectra, spectra.square()])
 
 
 def _noise_curves() -> tuple[Tensor, Tensor]:
-    """Hat functions over the frequencies (knots x frequencies), and noise over signal as it is to begin with."""
+    """Hat functions over the frequencies (knots x frequencies), and the initial noise over signal."""
     rows, columns = torch.fft.fftfreq(SIDE), torch.fft.rfftfreq(SIDE)
     radius = torch.hypot(rows[:, None], columns[None]).flatten()
     knots = torch.tensor(KNOTS)
@@ -228,7 +264,7 @@ def _noise_curves() -> tuple[Tensor, Tensor]:
 
 
 def _polar() -> tuple[Tensor, Tensor]:
-    """The four neighbours of each sample in a flat spectrum, and the part of each: 4 x RADII x ANGLES."""
+    """The four neighbours of each polar sample in a flat spectrum, and their weights: 4 x RADII x ANGLES."""
     radii = torch.linspace(LEAST, MOST_RADIUS, RADII)[:, None] * BLOCK
     angles = torch.arange(ANGLES) * torch.pi / ANGLES
     x, y = radii * torch.cos(angles), -radii * torch.sin(angles)
@@ -236,7 +272,7 @@ def _polar() -> tuple[Tensor, Tensor]:
     for column in (x.floor(), x.floor() + 1):
         for row in (y.floor(), y.floor() + 1):
             u, v = column % BLOCK, row % BLOCK
-            mirrored = u > BLOCK // 2  # the other half of the plane holds the same
+            mirrored = u > BLOCK // 2  # the other half of the plane is symmetric
             u, v = torch.where(mirrored, BLOCK - u, u), torch.where(mirrored, -v % BLOCK, v)
             places.append((v * (BLOCK // 2 + 1) + u).long())
             parts.append((1 - (x - column).abs()) * (1 - (y - row).abs()))
@@ -251,7 +287,7 @@ def _hann() -> Tensor:
 
 
 def _fade() -> Tensor:
-    """SIDE x SIDE: 1 near 0, 0 and nothing at the reach."""
-    away = torch.fft.fftfreq(SIDE, 1 / SIDE).abs() / REACH
-    line = 0.5 + 0.5 * torch.cos(torch.pi * ((away - FLAT_PART) / (1 - FLAT_PART)).clamp(0, 1))
+    """SIDE x SIDE window: 1 in the middle of the filter (at 0, 0), 0 at its radius."""
+    distance = torch.fft.fftfreq(SIDE, 1 / SIDE).abs() / REACH
+    line = 0.5 + 0.5 * torch.cos(torch.pi * ((distance - FLAT_PART) / (1 - FLAT_PART)).clamp(0, 1))
     return line[:, None] * line

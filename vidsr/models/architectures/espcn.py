@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidsr.models.layers import LumaNetwork, carry_picture, hold_picture
+from vidsr.models.layers import LumaNetwork, freeze_identity_channel, init_identity_channel
 
-CARRIER_GAIN = 0.25  # small enough for tanh to be nearly linear, and large enough for training to move it little
-HELD_GAIN = 0.02  # where training does not move it: a hundredth of a code is lost
-DETAIL_GAIN = 16.0  # large enough for it not to be
+IDENTITY_GAIN = 0.25  # of a trained identity channel: tanh is nearly linear, and training changes it little
+FROZEN_GAIN = 0.02  # of a frozen one: tanh costs it a hundredth of a code value
+DETAIL_GAIN = 16.0  # of the other channels, which use the bend of tanh
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Config:
 class Espcn(LumaNetwork):
     """5x5-64, tanh, 3x3-32, tanh, 3x3 to scale**2 channels, sub-pixel shuffle. No anchor, as published.
 
-    It starts as a nearest-neighbour upscale (one channel of each layer carries the picture), which saves the tens of
-    thousands of steps that a random start spends on finding it.
+    It starts as a nearest-neighbour upscale: one channel of each layer carries the image. From a random start it would
+    need tens of thousands of steps to find that.
     """
 
     anchored = False
@@ -40,18 +40,18 @@ class Espcn(LumaNetwork):
         self.head = nn.Conv2d(1, first, 5)
         self.middle = nn.Conv2d(first, second, 3)
         self.tail = nn.Conv2d(second, config.scale**2, 3)
-        carry_picture(self.head, self.middle, self.tail, gain=CARRIER_GAIN, centre=0.5, detail=DETAIL_GAIN)
+        init_identity_channel(self.head, self.middle, self.tail, gain=IDENTITY_GAIN, centre=0.5, detail=DETAIL_GAIN)
 
     @torch.no_grad()
     def for_training(self, keep: bool, branches: bool = True) -> None:
-        """The channel that carries the picture stays as it is."""
+        """Freeze the identity channel."""
         if not keep:
-            self.head.weight[0] *= HELD_GAIN / CARRIER_GAIN
-            self.head.bias[0] *= HELD_GAIN / CARRIER_GAIN  # type: ignore[index]
-            self.tail.weight[:, 0] *= CARRIER_GAIN / HELD_GAIN
-        hold_picture(self.head, self.middle, self.tail)
+            self.head.weight[0] *= FROZEN_GAIN / IDENTITY_GAIN
+            self.head.bias[0] *= FROZEN_GAIN / IDENTITY_GAIN  # type: ignore[index]
+            self.tail.weight[:, 0] *= IDENTITY_GAIN / FROZEN_GAIN
+        freeze_identity_channel(self.head, self.middle, self.tail)
 
     def interior(self, x: Tensor) -> Tensor:
-        """The upscale of ``x`` without its outermost ``halo`` pixels."""
+        """Upscale ``x`` without its outermost ``halo`` pixels."""
         features = torch.tanh(self.middle(torch.tanh(self.head(x))))
         return F.pixel_shuffle(self.tail(features), self.scale)

@@ -1,7 +1,7 @@
-"""A small U-Net of gated blocks for restoration: the network of `deblur`.
+"""A small U-Net of gated blocks for restoration: the network `deblur`.
 
-The block of NAFNet (Chen et al., "Simple Baselines for Image Restoration", 2022) without its channel attention: that
-one averages over the whole picture, so that a tile would not give what the whole picture gives.
+The block is that of NAFNet (Chen et al., "Simple Baselines for Image Restoration", 2022) without channel attention,
+which averages over the whole image: the output of a tile would differ from that of the image.
 """
 
 from __future__ import annotations
@@ -13,25 +13,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidsr.models.architectures.blind_deconvolution import REACH, Deconvolution
-from vidsr.models.layers import SurveyingNetwork, inside
+from vidsr.models.layers import GlobalFeaturesNetwork, crop_border
 
 
 @dataclass(frozen=True)
 class Config:
-    """Size of a gated U-Net: blocks on each level, from the full size down, and on the way up again."""
+    """Size of a gated U-Net: the number of blocks on each level."""
 
     scale: int = 1
-    width: int = 16  # channels at full size; they double where the size halves
-    down: tuple[int, ...] = (1, 1)
+    width: int = 16  # channels at full size; doubled at each halving of the size
+    down: tuple[int, ...] = (1, 1)  # from the full size to the smallest level but the middle
     middle: int = 4
     up: tuple[int, ...] = (1, 1)  # from the smallest level to the full size
-    deconvolve: bool = False  # whether a deconvolution comes first
+    deconvolve: bool = False  # whether a blind deconvolution comes first
 
 
-class GatedUnet(SurveyingNetwork):
-    """conv3x3, blocks and 2x2 reductions, blocks, sub-pixel enlargements with skips, conv3x3; added to the anchor.
+class GatedUnet(GlobalFeaturesNetwork):
+    """conv3x3, blocks and 2x2 downscaling, blocks, pixel shuffles with skip connections, conv3x3; added to the anchor.
 
-    The anchor is the picture or its deconvolution; then what the look tells shifts what the first convolution finds.
+    The anchor is the image or its deconvolution. With a deconvolution, shifts from the whole image are added to the
+    output of the first convolution.
     """
 
     def __init__(self, config: Config) -> None:
@@ -48,29 +49,30 @@ class GatedUnet(SurveyingNetwork):
         self.tail = nn.Conv2d(config.width, 1, 3, padding=1)
         nn.init.zeros_(self.tail.weight)  # starts as the identity
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
-        # every block looks one pixel of its level around; what halves or doubles the size stays within aligned squares
+        # every block reads one pixel of its level on each side; changes of size stay within aligned squares
         blocks = zip(config.down, config.up[::-1], strict=True)
         reach = 2 + sum((n + m) << level for level, (n, m) in enumerate(blocks)) + (config.middle << levels)
         self.reach = -(-reach // self.alignment) * self.alignment
         self.halo = self.reach
-        self.look: Deconvolution | None = None
+        self.deconvolution: Deconvolution | None = None
         if config.deconvolve:
-            self.look, self.edge, self.halo = Deconvolution(config.width), "reflect", self.reach + REACH
+            self.deconvolution = Deconvolution(config.width)
+            self.edge, self.halo = "reflect", self.reach + REACH
 
-    def survey(self, x: Tensor) -> Tensor | None:
-        """The inverse filters and shifts for pictures ``x``, where it starts from their deconvolution."""
-        return None if self.look is None else self.look.survey(x)
+    def global_features(self, x: Tensor) -> Tensor | None:
+        """Return the inverse filters and shifts for images ``x``; None without a deconvolution."""
+        return None if self.deconvolution is None else self.deconvolution.global_features(x)
 
-    def informed(self, x: Tensor, whole: Tensor | None) -> Tensor:
-        """The restoration of ``x`` without its border, with the survey of the picture that ``x`` is a part of."""
-        if self.look is None or whole is None:
-            return self.refined(x, self.head(x.to(self.dtype)))
-        anchor, planes, shifts = self.look.planes(x, whole)
-        y = self.head(planes.to(self.dtype))
-        return self.refined(anchor, y + shifts[:, :, None, None].to(y.dtype))
+    def interior_given(self, x: Tensor, features: Tensor | None) -> Tensor:
+        """Restore ``x`` without its halo, given the global features of its image."""
+        if self.deconvolution is None or features is None:
+            return self._refine(x, self.head(x.to(self.dtype)))
+        anchor, inputs, shifts = self.deconvolution.anchor_and_inputs(x, features)
+        y = self.head(inputs.to(self.dtype))
+        return self._refine(anchor, y + shifts[:, :, None, None].to(y.dtype))
 
-    def refined(self, anchor: Tensor, y: Tensor) -> Tensor:
-        """``anchor`` plus what all layers behind the first make of ``y``, without the ``reach`` of the layers."""
+    def _refine(self, anchor: Tensor, y: Tensor) -> Tensor:
+        """``anchor`` plus the output of all layers after the first for ``y``, without the halo of the layers."""
         skips: list[Tensor] = []
         for encoder, reduce in zip(self.encoders, self.reduce, strict=True):
             skips.append(encoder(y))
@@ -78,11 +80,11 @@ class GatedUnet(SurveyingNetwork):
         y = self.middle(y)
         for enlarge, decoder in zip(self.enlarge, self.decoders, strict=True):
             y = decoder(F.pixel_shuffle(enlarge(y), 2) + skips.pop())
-        return inside(anchor.float() + self.tail(y).float(), self.reach)
+        return crop_border(anchor.float() + self.tail(y).float(), self.reach)
 
 
 class Block(nn.Module):
-    """Normalise, widen, look around by a depthwise 3x3, gate, narrow; then once more without the look around."""
+    """Normalise, widen, depthwise conv3x3, gate, narrow; then the same without the depthwise convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -93,7 +95,7 @@ class Block(nn.Module):
         self.share1, self.share2 = (nn.Parameter(torch.full((channels, 1, 1), 0.1)) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``x`` (N x C x H x W) plus what the block makes of it."""
+        """Return ``x`` (N x C x H x W) plus the output of both halves of the block."""
         x = x + self.share1 * self.narrow1(_gate(self.around(self.widen1(_normalise(self.norm1, x)))))
         y: Tensor = x + self.share2 * self.narrow2(_gate(self.widen2(_normalise(self.norm2, x))))
         return y
@@ -104,7 +106,7 @@ def _blocks(channels: int, count: int) -> nn.Sequential:
 
 
 def _normalise(norm: nn.LayerNorm, x: Tensor) -> Tensor:
-    y: Tensor = norm(x.permute(0, 2, 3, 1))  # over the channels of each pixel, which lie together in channels_last
+    y: Tensor = norm(x.permute(0, 2, 3, 1))  # over the channels of each pixel, which are adjacent in channels_last
     return y.permute(0, 3, 1, 2).to(x.dtype)
 
 

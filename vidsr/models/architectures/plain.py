@@ -1,7 +1,7 @@
-"""Plain 3x3 ReLU networks on luma with a nearest-neighbour anchor: the family of `fast` and `balanced`.
+"""Plain 3x3 ReLU networks on luma with a nearest-neighbour anchor: `fast`, `balanced` and `best`.
 
-The shape of ECBSR (Zhang et al., "Edge-oriented Convolution Block for Real-time Super Resolution on Mobile Devices",
-2021) with ReLU, which costs nothing on a CPU where PReLU doubles the time.
+The structure of ECBSR (Zhang et al., "Edge-oriented Convolution Block for Real-time Super Resolution on Mobile
+Devices", 2021) with ReLU, which costs nothing on a CPU where PReLU doubles the time.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from vidsr.models.layers import SubpixelNetwork
 
-DETAIL_GAIN = 4.0  # of the first layer at a start without branches: detail is small beside the picture's range
-NEAR_ANCHOR = 0.1  # gain of the last one there: what it says at first is only to be unlearnt
+DETAIL_GAIN = 4.0  # initial gain of the first layer without branches: detail is small against the range of an image
+NEAR_ANCHOR = 0.1  # initial gain of the last layer without branches: its first outputs would only be unlearnt
 
 
 @dataclass(frozen=True)
@@ -40,23 +40,23 @@ class Plain(SubpixelNetwork):
         self.body = nn.Sequential(*body)
 
     def for_training(self, keep: bool, branches: bool = True) -> None:
-        """As for others; without branches a fresh start has kernels of the size that ReLU keeps (He et al. 2015)."""
+        """As in the base class; without branches a fresh start initialises by He et al. 2015."""
         if not (keep or branches):
-            self._begin()
+            self._initialise()
         super().for_training(keep, branches)
 
     @torch.no_grad()
-    def _begin(self) -> None:
+    def _initialise(self) -> None:
         layers = [layer for layer in self.body if isinstance(layer, nn.Conv2d)]
         for layer in layers:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
-        layers[0].weight -= layers[0].weight.mean((2, 3), keepdim=True)  # of the picture, all but the brightness
+        layers[0].weight -= layers[0].weight.mean((2, 3), keepdim=True)  # detail without the brightness
         layers[0].weight *= DETAIL_GAIN
         layers[-1].weight *= NEAR_ANCHOR
 
     def residual(self, x: Tensor) -> Tensor:
-        """What is added to the anchor, before the shuffle."""
+        """Return the residual before the shuffle."""
         result: Tensor = self.body(x.to(self.dtype))
         return result

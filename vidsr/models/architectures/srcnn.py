@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidsr.models.layers import LumaNetwork, carry_picture, hold_picture, inside
+from vidsr.models.layers import LumaNetwork, crop_border, freeze_identity_channel, init_identity_channel
 
-DETAIL_GAIN = 16.0  # of the first layer's other channels at the start
+DETAIL_GAIN = 16.0  # initial gain of the other channels of the first layer
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Config:
 
 
 class Srcnn(LumaNetwork):
-    """Three convolutions on the bicubic upscale (a = -0.5) of the input. It works at the output size: costly.
+    """Three convolutions on the bicubic upscale (a = -0.5) of the input, which is costly.
 
-    It starts as that bicubic upscale (one channel of each layer carries the picture).
+    It starts as that bicubic upscale: one channel of each layer carries the image.
     """
 
     anchored = False
@@ -39,15 +39,15 @@ class Srcnn(LumaNetwork):
         self.head = nn.Conv2d(1, first, a)
         self.middle = nn.Conv2d(first, second, b)
         self.tail = nn.Conv2d(second, 1, c)
-        carry_picture(self.head, self.middle, self.tail, detail=DETAIL_GAIN)
+        init_identity_channel(self.head, self.middle, self.tail, detail=DETAIL_GAIN)
 
     def for_training(self, keep: bool, branches: bool = True) -> None:
-        """The channel that carries the picture stays as it is."""
-        hold_picture(self.head, self.middle, self.tail)
+        """Freeze the identity channel."""
+        freeze_identity_channel(self.head, self.middle, self.tail)
 
     def interior(self, x: Tensor) -> Tensor:
-        """The upscale of ``x`` without its outermost ``halo`` pixels."""
+        """Upscale ``x`` without its outermost ``halo`` pixels."""
         up = F.interpolate(x, scale_factor=self.scale, mode="bicubic", antialias=True)
-        up = inside(up, self.halo * self.scale - self.radius)
+        up = crop_border(up, self.halo * self.scale - self.radius)
         result: Tensor = self.tail(torch.relu(self.middle(torch.relu(self.head(up)))))
         return result

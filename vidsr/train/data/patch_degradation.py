@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vidsr.degrade.blur import Blur, DefocusBlur, GaussianBlur, Kernel, MotionBlur, ShakeBlur
-from vidsr.models.layers import inside, padded
+from vidsr.models.layers import crop_border, pad
 
 CLEAN_SHARE = 0.15  # of the patches are not degraded: a network must learn to leave a clean image unchanged
 BLURS: tuple[tuple[float, Blur | None], ...] = (  # with the probability of each
@@ -88,8 +88,11 @@ def degrade(sharp: Tensor, degradations: Sequence[PatchDegradation], rng: np.ran
     """
     size = tuple(sharp.shape[-2:])
     blur = transfer_functions([each.kernel for each in degradations], size).to(sharp.device)
-    degraded = inside(torch.fft.irfft2(torch.fft.rfft2(sharp) * blur[:, None], s=size), MARGIN)
-    noise, target = torch.from_numpy(rng.standard_normal(degraded.shape, np.float32)), inside(sharp, MARGIN).clone()
+    degraded = crop_border(torch.fft.irfft2(torch.fft.rfft2(sharp) * blur[:, None], s=size), MARGIN)
+    noise, target = (
+        torch.from_numpy(rng.standard_normal(degraded.shape, np.float32)),
+        crop_border(sharp, MARGIN).clone(),
+    )
     noise = noise.to(degraded.device)
     for plane, grain, truth, each in zip(degraded[:, 0], noise[:, 0], target[:, 0], degradations, strict=True):
         plane += grain * (each.noise / 255)
@@ -131,7 +134,7 @@ def quantize_blocks(plane: Tensor, step: float) -> Tensor:
     It imitates an intra-only codec. ``plane``: H x W.
     """
     height, width = plane.shape
-    whole = padded(plane[None, None], 0, -width % BLOCK, 0, -height % BLOCK)[0, 0]
+    whole = pad(plane[None, None], 0, -width % BLOCK, 0, -height % BLOCK)[0, 0]
     blocks = whole.view(len(whole) // BLOCK, BLOCK, -1, BLOCK).transpose(1, 2)
     dct = _dct_matrix().to(plane)
     coefficients = dct @ blocks @ dct.T

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vidsr.evaluate.protocol import imresize, modcrop
 from vidsr.models.equivariant import SYMMETRIES, apply_symmetry
-from vidsr.models.layers import padded
+from vidsr.models.layers import pad
 
 Windows = npt.NDArray[np.int64]  # one row per patch: image, top and left in LR pixels, symmetry
 
@@ -47,7 +47,7 @@ def with_margin(pair: Pair, scale: int, margin: int, patch: int) -> Pair:
     planes = []
     for plane, factor in ((pair.lr, 1), (pair.hr, scale)):
         x, y = columns * factor, rows * factor
-        planes.append(padded(plane[None, None], x, x, y, y, "symmetric")[0, 0])
+        planes.append(pad(plane[None, None], x, x, y, y, "symmetric")[0, 0])
     return Pair(*planes)
 
 

@@ -21,7 +21,7 @@ import torch
 from vidsr.errors import InputError, OptionError
 from vidsr.models import weights as store
 from vidsr.models.equivariant import is_equivariant
-from vidsr.models.fused import fused
+from vidsr.models.fused import fuse_layers
 from vidsr.models.layers import LumaNetwork
 from vidsr.models.model import codes
 from vidsr.models.self_ensemble import SelfEnsemble
@@ -80,7 +80,7 @@ def load_teachers(recipe: Recipe, device: torch.device) -> list[LumaNetwork]:
         if network.scale != recipe.scale:
             raise OptionError(f"recipe {recipe.name}: teacher {name} has scale {network.scale}, not {recipe.scale}")
         equivariant = is_equivariant(network)
-        network = fused(network.to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]
+        network = fuse_layers(network.to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]
         teachers.append(network if equivariant else SelfEnsemble(network))
     return teachers
 

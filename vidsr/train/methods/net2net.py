@@ -16,7 +16,7 @@ from torch import nn
 
 from vidsr.models.architectures.plain import Plain
 from vidsr.models.architectures.srresnet import Block, Srresnet
-from vidsr.models.architectures.unshuffled import Glance, Unshuffled
+from vidsr.models.architectures.unshuffled import ShiftEstimator, Unshuffled
 
 
 @torch.no_grad()
@@ -40,7 +40,7 @@ def expand(network: nn.Module, source: nn.Module) -> bool:
     else:
         resample_tail(network, source)
     if isinstance(network, Unshuffled) and isinstance(source, Unshuffled):
-        _embed_glance(network.glance, source.glance, (len(body), len(source_body)))
+        _embed_shift_estimator(network.shift_estimator, source.shift_estimator, (len(body), len(source_body)))
     return True
 
 
@@ -138,13 +138,13 @@ def _zero(conv: nn.Conv2d, outputs: slice) -> None:
     conv.bias[outputs] = 0
 
 
-def _embed_glance(glance: Glance, known: Glance, layers: tuple[int, int]) -> None:
+def _embed_shift_estimator(estimator: ShiftEstimator, known: ShiftEstimator, layers: tuple[int, int]) -> None:
     """Copy the shifts of ``known`` to the first channels of each layer.
 
     The other channels get zero.
     """
-    glance.load_state_dict({k: v for k, v in known.state_dict().items() if not k.startswith("last")}, strict=False)
-    for ours, theirs in ((glance.last.weight, known.last.weight), (glance.last.bias, known.last.bias)):
+    estimator.load_state_dict({k: v for k, v in known.state_dict().items() if not k.startswith("last")}, strict=False)
+    for ours, theirs in ((estimator.last.weight, known.last.weight), (estimator.last.bias, known.last.bias)):
         ours.zero_()
         there = theirs.view(layers[1], -1, *theirs.shape[1:])
         ours.view(layers[0], -1, *ours.shape[1:])[: layers[1], : there.shape[1]] = there
@@ -184,6 +184,6 @@ def _convolutions(network: nn.Module) -> list[nn.Conv2d]:
     """Return the convolutions of a network that can be expanded; else none."""
     if isinstance(network, Plain):
         return [layer for layer in network.body if isinstance(layer, nn.Conv2d)]
-    if isinstance(network, Unshuffled) and network.look is None:
+    if isinstance(network, Unshuffled) and network.deconvolution is None:
         return [layer for layer in (*network.body, network.tail) if isinstance(layer, nn.Conv2d)]
     return []

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidsr.errors import InputError, ModelError
-from vidsr.models.layers import inside
+from vidsr.models.layers import crop_border
 from vidsr.train.checkpoint import DiscriminatorState, State
 from vidsr.train.data.patches import Patches
 from vidsr.train.recipe import Adversarial, Recipe
@@ -72,7 +72,7 @@ def train_step(recipe: Recipe, state: State, interior: Interior, patches: Patche
     """Do one step of the discriminator, then one of the generator."""
     assert state.discriminator is not None
     lr, hr = patches.batch_at(state.step)
-    truth = inside(hr, recipe.scale * state.network.halo)
+    truth = crop_border(hr, recipe.scale * state.network.halo)
     with autocast(recipe, state, lr.device):
         output = interior(lr).float()
     losses = discriminator_step(recipe, state, state.discriminator, output.detach(), truth)

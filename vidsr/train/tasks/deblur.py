@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vidsr.errors import OptionError
 from vidsr.models import point_spreads
-from vidsr.models.layers import LumaNetwork, inside
+from vidsr.models.layers import LumaNetwork, crop_border
 from vidsr.train.checkpoint import State
 from vidsr.train.data.patch_degradation import MARGIN, PatchDegradation, degrade, draw_degradation, transfer_functions
 from vidsr.train.data.patches import Pair, Patches, centre_crops
@@ -56,9 +56,9 @@ class DeblurringData:
 
         It takes patches and the global features of the blur estimator.
         """
-        if getattr(network, "look", None) is None:
+        if getattr(network, "deconvolution", None) is None:
             raise OptionError('task = "deblur" is for networks that deconvolve: set deconvolve = true in config')
-        return torch.compile(network.informed) if self._compile else network.informed
+        return torch.compile(network.interior_given) if self._compile else network.interior_given
 
     def batch_at(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the degraded patches of ``step``, and the patches to restore."""
@@ -95,19 +95,19 @@ def train_step(recipe: Recipe, state: State, interior: Interior, data: Deblurrin
     disturbed each other.
     """
     degraded, sharp, degradations = data.degraded_at(state.step)
-    estimator = state.network.look
+    estimator = state.network.deconvolution
     trains_estimator = estimator.shifts is None
     if not trains_estimator and not recipe.init:
         raise OptionError(f"recipe {recipe.name}: layers behind a deconvolution need its weights: name init")
     with torch.set_grad_enabled(trains_estimator):
-        features = estimator.seen(degraded)
+        features = estimator.direction_features(degraded)
     with autocast(recipe, state, degraded.device):
-        output = interior(degraded, estimator.told(features))
-    loss = weighted_loss(recipe, state.step, output.float(), inside(sharp, state.network.halo))
+        output = interior(degraded, estimator.filters_and_shifts(features))
+    loss = weighted_loss(recipe, state.step, output.float(), crop_border(sharp, state.network.halo))
     total = loss
     if trains_estimator:
         labels = bank_labels(degradations, estimator.bank[0].cpu()).to(degraded.device)
-        total = loss + ESTIMATOR_WEIGHT * F.cross_entropy(estimator.opinion(features), labels)
+        total = loss + ESTIMATOR_WEIGHT * F.cross_entropy(estimator.bank_logits(features), labels)
     descend(recipe, state, total)
     return {"loss": loss.detach()}
 

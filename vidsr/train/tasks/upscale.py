@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidsr.errors import OptionError
-from vidsr.models.layers import LumaNetwork, inside
+from vidsr.models.layers import LumaNetwork, crop_border
 from vidsr.train.data.patches import Pair, Patches, centre_crops, with_margin
 from vidsr.train.data.shards import read_pairs
 from vidsr.train.recipe import Recipe
@@ -87,7 +87,7 @@ def validation_psnr(network: LumaNetwork | None, pairs: list[Pair]) -> float:
     """
     values = []
     for pair in pairs:
-        mse = F.mse_loss(inside(upscale(network, pair), BORDER), inside(pair.hr, BORDER).float()).item()
+        mse = F.mse_loss(crop_border(upscale(network, pair), BORDER), crop_border(pair.hr, BORDER).float()).item()
         values.append(10 * math.log10(255**2 / max(mse, ROUNDING_ERROR)))
     return sum(values) / max(1, len(values))
 
