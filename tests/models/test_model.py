@@ -1,4 +1,4 @@
-"""Weights files and the Model they become."""
+"""Weights files, and the models loaded from them."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def write_weights(folder: Path, name: str = "tiny", scale: int = 2) -> Path:
     return path
 
 
-def test_a_written_file_is_found_and_loads_with_what_it_says(tmp_path: Path) -> None:
+def test_a_written_weights_file_is_listed_and_loads(tmp_path: Path) -> None:
     write_weights(tmp_path, scale=2)
     write_weights(tmp_path, scale=3)
     model = load_model("tiny", 3, folder=tmp_path)
@@ -49,7 +49,7 @@ def test_a_written_file_is_found_and_loads_with_what_it_says(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("halves", ["bf16, fp16", "fp16", ""])
-def test_weights_run_in_float32_where_they_do_not_bear_half_of_it(tmp_path: Path, halves: str) -> None:
+def test_weights_fall_back_to_float32_for_half_precisions_they_do_not_list(tmp_path: Path, halves: str) -> None:
     path = write_weights(tmp_path)
     network, metadata = store.read(path)
     store.write(path, network, {**metadata, "halves": halves})
@@ -57,7 +57,7 @@ def test_weights_run_in_float32_where_they_do_not_bear_half_of_it(tmp_path: Path
         assert from_file(path, dtype=dtype).network.dtype == (dtype if name in halves else torch.float32)
 
 
-def test_a_large_network_is_stored_in_half_the_bytes(tmp_path: Path) -> None:
+def test_a_large_network_is_stored_in_half_precision(tmp_path: Path) -> None:
     config = {"scale": 4}
     network = build_network("srresnet", config)
     path = tmp_path / "large-clean-x4.safetensors"
@@ -77,7 +77,7 @@ def test_a_large_network_is_stored_in_half_the_bytes(tmp_path: Path) -> None:
         ("tiny", 2, "video", "no weights for x2 video: choose x2 clean"),
     ],
 )
-def test_unknown_models_are_named_with_those_there_are(
+def test_the_error_for_an_unknown_model_lists_the_known_ones(
     tmp_path: Path, name: str, scale: int, domain: str, message: str
 ) -> None:
     write_weights(tmp_path)
@@ -87,7 +87,7 @@ def test_unknown_models_are_named_with_those_there_are(
         available_scales("nosuch", folder=tmp_path)
 
 
-def test_damaged_files_are_one_clear_line(tmp_path: Path) -> None:
+def test_damaged_files_give_one_line_errors(tmp_path: Path) -> None:
     path = write_weights(tmp_path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
@@ -104,25 +104,25 @@ def test_damaged_files_are_one_clear_line(tmp_path: Path) -> None:
         from_file(tmp_path / "absent.safetensors")
 
 
-def test_a_picture_comes_back_larger_and_a_grey_one_stays_grey(tmp_path: Path) -> None:
+def test_an_image_is_upscaled_and_a_grey_one_stays_grey(tmp_path: Path) -> None:
     model = from_file(write_weights(tmp_path))
-    picture = np.random.default_rng(0).integers(0, 256, (13, 18, 3), dtype=np.uint8)
-    for source in (picture, picture[:, :, 0], np.asfortranarray(picture), picture[::-1]):
+    image = np.random.default_rng(0).integers(0, 256, (13, 18, 3), dtype=np.uint8)
+    for source in (image, image[:, :, 0], np.asfortranarray(image), image[::-1]):
         result = model(source)
         assert (result.shape[:2], result.dtype) == ((26, 36), np.uint8)
         assert result.ndim == source.ndim
-    for wrong in (picture.astype(np.float32), picture[..., :2], picture[None]):
+    for wrong in (image.astype(np.float32), image[..., :2], image[None]):
         with pytest.raises(ModelError, match="uint8 H x W x 3"):
             model(wrong)
 
 
-def test_a_network_that_adds_nothing_keeps_flat_colours(tmp_path: Path) -> None:
+def test_a_network_of_zeros_keeps_flat_colours(tmp_path: Path) -> None:
     model = from_file(write_weights(tmp_path))
     for parameter in model.network.parameters():
         parameter.zero_()
     for colour in ((255, 255, 255), (0, 0, 0), (255, 0, 0), (12, 200, 77)):
-        picture = np.full((6, 6, 3), colour, np.uint8)
-        assert np.abs(model(picture).astype(int) - np.array(colour)).max() <= 1
+        image = np.full((6, 6, 3), colour, np.uint8)
+        assert np.abs(model(image).astype(int) - np.array(colour)).max() <= 1
 
 
 def test_colour_conversion_is_bt601_limited() -> None:
@@ -131,21 +131,21 @@ def test_colour_conversion_is_bt601_limited() -> None:
     torch.testing.assert_close(TO_RGB @ TO_YCBCR, torch.eye(3), atol=1e-5, rtol=0)
 
 
-def test_something_is_shipped_and_it_stays_small() -> None:
+def test_the_shipped_weights_are_smaller_than_16_megabytes() -> None:
     assert SHIPPED
     assert sum(e.path.stat().st_size for e in SHIPPED) < 16e6
 
 
 @pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
-def test_shipped_weights_say_what_they_are(entry: store.Entry) -> None:
+def test_shipped_weights_have_complete_metadata(entry: store.Entry) -> None:
     model = load_model(entry.name, entry.scale, domain=entry.domain)
     assert model.scale == entry.scale
     for key in ("architecture", "config", "recipe", "data", "steps", "scores", "licence"):
-        assert model.metadata.get(key), f"{entry.path.name} does not state its {key}"
+        assert model.metadata.get(key), f"{entry.path.name} lacks {key}"
 
 
 @pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
-def test_shipped_weights_were_made_by_the_recipe_in_the_repository(entry: store.Entry) -> None:
+def test_the_recipe_in_shipped_weights_is_in_the_repository(entry: store.Entry) -> None:
     _, metadata = store.read(entry.path)
     name = re.sub("-(clean|any)-", "-", entry.path.stem)
     recipes = (Path(vidsr.train.__file__).parent / "recipes").rglob(f"{name}.toml")  # some in gpu/
@@ -176,7 +176,7 @@ def test_shipped_weights_beat_bicubic_on_set5(entry: store.Entry, images: Path) 
 
 @cache
 def luma_pairs(folder: Path, scale: int, kind: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Input and truth of a folder's pictures, 8-bit luma: reduced, or made worse as ``kind`` says."""
+    """Input and original of the images of a folder, 8-bit luma: downscaled, or degraded as ``kind`` says."""
     pairs = []
     for path in find_images(folder):
         hr = modcrop(rgb_to_y(read_image(path)).round().astype(np.uint8), scale)
@@ -188,8 +188,8 @@ def luma_pairs(folder: Path, scale: int, kind: str) -> list[tuple[np.ndarray, np
 def psnr_y(model: Model, folder: Path) -> float:
     scores = []
     for lr, hr in luma_pairs(folder, model.scale, degradation_kind(model.metadata) if model.scale == 1 else ""):
-        output, truth = (shave(v.astype(np.float64), model.scale) for v in (model(lr), hr))
-        scores.append(psnr(output, truth))
+        output, original = (shave(v.astype(np.float64), model.scale) for v in (model(lr), hr))
+        scores.append(psnr(output, original))
     return float(np.mean(scores))
 
 
@@ -221,7 +221,7 @@ assert torch.allclose(Runner(compiled, cpu)(luma, 255), Runner(model, cpu)(luma,
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
-def test_a_compiled_network_gives_what_the_network_gives(tmp_path: Path) -> None:
-    surroundings = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
-    surroundings.pop("CXX", None)
-    subprocess.run([sys.executable, "-c", COMPILED], check=True, env=surroundings)
+def test_a_compiled_network_equals_the_network(tmp_path: Path) -> None:
+    environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+    environment.pop("CXX", None)
+    subprocess.run([sys.executable, "-c", COMPILED], check=True, env=environment)

@@ -1,4 +1,4 @@
-"""Every architecture: sizes, receptive field, re-parameterisation, memory format and precision."""
+"""Every architecture: sizes, receptive field, reparameterisation, memory format and precision."""
 
 from typing import Any
 
@@ -18,11 +18,11 @@ from vidsr.stages.runner import Runner
 
 DECONVOLVING = {"unshuffled deconvolving": "unshuffled", "gated_unet deconvolving": "gated_unet"}
 RESTORATION = ("unshuffled", "gated_unet", "autoencoder", "blind_deconvolution")
-BETWEEN = ("refine", "superslomo")  # make frames between frames: tests/train/tasks/test_interpolate.py
-ENLARGE_OR_RESTORE = [name for name in ARCHITECTURES if name not in BETWEEN]
-CASES = [(name, scale) for name in ENLARGE_OR_RESTORE for scale in ((1,) if name in RESTORATION else (2, 3, 4))]
+INTERPOLATION = ("refine", "superslomo")  # tests/train/tasks/test_interpolate.py
+LUMA_NETWORKS = [name for name in ARCHITECTURES if name not in INTERPOLATION]
+CASES = [(name, scale) for name in LUMA_NETWORKS for scale in ((1,) if name in RESTORATION else (2, 3, 4))]
 CASES += [(name, 1) for name in DECONVOLVING]
-# what holds for them holds at any size
+# smaller networks of the same architecture, for speed
 SMALLER: dict[str, dict[str, int]] = {"srresnet": {"channels": 16, "blocks": 3}, "residual": {"channels": 32}}
 
 
@@ -34,27 +34,27 @@ def network_of(name: str, scale: int) -> LumaNetwork:
 
 @pytest.mark.parametrize(("name", "scale"), CASES)
 @pytest.mark.parametrize("size", [(1, 1), (17, 12), (8, 23)])
-def test_output_is_scale_times_the_size_in_float32(name: str, scale: int, size: tuple[int, int]) -> None:
+def test_the_output_has_scale_times_the_size_in_float32(name: str, scale: int, size: tuple[int, int]) -> None:
     y = network_of(name, scale)(torch.rand(2, 1, *size))
     assert y.shape == (2, 1, size[0] * scale, size[1] * scale)
     assert y.dtype == torch.float32
 
 
 @pytest.mark.parametrize(("name", "scale"), CASES)
-def test_halo_is_the_receptive_field_radius(name: str, scale: int) -> None:
+def test_the_halo_is_the_radius_of_the_receptive_field(name: str, scale: int) -> None:
     network = network_of(name, scale)
-    # no ReLU may hide a path, no sum may cancel, no normalisation may see channels that are all alike
+    # no ReLU may block a path, no sum may cancel, no normalisation may see equal channels
     kernels, others = (0.05, 1.0) if name.startswith("gated_unet") else (0.002, 0.002)
     for key, parameter in network.named_parameters():
-        if "look." in key:
+        if "deconvolution." in key:
             continue
         parameter.copy_((kernels if parameter.ndim == 4 else others) * (0.5 + torch.rand(parameter.shape)))
     step = network.alignment
     corner = (network.halo // step + 2) * step
     x = torch.rand(1, 1, 2 * corner + step, 2 * corner + step, requires_grad=True)
     square = slice(corner * scale, (corner + step) * scale)
-    survey = network.global_features(x.detach())  # which sees the whole picture, and may
-    network(x, survey)[0, 0, square, square].sum().backward()
+    features = network.global_features(x.detach())  # of the whole image
+    network(x, features)[0, 0, square, square].sum().backward()
     transformed = "deconv" in name
     least = 1e-6 * x.grad.abs().max() if transformed else 0.0  # a Fourier transform rounds
     seen = (x.grad[0, 0].abs() > least).any(1).nonzero()[:, 0]
@@ -65,7 +65,7 @@ def test_halo_is_the_receptive_field_radius(name: str, scale: int) -> None:
 
 
 @pytest.mark.parametrize(("name", "scale"), CASES)
-def test_channels_last_gives_the_same_picture(name: str, scale: int) -> None:
+def test_channels_last_gives_the_same_output(name: str, scale: int) -> None:
     network = network_of(name, scale)
     x = torch.rand(1, 1, 24, 20)
     expected = network(x)
@@ -89,7 +89,9 @@ def test_half_precision_stays_within_two_code_values(name: str, scale: int, dtyp
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_the_anchor_is_added_pixel_by_pixel(scale: int, dtype: torch.dtype, memory_format: torch.memory_format) -> None:
+def test_the_anchor_is_added_to_the_shuffled_residual(
+    scale: int, dtype: torch.dtype, memory_format: torch.memory_format
+) -> None:
     residual = torch.randn(2, scale**2, 5, 7).to(dtype).to(memory_format=memory_format)
     x = torch.rand(2, 1, 5, 7)
     expected = F.pixel_shuffle(residual.float(), scale) + F.interpolate(x, scale_factor=scale)
@@ -99,7 +101,7 @@ def test_the_anchor_is_added_pixel_by_pixel(scale: int, dtype: torch.dtype, memo
 
 @pytest.mark.parametrize("channels", [(1, 8), (8, 8), (8, 4)])
 @pytest.mark.parametrize("keep", [False, True])
-def test_collapsed_kernel_equals_the_branches(channels: tuple[int, int], keep: bool) -> None:
+def test_the_collapsed_kernel_equals_the_branches(channels: tuple[int, int], keep: bool) -> None:
     torch.manual_seed(1)
     plain = nn.Conv2d(*channels, 3)
     block = RepConv(plain, keep)
@@ -110,22 +112,24 @@ def test_collapsed_kernel_equals_the_branches(channels: tuple[int, int], keep: b
 
 
 @pytest.mark.parametrize("name", ["srcnn", "espcn"])
-def test_networks_without_anchor_hold_the_channel_that_carries_the_picture(name: str) -> None:
+def test_networks_without_anchor_freeze_the_identity_channel(name: str) -> None:
     network: Any = network_of(name, 2).requires_grad_(True)
     network.for_training(keep=False)
     network(torch.rand(1, 1, 16, 16)).sum().backward()
-    held = (network.head.weight.grad[0], network.head.bias.grad[0], network.middle.weight.grad[0])
-    assert all(not gradient.any() for gradient in (*held, network.middle.bias.grad[0], network.tail.weight.grad[:, 0]))
+    frozen = (network.head.weight.grad[0], network.head.bias.grad[0], network.middle.weight.grad[0])
+    assert all(
+        not gradient.any() for gradient in (*frozen, network.middle.bias.grad[0], network.tail.weight.grad[:, 0])
+    )
     assert network.head.weight.grad[1:].any() and network.tail.weight.grad[:, 1:].any()
 
 
 @pytest.mark.parametrize("branches", [True, False])
 @pytest.mark.parametrize(("name", "scale"), CASES)
-def test_collapsed_network_equals_the_training_form(name: str, scale: int, branches: bool) -> None:
+def test_the_collapsed_network_equals_its_training_form(name: str, scale: int, branches: bool) -> None:
     network = network_of(name, scale)
     network.for_training(keep=False, branches=branches)
     network.train()
-    for _ in range(2):  # batch norm takes note of what it sees
+    for _ in range(2):  # updates the statistics of batch norm
         network(torch.rand(2, 1, 20, 24))
     network.eval()
     x = torch.rand(1, 1, 20, 24)
@@ -134,52 +138,52 @@ def test_collapsed_network_equals_the_training_form(name: str, scale: int, branc
     assert not any(isinstance(m, RepConv | NormConv) for m in network.modules())
     torch.testing.assert_close(network(x), expected, atol=1e-4, rtol=0)
     fresh = network_of(name, scale)
-    fresh.load_state_dict(network.state_dict())  # the shipped form has exactly the plain network's tensors
-    border = scale * (fresh.halo - network.halo)  # 0, but for a training form that pads
+    fresh.load_state_dict(network.state_dict())  # the shipped form has exactly the tensors of the plain network
+    border = scale * (fresh.halo - network.halo)  # 0 unless the training form pads
     x = torch.rand(1, 1, 60, 64)
     torch.testing.assert_close(crop_border(fresh(x), border), crop_border(network(x), border), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("branches", [True, False])
 @pytest.mark.parametrize(("name", "scale"), [case for case in CASES if case[1] < 3])
-def test_training_form_keeps_the_function_it_is_warm_started_from(name: str, scale: int, branches: bool) -> None:
+def test_the_training_form_can_keep_the_function_of_its_warm_start(name: str, scale: int, branches: bool) -> None:
     network = network_of(name, scale)
     x = torch.rand(1, 1, 40, 44)
     expected, halo = network(x), network.halo
     network.for_training(keep=True, branches=branches)
-    border = scale * (halo - network.halo)  # of the output: what padding reaches, where the training form pads
+    border = scale * (halo - network.halo)  # output pixels that padding affects, if the training form pads
     torch.testing.assert_close(crop_border(network(x), border), crop_border(expected, border), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["srcnn", "espcn"])
-def test_networks_without_anchor_start_near_the_plain_upscale(name: str) -> None:
+def test_networks_without_anchor_start_near_the_nearest_neighbour_upscale(name: str) -> None:
     x = torch.rand(1, 1, 16, 16)[..., :1].expand(1, 1, 16, 16) * 0.5
     y = network_of(name, 2)(x)
     nearest = torch.nn.functional.interpolate(x, scale_factor=2)
     assert (y - nearest)[..., 8:-8, 8:-8].abs().mean() < 0.1
 
 
-def test_unknown_architecture_and_setting_are_named() -> None:
+def test_the_error_for_an_unknown_architecture_or_setting_lists_the_known_ones() -> None:
     with pytest.raises(ModelError, match=r"'unet'.*plain"):
         build_network("unet", {"scale": 2})
     with pytest.raises(ModelError, match=r"'depth'.*channels"):
         build_network("plain", {"scale": 2, "depth": 3})
 
 
-def test_best_has_at_most_six_hundred_thousand_parameters() -> None:
+def test_the_default_residual_network_has_at_most_six_hundred_thousand_parameters() -> None:
     for scale in (2, 3, 4):
         assert count_parameters(build_network("residual", {"scale": scale})) <= 600_000
 
 
 @pytest.mark.parametrize("name", RESTORATION)
-def test_restoration_keeps_the_size(name: str) -> None:
+def test_restoration_networks_refuse_other_scales_than_1(name: str) -> None:
     with pytest.raises(ModelError, match="scale 2"):
         build_network(name, {"scale": 2})
 
 
 @pytest.mark.parametrize("name", [*RESTORATION, *DECONVOLVING])
 @pytest.mark.parametrize("tile", [1, 8, 31])
-def test_tiles_of_any_side_equal_the_whole(name: str, tile: int) -> None:
+def test_tiles_of_any_side_equal_the_whole_image(name: str, tile: int) -> None:
     network = network_of(name, 1)
     for parameter in network.parameters():
         if parameter.ndim == 1 or not parameter.any():
