@@ -17,7 +17,7 @@ from vidsr.models.weights import count_parameters
 from vidsr.stages.runner import Runner
 
 DECONVOLVING = {"unshuffled deconvolving": "unshuffled", "gated_unet deconvolving": "gated_unet"}
-RESTORATION = ("unshuffled", "gated_unet", "autoencoder", "blind_deconvolution")
+RESTORATION = ("unshuffled", "gated_unet", "autoencoder", "deconvolved")
 INTERPOLATION = ("refine", "superslomo")  # tests/train/tasks/test_interpolate.py
 LUMA_NETWORKS = [name for name in ARCHITECTURES if name not in INTERPOLATION]
 CASES = [(name, scale) for name in LUMA_NETWORKS for scale in ((1,) if name in RESTORATION else (2, 3, 4))]

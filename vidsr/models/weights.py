@@ -39,7 +39,7 @@ ARCHITECTURES: dict[str, tuple[str, str]] = {
     "srcnn": ("vidsr.models.architectures.srcnn", "Srcnn"),
     "residual": ("vidsr.models.architectures.residual", "Residual"),
     "srresnet": ("vidsr.models.architectures.srresnet", "Srresnet"),
-    "blind_deconvolution": ("vidsr.models.architectures.blind_deconvolution", "BlindDeconvolution"),
+    "deconvolved": ("vidsr.models.architectures.blind_deconvolution", "BlindDeconvolution"),
     "unshuffled": ("vidsr.models.architectures.unshuffled", "Unshuffled"),
     "gated_unet": ("vidsr.models.architectures.gated_unet", "GatedUnet"),
     "autoencoder": ("vidsr.models.architectures.autoencoder", "Autoencoder"),
