@@ -89,10 +89,8 @@ def degrade(sharp: Tensor, degradations: Sequence[PatchDegradation], rng: np.ran
     size = tuple(sharp.shape[-2:])
     blur = transfer_functions([each.kernel for each in degradations], size).to(sharp.device)
     degraded = crop_border(torch.fft.irfft2(torch.fft.rfft2(sharp) * blur[:, None], s=size), MARGIN)
-    noise, target = (
-        torch.from_numpy(rng.standard_normal(degraded.shape, np.float32)),
-        crop_border(sharp, MARGIN).clone(),
-    )
+    noise = torch.from_numpy(rng.standard_normal(degraded.shape, np.float32))
+    target = crop_border(sharp, MARGIN).clone()
     noise = noise.to(degraded.device)
     for plane, grain, truth, each in zip(degraded[:, 0], noise[:, 0], target[:, 0], degradations, strict=True):
         plane += grain * (each.noise / 255)
