@@ -4,8 +4,6 @@ import re
 import shutil
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 REPO = Path(__file__).parents[2]
@@ -13,7 +11,6 @@ REPO = Path(__file__).parents[2]
 
 def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(REPO / "samples" / "city_cut.mp4", tmp_path / "clip.mp4")
-    cv2.imwrite(str(tmp_path / "photo.png"), np.full((24, 32, 3), 128, np.uint8))
     monkeypatch.chdir(tmp_path)
     examples = re.findall(r"^```python\n(.*?)^```", (REPO / "docs" / "python.md").read_text(), re.MULTILINE | re.DOTALL)
     assert examples
