@@ -16,7 +16,7 @@ import argparse
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -42,6 +42,7 @@ CUTS = {"bikes": {29, 75, 136, 186, 241}, "city_cc0": {115}, "bbb_1080p60": {20}
 
 Luma = NDArray[np.uint8]
 Pair = tuple[str, bool, Luma, Luma]  # kind, whether it is a cut, both frames
+Confidence = Callable[[FrameBatch, FrameBatch], float | None]  # flow confidence of a pair; None without a flow search
 
 
 def read(path: Path) -> list[Luma]:
@@ -109,19 +110,19 @@ def _pan(frame: Luma, rng: np.random.Generator) -> tuple[Luma, Luma]:
     return cv2.filter2D(views[0], -1, blur), cv2.filter2D(views[1], -1, blur)
 
 
-def judge(a: Luma, b: Luma, engine: FlowEngine | None) -> bool:
+def judge(a: Luma, b: Luma, confidence: Confidence) -> bool:
     """Return whether the interpolation stage takes the pair for a cut."""
     first, second = (
         FrameBatch(torch.from_numpy(np.ascontiguousarray(p))[None, None], None, (Fraction(i),), (Origin(i),))
         for i, p in enumerate((a, b))
     )
-    flow_confidence = None if engine is None else engine.prepare(first, second).flow_confidence
-    return scene_cuts.is_cut(scene_cuts.thumbnail(first.y, 8), scene_cuts.thumbnail(second.y, 8), flow_confidence)
+    thumbnails = (scene_cuts.thumbnail(frame.y, 8) for frame in (first, second))
+    return scene_cuts.is_cut(*thumbnails, confidence(first, second))
 
 
-def score(pairs: list[Pair], engine: FlowEngine | None) -> dict[str, object]:
+def score(pairs: list[Pair], confidence: Confidence) -> dict[str, object]:
     """Return precision, recall, F1, and the wrong pairs by kind."""
-    decided = [(kind, cut, judge(a, b, engine)) for kind, cut, a, b in pairs]
+    decided = [(kind, cut, judge(a, b, confidence)) for kind, cut, a, b in pairs]
     hits = sum(cut and detected for _, cut, detected in decided)
     precision, recall = hits / sum(detected for *_, detected in decided), hits / sum(cut for _, cut, _ in decided)
     return {
@@ -143,8 +144,13 @@ def main() -> None:
         raise SystemExit(f"no clips in {folder}: name the data folder with VIDSR_DATA")
     clips = {path.stem: read(path) for path in sorted(folder.iterdir())}
     pairs = [*natural(clips), *made(clips, arguments.pairs)]
-    engines = {"similarity alone": None, "with flow": FlowEngine(), "with thorough flow": FlowEngine(thorough=True)}
-    results = {name: score(pairs, engine) for name, engine in engines.items()}
+    engine = FlowEngine()
+    confidences: dict[str, Confidence] = {
+        "similarity alone": lambda a, b: None,
+        "with flow": lambda a, b: engine.prepare(a, b).flow_confidence,
+        "with thorough flow": lambda a, b: engine.prepare(a, b).thorough().flow_confidence,
+    }
+    results = {name: score(pairs, confidence) for name, confidence in confidences.items()}
     for name, result in results.items():
         print(f"{name}: precision {result['precision']:.3f}, recall {result['recall']:.3f}, F1 {result['f1']:.3f}")
         print(f"  of {result['pairs']}\n  wrong {result['wrong']}")

@@ -44,7 +44,10 @@ class PreparedFrame:
 
     @cached_property
     def planes(self) -> list[Array]:
-        """Each plane in float32. Like ``splines`` it is large, so it is made at the first rendering, not before."""
+        """Each plane in float32.
+
+        Like ``splines`` it is large, so it is made at the first rendering, not before.
+        """
         uv = [] if self.frame.uv is None else list(self.frame.uv[0])
         return [plane.numpy().astype(np.float32) for plane in (self.frame.y[0, 0], *uv)]
 
@@ -56,7 +59,10 @@ class PreparedFrame:
 
 @dataclass(frozen=True, eq=False)
 class BidirectionalFlow:
-    """Optical flow between frames ``a`` and ``b``, at half the size of the search, in pixels of that size."""
+    """Optical flow between frames ``a`` and ``b``, in both directions.
+
+    Fields have half the size of the search and are in pixels of that size.
+    """
 
     duration: Fraction  # seconds from a to b
     luma_a: SearchLuma
@@ -69,7 +75,10 @@ class BidirectionalFlow:
 
     @classmethod
     def between(cls, a: PreparedFrame, b: PreparedFrame, thorough: bool = False) -> BidirectionalFlow:
-        """Return the flow between two frames; ``thorough`` searches down to single pixels, in twice the time."""
+        """Return the flow between two frames.
+
+        ``thorough`` searches down to single pixels, in twice the time.
+        """
         flows = find_flows(cv2.convertScaleAbs(a.luma.full), cv2.convertScaleAbs(b.luma.full), thorough)
         forward, backward = (_half(flow) / 2 for flow in flows)
         confidence_a, disagreement = confidence(forward, backward, a.luma.half, b.luma.half)
@@ -80,7 +89,10 @@ class BidirectionalFlow:
     def usable_neighbours(
         self, before: BidirectionalFlow | None, after: BidirectionalFlow | None
     ) -> tuple[BidirectionalFlow, BidirectionalFlow] | None:
-        """Return both neighbours if both are known and their durations are similar to this one; else None."""
+        """Return both neighbours if they are usable, else None.
+
+        Both must be known, and their durations similar to this one.
+        """
         if before is None or after is None:
             return None
         ratios = [self._ratio(side) for side in (before, after)]
@@ -97,9 +109,10 @@ class BidirectionalFlow:
     def mismatches_beyond(
         self, displacements: Array, before: BidirectionalFlow, after: BidirectionalFlow
     ) -> tuple[Array, Array]:
-        """Return how much ``a`` differs from the frame before it, and ``b`` from the one after, along the motion.
+        """Return the mismatch of ``a`` and ``b`` with the frames beyond them, along the motion.
 
-        Both are h x w code values at the phase from which ``displacements`` lead to ``a`` and ``b``.
+        The frame beyond ``a`` is the one before it, that beyond ``b`` the one after. Both results are h x w code values
+        at the phase from which ``displacements`` lead to ``a`` and ``b``.
         """
         return (
             mismatch_beyond(self.luma_a.half, before.luma_a.half, displacements[..., :2], before.backward),

@@ -43,7 +43,7 @@ class FlowEngine:
         self._latest: PreparedFrame | None = None
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> FlowPair:
-        """Return the pair of two single frames; its flow is found once for all phases."""
+        """Return the pair of two single frames; its flow is found only once."""
         first = self._latest
         if first is None or first.frame is not a:  # most frames are the second of one pair, then the first of the next
             first = PreparedFrame(a, self._depth)
@@ -52,7 +52,9 @@ class FlowEngine:
 
 
 class FlowPair:
-    """Two frames and the optical flow between them; ``thorough`` searches down to single pixels, in twice the time.
+    """Two frames and the optical flow between them.
+
+    ``thorough`` searches down to single pixels, in twice the time.
 
     The motion field of a phase is h x w x 6, as `vidsr.flow.warp.render` reads it: displacements to both frames (x and
     y each), weight of the second frame, static weight.
@@ -64,7 +66,10 @@ class FlowPair:
 
     @property
     def motion(self) -> BidirectionalFlow:
-        """Flow in both directions. Not a cached property, because threads wait at those until Python 3.12."""
+        """Flow in both directions.
+
+        It is not a cached property, because threads wait at those until Python 3.12.
+        """
         if self._motion is None:
             self._motion = BidirectionalFlow.between(self._a, self._b, self._thorough)
         return self._motion
@@ -110,7 +115,7 @@ class FlowPair:
     def static_masks(
         self, before: BidirectionalFlow | None = None, after: BidirectionalFlow | None = None
     ) -> list[Array]:
-        """Return the mask of static overlays at the size of each plane, 0 to 1."""
+        """Return the mask of static overlays for each plane, 0 to 1."""
         earlier = None if before is None else before.luma_a.full
         later = None if after is None else after.luma_b.full
         mask = static_mask(self._a.luma.full, self._b.luma.full, earlier, later)
@@ -144,7 +149,10 @@ class FlowPair:
         return np.dstack([displacements, second_weight, self._static_weight(difference)])
 
     def refine(self, field: Array, phase: Fraction) -> Array:
-        """Return ``field`` with its displacements refined by a search between the warped frames at ``phase``."""
+        """Return ``field`` with its displacements refined at ``phase``.
+
+        The refinement is a search between the warped frames (`vidsr.flow.search.refine_displacements`).
+        """
         refined = refine_displacements(self._a.luma.full, self._b.luma.full, field[..., :4], float(phase))
         displacements = without_faint_motion(refined)
         return np.dstack([displacements, field[..., 4], self._static_weight(self._mismatch(displacements))])
@@ -154,19 +162,25 @@ class FlowPair:
         return np.asarray(mismatch(self._a.luma.half, self._b.luma.half, displacements))
 
     def _static_weight(self, warped_mismatch: Array) -> Array:
-        """Return how much better the unwarped frames match than the warped ones, 0 to 1."""
+        """Return the static weight, 0 to 1.
+
+        It is high where the unwarped frames match better than the warped ones.
+        """
         warped = _windowed(warped_mismatch)
         return np.asarray(STATIC * warped**2 / (STATIC * warped**2 + self._unwarped_mismatch**2))
 
     def obmc_predict(self, displacements: Array) -> list[Array]:
-        """Return for each plane 2 x h x w: both frames by overlapped block motion compensation."""
+        """Return both frames by overlapped block motion compensation: 2 x h x w for each plane."""
         weights = obmc_weights(self._a.luma.full, self._b.luma.full, displacements)
         splines = zip(self._a.splines, self._b.splines, strict=True)
         return [obmc_predict(a, b, displacements, weights, NEIGHBOURHOOD) for a, b in splines]
 
 
 def without_faint_motion(displacements: Array) -> Array:
-    """Return ``displacements`` with motion near zero damped: it is mostly noise, and sampling between pixels blurs."""
+    """Return ``displacements`` with motion near zero damped.
+
+    Such motion is mostly noise, and sampling between pixels blurs.
+    """
     squared = np.square(displacements[..., 0] - displacements[..., 2]) + np.square(
         displacements[..., 1] - displacements[..., 3]
     )

@@ -29,10 +29,10 @@ NOISE = 2.0  # code values of mismatch that noise explains
 
 
 def obmc_weights(a: Plane, b: Plane, displacements: Displacements) -> NDArray[Any]:
-    """Return the weight of the displacement at each offset of `NEIGHBOURHOOD`, h x w x 13, with sum 1.
+    """Return the weight of the displacement at each offset of `NEIGHBOURHOOD`.
 
-    The weight falls with the fourth power of the mismatch. The result has the size of ``displacements``. ``a`` and
-    ``b`` are 8-bit luma in float32, at any size.
+    The result is h x w x 13 with sum 1, at the size of ``displacements``. The weight falls with the fourth power of the
+    mismatch. ``a`` and ``b`` are 8-bit luma in float32, at any size.
     """
     size = displacements.shape[1::-1]
     weights = []
@@ -45,7 +45,7 @@ def obmc_weights(a: Plane, b: Plane, displacements: Displacements) -> NDArray[An
 
 @njit(inline="always")
 def _row_at(planes, y):  # type: ignore[no-untyped-def]
-    """Return the row of ``planes`` (h x w x N) at ``y``, linear between rows, clamped."""
+    """Return the row of ``planes`` (h x w x N) at ``y``, interpolated and clamped."""
     h, w, count = planes.shape
     y0, y1, fy = between_pixels(y, h)
     row = np.empty((w, count), np.float32)
@@ -57,7 +57,7 @@ def _row_at(planes, y):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _displacement_at(row, x):  # type: ignore[no-untyped-def]
-    """Return the four numbers at ``x`` of a row of displacements, linear between pixels, clamped."""
+    """Return the four numbers of a row at ``x``, interpolated and clamped."""
     x0, x1, fx = between_pixels(x, row.shape[0])
     p, q = row[x0], row[x1]
     return p[0] + fx * (q[0] - p[0]), p[1] + fx * (q[1] - p[1]), p[2] + fx * (q[2] - p[2]), p[3] + fx * (q[3] - p[3])
@@ -65,7 +65,7 @@ def _displacement_at(row, x):  # type: ignore[no-untyped-def]
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
 def _mismatches(a, b, displacements, offsets):  # type: ignore[no-untyped-def]
-    """Return the absolute difference of the frames along the displacement at each of ``offsets``, K x h x w."""
+    """Return the mismatch of the frames by the displacement at each offset, K x h x w."""
     h, w = a.shape
     sx, sy = F32(w / displacements.shape[1]), F32(h / displacements.shape[0])
     result = np.empty((len(offsets), h, w), np.float32)
@@ -83,7 +83,10 @@ def _mismatches(a, b, displacements, offsets):  # type: ignore[no-untyped-def]
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
 def obmc_predict(spline_a, spline_b, displacements, weights, offsets):  # type: ignore[no-untyped-def]
-    """Return both planes, 2 x h x w, warped by the displacements at all ``offsets`` and averaged by ``weights``."""
+    """Return both planes, 2 x h x w, by overlapped block motion compensation.
+
+    Each is warped by the displacements at all ``offsets`` and averaged by ``weights``.
+    """
     h, w = spline_a.shape
     fh, fw = displacements.shape[:2]
     sx, sy = F32(w / fw), F32(h / fh)

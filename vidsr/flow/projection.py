@@ -1,7 +1,7 @@
 """Flow projection: optical flow at two frames, moved to a phase between them.
 
-Each pixel of both frames is splatted along its flow to the wanted phase, weighted by its confidence (Niklaus and Liu,
-"Softmax splatting for video frame interpolation", CVPR 2020). Holes are filled from coarser levels (pull-push).
+Each pixel of both frames is splatted along its flow to the wanted phase, weighted by its confidence: Niklaus and Liu,
+"Softmax splatting for video frame interpolation", CVPR 2020. Holes are filled from coarser levels (pull-push).
 
 Between two frames alone, trajectories are straight. With the neighbouring intervals they can be parabolas (Xu et al.,
 "Quadratic video interpolation", NeurIPS 2019). Where the accelerations at both ends contradict each other, they stay
@@ -35,9 +35,10 @@ CONTRADICTION = 4.0  # pixels of difference between both accelerations, beyond t
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
 def confidence(flow, back, luma, other):  # type: ignore[no-untyped-def]
-    """Return the confidence of ``flow``, 0 to 1, and the disagreement of ``flow`` and ``back`` in pixels, both h x w.
+    """Return the confidence of ``flow``, 0 to 1, and its disagreement with ``back``.
 
-    ``flow`` leads from ``luma`` to ``other``, ``back`` from ``other`` to ``luma``.
+    Both are h x w, the disagreement in pixels. ``flow`` leads from ``luma`` to ``other``, ``back`` from ``other`` to
+    ``luma``.
     """
     h, w = luma.shape
     weight, disagreement = np.empty((h, w), np.float32), np.empty((h, w), np.float32)
@@ -56,11 +57,11 @@ def confidence(flow, back, luma, other):  # type: ignore[no-untyped-def]
 def project(
     forward: Field, backward: Field, confidence_a: Field, confidence_b: Field, phase: float
 ) -> tuple[Field, Field]:
-    """Return the motion from the first to the second frame at ``phase``, and the weight of the second frame.
+    """Return the motion at ``phase`` and the weight of the second frame.
 
     Returns:
-        h x w x 2 motion over the whole interval, in pixels of the field; h x w weight: 0 where only the first frame
-        is visible, 1 where only the second is, ``phase`` where both are.
+        h x w x 2 motion from the first to the second frame, in pixels of the field; h x w weight: 0 where only the
+        first frame is visible, 1 where only the second is, ``phase`` where both are.
     """
     landed = _splat(forward, backward, confidence_a, confidence_b, phase)
     weight_a, weight_b = landed[0, ..., 2], landed[1, ..., 2]
@@ -76,7 +77,11 @@ def project(
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
 def _splat(forward, backward, confidence_a, confidence_b, phase):  # type: ignore[no-untyped-def]
-    """Return 2 x h x w x 3: for each frame, the sums of (weight * x, weight * y, weight) splatted at ``phase``."""
+    """Splat both flows at ``phase``, weighted by their confidence.
+
+    Returns:
+        2 x h x w x 3: for each frame, the sums of (weight * x, weight * y, weight) that land on each pixel.
+    """
     h, w = confidence_a.shape
     sums = np.zeros((2, h, w, 3), np.float32)
     for frame in prange(2):  # parallel over the frames only: within one, the writes would race
@@ -101,7 +106,7 @@ def _splat(forward, backward, confidence_a, confidence_b, phase):  # type: ignor
 
 
 def _fill(sums: Field) -> Field:
-    """Return the motion from the sums; where little weight landed, the motion of coarser levels."""
+    """Return the motion from the sums, filled from coarser levels where little weight landed."""
     levels = [sums]
     while min(levels[-1].shape[:2]) > 2:
         h, w = levels[-1].shape[:2]
@@ -115,10 +120,10 @@ def _fill(sums: Field) -> Field:
 
 
 def acceleration(onward: Field, back: Field, confidence_onward: Field, confidence_back: Field, ratio: float) -> Field:
-    """Return the acceleration at a frame, h x w x 3: x and y in pixels per squared interval, and its confidence.
+    """Return the acceleration at a frame and its confidence, h x w x 3.
 
-    ``onward`` is the flow over the interval itself. ``back`` is the flow to the frame on the other side, over ``ratio``
-    times the interval.
+    x and y are in pixels per squared interval. ``onward`` is the flow over the interval itself. ``back`` is the flow to
+    the frame on the other side, over ``ratio`` times the interval.
     """
     weight = confidence_onward * confidence_back
     bend = (onward * ratio + back) * (2 / (ratio + ratio * ratio))
@@ -129,13 +134,19 @@ def acceleration(onward: Field, back: Field, confidence_onward: Field, confidenc
 
 
 def straight_displacements(motion: Field, phase: float) -> Field:
-    """Return the displacements to both frames from ``phase`` along straight lines, h x w x 4: x, y to a; x, y to b."""
+    """Return the displacements from ``phase`` along straight lines.
+
+    The result is h x w x 4: x and y to the first frame, x and y to the second.
+    """
     return np.concatenate([-phase * motion, (1 - phase) * motion], axis=-1, dtype=np.float32)
 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
 def curved_displacements(motion, phase, at_a, at_b):  # type: ignore[no-untyped-def]
-    """Return the displacements along parabolas where the accelerations ``at_a`` and ``at_b`` agree, h x w x 4."""
+    """Return the displacements from ``phase`` along parabolas, h x w x 4.
+
+    A trajectory curves where the accelerations ``at_a`` and ``at_b`` agree.
+    """
     h, w = motion.shape[:2]
     done, left = F32(phase), F32(1 - phase)
     result = np.empty((h, w, 4), np.float32)

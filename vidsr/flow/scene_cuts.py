@@ -1,7 +1,7 @@
 """Scene cuts and repeated frames, detected on luma thumbnails of two neighbouring frames.
 
-Two frames belong to one scene if the second is the first shifted as a whole (a fast pan), or if most blocks of one
-are found nearby in the other (moving objects). Both are measured by normalised correlation, which ignores brightness
+Two frames belong to one scene if the second is the first shifted as a whole: a fast pan. They also do if most blocks of
+one are found nearby in the other: moving objects. Both are measured by normalised correlation, which ignores brightness
 and contrast, so a flash or a fade is no cut.
 """
 
@@ -30,7 +30,10 @@ REPEAT_CHANGE = 1.0  # largest change of a thumbnail pixel that coding noise and
 
 
 def thumbnail(y: Tensor, depth: int) -> Thumbnail:
-    """Return the thumbnail of one frame's luma (1 x 1 x H x W code values of ``depth`` bits)."""
+    """Return the thumbnail of the luma of one frame.
+
+    ``y``: 1 x 1 x H x W code values of ``depth`` bits.
+    """
     small = cv2.resize(y[0, 0].numpy(), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float32) * np.float32(255 / ((1 << depth) - 1))
 
@@ -54,7 +57,10 @@ def is_repeat(a: Thumbnail, b: Thumbnail) -> bool:
 
 
 def similarity(a: Thumbnail, b: Thumbnail) -> float:
-    """Return how well one frame is found in the other, shifted as a whole or block by block; 1 for a perfect match."""
+    """Return how well one frame is found in the other, at most 1.
+
+    The frame is searched as a whole and block by block.
+    """
     return max(_shifted(a, b), _shifted(b, a), _blockwise(a, b))
 
 
@@ -64,7 +70,10 @@ def _shifted(a: Thumbnail, b: Thumbnail) -> float:
 
 
 def _blockwise(a: Thumbnail, b: Thumbnail) -> float:
-    """Return the mean over the blocks of ``a`` of the best correlation with ``b`` nearby; flat blocks do not count."""
+    """Return the mean best correlation of the blocks of ``a`` with ``b`` nearby.
+
+    Flat blocks do not count.
+    """
     padded = cv2.copyMakeBorder(b, REACH_Y, REACH_Y, REACH_X, REACH_X, cv2.BORDER_REPLICATE)
     matches = [
         _best_match(block, padded[top : top + BLOCK_H + 2 * REACH_Y, left : left + BLOCK_W + 2 * REACH_X])

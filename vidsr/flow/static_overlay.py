@@ -21,11 +21,11 @@ MARGIN = 3  # pixels by which static structure grows, so that no copy of it show
 
 
 def static_mask(a: Plane, b: Plane, before: Plane | None = None, after: Plane | None = None) -> Plane:
-    """Return the mask of static overlays, h x w, 0 (moving) to 1 (static), from 8-bit luma of two frames.
+    """Return the mask of static overlays, h x w, from 0 (moving) to 1 (static).
 
-    A pixel is static if it is equal in both frames and so is most of the structure around it. The window is needed
-    because moving texture can coincide in single pixels. Flat areas count for neither. With the frame ``before`` a or
-    ``after`` b, the pixel must be equal in three frames, which excludes slow motion.
+    ``a`` and ``b`` are 8-bit luma. A pixel is static if it is equal in both frames and so is most of the structure
+    around it. The window is needed because moving texture can coincide in single pixels. Flat areas count for neither.
+    With the frame ``before`` a or ``after`` b, the pixel must be equal in three frames, which excludes slow motion.
     """
     mean = (a + b) * 0.5
     slope = np.abs(cv2.Sobel(mean, cv2.CV_32F, 1, 0, scale=0.25)) + np.abs(

@@ -1,4 +1,4 @@
-"""Temporal average: a frame averaged with its neighbours in time, each warped onto it, where they match.
+"""Temporal average: a frame averaged with its warped neighbours, where they match.
 
 Noise and coding errors differ from frame to frame, the scene does not. The weight of a neighbour is a Wiener filter's
 share: the texture around a pixel over texture plus remaining difference, at most 1, the weight of the frame itself. It
@@ -72,9 +72,9 @@ def _blur(plane: Plane) -> Plane:
 
 @njit(cache=True, fastmath=True, nogil=True)
 def warp_rows(coefficients, flow, first, last):  # type: ignore[no-untyped-def]
-    """Return rows ``first`` to ``last`` of a plane, given by its spline ``coefficients``, warped by ``flow``.
+    """Return rows ``first`` to ``last`` of a plane warped by ``flow``.
 
-    ``flow`` may have any size. Faint motion is damped.
+    ``coefficients`` are the spline coefficients of the plane. ``flow`` may have any size. Faint motion is damped.
     """
     h, w = coefficients.shape
     fh, fw = flow.shape[:2]

@@ -26,11 +26,12 @@ FAINT = 4.0  # code values of mismatch of the pair that are next to nothing
 
 
 def checked_weight(weight: Field, mismatch: Luma, mismatch_a: Luma, mismatch_b: Luma) -> Field:
-    """Return the weight of frame b, shifted to the frame that differs less from the frame beyond it.
+    """Return the weight of frame b after the check.
 
-    All arrays are h x w. ``weight`` is 0 to 1; the others are code values: ``mismatch`` between both warped frames,
-    ``mismatch_a`` and ``mismatch_b`` by `mismatch_beyond`. The check has no effect where the two frames differ less
-    from each other than from the frames beyond.
+    Weight moves to the frame that differs less from the frame beyond it. All arrays are h x w. ``weight`` is 0 to 1;
+    the others are code values: ``mismatch`` between both warped frames, ``mismatch_a`` and ``mismatch_b`` by
+    `mismatch_beyond`. The check has no effect where the two frames differ less from each other than from the frames
+    beyond.
     """
     mismatch, mismatch_a, mismatch_b = (cv2.blur(part, (WINDOW, WINDOW)) for part in (mismatch, mismatch_a, mismatch_b))
     doubt_a, doubt_b = (np.square(part + np.float32(NOISE)) for part in (mismatch_a, mismatch_b))
@@ -41,10 +42,10 @@ def checked_weight(weight: Field, mismatch: Luma, mismatch_a: Luma, mismatch_b: 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
 def mismatch_beyond(near, beyond, displacements, flow):  # type: ignore[no-untyped-def]
-    """Return the absolute difference of the frames ``near`` and ``beyond`` along the motion, h x w code values.
+    """Return the absolute difference of ``near`` and ``beyond`` along the motion.
 
-    ``displacements`` (h x w x 2, x and y) lead from the phase to ``near``, ``flow`` from ``near`` to ``beyond``. All
-    have the same size.
+    The result is h x w code values. ``displacements`` (h x w x 2, x and y) lead from the phase to ``near``, ``flow``
+    from ``near`` to ``beyond``. All have the same size.
     """
     h, w = near.shape
     result = np.empty((h, w), np.float32)

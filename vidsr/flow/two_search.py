@@ -1,4 +1,4 @@
-"""Two flow searches for one pair, quick and thorough, and the candidate frames that they give.
+"""Quick and thorough flow search for one pair, and candidate frames from both.
 
 The quick search is that of the engine ``flow``. The thorough one goes down to single pixels, is refined at the wanted
 phase, and is averaged by overlapped block motion compensation (`vidsr.flow.obmc`). Where the searches disagree, so do
@@ -42,7 +42,7 @@ class TwoSearchPair:
         return self.motion.thorough.flow_confidence
 
     def static_masks(self, before: TwoSearchFlow | None = None, after: TwoSearchFlow | None = None) -> list[Array]:
-        """Return the mask of static overlays at the size of each plane, 0 to 1."""
+        """Return the mask of static overlays for each plane, 0 to 1."""
         return self.quick.static_masks(_quick(before), _quick(after))
 
     def candidates(

@@ -36,7 +36,10 @@ def spline_coefficients(plane: Plane) -> Plane:
 
 @njit(inline="always")
 def between_pixels(position, length):  # type: ignore[no-untyped-def]
-    """Return the two pixels of a row of ``length`` around ``position``, clamped, and the distance from the first."""
+    """Return the two pixels around ``position``, and its distance from the first.
+
+    Positions are clamped to a row of ``length`` pixels.
+    """
     clamped = min(max(position, F32(0)), F32(length - 1))
     first = U64(clamped)
     return first, min(first + U64(1), U64(length - 1)), clamped - F32(first)
@@ -44,7 +47,7 @@ def between_pixels(position, length):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def sample_linear(plane, x, y):  # type: ignore[no-untyped-def]
-    """Return the value of ``plane`` at (x, y), bilinear, with coordinates clamped to the frame."""
+    """Return the bilinear value of ``plane`` at (x, y), clamped to the frame."""
     h, w = plane.shape
     x0, x1, fx = between_pixels(x, w)
     y0, y1, fy = between_pixels(y, h)
@@ -67,7 +70,10 @@ def _four_pixels(position, length):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _spline_weights(f):  # type: ignore[no-untyped-def]
-    """Return the cubic B-spline weights of four pixels for a position ``f`` after the second of them."""
+    """Return the cubic B-spline weights of four pixels.
+
+    ``f`` is the distance of the position from the second pixel.
+    """
     rest = F32(1) - f
     k0 = rest * rest * rest * F32(1 / 6)
     k1 = (f - F32(2)) * f * f * F32(0.5) + F32(2 / 3)
@@ -77,7 +83,7 @@ def _spline_weights(f):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def sample_spline(c, x, y):  # type: ignore[no-untyped-def]
-    """Return the value at (x, y) of the spline with coefficients ``c``; coordinates are clamped to the frame."""
+    """Return the value at (x, y), clamped, of the spline with coefficients ``c``."""
     h, w = c.shape
     x, y = min(max(x, F32(0)), F32(w - 1)), min(max(y, F32(0)), F32(h - 1))
     x0, x1, x2, x3 = _four_pixels(x, w)
@@ -94,7 +100,10 @@ def sample_spline(c, x, y):  # type: ignore[no-untyped-def]
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)
 def mismatch(a, b, displacements):  # type: ignore[no-untyped-def]
-    """Return the absolute difference of ``a`` and ``b`` along ``displacements`` (h x w x 4: x, y to a; x, y to b)."""
+    """Return the absolute difference of ``a`` and ``b`` along ``displacements``.
+
+    ``displacements``: h x w x 4, x and y to ``a``, x and y to ``b``.
+    """
     h, w = a.shape
     result = np.empty((h, w), np.float32)
     for row in prange(h):

@@ -1,4 +1,7 @@
-"""No-reference estimates of blur and noise. Planes are H x W 8-bit code values in float32."""
+"""No-reference estimates of blur and noise.
+
+Planes are H x W 8-bit code values in float32.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,11 @@ MIN_PIXELS_PER_DIRECTION = 200
 
 
 def noise_sigma(plane: Plane) -> float:
-    """Return the standard deviation of the noise in code values, measured in the smoothest blocks.
+    """Return the standard deviation of the noise, in code values.
 
-    The mask of Immerkaer, "Fast noise variance estimation", 1996, cancels constants, ramps and straight edges along the
-    axes. The choice of blocks excludes texture, as in Shin et al., "Block-based noise estimation using adaptive
-    Gaussian filtering", 2005.
+    It is measured in the smoothest blocks. The mask of Immerkaer, "Fast noise variance estimation", 1996, cancels
+    constants, ramps and straight edges along the axes. The choice of blocks excludes texture, as in Shin et al.,
+    "Block-based noise estimation using adaptive Gaussian filtering", 2005.
     """
     response = cv2.filter2D(plane, cv2.CV_32F, NOISE_MASK)[1:-1, 1:-1]
     rows, columns = response.shape[0] // BLOCK, response.shape[1] // BLOCK
@@ -44,19 +47,20 @@ def noise_sigma(plane: Plane) -> float:
 
 
 def blur_sigma(plane: Plane) -> float:
-    """Return the blur of the frame's sharper edges, as the standard deviation in pixels of a Gaussian.
+    """Return the blur of the sharper edges, as the sigma of a Gaussian.
 
-    A step of width s blurred by a has a gradient proportional to 1 / sqrt(s^2 + a^2), so the ratio of the gradients
-    after two blurs gives s: Zhuo and Sim, "Defocus map estimation from a single image", 2011. Sharp frames give 0 to
-    0.9. Without edges the result is 0.
+    It is in pixels. A step of width s blurred by a has a gradient proportional to 1 / sqrt(s^2 + a^2). So the ratio of
+    the gradients after two blurs gives s: Zhuo and Sim, "Defocus map estimation from a single image", 2011. Sharp
+    frames give 0 to 0.9. Without edges the result is 0.
     """
     return _width(_Edges(plane), None)
 
 
 def motion_blur_sigma(plane: Plane) -> float:
-    """Return `blur_sigma` of the edges in the direction where they are widest, which is motion blur.
+    """Return `blur_sigma` of the direction in which edges are widest.
 
-    Edges along the motion stay sharp. Among all edges together, they are the sharper ones, so `blur_sigma` misses it.
+    Edges along the motion stay sharp. Among all edges together, they are the sharper ones, so `blur_sigma` misses
+    motion blur.
     """
     edges = _Edges(plane)
     widths = [0.0]
@@ -96,7 +100,7 @@ def _width(edges: _Edges, chosen: NDArray[np.bool_] | None) -> float:
 
 
 def _gradient(plane: Plane, sigma: float) -> tuple[Plane, Plane]:
-    """Return the gradient along x and y after a Gaussian of ``sigma``, code values per pixel."""
+    """Return the gradient along x and y after a Gaussian, code values per pixel."""
     smooth = cv2.GaussianBlur(plane, (0, 0), sigma)
     dx, dy = (cv2.Sobel(smooth, cv2.CV_32F, x, 1 - x, ksize=3, scale=1 / 8) for x in (1, 0))
     return np.asarray(dx, np.float32), np.asarray(dy, np.float32)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.kernels.arrays import Array, Plane, check_plane
 from vidsr.kernels.jit import jit
-from vidsr.kernels.separable_filter import Array, Plane, check_plane
 
 
 def changed_tiles(before: Plane, now: Plane, side: int, halo: int) -> NDArray[np.bool_]:
-    """Return which tiles of ``side`` pixels of two planes (H x W) differ within ``halo`` pixels of the tile.
+    """Return which tiles of two planes (H x W) differ.
 
-    Each tile is read up to the first row that differs, so frames that differ everywhere cost next to nothing.
+    Tiles have ``side`` pixels. A tile differs if any pixel within ``halo`` pixels of it does. Each tile is read up to
+    the first row that differs, so frames that differ everywhere cost next to nothing.
 
     Returns:
         Rows of tiles x tiles per row. The last tile of either may extend beyond the edge.

@@ -26,10 +26,11 @@ def unsharp(plane: Plane, sigma: float, amount: float = 1.0) -> Plane:
 
 
 def wiener(plane: Plane, sigma: float, regularisation: float) -> Plane:
-    """Return the x that minimises |blur of x - plane|^2 + ``regularisation`` |Laplacian of x|^2.
+    """Return the constrained least squares estimate, a Wiener filter.
 
-    Hunt, "The application of constrained least squares estimation to image restoration by digital computer", 1973.
-    The solution is exact, by Fourier transform of the plane mirrored about its border pixels.
+    It minimises |blur of x - plane|^2 + ``regularisation`` |Laplacian of x|^2: Hunt, "The application of constrained
+    least squares estimation to image restoration by digital computer", 1973. The solution is exact, by Fourier
+    transform of the plane mirrored about its border pixels.
     """
     if sigma <= 0:
         return plane
@@ -70,7 +71,10 @@ def _size(sigma: float) -> int:
 
 
 def _response(length: int, sigma: float) -> Spectrum:
-    """Return the frequency response (real) of a Gaussian of ``sigma`` on a periodic line of ``length`` samples."""
+    """Return the frequency response (real) of a Gaussian.
+
+    ``length``: samples of the periodic line.
+    """
     weights = gaussian_kernel(_size(sigma), sigma)
     phases = 2 * np.pi * np.fft.fftfreq(length)[:, None] * np.arange(1, len(weights) // 2 + 1)
     return np.asarray(weights[len(weights) // 2] + 2 * np.cos(phases) @ weights[len(weights) // 2 + 1 :])

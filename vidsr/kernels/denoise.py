@@ -28,7 +28,7 @@ def bilateral(plane: Plane, noise: float, reach: float = BILATERAL_VALUE) -> Pla
 
 
 def non_local_means(plane: Plane, noise: float, strength: float = NLM_STRENGTH) -> Plane:
-    """Return ``plane`` with pixels averaged by the similarity of the patches around them, by OpenCV.
+    """Return ``plane`` averaged over similar patches, by OpenCV.
 
     Buades, Coll and Morel, "A non-local algorithm for image denoising", 2005. OpenCV works on 8-bit code values, so
     fractions are rounded first.

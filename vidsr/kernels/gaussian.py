@@ -7,15 +7,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.kernels.arrays import Array, Plane, as_planes, result_array
 from vidsr.kernels.jit import jit
-from vidsr.kernels.separable_filter import (
-    Array,
-    Border,
-    Plane,
-    as_planes,
-    border_index,
-    result_array,
-)
+from vidsr.kernels.separable_filter import Border, border_index
 from vidsr.kernels.workers import in_parallel, strips
 
 Number = TypeVar("Number", int, float)
@@ -38,7 +32,10 @@ def default_sigma(size: int) -> float:
 
 
 def default_size(sigma: float, dtype: np.dtype[np.generic]) -> int:
-    """Return the default size of OpenCV (odd) for ``sigma``: 3 sigma on each side for uint8, 4 for other types."""
+    """Return the default size (odd) of OpenCV for ``sigma``.
+
+    It is 3 sigma on each side for uint8, 4 for other types.
+    """
     return round(sigma * (3 if dtype == np.uint8 else 4) * 2 + 1) | 1
 
 
@@ -78,10 +75,11 @@ def gaussian_blur(
     border: Border = "reflect_101",
     out: Plane | None = None,
 ) -> Plane:
-    """Return ``image`` (... x H x W, uint8, uint16 or float32) blurred as by ``cv2.GaussianBlur``.
+    """Return ``image`` blurred as by ``cv2.GaussianBlur``.
 
-    ``size`` and ``sigma`` are one number or (x, y). Sizes are odd; size 0 is derived from sigma, sigma 0 from the size.
-    uint8 equals the result of OpenCV exactly, uint16 within one code value.
+    ``image`` is ... x H x W, uint8, uint16 or float32. ``size`` and ``sigma`` are one number or (x, y). Sizes are odd;
+    size 0 is derived from sigma, sigma 0 from the size. uint8 equals the result of OpenCV exactly, uint16 within one
+    code value.
     """
     planes = as_planes(image)
     out = result_array(out, image.shape, image.dtype)
@@ -121,7 +119,10 @@ def _weights(size: int, sigma: float, dtype: np.dtype[np.generic]) -> NDArray[np
 
 @jit
 def _blur(plane: Array, out: Array, lines: Array, columns: Array, down: Array, across: Array, half: np.float32) -> None:
-    """Write ``out``; its row ``i`` is the centre of rows ``lines[i : i + 2 * len(down) - 1]`` of ``plane``."""
+    """Blur ``plane`` into ``out``.
+
+    Row ``i`` of ``out`` is the centre of rows ``lines[i : i + 2 * len(down) - 1]`` of ``plane``.
+    """
     height, width = out.shape
     reach_y, reach_x = down.size - 1, across.size - 1
     samples = plane.reshape(plane.size)
@@ -155,7 +156,7 @@ def _at(line: Array, index: int) -> np.float32:
 
 @jit
 def _symmetric_sum(samples: Array, before: Array, after: Array, weights: Array, out: Array, bias: np.float32) -> None:
-    """Write ``out[i]`` = ``bias`` + the weighted sum of the centre sample and the pairs around it.
+    """Write ``out[i]`` = ``bias`` + the weighted sum of a sample and the pairs around it.
 
     Two pairs are added at a time.
     """

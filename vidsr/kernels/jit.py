@@ -28,7 +28,10 @@ def jit(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def ensure_cache_folder() -> None:
-    """Give Numba a temporary cache folder for this process if it finds no writable one, which is an error to it."""
+    """Give Numba a temporary cache folder if it finds no writable one.
+
+    Without a folder Numba raises RuntimeError. The temporary one lasts as long as this process.
+    """
     try:
         numba.njit(_nothing, cache=True)
     except RuntimeError:

@@ -1,5 +1,6 @@
-"""Fused tail of a sub-pixel network: residual times peak, plus anchor, rounding and pixel shuffle in one pass.
+"""Fused tail of a sub-pixel network: residual, anchor, rounding and pixel shuffle.
 
+It computes residual times peak, plus anchor, rounded and shuffled, in one pass.
 Separate steps need a float plane of four times the bytes of the result, written once and read three times.
 """
 
@@ -7,19 +8,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from vidsr.kernels.arrays import Array, Plane, check_plane
 from vidsr.kernels.jit import jit
-from vidsr.kernels.separable_filter import Array, Plane, check_plane
 from vidsr.kernels.workers import in_parallel, strips
 
 WORDS = {2: np.uint16, 4: np.uint32, 8: np.uint64}  # bytes of a row of sub-pixels -> integer type that moves them
 
 
 def pixel_shuffle_codes(residual: Array, anchor: Plane, scale: int, peak: int) -> Plane:
-    """Return ``anchor`` (N x H x W code values), nearest-upscaled by ``scale``, plus the shuffled ``residual``.
+    """Return ``anchor``, nearest-upscaled by ``scale``, plus the shuffled ``residual``.
 
-    ``residual`` is N x H x W x ``scale``**2, the bits of bf16 values in uint16, with 1 for ``peak``. The result is
-    N x ``scale`` H x ``scale`` W code values, rounded halves up and clipped to 0 to ``peak``: uint8 if that is enough,
-    else uint16.
+    ``anchor`` is N x H x W code values. ``residual`` is N x H x W x ``scale``**2, the bits of bf16 values in uint16,
+    with 1 for ``peak``. The result is N x ``scale`` H x ``scale`` W code values, rounded halves up and clipped to 0 to
+    ``peak``: uint8 if that is enough, else uint16.
     """
     check_plane(anchor)
     n, height, width = anchor.shape
@@ -63,10 +64,11 @@ def _shuffle(
     ones: Array,
     peak: np.float32,
 ) -> None:
-    """Write ``out`` word by word. ``words`` is a view of ``codes``, ``repeated`` of ``base``, as wider integers.
+    """Write ``out`` word by word.
 
-    Each loop does one operation on a whole row, so LLVM vectorises it. Together they take a fifth of the time of one
-    loop over pixels that does everything for each sub-pixel.
+    ``words`` is a view of ``codes``, ``repeated`` of ``base``, as wider integers. Each loop does one operation on a
+    whole row, so LLVM vectorises it. Together they take a fifth of the time of one loop over pixels that does
+    everything for each sub-pixel.
     """
     bits = np.empty(codes.size, np.uint32)
     values = bits.view(np.float32)  # bf16 is the upper half of a float

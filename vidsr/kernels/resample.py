@@ -14,7 +14,8 @@ from math import gcd
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from vidsr.kernels.separable_filter import Axis, Border, Plane, as_planes, filter_planes, make_axis, result_array
+from vidsr.kernels.arrays import Plane, as_planes, result_array
+from vidsr.kernels.separable_filter import Axis, Border, filter_planes, make_axis
 
 NEGLIGIBLE = 1e-12  # a smaller weight is a rounding error of 0
 
@@ -30,7 +31,10 @@ def tent(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def cubic(x: NDArray[np.float64], a: float) -> NDArray[np.float64]:
-    """Cubic convolution with slope ``a`` at 1 (Keys, "Cubic convolution interpolation", 1981, has a = -0.5)."""
+    """Cubic convolution with slope ``a`` at 1.
+
+    Keys, "Cubic convolution interpolation for digital image processing", 1981, has a = -0.5.
+    """
     x = np.abs(x)
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = a * (((x - 5) * x + 8) * x - 4)
@@ -44,7 +48,7 @@ def lanczos3(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A weight function of the distance in samples, with its behaviour at borders and in downscaling."""
+    """A weight function, with its behaviour at borders and in downscaling."""
 
     weight: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     radius: float  # in samples; beyond it the weight is zero
@@ -73,12 +77,12 @@ def resize(
     shift_x: float = 0.0,
     shift_y: float = 0.0,
 ) -> Plane:
-    """Return ``image`` (... x H x W, uint8, uint16 or float32) resized to ... x ``height`` x ``width``.
+    """Return ``image`` resized to ``width`` and ``height``.
 
-    ``dtype`` is that of the result (default: the image's). Integers are rounded once, halves up, and clipped to
-    ``peak`` (default: the largest value of the type); float32 is neither. ``out`` receives the result instead of a new
-    array. ``shift_x`` and ``shift_y`` move every sampling position, in samples of ``image``, for chroma that is not
-    centred on its luma.
+    ``image`` is ... x H x W, uint8, uint16 or float32. ``dtype`` is that of the result (default: the image's). Integers
+    are rounded once, halves up, and clipped to ``peak`` (default: the largest value of the type); float32 is neither.
+    ``out`` receives the result instead of a new array. ``shift_x`` and ``shift_y`` move every sampling position, in
+    samples of ``image``, for chroma that is not centred on its luma.
 
     Raises:
         ValueError: a side is empty, or ``out`` does not fit.
@@ -97,7 +101,10 @@ def resize(
 
 @lru_cache(maxsize=64)
 def resampling_axis(n_in: int, n_out: int, kernel: str, shift: float = 0.0) -> Axis:
-    """Return the axis that resizes ``n_in`` samples to ``n_out``; the weights of each sample sum to 1."""
+    """Return the axis that resizes ``n_in`` samples to ``n_out``.
+
+    The weights of each output sample sum to 1.
+    """
     shape = KERNELS[kernel]
     stretch = max(1.0, n_in / n_out) if shape.antialias else 1.0
     radius = shape.radius * stretch

@@ -1,12 +1,15 @@
-"""Rounding of float code values to integers in one pass, instead of four for round, clip, cast and copy."""
+"""Rounding of float code values to integers.
+
+One pass replaces four: round, clip, cast and copy.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.kernels.arrays import Array, Plane
 from vidsr.kernels.jit import jit
-from vidsr.kernels.separable_filter import Array, Plane
 from vidsr.kernels.workers import in_parallel, strips
 
 

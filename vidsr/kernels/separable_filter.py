@@ -1,26 +1,24 @@
-"""Separable filter: rows and columns of a plane weighted by tables. Resizing is built on it.
+"""Separable filter: rows and columns of a plane weighted by tables.
 
-Each pass uses one primitive, `_combine`: a weighted sum of runs of contiguous samples, four at a time. For columns the
-runs are rows of the plane. For rows they are the row itself, shifted. If the size changes by a ratio of small integers,
-the row is first split by position modulo the ratio, so that each phase is contiguous too. Other ratios gather. Between
-the two passes stands a strip of float rows in cache: no full-size intermediate, and a single rounding.
+Resizing is built on it. Each pass uses one primitive, `_combine`: a weighted sum of runs of contiguous samples, four at
+a time. For columns the runs are rows of the plane. For rows they are the row itself, shifted. If the size changes by a
+ratio of small integers, the row is first split by position modulo the ratio: each phase is contiguous too. Other ratios
+gather. Between the two passes stands a strip of float rows in cache: no full-size intermediate, and a single rounding.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
+from vidsr.kernels.arrays import Array, Plane, default_peak
 from vidsr.kernels.jit import jit
 from vidsr.kernels.workers import in_parallel, strips
 
 Border = Literal["reflect", "replicate", "reflect_101", "constant"]
 
-Array = NDArray[Any]  # in compiled code, where Numba infers the type
-Plane = NDArray[np.uint8 | np.uint16 | np.float32]
-DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 
 OUTSIDE = -1  # in Axis.source: a sample of value zero
 TAPS = 4  # weights per step; rows of weights are padded with zeros to a multiple of it
@@ -30,7 +28,10 @@ PHASES_COST = 4  # cost per sample of splitting and joining phases, in contiguou
 
 
 class Axis(NamedTuple):
-    """The weights and input samples of one axis of the result. Input samples are counted with the border."""
+    """Weights and input samples of one axis of the result.
+
+    Input samples are counted with the border.
+    """
 
     pad: int  # border samples before the first
     source: NDArray[np.int64]  # sample with border -> sample without, or OUTSIDE
@@ -46,10 +47,10 @@ class Axis(NamedTuple):
 def make_axis(
     n_in: int, first: NDArray[np.int64], weights: NDArray[np.float64], border: Border, period: int, step: int
 ) -> Axis:
-    """Return the axis whose output ``j`` is the sum over k of ``weights[j, k]`` times input sample ``first[j] + k``.
+    """Return the axis with the given ``weights``.
 
-    ``first`` must not decrease. ``period`` and ``step`` mean that ``first[j + period] == first[j] + step``, with equal
-    weights.
+    Output ``j`` is the sum over k of ``weights[j, k]`` times input sample ``first[j] + k``. ``first`` must not
+    decrease. ``period`` and ``step`` mean that ``first[j + period] == first[j] + step``, with equal weights.
     """
     if max(period, step) > LONGEST_PERIOD:
         period, step = 0, 1
@@ -65,7 +66,7 @@ def make_axis(
 
 
 def border_index(index: NDArray[np.int64], n: int, border: Border) -> NDArray[np.int64]:
-    """Return the sample of an axis of ``n`` for each ``index``, inside it or beyond its ends; OUTSIDE for zero."""
+    """Return the sample of an axis of ``n`` for each ``index``; OUTSIDE for zero."""
     if border == "constant":
         return np.where((index >= 0) & (index < n), index, OUTSIDE)
     if border == "replicate" or n == 1:
@@ -77,45 +78,11 @@ def border_index(index: NDArray[np.int64], n: int, border: Border) -> NDArray[np
     return np.minimum(folded, 2 * n - 2 - folded)
 
 
-def check_plane(plane: NDArray[np.generic]) -> None:
-    """Raise TypeError unless the kernels support the type of ``plane``."""
-    if plane.dtype not in DTYPES:
-        raise TypeError(f"a plane of {plane.dtype} is not supported: give uint8, uint16 or float32")
-
-
-def as_planes(image: Plane) -> Plane:
-    """Return ``image`` (... x H x W) as N x H x W, writable and contiguous, the only layout that is compiled."""
-    check_plane(image)
-    return np.require(image, requirements=["C", "W", "A"]).reshape(-1, *image.shape[-2:])
-
-
-def result_array(out: Plane | None, shape: tuple[int, ...], dtype: DTypeLike) -> Plane:
-    """Return ``out`` if it can hold a result of ``shape``; a new array of ``dtype`` if it is None."""
-    if out is None:
-        out = np.empty(shape, dtype)
-    check_plane(out)
-    if out.shape != shape or not out.flags.c_contiguous:
-        raise ValueError(f"out of shape {out.shape} does not hold {shape} contiguously")
-    return out
-
-
-def check_pair(a: Plane, b: Plane, crop: int) -> None:
-    """Raise ValueError unless ``a`` and ``b`` have one size (H x W), larger than ``crop`` pixels at each border."""
-    if a.ndim != 2 or a.shape != b.shape or min(a.shape) <= 2 * crop:
-        raise ValueError(f"cannot compare {a.shape} with {b.shape} without {crop} pixels at each border")
-
-
-def default_peak(dtype: np.dtype[np.generic], peak: int | None) -> np.float32 | None:
-    """Return ``peak``, or the largest value of ``dtype``; None for float32, which is not clipped."""
-    if dtype.kind == "f":
-        return None
-    return np.float32(np.iinfo(dtype.name).max if peak is None else peak)
-
-
 def filter_planes(planes: Plane, out: Plane, x: Axis, y: Axis, peak: int | None = None) -> None:
-    """Filter every plane of ``planes`` (N x H x W) into ``out`` (N x h x w), both C-contiguous.
+    """Filter every plane of ``planes`` into ``out``.
 
-    Integer results are rounded, halves up, and clipped to ``peak`` (default: the largest value of their type).
+    ``planes`` is N x H x W, ``out`` N x h x w, both C-contiguous. Integer results are rounded, halves up, and clipped
+    to ``peak`` (default: the largest value of their type).
     """
     height, wider = out.shape[1], max(planes.shape[2], out.shape[2])
     tasks = [(n, rows) for n in range(len(out)) for rows in strips(height, wider)]
@@ -128,7 +95,7 @@ def filter_planes(planes: Plane, out: Plane, x: Axis, y: Axis, peak: int | None 
 
 
 def filter_rows(plane: Plane, out: Plane, first: int, x: Axis, y: Axis, peak: int | None = None) -> None:
-    """Write rows ``first``, ``first + 1``, ... of the filtered ``plane`` to all rows of ``out``."""
+    """Write the rows from ``first`` on of the filtered ``plane`` to ``out``."""
     limit = default_peak(out.dtype, peak)
     height, width = out.shape
     start, weights = y.start[first : first + height], y.weights[first : first + height]
@@ -149,7 +116,7 @@ def filter_rows(plane: Plane, out: Plane, first: int, x: Axis, y: Axis, peak: in
 
 
 def _down_first(shape: tuple[int, ...], x: Axis, y: Axis) -> bool:
-    """Return whether to filter the columns before the rows, which is the cheaper order then."""
+    """Return whether it is cheaper to filter the columns first."""
     (height, width), (height_out, width_out) = shape, (len(y.start), len(x.start))
     down = y.weights.shape[1]
     across = x.weights.shape[1] * (1 if x.period else GATHER_COST) + PHASES_COST
@@ -176,7 +143,10 @@ def _down(plane: Array, out: Array, start: Array, source: Array, weights: Array,
 
 @jit
 def _across(plane: Array, out: Array, x: Axis) -> None:
-    """Filter the rows: each row of ``out`` from that of ``plane``. Floats only, so that it is compiled once."""
+    """Filter the rows: each row of ``out`` from that of ``plane``.
+
+    It takes floats only, so that it is compiled once.
+    """
     width = plane.shape[1]
     padded = np.zeros(x.length * x.step, np.float32)
     phases = np.empty(x.length * x.step, np.float32)
@@ -213,7 +183,7 @@ def _combine(samples: Array, offsets: Array, weights: Array, out: Array) -> None
 
 @jit
 def _gather(samples: Array, start: Array, columns: Array, out: Array) -> None:
-    """Do the same as `_combine`, with weights and positions of its own for every output sample."""
+    """Do the same as `_combine`, with other weights for every output sample."""
     a, b, c, d = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
     for k in range(0, columns.shape[0], TAPS):
         for i in range(out.size):
@@ -225,7 +195,10 @@ def _gather(samples: Array, start: Array, columns: Array, out: Array) -> None:
 
 @jit
 def _split(padded: Array, phases: Array, step: int) -> None:
-    """Write the samples of ``padded`` ordered by position modulo ``step``. Literal strides let LLVM use shuffles."""
+    """Write the samples of ``padded`` ordered by position modulo ``step``.
+
+    Literal strides let LLVM use shuffles.
+    """
     n = padded.size // step
     if step == 1:
         for i in range(n):

@@ -1,19 +1,23 @@
-"""Sum of squared errors of two planes: the kernel behind PSNR, fast enough for every frame of a run."""
+"""Sum of squared errors of two planes, from which PSNR is computed.
+
+It is fast enough for every frame of a run.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from vidsr.kernels.arrays import Array, Plane, as_planes, check_pair
 from vidsr.kernels.jit import jit
 from vidsr.kernels.resample import resampling_axis
-from vidsr.kernels.separable_filter import Array, Plane, as_planes, check_pair, filter_rows
+from vidsr.kernels.separable_filter import filter_rows
 from vidsr.kernels.workers import in_parallel, strips
 
 
 def sse(a: Plane, b: Plane, crop: int = 0) -> float:
-    """Return the sum of squared errors of two planes (H x W), without ``crop`` pixels at each border.
+    """Return the sum of squared errors of two planes (H x W).
 
-    It is exact for integers.
+    ``crop`` pixels at each border are left out. The sum is exact for integers.
     """
     check_pair(a, b, crop)
     a, b = as_planes(a)[0], as_planes(b)[0]
@@ -25,10 +29,10 @@ def sse(a: Plane, b: Plane, crop: int = 0) -> float:
 
 
 def sse_resized(source: Plane, target: Plane, kernel: str = "bicubic", peak: int | None = None, crop: int = 0) -> float:
-    """Return `sse` of ``target`` and of ``source`` resized to its size and type, without storing the resized plane.
+    """Return `sse` of ``target`` and of ``source`` resized to its size and type.
 
-    Either may be the larger: the output against the upscaled input, or the downscaled output against the input.
-    ``peak`` and ``kernel`` are those of `vidsr.kernels.resample.resize`.
+    The resized plane is never stored. Either may be the larger: the output against the upscaled input, or the
+    downscaled output against the input. ``peak`` and ``kernel`` are those of `vidsr.kernels.resample.resize`.
     """
     check_pair(target, target, crop)
     plane, target = as_planes(source)[0], as_planes(target)[0]

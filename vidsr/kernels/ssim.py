@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from vidsr.kernels.arrays import Array, Plane, as_planes, check_pair
 from vidsr.kernels.gaussian import gaussian_kernel
 from vidsr.kernels.jit import jit
-from vidsr.kernels.separable_filter import Array, Plane, as_planes, check_pair
 from vidsr.kernels.workers import in_parallel, strips
 
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03  # the values of the paper
@@ -61,9 +61,9 @@ def _ssim(a: Array, b: Array, weights: Array, peak: np.float32) -> float:
 
 @jit
 def _moments(a: Array, b: Array, ring: Array, slot: int, peak: np.float32) -> None:
-    """Write the sum and difference of two rows and their squares to ``ring``: four moments instead of SSIM's five.
+    """Write the four moments of two rows to ``ring``: sum, difference and their squares.
 
-    Values are scaled to a peak of 1, and the sum is shifted by -1 so that the variances do not cancel.
+    SSIM has five. Values are scaled to a peak of 1, and the sum is shifted by -1 so that the variances do not cancel.
     """
     unit, one = np.float32(1) / peak, np.float32(1)
     for i in range(np.uint64(a.size)):
@@ -77,7 +77,10 @@ def _moments(a: Array, b: Array, ring: Array, slot: int, peak: np.float32) -> No
 
 @jit
 def _window(samples: Array, at: Array, weights: Array, out: Array) -> None:
-    """Write ``out[i]`` = sum over k of ``weights[k] * samples[at[k] + i]``: eleven symmetric weights in one pass."""
+    """Write ``out[i]`` = sum over k of ``weights[k] * samples[at[k] + i]``.
+
+    The weights are eleven and symmetric.
+    """
     a, b, c, d, e, m = at[0], at[1], at[2], at[3], at[4], at[5]
     v, w, x, y, z = at[10], at[9], at[8], at[7], at[6]
     wa, wb, wc, wd, we, wm = weights[0], weights[1], weights[2], weights[3], weights[4], weights[5]
@@ -89,7 +92,10 @@ def _window(samples: Array, at: Array, weights: Array, out: Array) -> None:
 
 @jit
 def _similarity(means: Array) -> float:
-    """Return the sum over a row of luminance times contrast and structure, from the mean moments of the windows."""
+    """Return the sum over a row of luminance times contrast and structure.
+
+    ``means``: the mean moments of the windows.
+    """
     c1, c2 = np.float32(K1 * K1), np.float32(K2 * K2)
     half, one = np.float32(0.5), np.float32(1)
     total = 0.0

@@ -1,4 +1,4 @@
-"""Threads of the kernels: strips of rows, divided between the caller and a small pool.
+"""Threads of the kernels: strips of rows for the caller and a small pool.
 
 Kernels do not use Numba's ``parallel=True``. Its OpenMP layer spins after every call, as PyTorch's does (measured:
 10 ms of a core for each 0.5 ms kernel, taken from the encoder), and aborts a forked process. Its own work queue aborts
@@ -55,7 +55,10 @@ def in_parallel(work: Callable[[T], R], tasks: Sequence[T]) -> list[R]:
 
 @cache
 def numba_pool_is_thread_safe() -> bool:
-    """Return whether several threads can call functions compiled with ``parallel=True`` at once, with any gain."""
+    """Return whether several threads can use ``parallel=True`` functions at once.
+
+    The result is False too if there is no gain in it.
+    """
     layer = numba.config.THREADING_LAYER  # type: ignore[attr-defined]
     pools = {"tbb": ["tbbpool"], "omp": ["omppool"], "workqueue": []}.get(layer, ["tbbpool", "omppool"])
     return THREADS > 1 and any(_is_importable(f"numba.np.ufunc.{pool}") for pool in pools)

@@ -18,7 +18,10 @@ def single_frames(batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
 
 
 def rebatched(frames: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-    """Yield the frames in batches of at most `BATCH_FRAMES` and, unless one frame is larger, `BATCH_BYTES`."""
+    """Yield the frames in batches of bounded size.
+
+    The bounds are `BATCH_FRAMES` and, unless one frame is larger, `BATCH_BYTES`.
+    """
     held: list[FrameBatch] = []
     for frame in frames:
         if held and sum(map(len, held)) + len(frame) > frames_per_batch(frame):
@@ -30,7 +33,7 @@ def rebatched(frames: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
 
 
 def frames_per_batch(frame: FrameBatch) -> int:
-    """Return how many frames of the size of ``frame`` fit a batch, counted as float32."""
+    """Return how many frames like ``frame`` fit a batch, counted as float32."""
     first = frame[:1]
     floats = first.y.numel() + (0 if first.uv is None else first.uv.numel())
     return max(1, min(BATCH_FRAMES, BATCH_BYTES // (4 * floats)))

@@ -1,7 +1,7 @@
-"""Frame interpolation: output frames at the exact times of an output clock; source frames pass unchanged.
+"""Frame interpolation: output frames at the exact times of an output clock.
 
-The stream keeps its duration. The last frame is repeated at every output time of its own interval, so N frames at 2x
-become 2N and audio stays in sync to the end. Nothing is extrapolated.
+Source frames pass unchanged. The stream keeps its duration: the last frame is repeated at every output time of its own
+interval. So N frames at 2x become 2N, and audio stays in sync to the end. Nothing is extrapolated.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ DISTINCT_AROUND = 4  # distinct frames around a range that may change its output
 
 @dataclass(frozen=True)
 class Interval:
-    """The interval from source frame ``a`` to the next, ``b``. ``b`` is None after the last frame."""
+    """The interval from source frame ``a`` to the next, ``b``.
+
+    ``b`` is None after the last frame.
+    """
 
     a: SourceFrame
     b: SourceFrame | None
@@ -59,11 +62,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Interpolate:
-    """The stream at the output times of ``clock``, with new frames by ``engine``; without one, the nearer frame.
+    """The stream at the output times of ``clock``.
 
-    ``repeats``: "keep" leaves repeated frames as they are. "interpolate" goes from one distinct frame to the next
-    (film at 24 in 60, animation on twos). ``slow`` stretches all output times, 8 for eight times slower. ``counts``
-    holds the number of frames of each kind so far.
+    New frames are made by ``engine``; without one, the nearer source frame is shown. ``repeats``: "keep" leaves
+    repeated frames as they are. "interpolate" goes from one distinct frame to the next (film at 24 in 60, animation on
+    twos). ``slow`` stretches all output times, 8 for eight times slower. ``counts`` holds the number of frames of each
+    kind so far.
     """
 
     clock: Clock
@@ -90,7 +94,7 @@ class Interpolate:
         return Context(before=DISTINCT_AROUND * (LONGEST_REPEAT + 1), after=DISTINCT_AROUND * (LONGEST_REPEAT + 1))
 
     def output(self, info: VideoInfo) -> VideoInfo:
-        """Return ``info`` with the frame rate, frame count, duration and time base of the output."""
+        """Return ``info`` with the rate, frame count, duration and time base of the output."""
         if info.fps is None:
             return info
         fps = self.clock.rate(info.fps)
@@ -110,7 +114,7 @@ class Interpolate:
             yield _slowed(batch, start, self.slow)
 
     def _frames(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """Yield the output frames in order, one or a few at a time, with their repeats marked."""
+        """Yield the output frames in order, with their repeats marked."""
         last: int | None = None
         for frames, image in self._output_frames(batches):
             yield replace(frames, repeats=(image is not None and image == last,) * len(frames))
@@ -154,10 +158,10 @@ class Interpolate:
 
     @property
     def _rounding(self) -> Fraction:
-        """Seconds by which the container may have rounded times (Matroska: to milliseconds); 0 if it rounds none.
+        """Seconds by which the container may have rounded times; 0 if it rounds none.
 
-        A source frame within this distance of an output time counts as taken at that time. A `Times` clock counts
-        frames, not seconds, so rounding does not matter to it.
+        Matroska rounds to milliseconds. A source frame within this distance of an output time counts as taken at that
+        time. A `Times` clock counts frames, not seconds, so rounding does not matter to it.
         """
         tick, fps = self.info.time_base, self.info.fps
         if isinstance(self.clock, Times) or tick is None or fps is None:
@@ -179,7 +183,10 @@ class Interpolate:
         return replace(interval, pair=None) if is_cut else interval
 
     def _interval_frames(self, interval: Interval, before: Any, after: Any) -> Iterator[OutputFrames]:
-        """Yield the output frames of one interval; ``before`` and ``after`` are the motion of its neighbours."""
+        """Yield the output frames of one interval.
+
+        ``before`` and ``after`` are the motion of its neighbours.
+        """
         a, b = interval.a, interval.b
         yield from (_at_time(a, time) for time in interval.times_of_a)
         if interval.pair is None:

@@ -25,20 +25,21 @@ class PreparedPair(Protocol[Motion]):
 
     @property
     def flow_confidence(self) -> float | None:
-        """Share of the frame where forward and backward flow agree; None if the engine estimates no flow."""
+        """Share of the frame where both flows agree; None if the engine estimates none."""
         ...
 
     @property
     def motion(self) -> Motion | None:
-        """Motion between the two frames, for the pairs on either side; None if they do not need it."""
+        """Motion between the frames, for the pairs on either side, if they need it."""
         ...
 
     def interpolate(
         self, phases: Sequence[Fraction], before: Motion | None = None, after: Motion | None = None
     ) -> Planes:
-        """Return one float32 frame for each of ``phases``: 0 is the first frame, 1 the second.
+        """Return one float32 frame for each of ``phases``.
 
-        ``before`` and ``after`` are the ``motion`` of the pairs on either side, None across a scene cut.
+        Phase 0 is the first frame, 1 the second. ``before`` and ``after`` are the ``motion`` of the pairs on either
+        side, None across a scene cut.
         """
         ...
 
@@ -57,7 +58,10 @@ class Engine(Protocol[Motion]):
         ...
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> PreparedPair[Motion]:
-        """Return the pair of two single frames; work that all phases share is done once."""
+        """Return the pair of two single frames.
+
+        Work that all phases share is done once.
+        """
         ...
 
 
@@ -86,7 +90,9 @@ class _BlendPair:
 
 
 def make_engine(name: Interpolation, depth: int, compute: Compute | None = None) -> Engine[Any] | None:
-    """Return the engine called ``name`` for planes of ``depth`` bits; None for "none", which shows the nearer frame.
+    """Return the engine called ``name`` for planes of ``depth`` bits.
+
+    "none" gives None: the nearer frame is shown.
 
     Raises:
         ModelError: the weights file of the network is missing.

@@ -1,4 +1,7 @@
-"""Frame interpolation by a network: it refines and blends what optical flow finds, or estimates the motion itself."""
+"""Frame interpolation by a network.
+
+The network refines optical flow and blends the warped frames, or it estimates the motion itself.
+"""
 
 from __future__ import annotations
 
@@ -47,14 +50,17 @@ class NetworkEngine:
         self._flow = FlowEngine(depth)
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> NetworkPair:
-        """Return the pair of two single frames; its flow, if the network needs it, is found once for all phases."""
+        """Return the pair of two single frames.
+
+        Its flow, if the network needs it, is found once for all phases.
+        """
         pair = NetworkPair(TwoSearchPair(self._flow.prepare(a, b)), self._network, self._peak)
         if self._unchecked:
             self.check_precision(pair)
         return replace(pair, network=self._network)
 
     def check_precision(self, pair: NetworkPair) -> None:
-        """Fall back to float32 if the frame at phase 1/2 differs from the float32 result.
+        """Fall back to float32 if half precision changes the frame at phase 1/2.
 
         The limit is a PSNR of ``MIN_HALF_PRECISION_PSNR`` dB.
         """
@@ -76,7 +82,7 @@ class NetworkPair:
 
     @property
     def flow_confidence(self) -> float | None:
-        """Share of the frame where forward and backward flow agree; None if the network does not use optical flow."""
+        """Share of the frame where both flows agree; None if the network uses none."""
         return self.flow.flow_confidence if self.network.needs_flow else None
 
     @property
@@ -98,7 +104,10 @@ class NetworkPair:
     def _frame(
         self, phase: Fraction, masks: Sequence[Array], before: TwoSearchFlow | None, after: TwoSearchFlow | None
     ) -> list[Tensor]:
-        """Return each plane at ``phase``, 1 x h x w code values; ``masks`` mark static overlays."""
+        """Return each plane at ``phase``, 1 x h x w code values.
+
+        ``masks`` mark static overlays.
+        """
         quick = self.flow.quick
         pairs = [self._frame_pair(planes, self.peak, phase) for planes in zip(*quick.planes, strict=True)]
         if not self.network.needs_flow:
@@ -128,7 +137,10 @@ class NetworkPair:
         return [self._with_overlays(pair, field, plane, mask) for pair, plane, mask in planes]
 
     def _with_overlays(self, pair: FramePair, field: MotionField, plane: Tensor, mask: Array) -> Tensor:
-        """Return ``plane`` in code values, with static overlays by ``mask`` as far as ``field`` does not keep them."""
+        """Return ``plane`` in code values, with the static overlays of ``mask``.
+
+        The mask adds to the static weight of ``field``.
+        """
         static = at_size(field.static_weight, pair.size)
         weight = (self._on_device(mask) - static).clamp(min=0) / (1 - static).clamp(min=1e-3)
         mean = torch.lerp(*pair.unwarped, pair.phase.expand_as(plane))

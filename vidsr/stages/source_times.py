@@ -1,4 +1,4 @@
-"""Source frames with the output times that start from each, and with the time each was taken."""
+"""Source frames with their output times, and the times at which they were taken."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ LONGEST_REPEAT = 4  # repeats of one frame; after more of them, or a gap as long
 
 @dataclass
 class SourceFrame:
-    """One source frame, its luma thumbnail, and the output times from it up to the next frame."""
+    """One source frame, its luma thumbnail, and its output times.
+
+    The output times reach up to the next frame.
+    """
 
     frame: FrameBatch
     thumbnail: scene_cuts.Thumbnail
@@ -31,11 +34,11 @@ class SourceFrame:
 
 
 def with_output_times(frames: Iterator[FrameBatch], clock: Clock, info: VideoInfo) -> Iterator[SourceFrame]:
-    """Yield every single frame with the output times of ``clock`` from it up to the next.
+    """Yield every single frame with its output times of ``clock``.
 
-    The last frame is shown for at most one average interval, whatever gap precedes it in a clip of variable frame rate.
-    A frame before a long gap stands still there, as it does in the source: a copy of it follows one usual interval
-    before the next frame, and motion starts from that copy.
+    They reach up to the next frame. The last frame is shown for at most one average interval, whatever gap precedes it
+    in a clip of variable frame rate. A frame before a long gap is shown during it, as in the source. A copy of it
+    follows one usual interval before the next frame, and motion starts from that copy.
     """
     period = Fraction(0) if info.fps is None else 1 / info.fps
     source, step, gap, image = None, period, period, 0
@@ -59,14 +62,14 @@ def with_output_times(frames: Iterator[FrameBatch], clock: Clock, info: VideoInf
 
 
 def _split(source: SourceFrame, time: Fraction) -> Iterator[SourceFrame]:
-    """Yield ``source`` with its output times before ``time``, and a copy of it at ``time`` with the others."""
+    """Yield ``source``, and a copy of it at ``time`` with the output times from there on."""
     frame = replace(source.frame, times=(time,))
     yield replace(source, times=[t for t in source.times if t < time])
     yield replace(source, frame=frame, times=[t for t in source.times if t >= time], inserted=True)
 
 
 def merged_repeats(sources: Iterator[SourceFrame]) -> Iterator[SourceFrame]:
-    """Yield the frames that differ from the previous one, each with the output times of its repeats too."""
+    """Yield the distinct frames, each with the output times of its repeats too."""
     current, run = next(sources, None), 0
     if current is None:
         return
@@ -82,10 +85,11 @@ def merged_repeats(sources: Iterator[SourceFrame]) -> Iterator[SourceFrame]:
 
 
 def evenly_spaced(sources: Iterator[SourceFrame], tick: Fraction) -> Iterator[SourceFrame]:
-    """Yield the frames at the times they were taken: film in video is shown at the first tick after that.
+    """Yield the frames at the times they were taken.
 
-    Film at 24 in 60 is shown for 3, 2, 3, 2 ticks, but its frames were taken 2.5 ticks apart. A frame less than a tick
-    after the midpoint of its neighbours, with repeats before or after it, moves to the midpoint.
+    Film in video is shown at the first tick after that. Film at 24 in 60 is shown for 3, 2, 3, 2 ticks, but its frames
+    were taken 2.5 ticks apart. A frame less than a tick after the midpoint of its neighbours, with repeats before or
+    after it, moves to the midpoint.
     """
     window: list[tuple[Fraction, SourceFrame]] = []  # three neighbours, each with the time at which it was shown
     for source in sources:
@@ -101,7 +105,7 @@ def evenly_spaced(sources: Iterator[SourceFrame], tick: Fraction) -> Iterator[So
 
 
 def _move(before: SourceFrame, current: SourceFrame, time: Fraction) -> None:
-    """Move ``current`` to the earlier ``time``, and the output times from there on from ``before`` to it."""
+    """Move ``current`` to an earlier ``time``, with the output times from there on."""
     current.frame = replace(current.frame, times=(time,))
     current.times = [t for t in before.times if t >= time] + current.times
     before.times = [t for t in before.times if t < time]

@@ -1,7 +1,8 @@
-"""Temporal denoising: luma averaged over three frames along the motion, so that noise and flicker are reduced.
+"""Temporal denoising: luma averaged over three frames along the motion.
 
-Each frame is averaged with the previous and the next one (`vidsr.flow.temporal_average`), never across a scene cut. A
-run of repeated frames counts as one frame, so repeats stay equal. Chroma is unchanged.
+Noise and flicker are reduced. Each frame is averaged with the previous and the next one
+(`vidsr.flow.temporal_average`), never across a scene cut. A run of repeated frames counts as one frame, so repeats stay
+equal. Chroma is unchanged.
 """
 
 from __future__ import annotations
@@ -73,7 +74,10 @@ class TemporalDenoise:
     def _denoised(
         self, current: DistinctFrame, before: Neighbour | None, after: Neighbour | None
     ) -> Iterator[FrameBatch]:
-        """Yield the waiting frames with denoised luma, which is computed when the first of them is due."""
+        """Yield the waiting frames with denoised luma.
+
+        It is computed when the first of them is due.
+        """
         if current.result is None:
             neighbours = [neighbour for neighbour in (before, after) if neighbour is not None]
             unit = ((1 << self.depth) - 1) / 255
@@ -86,7 +90,7 @@ class TemporalDenoise:
 
 
 class DistinctFrame:
-    """A frame that differs from the previous one, with its repeats that wait for the result."""
+    """A distinct frame, with the repeats that wait for its result."""
 
     def __init__(self, frame: FrameBatch, depth: int) -> None:
         self.frame = frame
@@ -103,7 +107,10 @@ class DistinctFrame:
 
 
 def as_neighbours(a: DistinctFrame, b: DistinctFrame) -> tuple[Neighbour | None, Neighbour | None]:
-    """Return ``b`` as a neighbour of ``a``, and ``a`` as a neighbour of ``b``; None and None across a scene cut."""
+    """Return ``b`` as a neighbour of ``a``, and ``a`` as one of ``b``.
+
+    Both are None across a scene cut.
+    """
     if scene_cuts.is_cut(a.thumbnail, b.thumbnail):
         return None, None
     forward, backward = find_flows(a.search_luma, b.search_luma)
