@@ -9,13 +9,15 @@ import vidsr.train
 from vidsr.errors import InputError, OptionError
 from vidsr.models import build_network
 from vidsr.models.weights import WEIGHTS
+from vidsr.train.checkpoint import export
 from vidsr.train.loop import start
-from vidsr.train.recipe import PHASE_WEIGHTS, in_training_order, needed_weights, parse, read, recipe_of
+from vidsr.train.recipe import PHASE_WEIGHTS, in_training_order, needed_weights, parse, phase_weights, read, recipe_of
 
 RECIPES = Path(vidsr.train.__file__).parent / "recipes"
 RECIPE_FILES = sorted(RECIPES.rglob("*.toml"))
 CPU_RECIPES = sorted(RECIPES.glob("*.toml"))
 SHIPPED = sorted(WEIGHTS.glob("*.safetensors"))
+CPU = torch.device("cpu")
 MINIMAL = {"name": "fast", "architecture": "plain", "scale": 2}
 PHASES = {**MINIMAL, "phase": [{"name": "one", "steps": 5}, {"name": "two"}, {"name": "three", "init": "one"}]}
 
@@ -60,11 +62,25 @@ FROM_SHIPPED = [path for path in RECIPE_FILES if read(path)[0].init.startswith("
 @pytest.mark.parametrize("path", FROM_SHIPPED, ids=name_of)
 def test_shipped_weights_that_a_recipe_starts_from_fit_its_network(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(vidsr.train.__file__).parents[2])
-    start(read(path)[0], torch.device("cpu"))
+    start(read(path)[0], CPU)
+
+
+@pytest.mark.slow
+def test_every_phase_can_start_from_the_weights_that_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "vidsr").mkdir()
+    (tmp_path / "vidsr" / "weights").symlink_to(WEIGHTS)
+    monkeypatch.chdir(tmp_path)
+    for path in in_training_order(RECIPES):
+        *_, last = phases = read(path)
+        run = Path("runs", path.stem)
+        for recipe in phases:
+            (run / recipe.phase).mkdir(parents=True, exist_ok=True)
+            weights = run / last.file_name if recipe is last else phase_weights(recipe.phase, run)
+            export(weights, recipe, path.read_text(), start(recipe.with_paths(run), CPU))
 
 
 def test_training_order_puts_starting_weights_and_teachers_first() -> None:
-    order = in_training_order(CPU_RECIPES)
+    order = in_training_order(RECIPES)
     assert sorted(order) == CPU_RECIPES
     for number, path in enumerate(order):
         made = {earlier.stem for earlier in order[:number]}

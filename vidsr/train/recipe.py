@@ -256,11 +256,14 @@ def recipe_of(weights: str) -> str:
     return re.sub("-(clean|any)-", "-", path.stem).removesuffix("-frames")
 
 
-def in_training_order(paths: Iterable[Path]) -> list[Path]:
-    """Return recipe files sorted so that each follows those that make its starting weights and its teachers."""
-    by_name = {path.stem: path for path in sorted(paths)}
-    needed = {name: {recipe_of(file) for file in needed_weights(read(path))} for name, path in by_name.items()}
-    return [by_name[name] for name in TopologicalSorter(needed).static_order() if name in by_name]
+def in_training_order(folder: Path) -> list[Path]:
+    """Return the recipe files of ``folder``, without subfolders, in an order to train them.
+
+    Each follows the recipes that make its starting weights and its teachers.
+    """
+    paths = {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    needed = {name: {recipe_of(file) for file in needed_weights(read(path))} for name, path in paths.items()}
+    return [paths[name] for name in TopologicalSorter(needed).static_order() if name in paths]
 
 
 def needed_weights(phases: Iterable[Recipe]) -> list[str]:
