@@ -41,7 +41,10 @@ class Compute:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether ``device`` multiplies bf16 in hardware (a CPU: AVX-512 BF16 or AMX); emulation is slower than fp32."""
+    """Whether ``device`` multiplies bf16 in hardware.
+
+    A CPU needs AVX-512 BF16 or AMX. Emulation is slower than fp32.
+    """
     if device.type != "cpu":
         return True
     probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
@@ -50,9 +53,10 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def choose(device: str, precision: Precision) -> Compute:
-    """Return the device named ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, or the first of a list, in ``precision``.
+    """Return the device of that name, or the first of a list, in ``precision``.
 
-    ``auto`` prefers a GPU. Automatic precision is fp16 on a GPU, bf16 on a CPU that has it, else fp32.
+    Names are ``auto``, ``cpu``, ``cuda`` and ``cuda:N``. ``auto`` prefers a GPU. Automatic precision is fp16 on a GPU,
+    bf16 on a CPU that has it, else fp32.
 
     Raises:
         DeviceError: the device is unknown or absent.
@@ -61,7 +65,9 @@ def choose(device: str, precision: Precision) -> Compute:
 
 
 def choose_all(device: str, precision: Precision) -> tuple[Compute, ...]:
-    """Return all devices of a list such as ``cuda:0,cuda:1``; ``cuda`` is every GPU, ``auto`` one device.
+    """Return all devices of a list such as ``cuda:0,cuda:1``.
+
+    ``cuda`` is every GPU, ``auto`` one device.
 
     Raises:
         DeviceError: a device is unknown or absent.

@@ -1,4 +1,4 @@
-"""Data of the pipeline: batches of planes with exact times, and the properties of a clip."""
+"""Batches of planes with exact times, and the properties of a clip."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ SUBSAMPLING: dict[Chroma, tuple[int, int]] = {"gray": (1, 1), "420": (2, 2), "42
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Origin of an output frame: source frame ``index``, or with ``phase`` > 0 between it and the next."""
+    """Origin of an output frame.
+
+    It is source frame ``index``, or with ``phase`` above 0 it lies between that and the next source frame.
+    """
 
     index: int
     phase: Fraction = Fraction(0)
@@ -105,7 +108,10 @@ Chromaticity = tuple[Fraction, Fraction]  # CIE 1931 x, y
 
 @dataclass(frozen=True)
 class HdrInfo:
-    """HDR10 metadata: mastering display (SMPTE ST 2086) and light level (CTA-861.3); None or 0 where absent."""
+    """HDR10 metadata: mastering display and light level; None or 0 where absent.
+
+    Standards: SMPTE ST 2086 and CTA-861.3.
+    """
 
     primaries: tuple[Chromaticity, Chromaticity, Chromaticity] | None = None  # red, green, blue
     white: Chromaticity | None = None
@@ -116,7 +122,10 @@ class HdrInfo:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """Properties of a video stream, known before its first frame. A stage maps those of its input to its output."""
+    """Properties of a video stream, known before its first frame.
+
+    A stage maps the properties of its input to those of its output.
+    """
 
     width: int
     height: int
@@ -136,7 +145,10 @@ class VideoInfo:
 
     @property
     def square_size(self) -> tuple[int, int]:
-        """Width and height in square pixels: one side grows to an even number, no side shrinks."""
+        """Width and height in square pixels.
+
+        One side grows to an even number, no side shrinks.
+        """
         if self.sar >= 1:
             return self.width if self.sar == 1 else 2 * round(self.width * self.sar / 2), self.height
         return self.width, 2 * round(self.height / self.sar / 2)

@@ -28,24 +28,35 @@ def mse(a: Values, b: Values, crop: int = 0) -> float:
 
 
 def psnr(a: Values, b: Values, peak: float = 255, crop: int = 0) -> float:
-    """Return the PSNR in dB, without ``crop`` pixels at each border; infinite for equal images."""
+    """Return the PSNR in dB without ``crop`` pixels at each border.
+
+    It is infinite for equal images.
+    """
     return psnr_from_mse(mse(a, b, crop), peak)
 
 
 def psnr_from_mse(error: float, peak: float = 255) -> float:
-    """Convert a mean squared error to PSNR in dB; infinite for 0, minus infinity for an infinite error."""
+    """Convert a mean squared error to PSNR in dB.
+
+    The PSNR of 0 is infinite, that of an infinite error minus infinity.
+    """
     if error == 0:
         return math.inf
     return -math.inf if error == math.inf else 10 * math.log10(peak * peak / error)
 
 
 def psnr_y(a: NDArray[np.uint8], b: NDArray[np.uint8], scale: int) -> float:
-    """Return the PSNR of the papers in dB: on `rgb_to_y`, ``scale`` pixels cropped at each border."""
+    """Return the PSNR of the papers in dB.
+
+    It is measured on `rgb_to_y`, without ``scale`` pixels at each border.
+    """
     return psnr(rgb_to_y(a), rgb_to_y(b), crop=scale)
 
 
 def rgb_to_y(image: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return luma (H x W) of an 8-bit RGB image (H x W x 3): BT.601, 16 to 235, not rounded, as in MATLAB.
+    """Return luma (H x W) of an 8-bit RGB image (H x W x 3).
+
+    It is BT.601 from 16 to 235, not rounded, as in MATLAB.
 
     An image of a single channel (H x W) is luma already. The papers' figures for Set14 need this rule: converting its
     grey file as RGB shrinks the range and adds 1.3 dB to that image.
@@ -56,7 +67,9 @@ def rgb_to_y(image: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def ssim(a: Values, b: Values, peak: float = 255, crop: int = 0) -> float:
-    """Return the mean structural similarity (1 for equal images) of images of at least 11 x 11 after ``crop``.
+    """Return the mean structural similarity, which is 1 for equal images.
+
+    Images need at least 11 x 11 pixels after ``crop``.
 
     Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004: 11 x 11 Gaussian
     window of sigma 1.5, only where it fits entirely.

@@ -1,1 +1,1 @@
-"""Speed: `vidsr bench` measures each step of a run, the hardware limits and other programs."""
+"""Speed of each step of a run, hardware limits, and other programs."""

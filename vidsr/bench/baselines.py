@@ -1,4 +1,4 @@
-"""Baselines: the ffmpeg program at the same work, and OpenCV's resize of the same planes."""
+"""Baselines: the ffmpeg program, and OpenCV's resize of the same planes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def enhance_command(clip: Path, target: Path, options: dict[str, Any]) -> list[s
 
 
 def ffmpeg_commands(clip: Path, target: Path, plan: Plan, frames: int) -> dict[str, list[str]]:
-    """Return ffmpeg commands for the work of ``plan``, one per kernel, with the same encoder settings.
+    """Return ffmpeg commands for ``plan``, one per kernel, with equal encoder settings.
 
     ``frames`` is the number of output frames. Empty where the ffmpeg program is not installed.
     """
@@ -63,7 +63,10 @@ def _output_arguments(target: Path, output: VideoInfo, encoding: Encoding) -> li
 
 
 def resize_calls(batch: FrameBatch, info: VideoInfo, output: VideoInfo) -> dict[str, Callable[[], object]]:
-    """Return calls that resize the planes of ``batch`` to the size of ``output``, by OpenCV and by our kernels."""
+    """Return calls that resize the planes of ``batch`` to ``output``.
+
+    Each kernel is called once from OpenCV and once from `vidsr.kernels`.
+    """
     planes = [(y[0].numpy(), (output.width, output.height)) for y in batch.y]
     if batch.uv is not None:
         planes += [(plane.numpy(), output.chroma_size) for uv in batch.uv for plane in uv]

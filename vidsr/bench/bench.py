@@ -1,4 +1,4 @@
-"""`vidsr bench`: hardware limits, the cost of each step of a run, its share of the limits, and baselines."""
+"""`vidsr bench`: hardware limits, cost of each step, share of the limits, baselines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OURS = "vidsr"  # the whole program, in the table of programs
 
 @dataclass(frozen=True)
 class ProgramRun:
-    """Medians of the runs of a whole program, and the time of vidsr relative to it."""
+    """Medians of the runs of a program, and the relative time of vidsr."""
 
     usage: Usage
     ratio: float
@@ -42,7 +42,10 @@ class ProgramRun:
 
 @dataclass(frozen=True)
 class Bench:
-    """Measured figures. Costs are core-seconds per output frame, exclusive to each step; seconds on a GPU."""
+    """Measured figures of a run and its machine.
+
+    Costs are core-seconds per output frame, exclusive to each step; on a GPU they are seconds.
+    """
 
     machine: str
     cores: int
@@ -65,12 +68,12 @@ class Bench:
 
     @property
     def bound(self) -> float:
-        """Frames per second if every core, and the GPU, were always busy with these costs."""
+        """Frames per second if all cores and the GPU were always busy."""
         return self._rate(self._network)
 
     @property
     def roofline(self) -> float | None:
-        """`bound` with the networks at the hardware limits instead of their measured cost; None without networks.
+        """`bound` with the networks at the hardware limits; None without networks.
 
         The limit is operations on a CPU; on a GPU it is the slowest of operations, memory traffic and uploads.
         """
@@ -83,7 +86,10 @@ class Bench:
         return self._rate(max(seconds))
 
     def _rate(self, network: float) -> float:
-        """Return the frames per second with ``network`` seconds per frame, on the cores or on a GPU in parallel."""
+        """Return the frames per second with ``network`` seconds of networks per frame.
+
+        They run on the cores, or on a GPU in parallel with them.
+        """
         check = self.costs.get(CHECK, 0.0) / self.cores  # starts after all other steps
         others = sum(self.costs.values()) - self.costs.get("network", 0.0)
         rest = others / self.cores - check
@@ -91,7 +97,7 @@ class Bench:
 
     @property
     def efficiency(self) -> float:
-        """Share of the bound that the run reaches, on the share of the machine that it could use."""
+        """Share of the bound that the run reaches, without other processes."""
         return self.fps / (self.bound * self.machine_share)
 
     @property
@@ -116,7 +122,7 @@ class Bench:
 
     @property
     def memory(self) -> float | None:
-        """Peak resident MB of the whole program; None where the system does not report it."""
+        """Peak resident MB of the whole program; None if unknown."""
         return self.programs[OURS].usage.peak if OURS in self.programs else None
 
     @property
@@ -143,7 +149,9 @@ class Bench:
 
 
 def bench(clip: Path, given: dict[str, Any], rounds: int = 3, baselines: bool = True) -> Bench:
-    """Measure this machine and a run on the first frames of ``clip``; ``given`` are options of `parse_options`.
+    """Measure this machine and a run on the first frames of ``clip``.
+
+    ``given`` are options of `parse_options`.
 
     Each round measures, in turn after a warm-up, the steps, the run, the whole program and, with ``baselines``, the
     installed baselines. Figures are medians.
@@ -200,7 +208,10 @@ def _run_in_turn(rounds: int, calls: dict[str, Callable[[], Any]]) -> dict[str, 
 
 
 def _runnable(programs: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Run every program once as a warm-up; return those that succeed, none on Windows. ffmpeg may lack an encoder."""
+    """Run every program once as a warm-up; return those that succeed.
+
+    ffmpeg may lack an encoder. On Windows none can be measured.
+    """
     runnable = {}
     for name, command in programs.items() if hasattr(os, "wait4") else ():
         try:
@@ -214,12 +225,12 @@ def _runnable(programs: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 def _ratio(ours: Sequence[Usage], theirs: Sequence[Usage]) -> float:
-    """Return the time of vidsr relative to a program, without other processes: the median over the rounds."""
+    """Return the median time of vidsr relative to a program, without other processes."""
     return median(a.alone / b.alone for a, b in zip(ours, theirs, strict=True))
 
 
 def timed_resizes(clip: Path, plan: Plan) -> dict[str, Callable[[], float]]:
-    """Return calls that time the resizes of the plan in core-seconds per frame; empty without a resize."""
+    """Return calls that time the resizes of the plan, in core-seconds per frame."""
     if plan.upscale is None:
         return {}
     with VideoReader(clip, frames=plan.frames_per_batch) as reader:

@@ -1,4 +1,4 @@
-"""Cost of a run: processor time of each step, time of a warm run, and operations of the networks."""
+"""Processor time of each step, time of a warm run, work of the networks."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _staged(
 
 
 def timed_run(job: Job, options: EnhanceOptions) -> tuple[float, float]:
-    """Return the seconds of a run with its verification, and the share of the machine that it could use.
+    """Return the seconds of a run, and the share of the machine it could use.
 
     Other processes use the rest. The share is 1 where the system does not report idle time.
     """

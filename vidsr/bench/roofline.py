@@ -21,7 +21,9 @@ REPEATS = 5
 
 @dataclass(frozen=True)
 class HardwareLimits:
-    """Measured limits of a device: matrix products in GFLOP/s by precision, memory copy in GB/s read and written.
+    """Measured limits of a device.
+
+    Matrix products are in GFLOP/s by precision, memory copy in GB/s read and written.
 
     ``upload_gbs`` is GB/s from page-locked memory to a GPU; None on a CPU.
     """
@@ -32,7 +34,7 @@ class HardwareLimits:
 
 
 def measure_limits(compute: Compute) -> HardwareLimits:
-    """Measure the limits of a device, each as the median of several runs after a warm-up."""
+    """Measure the limits of a device: medians of several runs after a warm-up."""
     device, on_gpu = compute.device, compute.device.type == "cuda"
     clock = clock_of(device)
     share = 1 if on_gpu else processors()  # processor time counts the seconds of every core
@@ -63,7 +65,10 @@ def measure_limits(compute: Compute) -> HardwareLimits:
 
 
 def clock_of(device: torch.device) -> Callable[[], float]:
-    """Return a clock: processor time on a CPU, where other processes disturb wall time; wall time on a GPU."""
+    """Return a clock: processor time on a CPU, wall time on a GPU.
+
+    Other processes disturb wall time on a CPU.
+    """
     if device.type == "cpu":
         return process_time
 

@@ -1,4 +1,4 @@
-"""`vidsr bench`: the speed of this machine, of each step of a run, and of baselines."""
+"""`vidsr bench`: speed of the machine, of each step, and of baselines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def bench(clip: Path, rounds: int, baselines: bool, json: bool, **options: Any) 
 
 
 def print_bench(result: Bench, as_json: bool) -> None:
-    """Print the hardware limits, the cost of each step, the bound that follows, and the speed of the run."""
+    """Print hardware limits, cost of each step, bound, and speed of the run."""
     if as_json:
         print_json(result.to_json())
         return

@@ -29,7 +29,10 @@ class Blur(ABC):
 
 @dataclass(frozen=True)
 class GaussianBlur(Blur):
-    """Gaussian of standard deviation ``sigma`` pixels; ``aspect`` below 1 squeezes it across a random direction."""
+    """Gaussian of standard deviation ``sigma`` pixels.
+
+    ``aspect`` below 1 squeezes it across a random direction.
+    """
 
     sigma: Range
     aspect: Range = (1.0, 1.0)
@@ -59,7 +62,10 @@ class DefocusBlur(Blur):
 
 @dataclass(frozen=True)
 class MotionBlur(Blur):
-    """A straight line of ``length`` pixels: a steady pan. ``angle`` in degrees, counter-clockwise from the x axis."""
+    """A straight line of ``length`` pixels, as in a constant pan.
+
+    ``angle`` is in degrees, counter-clockwise from the x axis.
+    """
 
     length: Range
     angle: Range = (0.0, 180.0)
@@ -73,7 +79,10 @@ class MotionBlur(Blur):
 
 @dataclass(frozen=True)
 class ShakeBlur(Blur):
-    """The path of an unsteady hand, ``length`` pixels long: a random walk of the direction of motion."""
+    """The path of a shaking hand, ``length`` pixels long.
+
+    The direction of motion is a random walk.
+    """
 
     length: Range
     turn: float = 0.35  # standard deviation of the change of direction per pixel travelled, radians
@@ -101,7 +110,10 @@ def _normal(weights: npt.NDArray[np.float64]) -> Kernel:
 
 
 def _path_kernel(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Kernel:
-    """The time a point spends in each pixel as it moves along x, y (pixels, 0 is the centre)."""
+    """Return the time that a moving point spends in each pixel.
+
+    ``x``, ``y`` are its positions in pixels; 0 is the centre.
+    """
     reach = int(np.ceil(max(np.abs(x).max(), np.abs(y).max()))) + 1
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1))
     left, top = np.floor(x).astype(int), np.floor(y).astype(int)

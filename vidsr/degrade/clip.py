@@ -81,7 +81,9 @@ def parse_degrade(
 def degrade_clip(
     source: Path, target: Path, options: DegradeOptions, *, overwrite: bool = False, part: Part = (None, None, None)
 ) -> int:
-    """Write the degraded ``source`` to ``target``, with its other streams, and return the number of frames.
+    """Write the degraded ``source`` to ``target``, and return the number of frames.
+
+    Other streams are copied.
 
     ``part`` is start and end in seconds and the maximum number of frames, as in `vidsr.video.VideoReader`.
 
@@ -124,7 +126,10 @@ def degraded(batches: Iterator[FrameBatch], info: VideoInfo, options: DegradeOpt
 
 
 def _downscaled(plane: Tensor, blur: Kernel | None, size: tuple[int, int], kernel: str) -> Tensor:
-    """Return ``plane`` (N x C x H x W) blurred and downscaled to ``size`` (width, height), as floats."""
+    """Return ``plane`` blurred and downscaled to ``size``, as floats.
+
+    ``plane`` is N x C x H x W, ``size`` is width and height.
+    """
     values: Values = plane.flatten(0, 1).to(torch.float32).numpy()
     if blur is not None:
         values = convolve(values, blur)
@@ -136,7 +141,10 @@ def _downscaled(plane: Tensor, blur: Kernel | None, size: tuple[int, int], kerne
 
 
 def _noisy(plane: Tensor, noise: Noise | None, unit: int, rngs: Sequence[np.random.Generator]) -> Tensor:
-    """Return ``plane`` (N x C x H x W floats) with ``noise``, frame n drawn from ``rngs[n]``."""
+    """Return ``plane`` (N x C x H x W floats) with ``noise``.
+
+    The noise of frame n comes from ``rngs[n]``.
+    """
     if noise is None:
         return plane
     frames = [noise.add(frame.numpy() / np.float32(unit), rng) for frame, rng in zip(plane, rngs, strict=True)]
@@ -144,7 +152,10 @@ def _noisy(plane: Tensor, noise: Noise | None, unit: int, rngs: Sequence[np.rand
 
 
 def subsampled(kernel: Kernel, sx: int, sy: int) -> Kernel:
-    """Resample ``kernel`` to a grid ``sx`` and ``sy`` times coarser; the two nearest samples share each weight."""
+    """Resample ``kernel`` to a grid ``sx`` and ``sy`` times coarser.
+
+    The two nearest samples share each weight.
+    """
     reach = len(kernel) // 2
     steps = np.arange(-reach, reach + 1)
     across, down = (_shares(steps / s, -(-reach // s)) for s in (sx, sy))
@@ -152,7 +163,10 @@ def subsampled(kernel: Kernel, sx: int, sy: int) -> Kernel:
 
 
 def _shares(positions: npt.NDArray[np.float64], reach: int) -> npt.NDArray[np.float64]:
-    """Return the share of a weight at each position (columns) for each sample from -reach to reach (rows)."""
+    """Return the shares of the weights at ``positions``.
+
+    Columns are positions, rows are samples from -reach to reach.
+    """
     samples = np.arange(-reach, reach + 1)
     shares: npt.NDArray[np.float64] = np.maximum(0, 1 - np.abs(samples[:, None] - positions))
     return shares

@@ -70,7 +70,10 @@ def maybe(probability: float, step: Degradation) -> OneOf:
 
 
 def convolve(clip: npt.NDArray[T], kernel: Kernel) -> npt.NDArray[T]:
-    """Convolve each frame (T x H x W, any type) with ``kernel``, mirrored at the border; integers are rounded."""
+    """Convolve each frame with ``kernel``, mirrored at the border.
+
+    Frames are T x H x W of any type; integers are rounded.
+    """
     flipped = kernel[::-1, ::-1].copy()  # OpenCV correlates
     return np.stack([cv2.filter2D(frame, -1, flipped, borderType=cv2.BORDER_REFLECT_101) for frame in clip])
 
@@ -90,7 +93,7 @@ class Blurred:
 
 @dataclass(frozen=True)
 class Resize:
-    """Resize to ``factor`` of the size (1/4 is four times smaller), by an antialiased kernel."""
+    """Resize by ``factor`` (1/4 is four times smaller) with an antialiased kernel."""
 
     factor: Fraction
     kernel: str = "bicubic"
@@ -110,7 +113,10 @@ class Noise(ABC):
 
     @abstractmethod
     def add(self, values: Values, rng: np.random.Generator) -> Values:
-        """Return ``values`` (T x H x W, 8-bit code values or fractions) with noise, neither rounded nor clipped."""
+        """Return ``values`` with noise, neither rounded nor clipped.
+
+        ``values`` are T x H x W, 8-bit code values or fractions of them.
+        """
 
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
         """Return the noisy clip."""
@@ -130,7 +136,10 @@ class GaussianNoise(Noise):
 
 @dataclass(frozen=True)
 class PoissonNoise(Noise):
-    """Shot noise: ``gain`` code values per photon, so a pixel of value v has the variance gain x v."""
+    """Shot noise of ``gain`` code values per photon.
+
+    A pixel of value v has the variance gain x v.
+    """
 
     gain: Range
 
