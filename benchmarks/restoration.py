@@ -40,7 +40,7 @@ from vidsr.metrics import psnr, rgb_to_y
 from vidsr.models import load_model
 from vidsr.models.weights import WEIGHTS, table
 from vidsr.options.restoration import NETWORKS, TASKS, Task
-from vidsr.stages.diagnosis import Diagnosis, Survey, diagnose
+from vidsr.stages.diagnosis import ClipSamples, Diagnosis, diagnose
 from vidsr.stages.runner import Runner
 from vidsr.video import VideoReader
 from vidsr.video.encode_decode import encode_and_decode
@@ -221,7 +221,7 @@ def auto(trained: dict[str, Method]) -> Iterator[tuple[str, Row]]:
     for name, frames in clips().items():
         found = _diagnosis(*frames[:: CLIP_FRAMES // 3])
         needed = {task: float(found.needs(task)) for task in TASKS}
-        yield f"sharp {name}", {"blur": found.blur, "smear": found.smear, "noise": found.noise, **needed}
+        yield f"sharp {name}", {"blur": found.blur, "smear": found.motion_blur, "noise": found.noise, **needed}
     damages: list[tuple[str, Task, Blur | None, float]] = [
         ("gaussian 1.6", "deblur", GaussianBlur((1.6, 1.6)), 2),
         ("motion 15", "deblur", MotionBlur((15, 15)), 1),
@@ -250,7 +250,7 @@ PARTS = (gaussian, motion, compressed, noise, sharp, auto, speed, stability)
 def _diagnosis(*frames: Luma) -> Diagnosis:
     """Diagnose frames that were never encoded."""
     info = VideoInfo(frames[0].shape[1], frames[0].shape[0], None)
-    return diagnose(Survey(tuple(torch.from_numpy(frame)[None, None] for frame in frames)), info)
+    return diagnose(ClipSamples(tuple(torch.from_numpy(frame)[None, None] for frame in frames)), info)
 
 
 def _all_degraded(blur: Blur | None, noise: float) -> dict[str, Luma]:

@@ -20,7 +20,7 @@ from vidsr.pipeline.estimate import estimate_all
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.schema import DOCUMENTS, schema
 from vidsr.stages.build import build_stages
-from vidsr.stages.diagnosis import Survey
+from vidsr.stages.diagnosis import ClipSamples
 
 REPO = Path(__file__).parents[2]
 CLIP = VideoInfo(64, 48, Fraction(24000, 1001), codec="h264", bit_rate=10_000, time_base=Fraction(1, 24000), frames=9)
@@ -38,7 +38,7 @@ HDR = VideoInfo(
     Fraction(7, 2),
 )
 STILL = VideoInfo(33, 17, None, "444")
-SURVEY = Survey((torch.randint(0, 256, (1, 1, 48, 64), dtype=torch.uint8),), 31.0)
+SAMPLES = ClipSamples((torch.randint(0, 256, (1, 1, 48, 64), dtype=torch.uint8),), 31.0)
 
 CASES: list[tuple[dict[str, Any], VideoInfo, OutputKind]] = [
     ({"scale": 2}, CLIP, "clip"),
@@ -61,7 +61,7 @@ CASES: list[tuple[dict[str, Any], VideoInfo, OutputKind]] = [
 def test_a_plan_survives_the_round_trip_through_json_text(
     options: dict[str, Any], info: VideoInfo, output_kind: OutputKind
 ) -> None:
-    plan = make_plan(parse_options(**options), info, SURVEY, output_kind, logged=True)
+    plan = make_plan(parse_options(**options), info, SAMPLES, output_kind, logged=True)
     again = Plan.from_json(json.loads(json.dumps(plan.to_json(), allow_nan=False)))
     assert again == plan
     assert again.words == plan.words and again.weights == plan.weights and again.log_columns == plan.log_columns

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from tests.clips import make_clip, read_number
 from vidsr.options.enhance import parse_options
-from vidsr.stages.diagnosis import PLACES, Survey, survey
+from vidsr.stages.diagnosis import PLACES, ClipSamples, sample_clip
 from vidsr.video import VideoReader, mean_quantizer
 
 
 def numbers(clip: Path, **options: object) -> list[int]:
     with VideoReader(clip) as reader:
         info = reader.info
-    frames = survey(clip, parse_options(deblur="auto", **options), info).frames  # type: ignore[arg-type]
+    frames = sample_clip(clip, parse_options(deblur="auto", **options), info).frames  # type: ignore[arg-type]
     return [read_number(frame[0, 0].numpy()) for frame in frames]
 
 
@@ -38,7 +38,7 @@ def test_a_clip_that_does_not_know_its_length_gives_its_first_frames(tmp_path: P
     clip = make_clip(tmp_path / "a.mkv", frames=20)
     with VideoReader(clip) as reader:
         info = reader.info
-    frames = survey(clip, parse_options(deblur="auto"), replace(info, duration=None, frames=None)).frames
+    frames = sample_clip(clip, parse_options(deblur="auto"), replace(info, duration=None, frames=None)).frames
     assert [read_number(frame[0, 0].numpy()) for frame in frames] == list(range(PLACES))
     assert info.fps == Fraction(25)
 
@@ -47,10 +47,10 @@ def test_the_quantizer_is_read_where_compression_is_asked_about(tmp_path: Path) 
     fine, coarse = (make_clip(tmp_path / f"{crf}.mp4", frames=5, crf=crf) for crf in (12, 40))
     with VideoReader(fine) as reader:
         info = reader.info
-    values = [survey(clip, parse_options(restore="auto"), info).quantizer for clip in (fine, coarse)]
+    values = [sample_clip(clip, parse_options(restore="auto"), info).quantizer for clip in (fine, coarse)]
     assert values[0] is not None and values[1] is not None and values[0] < 18 < 35 < values[1] <= 51
-    assert survey(fine, parse_options(deblur="auto"), info).quantizer is None
-    assert survey(fine, parse_options(deblur="0.5"), info).quantizer == values[0]
-    assert survey(fine, parse_options(scale=2), info) == Survey()
+    assert sample_clip(fine, parse_options(deblur="auto"), info).quantizer is None
+    assert sample_clip(fine, parse_options(deblur="0.5"), info).quantizer == values[0]
+    assert sample_clip(fine, parse_options(scale=2), info) == ClipSamples()
     lossless = make_clip(tmp_path / "a.mkv", frames=3, codec="ffv1")
     assert mean_quantizer(lossless) is None

@@ -11,7 +11,7 @@ from vidsr.options.enhance import parse_options
 from vidsr.options.parse import parse_bytes
 from vidsr.pipeline.plan import make_plan
 from vidsr.stages.build import build_runner
-from vidsr.stages.memory_budget import HELD, HELD_BYTES, frame_bytes, share, within
+from vidsr.stages.memory_budget import HELD, HELD_BYTES, divide_memory, frame_bytes, limit_encoder
 
 LARGE = VideoInfo(7680, 4320, Fraction(24))
 
@@ -30,8 +30,8 @@ def test_no_amount_is_one_clear_line(text: str) -> None:
 
 
 def test_less_than_any_run_takes_is_said_with_what_is_enough() -> None:
-    with pytest.raises(OptionError, match="100M is less than such a run takes: give 562M or more"):
-        share(100 << 20)
+    with pytest.raises(OptionError, match="100M is too little for this run: give 562M or more"):
+        divide_memory(100 << 20)
 
 
 def test_what_steadying_holds_is_taken_off_first() -> None:
@@ -41,13 +41,13 @@ def test_what_steadying_holds_is_taken_off_first() -> None:
         for wanted in (False, True)
     )
     assert plain.network and steady.network and plain.network - steady.network == 24 * 3840 * 2160 // 4
-    with pytest.raises(OptionError, match="600M is less than such a run takes: give 752M or more"):
+    with pytest.raises(OptionError, match="600M is too little for this run: give 752M or more"):
         make_plan(parse_options(restore=1.0, memory="600M", device="cpu"), info)
 
 
 @pytest.mark.parametrize("memory", [1 << 30, 4 << 30, 16 << 30])
 def test_the_parts_fit_into_the_whole(memory: int) -> None:
-    parts = share(memory)
+    parts = divide_memory(memory)
     assert parts.network and parts.planes and parts.encoder
     assert parts.network + parts.planes + parts.encoder < memory
     small = VideoInfo(3840, 2160, Fraction(24))
@@ -57,19 +57,21 @@ def test_the_parts_fit_into_the_whole(memory: int) -> None:
 
 def test_the_encoder_looks_less_far_ahead_only_where_it_must() -> None:
     usual, notes = Encoding(), Notes()
-    assert within(usual, VideoInfo(1920, 1080, Fraction(24)), share(4 << 30).encoder, notes) == usual
-    assert within(usual, LARGE, None, notes) == usual
+    assert limit_encoder(usual, VideoInfo(1920, 1080, Fraction(24)), divide_memory(4 << 30).encoder, notes) == usual
+    assert limit_encoder(usual, LARGE, None, notes) == usual
     assert not notes
-    shorter = within(usual, LARGE, share(4 << 30).encoder, notes)
+    shorter = limit_encoder(usual, LARGE, divide_memory(4 << 30).encoder, notes)
     assert 1 <= int(shorter.arguments["rc-lookahead"]) < 40
     assert "instead of 40" in notes.texts[0]
     assert shorter.slices
     notes = Notes()
-    sliced = within(usual, VideoInfo(1920, 1080, Fraction(24)), (HELD + 40) * int(1920 * 1080 * HELD_BYTES), notes)
+    sliced = limit_encoder(
+        usual, VideoInfo(1920, 1080, Fraction(24)), (HELD + 40) * int(1920 * 1080 * HELD_BYTES), notes
+    )
     assert sliced == Encoding(slices=True)
     assert notes.texts == ["libx264 works on slices of a frame, to stay within --memory"]
     chosen = Encoding(options=(("rc-lookahead", "30"),))
-    assert within(chosen, LARGE, share(1 << 30).encoder, Notes()) == chosen
+    assert limit_encoder(chosen, LARGE, divide_memory(1 << 30).encoder, Notes()) == chosen
 
 
 def test_a_network_call_is_cut_into_tiles_that_fit() -> None:

@@ -26,7 +26,7 @@ from vidsr.pipeline.plan import make_plan
 from vidsr.pipeline.run import enhance_file
 from vidsr.stages.build import build_restore
 from vidsr.stages.classical import Classical
-from vidsr.stages.diagnosis import Survey, diagnose
+from vidsr.stages.diagnosis import ClipSamples, diagnose
 from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.restore import Restore
 from vidsr.stages.runner import Runner
@@ -47,8 +47,8 @@ def darker(planes: torch.Tensor, peak: int) -> torch.Tensor:
     return planes.float() / 2
 
 
-def seen(plane: np.ndarray, quantizer: float | None = None) -> Survey:
-    return Survey((torch.from_numpy(plane.astype(np.uint8))[None, None],) * 3, quantizer)
+def seen(plane: np.ndarray, quantizer: float | None = None) -> ClipSamples:
+    return ClipSamples((torch.from_numpy(plane.astype(np.uint8))[None, None],) * 3, quantizer)
 
 
 @pytest.mark.parametrize("strength", [0.25, 0.5, 1.0])
@@ -108,11 +108,11 @@ def test_classical_methods_work_at_any_depth(name: str) -> None:
 def test_the_guard_says_how_much_of_a_sharp_picture_is_kept() -> None:
     plane = seen(shapes()).frames
     kept = [
-        Restore("deblur", Classical("unsharp", 2.0, 0.0), strength, 255).kept_of_sharp(plane)
+        Restore("deblur", Classical("unsharp", 2.0, 0.0), strength, 255).psnr_on_sharp(plane)
         for strength in (1.0, 0.3, 0.05)
     ]
     assert kept == sorted(kept)
-    assert Restore("deblur", lambda y, peak: y.float(), 1.0, 255).kept_of_sharp(plane) == float("inf")
+    assert Restore("deblur", lambda y, peak: y.float(), 1.0, 255).psnr_on_sharp(plane) == float("inf")
 
 
 def test_auto_sees_blur_noise_and_compression_and_leaves_what_has_none() -> None:
@@ -138,7 +138,7 @@ def test_the_plan_names_what_it_found_and_only_what_is_needed_runs() -> None:
     plan = make_plan(options, INFO, seen(blur(shapes(), 1.6)), logged=True)
     assert [spec.name for spec in plan.stages if isinstance(spec, RestoreSpec)] == ["deblur"]
     assert "nothing to do" in plan.notes[0].text and "denoise" in plan.notes[0].text
-    assert "edges blurred by 1." in plan.notes[1].text and "of itself" in plan.notes[1].text
+    assert "edges blurred by 1." in plan.notes[1].text and "dB PSNR" in plan.notes[1].text
     assert "psnr_y_deblur" in plan.log_columns and "psnr_y_denoise" not in plan.log_columns
 
 
@@ -148,9 +148,9 @@ def test_deblur_of_a_compressed_clip_that_is_not_blurred_names_restore_as_the_wa
         return make_plan(options, INFO, seen(plane, quantizer)).notes[0].text
 
     assert "not blurred but compressed (h264 with a mean quantizer of 32)" in said(shapes(), 32)
-    assert said(shapes(), 32).endswith("--restore takes it out")
+    assert said(shapes(), 32).endswith("use --restore instead")
     assert said(shapes(), 20).endswith("auto would do nothing")
-    assert said(blur(shapes(), 1.6), 32).endswith("of itself")
+    assert said(blur(shapes(), 1.6), 32).endswith("dB PSNR")
     assert said(shapes(), 32, "auto").endswith("nothing to do")
 
 
@@ -168,7 +168,7 @@ def test_a_network_is_loaded_by_its_task_and_its_checksum_is_kept(tmp_path: Path
     with pytest.raises(ModelError, match="is not the weights file of the plan"):
         build_restore(other, INFO, folder=tmp_path)
     with pytest.raises(ModelError, match="no model is called 'denoise'"):
-        choose_restores(parse_options(denoise="1", device="cpu"), INFO, CPU, Survey(), Notes(), tmp_path)
+        choose_restores(parse_options(denoise="1", device="cpu"), INFO, CPU, ClipSamples(), Notes(), tmp_path)
 
 
 def lossless(clip: Path, target: Path, **options: object) -> tuple[list[FrameBatch], list[FrameBatch], list[str]]:

@@ -21,7 +21,7 @@ from vidsr.options.restoration import DEBLURRERS, DENOISERS, NETWORKS, Restorati
 from vidsr.pipeline.choose import choose_restore, choose_temporal_denoise
 from vidsr.stages import Stage
 from vidsr.stages.build import build_stages
-from vidsr.stages.diagnosis import Survey, diagnose, survey
+from vidsr.stages.diagnosis import ClipSamples, diagnose, sample_clip
 from vidsr.stages.rounding import Finish
 from vidsr.video import VideoReader
 from vidsr.video.image import read_image
@@ -80,9 +80,9 @@ def compare_restoration(
         raise OptionError("one comparison at a time: give one of --deblur, --denoise and --restore")
     wanted = options.restorations[0]
     named = {name: _restoration(wanted, name) for name in methods or default_methods(wanted.task)}
-    with _pairs(source, damage, options) as (pairs, info, damaged_info, damaged_survey):
+    with _pairs(source, damage, options) as (pairs, info, damaged_info, damaged_samples):
         compute = choose(options.device, options.precision)
-        diagnosis = diagnose(damaged_survey, damaged_info)
+        diagnosis = diagnose(damaged_samples, damaged_info)
         stages: dict[str, tuple[Stage, ...]] = {INPUT: ()}
         for name, restoration in named.items():
             restore = choose_restore(restoration, options, compute, diagnosis)
@@ -108,14 +108,14 @@ Pairs = Iterator[tuple[FrameBatch, FrameBatch]]  # single frames: (original, deg
 @contextmanager
 def _pairs(
     source: Path, damage: Damage, options: EnhanceOptions
-) -> Iterator[tuple[Pairs, VideoInfo, VideoInfo, Survey]]:
-    """The pairs, the properties of the original and of the degraded clip, and a survey of the degraded clip."""
+) -> Iterator[tuple[Pairs, VideoInfo, VideoInfo, ClipSamples]]:
+    """The pairs, the properties of the original and of the degraded clip, and samples of the degraded clip."""
     if is_image(source):
         if damage.encoded:
             raise OptionError(f"{source} is an image, and --crf encodes clips: leave it out")
         image, info = read_image(source)
         (low,) = Finish(info.depth)(degraded(iter([image]), info, damage.options))
-        yield iter([(image, low)]), info, info, Survey((low.y,))
+        yield iter([(image, low)]), info, info, ClipSamples((low.y,))
         return
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "damaged.mkv")
@@ -128,4 +128,4 @@ def _pairs(
                 )
             whole = replace(options, start=None, end=None, frames=None)
             pairs = zip(original.batches(1), (crop_frame(b, original.info) for b in damaged.batches(1)), strict=True)
-            yield pairs, original.info, damaged.info, survey(path, whole, damaged.info)
+            yield pairs, original.info, damaged.info, sample_clip(path, whole, damaged.info)

@@ -22,7 +22,7 @@ from vidsr.options.paths import OutputKind
 from vidsr.options.restoration import CLASSICAL, DENOISERS, NETWORKS, Restoration
 from vidsr.stages.build import build_restore
 from vidsr.stages.classical import Classical
-from vidsr.stages.diagnosis import Diagnosis, Survey, diagnose, is_compressed
+from vidsr.stages.diagnosis import ClipSamples, Diagnosis, diagnose, is_compressed
 from vidsr.stages.specs import (
     ConvertSpec,
     InterpolateSpec,
@@ -41,12 +41,17 @@ NETWORK_ENGINES = ("net", "superslomo")
 
 
 def choose_restores(
-    options: EnhanceOptions, info: VideoInfo, compute: Compute, survey: Survey, notes: Notes, folder: Path = WEIGHTS
+    options: EnhanceOptions,
+    info: VideoInfo,
+    compute: Compute,
+    samples: ClipSamples,
+    notes: Notes,
+    folder: Path = WEIGHTS,
 ) -> tuple[RestoreSpec, ...]:
     """Return the restoring stages in order; ``notes`` receives the diagnosis behind each decision."""
     if not options.restorations:
         return ()
-    diagnosis = diagnose(survey, info)
+    diagnosis = diagnose(samples, info)
     chosen: list[RestoreSpec] = []
     for wanted in options.restorations:
         found = f"{wanted.task}: {diagnosis.words(wanted.task)}"
@@ -55,9 +60,9 @@ def choose_restores(
             continue
         spec = choose_restore(wanted, options, compute, diagnosis, folder)
         chosen.append(spec)
-        if survey.frames:
-            kept = build_restore(spec, info, folder=folder).kept_of_sharp(survey.frames)
-            found += f"; {spec.method_words} leaves a sharp picture at {kept:.1f} dB of itself"
+        if samples.frames:
+            psnr = build_restore(spec, info, folder=folder).psnr_on_sharp(samples.frames)
+            found += f"; {spec.method_words} keeps a sharp frame within {psnr:.1f} dB PSNR"
             if wanted.strength is not None:
                 found += diagnosis.advice(wanted.task)
         notes.info("diagnosis", found)

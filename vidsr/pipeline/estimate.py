@@ -19,7 +19,7 @@ from vidsr.options.serialize import to_json
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.run import open_reader, plan_clip, slow_motion
 from vidsr.pipeline.trial_run import Trial, peak_memory, trial_run
-from vidsr.stages.diagnosis import Survey
+from vidsr.stages.diagnosis import ClipSamples
 from vidsr.video import carried_streams, is_pipe, lost_streams
 from vidsr.video.image import read_image
 
@@ -131,7 +131,7 @@ def _planned(job: Job, options: EnhanceOptions) -> FileEstimate:
     notes = Notes()
     if job.is_image:
         image, info = read_image(job.source, options.reading.alpha)
-        plan = make_plan(options, info, Survey((image.y,)), notes=notes)
+        plan = make_plan(options, info, ClipSamples((image.y,)), notes=notes)
     else:
         with open_reader(job.source, options, notes) as reader:
             plan = plan_clip(job, options, reader, notes)

@@ -24,9 +24,9 @@ from vidsr.pipeline.choose import (
     choose_upscale,
 )
 from vidsr.stages.build import output_of
-from vidsr.stages.diagnosis import Survey
+from vidsr.stages.diagnosis import ClipSamples
 from vidsr.stages.frame_log import COLUMNS, REFERENCE_COLUMNS, change_column
-from vidsr.stages.memory_budget import Share, share, within
+from vidsr.stages.memory_budget import MemoryBudget, divide_memory, limit_encoder
 from vidsr.stages.specs import (
     ConvertSpec,
     InterpolateSpec,
@@ -64,7 +64,7 @@ class Plan:
     stages: tuple[StageSpec, ...]  # in order
     encoding: Encoding
     frames_per_batch: int  # decoded at a time
-    memory: Share
+    memory: MemoryBudget
     notes: tuple[Note, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -120,14 +120,14 @@ class Plan:
 def make_plan(
     options: EnhanceOptions,
     info: VideoInfo,
-    survey: Survey | None = None,
+    samples: ClipSamples | None = None,
     output_kind: OutputKind = "clip",
     notes: Notes | None = None,
     logged: bool = False,
 ) -> Plan:
     """Decide everything that ``options`` leave open for a source of ``info``; a still image has no ``fps``.
 
-    ``survey``: sample frames, needed only where something is restored. ``notes`` receives what the user should know;
+    ``samples``: sample frames, needed only where something is restored. ``notes`` receives what the user should know;
     notes that it holds already become part of the plan. ``logged``: whether a per-frame log is written.
 
     Raises:
@@ -137,14 +137,14 @@ def make_plan(
     is_clip = info.fps is not None
     pixels = info.width * info.height
     averages = is_clip and options.temporal_denoise and options.restorations
-    memory = share(options.memory, HELD_BYTES * pixels if averages else 0)
+    memory = divide_memory(options.memory, HELD_BYTES * pixels if averages else 0)
     computes = tuple(
         replace(compute, memory=memory.network if compute.device.type == "cpu" else None)
         for compute in choose_all(options.device, options.precision)
     )
     first = computes[0]  # of several devices, all but the upscale runs on the first
     encoding = usable_encoding(options.encoding, notes) if is_clip and output_kind == "clip" else options.encoding
-    restores = choose_restores(options, info, first, survey or Survey(), notes)
+    restores = choose_restores(options, info, first, samples or ClipSamples(), notes)
     stages = _in_order(
         info,
         (*restores, choose_temporal_denoise(options, info, restores)),
@@ -158,7 +158,7 @@ def make_plan(
     output = output_of(stages, info)
     if is_clip:
         output = with_unambiguous_matrix(info, output, notes)
-        encoding = within(encoding, output, memory.encoder, notes)
+        encoding = limit_encoder(encoding, output, memory.encoder, notes)
     if options.square_pixels and info.sar != 1:
         notes.info("pixels_made_square", f"pixels of {info.sar} made square: {output.width}x{output.height}")
         output = replace(output, sar=Fraction(1))

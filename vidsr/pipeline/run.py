@@ -21,7 +21,7 @@ from vidsr.options.serialize import to_json
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.verify import Verification, verify
 from vidsr.stages.build import Stages, build_stages
-from vidsr.stages.diagnosis import Survey, survey
+from vidsr.stages.diagnosis import ClipSamples, sample_clip
 from vidsr.stages.frame_log import FrameLog
 from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.stopwatch import Stopwatch
@@ -142,7 +142,7 @@ def plan_clip(job: Job, options: EnhanceOptions, reader: VideoReader, notes: Not
     Raises:
         VidsrError: the options cannot be met.
     """
-    samples = survey(job.source, options, reader.info)
+    samples = sample_clip(job.source, options, reader.info)
     logged = options.log is not False and (job.output != PIPE or options.log is not True)
     return make_plan(options, reader.info, samples, job.output_kind, notes, logged)
 
@@ -192,7 +192,7 @@ def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes
         notes.info("first_frame_only", f"{job.source} is animated: only its first frame is enhanced")
     if options.interpolates:
         notes.info("still_not_interpolated", f"{job.source} is a still image: no frames are interpolated")
-    plan = make_plan(options, info, Survey((image.y,)), notes=notes)
+    plan = make_plan(options, info, ClipSamples((image.y,)), notes=notes)
     target = _with_folder(output_path(job, options, None))
     (result,) = build_stages(plan.stages, info)(iter([image]), Stopwatch())
     write_image(target, result, plan.output)  # rounds, in RGB

@@ -1,4 +1,4 @@
-"""To the chroma format and depth that the encoder takes, before code values are rounded."""
+"""Conversion to the chroma format and depth that the encoder takes, before code values are rounded."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from vidsr.stages import PER_FRAME, Context
 
 @dataclass(frozen=True)
 class Convert:
-    """Planes of ``info`` in another chroma format and depth: the same colours, in code values not yet rounded.
+    """Planes of ``info`` in another chroma format and depth: the same colours, as unrounded code values.
 
-    libswscale would do it after the rounding, so that values were rounded twice, and ignores where chroma sits.
+    libswscale would convert after the rounding, which rounds values twice, and it ignores the siting of chroma.
     """
 
-    info: VideoInfo  # colour, chroma format and depth of what comes
+    info: VideoInfo  # of the input
     chroma: Chroma
     depth: int
     name: str = "convert"
     context: ClassVar[Context] = PER_FRAME
 
     def output(self, info: VideoInfo) -> VideoInfo:
-        """The stream in the new format."""
+        """Return ``info`` in the new format."""
         location = info.color.chroma_location if self.chroma == "420" else None
         color = replace(info.color, chroma_location=location)
         return replace(info, chroma=self.chroma, depth=self.depth, color=color)
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """The same frames as float32 code values."""
+        """Yield the same frames as float32 code values."""
         for batch in batches:
             yield batch.planes(self.luma(batch.y), self._chroma(batch))
 
     def luma(self, y: Tensor) -> Tensor:
-        """Luma in codes of the new depth, float32."""
+        """Return luma in code values of the new depth, float32."""
         before, after = self._codes()
         return (y.float() - before.black) * (after.luma / before.luma) + after.black
 

@@ -1,4 +1,4 @@
-"""A pass-through stage that writes the per-frame log: what the run did to the picture, against named references."""
+"""The per-frame log: every output frame measured against the input, a bicubic resize and the true frame."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Changes:
 
 
 class FrameLog(AbstractContextManager["FrameLog"]):
-    """The CSV of a run, which gets its name only when it is complete, and the means of its columns."""
+    """The CSV file of a run and the means of its columns; a rename names the file once it is complete."""
 
     def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
         self.path = path
@@ -77,15 +77,15 @@ class FrameLog(AbstractContextManager["FrameLog"]):
         self._file: TextIO
 
     def __enter__(self) -> FrameLog:
-        with _said_of(self.path):
+        with _named_errors(self.path):
             self._file = self._part.open("w", newline="")
         self._writer = csv.DictWriter(self._file, self.columns)
         self._writer.writeheader()
         return self
 
     def add(self, row: dict[str, str | int | float]) -> None:
-        """One frame's line; numbers count towards the means unless they are infinite (identical pictures)."""
-        with _said_of(self.path):
+        """Write the row of one frame. Infinite values (of identical frames) do not count towards the means."""
+        with _named_errors(self.path):
             self._writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})
         for key, value in row.items():
             if isinstance(value, float) and math.isfinite(value):
@@ -101,7 +101,7 @@ class FrameLog(AbstractContextManager["FrameLog"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with _said_of(self.path):
+            with _named_errors(self.path):
                 self._file.close()
                 if kind is None:
                     self._part.replace(self.path)
@@ -110,7 +110,7 @@ class FrameLog(AbstractContextManager["FrameLog"]):
 
 
 @contextmanager
-def _said_of(path: Path) -> Iterator[None]:
+def _named_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -118,7 +118,7 @@ def _said_of(path: Path) -> Iterator[None]:
 
 
 class Tap:
-    """Remembers the luma that passes, in the codes of the output, for `Measure` further down to compare with."""
+    """Holds the luma that passes, in code values of the output, until `Measure` compares the output with it."""
 
     name = "tap"
     context = PER_FRAME
@@ -128,21 +128,21 @@ class Tap:
         self._convert = convert
 
     def output(self, info: VideoInfo) -> VideoInfo:
-        """The same stream."""
+        """Return ``info``: the format does not change."""
         return info
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """The same batches."""
+        """Yield the same batches."""
         for batch in batches:
             self.seen.append(batch.y if self._convert is None else self._convert.luma(batch.y))
             yield batch
 
 
 class Measure:
-    """Logs every frame against the input before resizing (``tap``) and, where given, against the true picture.
+    """Logs every frame against the input before resizing (``tap``) and, if given, against the true frame.
 
-    The stages between the tap and this one keep every frame. Luma only; PSNR in dB against the clip's own peak.
-    ``references`` are batches of the true picture at the output's size, matched by time.
+    The stages between the tap and this one keep every frame. Only luma is measured, PSNR in dB for the output's peak.
+    ``references`` are batches of true frames at the output's size, matched by time.
     """
 
     name = "measure"
@@ -157,7 +157,7 @@ class Measure:
         changes: Sequence[Changes] = (),
     ) -> None:
         self.tap = tap
-        self.changes = changes  # what the stages before the tap changed
+        self.changes = changes  # of the stages before the tap
         self.log = log
         self.peak = peak
         self._references = None if references is None else _frames_by_time(references)
@@ -165,11 +165,11 @@ class Measure:
         self._frame = 0
 
     def output(self, info: VideoInfo) -> VideoInfo:
-        """The same stream."""
+        """Return ``info``: the format does not change."""
         return info
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """The same batches."""
+        """Yield the same batches."""
         for batch in batches:
             inputs = self.tap.seen.popleft()
             for i in range(len(batch)):
@@ -206,7 +206,7 @@ class Measure:
         return scores
 
     def _truth_at(self, time: Fraction) -> np.ndarray | None:
-        """The true picture shown at ``time``, within a millisecond; None where the reference has none."""
+        """Return the true frame at ``time``, within a millisecond; None where the reference has none."""
         if self._references is None:
             return None
         tolerance = Fraction(1, 1000)

@@ -1,4 +1,4 @@
-"""Restoration: luma through a network or a classical method of the same size, as strongly as asked for."""
+"""Restoration of luma by a network or a classical method, at the same size, with adjustable strength."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from vidsr.stages.repeats import each_once
 
 
 class Method(Protocol):
-    """What makes a better picture of a picture; `vidsr.stages.runner.Runner` is one."""
+    """A restoration method, such as `vidsr.stages.runner.Runner`."""
 
     def __call__(self, planes: Tensor, peak: int, /) -> Tensor:
-        """N x 1 x H x W code values, any dtype -> the same size, float32, not rounded."""
+        """N x 1 x H x W code values of any dtype -> the same size, float32, unrounded."""
         ...
 
 
 class Restore:
-    """Luma plus ``strength`` times what ``method`` changes of it; chroma is not touched."""
+    """Luma plus ``strength`` times the change by ``method``; chroma is unchanged."""
 
     context = PER_FRAME
 
@@ -41,11 +41,11 @@ class Restore:
         self.changes = Changes(task, peak, logged)
 
     def output(self, info: VideoInfo) -> VideoInfo:
-        """The same stream."""
+        """Return ``info``: the format does not change."""
         return info
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """The same frames, float32 luma on the CPU, not rounded; a repeated frame is not restored again."""
+        """Yield the same frames with unrounded float32 luma on the CPU; repeats are copied."""
         for batch, result in each_once(
             batches, lambda distinct: distinct.planes(self.restored(distinct.y), distinct.uv)
         ):
@@ -54,15 +54,14 @@ class Restore:
             yield result
 
     def restored(self, y: Tensor) -> Tensor:
-        """The luma planes ``y`` (N x 1 x H x W code values) restored."""
+        """Return the luma planes ``y`` (N x 1 x H x W code values) restored."""
         result = self.method(y, self.peak).cpu()
         return result if self.strength == 1 else torch.lerp(y.float().cpu(), result, self.strength)
 
-    def kept_of_sharp(self, samples: Sequence[Tensor]) -> float:
-        """What the stage does to a sharp picture: PSNR in dB of its result against it, the higher the less.
+    def psnr_on_sharp(self, samples: Sequence[Tensor]) -> float:
+        """Return how little the stage changes sharp frames: PSNR in dB of its output against its input.
 
-        The sharp pictures are ``samples`` (1 x 1 x H x W code values) at half size: whatever blurs a picture, little is
-        left of it there.
+        Sharp frames are ``samples`` (1 x 1 x H x W code values) at half size, where little is left of any blur.
         """
         errors = []
         for sample in samples:

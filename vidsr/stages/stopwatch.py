@@ -1,4 +1,4 @@
-"""Where the time of a run goes: seconds per step, measured where streams are pulled."""
+"""Seconds per step of a run, measured where streams are pulled."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ T = TypeVar("T")
 
 
 class Stopwatch:
-    """Seconds of ``clock`` spent in each named step of one thread. A step's time excludes the timed steps inside it."""
+    """Seconds of each named step of one thread, by ``clock``. A step excludes the timed steps inside it."""
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self.seconds: dict[str, float] = {}
         self._clock = clock
-        self._inner = [0.0]  # for each step under way, the seconds that went to steps inside it
+        self._inner = [0.0]  # for each open step, the seconds of the steps inside it
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """The block's time is charged to ``name``."""
+        """Charge the time of the block to ``name``."""
         self._inner.append(0.0)
         start = self._clock()
         try:
@@ -31,7 +31,7 @@ class Stopwatch:
             self._inner[-1] += elapsed
 
     def timed(self, name: str, stream: Iterator[T]) -> Iterator[T]:
-        """The items of ``stream``, the making of each charged to ``name``."""
+        """Yield the items of ``stream``, and charge the time of making each to ``name``."""
         self.seconds.setdefault(name, 0.0)
         try:
             while True:

@@ -1,4 +1,4 @@
-"""Change the size of the picture: luma by a network or a classical kernel, chroma by bicubic, where it sits."""
+"""Resizing: luma by a network or a classical kernel, chroma by bicubic with its siting kept."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from vidsr.stages.stopwatch import Stopwatch
 from vidsr.stages.tile_reuse import TileReuse
 
 CHROMA_KERNEL = "bicubic"
-REDUCTION_KERNEL = "lanczos"  # from the network's size down to the one asked for
+REDUCTION_KERNEL = "lanczos"  # from the size that networks reach to the wanted one
 
 
 class Upscale:
@@ -60,14 +60,14 @@ class Upscale:
         self.location = info.color.chroma_location or DEFAULT_LOCATION
 
     def output(self, info: VideoInfo) -> VideoInfo:
-        """The same stream at the target's size; a stretched picture keeps its shape on screen by its sample aspect."""
+        """Return ``info`` at the new size. A stretched frame keeps its shape on screen by its sample aspect ratio."""
         stretch = Fraction(self.width * info.height, self.height * info.width)
-        sar = info.sar if _near_one(stretch) else info.sar / stretch  # an even width is not a stretch
+        sar = info.sar if _near_one(stretch) else info.sar / stretch  # a width rounded to an even number is no stretch
         sar = Fraction(1) if _near_one(sar) else sar
         return replace(info, width=self.width, height=self.height, sar=sar)
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """The same frames, larger: float32 code values, or what ``rounds`` says; a repeated frame is not made again."""
+        """Yield the resized frames as float32 code values, or as integers with ``rounds``; repeats are copied."""
         alone = len(self.devices) == 1
         work = [partial(self._upscaled, device, self.watch if alone else Stopwatch()) for device in self.devices]
         last: FrameBatch | None = None
@@ -80,7 +80,7 @@ class Upscale:
     def _upscaled(
         self, device: list[TileReuse], watch: Stopwatch, given: tuple[FrameBatch, FrameBatch | None]
     ) -> tuple[FrameBatch, FrameBatch | None]:
-        """The batch, and its distinct frames enlarged; None if there are none."""
+        """Return the batch, and its distinct frames resized; None if it has none."""
         batch, distinct = given
         if distinct is None:
             return batch, None
@@ -117,11 +117,11 @@ def _near_one(ratio: Fraction) -> bool:
 
 
 def siting_shift(step: int, at: float, factor: Fraction) -> float:
-    """How far, in source chroma samples, siting moves the source position of every resized chroma sample.
+    """Return the shift, in source chroma samples, that keeps the siting of chroma when it is resized by ``factor``.
 
-    A plain resize puts sample j of the output at (j + 1/2) / factor - 1/2 of the input, which is right for samples
-    midway between two luma samples (``at`` 1/2, see `vidsr.color.LOCATIONS`). Samples elsewhere lie (1/2 - at) / 2
-    chroma samples before that, in input and output alike.
+    A plain resize puts sample j of the output at (j + 1/2) / factor - 1/2 of the input. That is right for samples
+    midway between two luma samples (``at`` 1/2, see `vidsr.color.LOCATIONS`). Other samples lie (1/2 - at) / 2 chroma
+    samples before that, in the input and in the output. ``step``: luma samples per chroma sample.
     """
     if step == 1:
         return 0.0
@@ -138,9 +138,9 @@ def resize_planes(
     shift_y: float = 0.0,
     peak: int | None = None,
 ) -> Tensor:
-    """N x C x H x W code values -> N x C x ``height`` x ``width`` on the CPU; as they are when they fit.
+    """Resize N x C x H x W code values to N x C x ``height`` x ``width`` on the CPU; planes of that size are returned.
 
-    float32, or with ``peak`` integers from 0 to it.
+    The result is float32, or integers from 0 to ``peak`` if it is given.
     """
     if planes.shape[-2:] == (height, width):
         return planes
@@ -152,10 +152,10 @@ def resize_planes(
 
 
 def network_factors(factor: Fraction, available: tuple[int, ...]) -> tuple[int, ...]:
-    """The networks to run, one after the other, to reach at least ``factor``: as few as can, then as small as can.
+    """Return the scales of the networks that together reach ``factor``: as few as possible, then as small as possible.
 
     Raises:
-        OptionError: even two of the largest do not reach it.
+        OptionError: two networks of the largest scale do not reach it.
     """
     if factor <= 1:
         return ()
