@@ -39,7 +39,8 @@ from vidsr.metrics import psnr
 from vidsr.models import weights as store
 from vidsr.options.choices import Interpolation
 from vidsr.options.frame_rate import Times
-from vidsr.stages.interpolate import Interpolate, make_engine
+from vidsr.stages.interpolate import Interpolate
+from vidsr.stages.interpolation_engines import make_engine
 from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.rounding import Finish
 from vidsr.video import VideoReader

@@ -31,7 +31,7 @@ def test_known_blur_is_estimated(sigma: float, noise: float) -> None:
     assert blur_sigma(noisy(blur(shapes(), sigma), noise)) == pytest.approx(sigma, rel=0.2)
 
 
-def test_sharp_frame_has_little_blurred() -> None:
+def test_sharp_frame_has_little_blur() -> None:
     assert blur_sigma(shapes()) < 0.8
     assert blur_sigma(np.full((64, 64), 90, np.float32)) == 0
 

@@ -20,7 +20,8 @@ from vidsr.models import weights as store
 from vidsr.options.choices import INTERPOLATIONS, Interpolation
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.frame_rate import Clock, Times
-from vidsr.stages.interpolate import Interpolate, make_engine
+from vidsr.stages.interpolate import Interpolate
+from vidsr.stages.interpolation_engines import make_engine
 from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.rounding import Finish
 from vidsr.video import VideoReader

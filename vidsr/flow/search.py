@@ -23,14 +23,14 @@ SmallLuma = NDArray[Any]  # float32, luma at 1 / `REDUCTION` of the size
 Flow = NDArray[Any]  # float32, h x w x 2, x and y in pixels: displacement of a pixel of the first frame to the second
 Displacements = NDArray[Any]  # float32, h x w x 4, in its own pixels: x, y to the first frame; x, y to the second
 
-MAX_PIXELS = 640 * 360  # larger frames are reduced for the search until they fit
+MAX_PIXELS = 640 * 360  # larger frames are downscaled for the search until they fit
 MIN_SIDE = 32  # dense inverse search needs room for its patches
 # Block search for small objects that move far
 REDUCTION = 4  # it runs on frames this much smaller
-BLOCK, STRIDE, REACH = 6, 3, 12  # side, step and range, in reduced pixels
+BLOCK, STRIDE, REACH = 6, 3, 12  # side, step and range, in downscaled pixels
 UNEXPLAINED = 8.0  # mean mismatch of a block, in code values, from which on it is searched
 BETTER = 0.6  # a match must leave less than this share of the mismatch
-DISTANCE_COST = 4.0  # code values of mismatch that a match must save per reduced pixel of displacement
+DISTANCE_COST = 4.0  # code values of mismatch that a match must save per downscaled pixel of displacement
 # Refinement at a phase; chosen on clips of the training set (train/LOG.md)
 REFINE_STRIDE, REFINE_DESCENTS = 3, 25  # pixels between patches, and gradient descent steps of each
 
@@ -50,7 +50,7 @@ def _search_size(h: int, w: int) -> tuple[int, int]:
 
 
 def resize_plane(plane: Plane, size: tuple[int, ...]) -> Plane:
-    """Return ``plane`` at ``size`` (height, width): by area to reduce, else bilinear."""
+    """Return ``plane`` at ``size`` (height, width): downscaled by area, else upscaled bilinearly."""
     if plane.shape == size:
         return plane
     smaller = size < plane.shape

@@ -21,11 +21,9 @@ from vidsr.options.choices import Repeats
 from vidsr.options.frame_rate import Clock, Times
 from vidsr.stages import Context
 from vidsr.stages.batching import frames_per_batch, rebatched, single_frames
-from vidsr.stages.interpolation_engines import Engine, PreparedPair, make_engine
+from vidsr.stages.interpolation_engines import Engine, PreparedPair
 from vidsr.stages.source_times import LONGEST_REPEAT, SourceFrame, evenly_spaced, merged_repeats, with_output_times
 from vidsr.stages.stopwatch import Stopwatch
-
-__all__ = ["Engine", "Interpolate", "make_engine"]
 
 HALF = Fraction(1, 2)
 OutputFrames = tuple[FrameBatch, int | None]  # frames, and the source image they show; None if interpolated
