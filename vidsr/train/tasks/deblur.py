@@ -95,19 +95,19 @@ def train_step(recipe: Recipe, state: State, interior: Interior, data: Deblurrin
     disturbed each other.
     """
     degraded, sharp, degradations = data.degraded_at(state.step)
-    estimator = state.network.deconvolution
-    trains_estimator = estimator.shifts is None
+    deconvolution = state.network.deconvolution
+    trains_estimator = deconvolution.shifts is None
     if not trains_estimator and not recipe.init:
         raise OptionError(f"recipe {recipe.name}: layers behind a deconvolution need its weights: name init")
     with torch.set_grad_enabled(trains_estimator):
-        features = estimator.direction_features(degraded)
+        features = deconvolution.direction_features(degraded)
     with autocast(recipe, state, degraded.device):
-        output = interior(degraded, estimator.filters_and_shifts(features))
+        output = interior(degraded, deconvolution.filters_and_shifts(features))
     loss = weighted_loss(recipe, state.step, output.float(), crop_border(sharp, state.network.halo))
     total = loss
     if trains_estimator:
-        labels = bank_labels(degradations, estimator.bank[0].cpu()).to(degraded.device)
-        total = loss + ESTIMATOR_WEIGHT * F.cross_entropy(estimator.bank_logits(features), labels)
+        labels = bank_labels(degradations, deconvolution.bank[0].cpu()).to(degraded.device)
+        total = loss + ESTIMATOR_WEIGHT * F.cross_entropy(deconvolution.bank_logits(features), labels)
     descend(recipe, state, total)
     return {"loss": loss.detach()}
 
