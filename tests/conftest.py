@@ -1,4 +1,4 @@
-"""What every test gets: no thread left behind, a bounded number of worker threads, the data folder when it is there."""
+"""Fixtures of every test: no thread left behind, few worker threads, the data folder where it exists."""
 
 import os
 import threading
@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-# Before torch, OpenCV or Numba start their pools; small pictures on many cores spend their time waiting.
-PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))  # that share the processors
+# Set before torch, OpenCV or Numba start their pools: small frames on many cores spend their time waiting.
+PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))  # test processes that share the processors
 WORKERS = str(max(1, min(4, (os.cpu_count() or 1) // PROCESSES)))
 os.environ.setdefault("OMP_NUM_THREADS", WORKERS)
 os.environ.setdefault("NUMBA_NUM_THREADS", WORKERS)
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets it
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the command line
 
 REPO = Path(__file__).parents[1]
-POOLS = ("vidsr-kernels",)  # kept for the life of the process, as those of torch, OpenCV and Numba are
-THREAD_GRACE = 2.0  # seconds in which a thread that was told to stop must have ended
+POOLS = ("vidsr-kernels",)  # live as long as the process, like those of torch, OpenCV and Numba
+THREAD_GRACE = 2.0  # seconds in which a stopped thread must end
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,7 +50,7 @@ def _started_since(before: set[threading.Thread]) -> list[str]:
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """The folder of test and training data: VIDSR_DATA, or shared/data beside the repository."""
+    """The folder of test and training data: VIDSR_DATA, or ../shared/data."""
     folder = Path(os.environ.get("VIDSR_DATA", REPO.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no data folder at {folder}; name one with VIDSR_DATA")

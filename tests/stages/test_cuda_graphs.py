@@ -1,4 +1,4 @@
-"""CUDA graphs: when they are recorded, and that a run goes on as it was where they can not be."""
+"""CUDA graphs: when they are recorded, and that a run continues without them where recording fails."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from vidsr.stages.gpu import CALLS_BEFORE_RECORDING, MAX_SHAPES, CudaGraphs, Net
 
 
 class Network2x:
-    """Doubles, and counts how often it was asked."""
+    """A network that doubles its input and counts its calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -36,7 +36,7 @@ def picture(side: int) -> Tensor:
     return torch.rand(1, 1, side, side, generator=torch.Generator().manual_seed(side))
 
 
-def test_a_shape_is_recorded_once_when_it_has_come_twice() -> None:
+def test_a_shape_is_recorded_once_after_two_calls() -> None:
     network = Network2x()
     graphs = CudaGraphs(network, Pretended)
     for calls in (1, 2, 2, 2):  # the third and later ones are replayed
@@ -48,7 +48,7 @@ def test_a_shape_is_recorded_once_when_it_has_come_twice() -> None:
     assert network.calls == 3 and not graphs.failed
 
 
-def test_no_more_shapes_are_recorded_than_memory_is_worth() -> None:
+def test_the_number_of_recorded_shapes_is_limited() -> None:
     Pretended.made = 0
     graphs = CudaGraphs(Network2x(), Pretended)
     for side in range(1, MAX_SHAPES + 5):
@@ -57,7 +57,7 @@ def test_no_more_shapes_are_recorded_than_memory_is_worth() -> None:
     assert Pretended.made == MAX_SHAPES
 
 
-def test_what_was_forgotten_is_recorded_again() -> None:
+def test_a_dropped_shape_is_recorded_again() -> None:
     Pretended.made = 0
     graphs = CudaGraphs(Network2x(), Pretended)
     for _ in range(CALLS_BEFORE_RECORDING):
@@ -71,7 +71,7 @@ def test_what_was_forgotten_is_recorded_again() -> None:
 @pytest.mark.parametrize(
     "error", [RuntimeError("operation not permitted when stream is capturing"), torch.OutOfMemoryError()]
 )
-def test_where_recording_fails_it_is_tried_once_and_the_network_goes_on(error: Exception) -> None:
+def test_after_a_failed_recording_the_network_runs_without_graphs(error: Exception) -> None:
     tried = 0
 
     def fails(network: Network, x: Tensor) -> Network:
@@ -86,7 +86,7 @@ def test_where_recording_fails_it_is_tried_once_and_the_network_goes_on(error: E
     assert (tried, graphs.failed, network.calls) == (1, True, 6)
 
 
-def test_a_replay_that_is_not_what_the_network_gives_is_not_used() -> None:
+def test_a_replay_that_differs_from_the_network_is_not_used() -> None:
     network = Network2x()
     graphs = CudaGraphs(network, lambda network, x: Pretended(network, x, wrong=0.01))
     for _ in range(6):
@@ -95,7 +95,7 @@ def test_a_replay_that_is_not_what_the_network_gives_is_not_used() -> None:
 
 
 @pytest.mark.gpu
-def test_a_graph_gives_what_the_network_gives_and_leaves_earlier_results_alone() -> None:
+def test_a_graph_equals_the_network_and_keeps_earlier_outputs() -> None:
     from vidsr.models import load_model
 
     model = load_model("fast", 2, "cuda", torch.float16)

@@ -138,9 +138,9 @@ def _line(walls: list[tuple[int, float]]) -> tuple[float, float]:
 
 
 def _part(options: EnhanceOptions, info: VideoInfo | None, frames: int) -> EnhanceOptions:
-    """``options`` for ``frames`` frames of what is asked, its middle if ``info`` says where that is.
+    """Return ``options`` for ``frames`` frames, from the middle of the clip if ``info`` gives its length.
 
-    Not verified, and logged beside the result if at all.
+    The trial is not verified. Its log, if any, lies next to the output.
     """
     start = options.start
     if info is not None and info.fps and info.frames and info.frames > frames:
