@@ -92,7 +92,7 @@ def run(
     existing = [path for path in (checkpoint_path(out, recipe) for recipe in phases) if path.exists()]
     if existing and not resume:
         raise OptionError(f"{existing[0]} exists: add --resume to continue it, or choose another folder")
-    target = choose(device, "fp32").device  # the recipe says what runs in bf16
+    target = choose(device, "fp32").device  # parameters stay in fp32; the precision of the recipe is for autocast
     torch.backends.cudnn.benchmark = target.type == "cuda"  # every step has the same shapes
     watch = watch or NullObserver()
     for recipe in phases:
