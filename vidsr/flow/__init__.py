@@ -1,1 +1,1 @@
-"""Optical flow and what is built on it."""
+"""Optical flow (search, projection, warping) and its uses: interpolation, scene cuts, static overlays, averaging."""

@@ -28,7 +28,6 @@ from vidsr.stages.stopwatch import Stopwatch
 HALF = Fraction(1, 2)
 OutputFrames = tuple[FrameBatch, int | None]  # frames, and the source image they show; None if interpolated
 MIN_TICKS_PER_FRAME = 4  # a time base with fewer ticks per source and output frame counts frames: it rounds no times
-
 DISTINCT_AROUND = 4  # distinct frames around a range that may change its output times
 
 
