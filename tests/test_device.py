@@ -1,4 +1,4 @@
-"""Which devices a run uses."""
+"""The devices and the precision of a run."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ def pretend_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "there", "used"),
+    ("device", "gpus", "used"),
     [
         ("auto", 0, ["cpu"]),
         ("auto", 2, ["cuda"]),
@@ -24,16 +24,16 @@ def pretend_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
         ("cpu,cpu", 0, ["cpu", "cpu"]),
     ],
 )
-def test_one_device_a_list_or_all_gpus(
-    monkeypatch: pytest.MonkeyPatch, asked: str, there: int, used: list[str]
+def test_a_device_can_be_one_a_list_or_all_gpus(
+    monkeypatch: pytest.MonkeyPatch, device: str, gpus: int, used: list[str]
 ) -> None:
-    pretend_gpus(monkeypatch, there)
-    assert [str(compute.device) for compute in choose_all(asked, "fp32")] == used
-    assert str(choose(asked, "fp32").device) == used[0]
+    pretend_gpus(monkeypatch, gpus)
+    assert [str(compute.device) for compute in choose_all(device, "fp32")] == used
+    assert str(choose(device, "fp32").device) == used[0]
 
 
 @pytest.mark.parametrize(
-    ("asked", "there", "said"),
+    ("device", "gpus", "message"),
     [
         ("cuda:0,cuda:1", 1, "--device cuda:1: there are 1 CUDA devices"),
         ("cuda:0,tpu", 1, "--device 'tpu' is unknown: choose auto, cpu, cuda, cuda:N or cuda:0,cuda:1"),
@@ -41,12 +41,12 @@ def test_one_device_a_list_or_all_gpus(
         ("meta", 0, "--device 'meta' is not supported"),
     ],
 )
-def test_a_device_that_is_not_there_is_one_clear_line(
-    monkeypatch: pytest.MonkeyPatch, asked: str, there: int, said: str
+def test_a_missing_device_gives_a_one_line_error(
+    monkeypatch: pytest.MonkeyPatch, device: str, gpus: int, message: str
 ) -> None:
-    pretend_gpus(monkeypatch, there)
-    with pytest.raises(DeviceError, match=said):
-        choose_all(asked, "auto")
+    pretend_gpus(monkeypatch, gpus)
+    with pytest.raises(DeviceError, match=message):
+        choose_all(device, "auto")
 
 
 def test_a_gpu_computes_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,11 +58,11 @@ def test_a_gpu_computes_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> No
     ("avx512", "amx", "precision"),
     [(True, False, "bf16"), (False, True, "bf16"), (False, False, "fp32"), (None, None, "fp32")],
 )
-def test_a_cpu_computes_in_bf16_only_where_it_is_found_to_have_it(
+def test_a_cpu_computes_in_bf16_only_if_it_supports_that(
     monkeypatch: pytest.MonkeyPatch, avx512: bool | None, amx: bool | None, precision: str
 ) -> None:
     for name, has in (("_is_avx512_bf16_supported", avx512), ("_is_amx_tile_supported", amx)):
-        if has is None:  # a PyTorch that does not say
+        if has is None:  # a PyTorch without the check
             monkeypatch.delattr(torch.cpu, name, raising=False)
         else:
             monkeypatch.setattr(torch.cpu, name, lambda has=has: has, raising=False)

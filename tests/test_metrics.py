@@ -1,4 +1,4 @@
-"""PSNR, MSE and SSIM against their definitions."""
+"""PSNR, MSE and SSIM equal their definitions."""
 
 import math
 import subprocess
@@ -17,7 +17,7 @@ def random_plane(*shape: int) -> np.ndarray:
     return RNG.integers(0, 256, shape).astype(np.uint8)
 
 
-def test_mse_and_psnr_by_their_definition() -> None:
+def test_mse_and_psnr_equal_their_definition() -> None:
     a, b = random_plane(20, 30), random_plane(20, 30)
     error = sum((int(x) - int(y)) ** 2 for x, y in zip(a.ravel(), b.ravel(), strict=True)) / a.size
     assert mse(a, b) == pytest.approx(error)
@@ -26,20 +26,20 @@ def test_mse_and_psnr_by_their_definition() -> None:
     assert psnr_from_mse(error) == pytest.approx(psnr(a, b))
 
 
-def test_no_error_and_an_infinite_one_have_a_psnr_too() -> None:
+def test_psnr_of_zero_and_infinite_errors_is_infinite() -> None:
     assert (psnr_from_mse(0), psnr_from_mse(math.inf)) == (math.inf, -math.inf)
     assert math.isnan(psnr_from_mse(math.nan))
     assert psnr(np.full((4, 4), 10), np.full((4, 4), 11)) == pytest.approx(48.1308, abs=1e-4)
 
 
-def test_equal_pictures_have_infinite_psnr_and_ssim_one() -> None:
+def test_equal_images_have_infinite_psnr_and_ssim_1() -> None:
     a = random_plane(32, 32)
     assert psnr(a, a) == math.inf
     assert mse(a, a) == 0
     assert ssim(a, a) == pytest.approx(1)
 
 
-def test_crop_leaves_the_border_out() -> None:
+def test_crop_ignores_the_border() -> None:
     a = random_plane(30, 40)
     b = a.copy()
     b[:3], b[-3:], b[:, :3], b[:, -3:] = 0, 0, 0, 0
@@ -67,13 +67,13 @@ def ssim_by_loops(a: np.ndarray, b: np.ndarray, peak: float) -> float:
 
 
 @pytest.mark.parametrize("peak", [255, 1023])
-def test_ssim_by_its_definition(peak: int) -> None:
+def test_ssim_equals_its_definition(peak: int) -> None:
     a = random_plane(24, 19).astype(np.uint16) * peak // 255
     b = np.clip(a + RNG.normal(0, peak / 20, a.shape), 0, peak).astype(np.uint16)
     assert ssim(a, b, peak) == pytest.approx(ssim_by_loops(a, b, peak), abs=1e-9)
 
 
-def test_tensors_and_batches_are_measured_as_arrays_are() -> None:
+def test_tensors_and_batches_have_the_scores_of_arrays() -> None:
     a, b = random_plane(2, 3, 20, 25), random_plane(2, 3, 20, 25)
     x, y = torch.from_numpy(a), torch.from_numpy(b)
     assert psnr(x, y) == psnr(a, b)
@@ -83,12 +83,12 @@ def test_tensors_and_batches_are_measured_as_arrays_are() -> None:
     assert ssim(a, b) == pytest.approx(np.mean([ssim(p, q) for p, q in planes]))
 
 
-def test_luma_is_matlabs_and_a_single_channel_is_its_own() -> None:
-    picture = np.array([[[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
-    np.testing.assert_allclose(rgb_to_y(picture)[0], [16, 235, 81.481, 144.553, 40.966], atol=1e-9)
+def test_luma_is_that_of_matlab_and_a_single_channel_is_luma_already() -> None:
+    image = np.array([[[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
+    np.testing.assert_allclose(rgb_to_y(image)[0], [16, 235, 81.481, 144.553, 40.966], atol=1e-9)
     gray = random_plane(5, 6)
     assert np.array_equal(rgb_to_y(gray), gray)
-    stacked = np.repeat(gray[..., None], 3, axis=2)  # grey, yet a file of three channels
+    stacked = np.repeat(gray[..., None], 3, axis=2)  # a grey image in three channels
     np.testing.assert_allclose(rgb_to_y(stacked), 16 + gray * (219 / 255), atol=1e-9)
 
 
@@ -100,7 +100,7 @@ def test_psnr_y_crops_as_many_pixels_as_the_scale() -> None:
     assert psnr_y(a, b, 3) < 60
 
 
-def test_read_only_arrays_are_fine_and_sizes_must_match() -> None:
+def test_read_only_arrays_are_accepted_and_sizes_must_match() -> None:
     a = random_plane(20, 20)
     a.flags.writeable = False
     assert mse(a, a) == 0
@@ -110,7 +110,7 @@ def test_read_only_arrays_are_fine_and_sizes_must_match() -> None:
         psnr(a, a, crop=10)
 
 
-def test_needs_neither_opencv_nor_numba() -> None:
+def test_metrics_import_without_opencv_and_numba() -> None:
     code = "import sys; sys.modules.update(dict.fromkeys(('av', 'cv2', 'numba'))); import vidsr.metrics"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -1,3 +1,5 @@
+"""`vidsr degrade`: options from text, planes, and whole clips."""
+
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,7 +28,7 @@ def degrade_one(source: FrameBatch, depth: int = 8, **options: str | int | float
     return result
 
 
-def test_text_becomes_options() -> None:
+def test_options_are_parsed_from_text() -> None:
     options = parse_degrade(blur="gaussian:1.6", noise="2", scale="1/4", crf=28)
     assert options.factor == Fraction(1, 4)
     assert options.blur == GaussianBlur((1.6, 1.6))
@@ -56,7 +58,7 @@ def test_text_becomes_options() -> None:
     ],
     ids=str,
 )
-def test_wrong_text_is_one_line(wrong: dict[str, str]) -> None:
+def test_unknown_values_give_one_line_errors(wrong: dict[str, str]) -> None:
     with pytest.raises(OptionError) as error:
         parse_degrade(**wrong)  # type: ignore[arg-type]
     assert "\n" not in str(error.value)
@@ -64,22 +66,22 @@ def test_wrong_text_is_one_line(wrong: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("sigma", [1.0, 2.0, 3.5])
-def test_chroma_kernel_is_the_same_blur_on_its_own_grid(sigma: float) -> None:
+def test_the_chroma_kernel_is_the_same_blur_on_the_chroma_grid(sigma: float) -> None:
     kernel = GaussianBlur((sigma, sigma)).kernel(np.random.default_rng(0))
     small = subsampled(kernel, 2, 1)
     x, y = (np.arange(n) - n // 2 for n in small.shape[::-1])
     assert small.sum() == pytest.approx(1, abs=1e-5)
     assert small.sum(0) @ x == pytest.approx(0, abs=1e-5)
     assert np.sqrt(small.sum(1) @ y**2) == pytest.approx(sigma, rel=0.05)
-    # sharing a weight between two samples widens the kernel by a quarter of a sample's variance at most
+    # spreading a weight over two samples adds at most a quarter of a sample to the variance
     assert sigma**2 / 4 * 0.95 <= small.sum(0) @ x**2 <= sigma**2 / 4 + 0.25
 
 
-def test_no_blur_stays_no_blur_on_chroma() -> None:
+def test_a_kernel_of_one_pixel_stays_one_on_chroma() -> None:
     assert (subsampled(np.ones((1, 1), np.float32), 2, 2) == 1).all()
 
 
-def test_sizes_round_and_chroma_rounds_up() -> None:
+def test_the_size_is_rounded_and_that_of_chroma_rounded_up() -> None:
     result = degrade_one(batch(height=38, width=58), scale="1/4")
     assert result.y.shape == (3, 1, 10, 14)
     assert result.uv is not None
@@ -87,7 +89,7 @@ def test_sizes_round_and_chroma_rounds_up() -> None:
 
 
 @pytest.mark.parametrize(("depth", "level"), [(8, 100), (10, 400)])
-def test_noise_is_in_code_values_of_8_bits(depth: int, level: int) -> None:
+def test_noise_is_in_8_bit_code_values(depth: int, level: int) -> None:
     source = batch(height=200, width=200, level=level, dtype="uint8" if depth == 8 else "uint16")
     result = degrade_one(source, depth, noise="3")
     for plane in (result.y, result.uv):
@@ -95,14 +97,14 @@ def test_noise_is_in_code_values_of_8_bits(depth: int, level: int) -> None:
         assert float((plane - level).std()) == pytest.approx(3 * level / 100, rel=0.03)
 
 
-def test_shot_noise_leaves_chroma_alone() -> None:
+def test_shot_noise_does_not_change_chroma() -> None:
     result = degrade_one(batch(), noise="poisson:1")
     assert result.uv is not None
     assert (result.uv == 100).all()
     assert float(result.y.std()) == pytest.approx(10, rel=0.1)
 
 
-def test_the_seed_decides_whatever_the_batches() -> None:
+def test_the_output_does_not_depend_on_the_batches() -> None:
     info = VideoInfo(60, 40, Fraction(25))
     options = parse_degrade(blur="shake:9", noise="poisson:1", seed=4)
     whole = batch(4)
@@ -111,7 +113,7 @@ def test_the_seed_decides_whatever_the_batches() -> None:
     assert torch.equal(first, again)
 
 
-def test_a_phone_clip_keeps_its_times_and_its_sound(samples: Path, tmp_path: Path) -> None:
+def test_a_degraded_phone_clip_keeps_its_times(samples: Path, tmp_path: Path) -> None:
     source, target = samples / "phone_dog.mp4", tmp_path / "small.mp4"
     options = parse_degrade(blur="gaussian:1.6", noise="2", scale="1/3", crf=28, preset="ultrafast")
     assert degrade_clip(source, target, options) == 41

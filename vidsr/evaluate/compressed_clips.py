@@ -1,8 +1,10 @@
-"""Models on compressed clips: `python -m vidsr.evaluate.compressed_clips CLIP... [--models fast balanced] [--scale 4]`.
+"""Measure models on compressed clips.
 
-Each clip's luma is cropped to a multiple of the scale, reduced by it with MATLAB's bicubic, encoded by libx264 (medium)
-at each CRF as 4:2:0, decoded and enlarged. PSNR-Y is against the uncompressed luma, ``scale`` pixels cut off at each
-side, over ``FRAMES`` frames spread over those encoded.
+    python -m vidsr.evaluate.compressed_clips CLIP... [--models fast balanced] [--scale 4]
+
+The luma of each clip is cropped to a multiple of the scale, downscaled with MATLAB's bicubic, encoded by libx264
+(medium) at each CRF as 4:2:0, decoded and upscaled. PSNR-Y is against the uncompressed luma, without ``scale`` pixels
+at each side, on the frames ``FRAMES``.
 """
 
 from __future__ import annotations
@@ -25,39 +27,39 @@ from vidsr.video.encode_decode import encode_and_decode
 from vidsr.video.luma import read_luma
 
 CRFS = (23, 28, 32)
-ENCODED = 30  # frames, from the first on
-FRAMES = range(5, ENCODED, 8)  # of those, measured
+ENCODED = 30  # frames of each clip, from the first
+FRAMES = range(5, ENCODED, 8)  # measured
 
 Plane = npt.NDArray[np.uint8]
 
 
 def measure_clip(path: Path, models: dict[str, Model], scale: int) -> dict[str, dict[int, float]]:
-    """Name of a model (and ``bicubic``) -> CRF -> mean PSNR-Y."""
-    truth = [modcrop(y.numpy(), scale) for y in islice(read_luma(path), ENCODED)]
-    height, width = truth[0].shape
-    small = np.stack([imresize(frame, height // scale, width // scale) for frame in truth])
+    """Return name of a model (and ``bicubic``) -> CRF -> mean PSNR-Y."""
+    originals = [modcrop(y.numpy(), scale) for y in islice(read_luma(path), ENCODED)]
+    height, width = originals[0].shape
+    small = np.stack([imresize(frame, height // scale, width // scale) for frame in originals])
     scores: dict[str, dict[int, float]] = {name: {} for name in ("bicubic", *models)}
     for crf in CRFS:
         decoded = encode_and_decode(small, "libx264", crf)
         frames = [index for index in FRAMES if index < len(decoded)]
         for name in scores:
-            values = [_psnr_y(enlarge(decoded[i], models.get(name), scale), truth[i], scale) for i in frames]
+            values = [_psnr_y(upscale(decoded[i], models.get(name), scale), originals[i], scale) for i in frames]
             scores[name][crf] = fmean(values)
     return scores
 
 
-def enlarge(plane: Plane, model: Model | None, scale: int) -> Plane:
-    """A luma plane at ``scale`` times its size; by bicubic without a model."""
+def upscale(plane: Plane, model: Model | None, scale: int) -> Plane:
+    """Return a luma plane upscaled by ``model``, or by bicubic without one."""
     height, width = plane.shape
     return imresize(plane, height * scale, width * scale) if model is None else model(plane)
 
 
-def _psnr_y(output: Plane, truth: Plane, scale: int) -> float:
-    return psnr(shave(output.astype(np.float64), scale), shave(truth.astype(np.float64), scale))
+def _psnr_y(output: Plane, original: Plane, scale: int) -> float:
+    return psnr(shave(output.astype(np.float64), scale), shave(original.astype(np.float64), scale))
 
 
 def measure(clips: Sequence[Path], names: Sequence[str], scale: int) -> dict[str, dict[int, float]]:
-    """The means over ``clips`` of every model called one of ``names``, in each of its domains, and of bicubic."""
+    """Return the means over ``clips`` of bicubic and of every model in ``names``, in each of its domains."""
     models = {
         f"{e.name}-{e.domain}": load_model(e.name, scale, domain=e.domain)
         for e in store.table()
@@ -74,7 +76,7 @@ def measure(clips: Sequence[Path], names: Sequence[str], scale: int) -> dict[str
 
 
 def main() -> None:
-    """Print the table, and as JSON."""
+    """Print the table as text and as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--models", nargs="+", default=["fast", "balanced"])

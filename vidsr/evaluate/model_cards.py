@@ -1,4 +1,4 @@
-"""The model cards, weights/README.md, written from what the weights files say of themselves."""
+"""Write the model cards, weights/README.md, from the metadata of the weights files."""
 
 from __future__ import annotations
 
@@ -16,46 +16,52 @@ from vidsr.models.frame_network import FramePair, MotionField
 
 HEAD = """# Model cards
 
-Written by `python -m vidsr.evaluate.model_cards` from the metadata of the files beside it; do not edit by hand.
+Written by `python -m vidsr.evaluate.model_cards` from the metadata of the weights files in this folder; do not edit by
+hand.
 
-Every network reads and writes luma alone. Scores are PSNR-Y / SSIM by the papers' protocol (`vidsr evaluate`): LR by
-MATLAB's bicubic, 8-bit output, BT.601 limited luma, as many pixels cut off at each side as the scale says. `video`
-weights are trained on what encoders leave, so that clean pictures are not what they are for: train/LOG.md has their
-gain on compressed clips.
+Every network reads and writes luma alone. Scores are PSNR-Y / SSIM by the protocol of the papers (`vidsr evaluate`): LR
+by MATLAB's bicubic, 8-bit output, BT.601 limited luma, without `scale` pixels at each side. `video` weights are trained
+on compressed clips, not on clean images; train/LOG.md has their gain on compressed clips.
 
-**Data.** `photos2`, `photos3`, `photos4`: 192 photographs under CC0, CC-BY, CC-BY-SA, GPL and the Unsplash licence,
-reduced once more by as much.
-`bsds_t91`: the train and test parts of BSDS500 (its val part is the BSD100 benchmark and was left out; research and
-education) and the 91 images of Yang et al. (academic). `video_x4`: panning windows over photos2 and pieces of 20 camera
-clips (CC0, Pexels licence, demo clips of SAM 2), reduced by 4 and encoded by x264, x265, VP9, MPEG-4 and MPEG-2
-(train/video_pairs.py). `blur`, `codec`, `noise`:
-4,000 squares of 160 pixels of the same pictures and camera clips, 15 % of them untouched (train/restoration_set.py).
-`codec-h264`: 3,000 more, of x264 alone, 60 % of them of clips, sign language and a street among them.
-`noise-drawings`: noise on these pictures, their halves and drawings made of them (train/drawings.py); `noise-texture`:
-2,000 squares of halves and drawings alone, half of them untouched.
-`deblur` and `deblur-fast` blur the sharp side of the sets named while they train, 15 % not at all (train/blurred.py).
-`windows`: triples of 24 clips, reduced to 480 columns, and of 800 layered scenes made of photos2
-(train/windows.py, train/layers.py); `scenes`: 2,000 more such scenes. 4 % of each set of pictures was kept for
-validation, every eighth clip and scene of the triples. Set5 and Set14 were measured on, never trained on.
+**Data.** `vidsr/train/prepare/training_sets.py` writes all sets.
 
-**Licence.** MIT, as the code. The terms of the pictures above are those of their owners; no picture is contained here.
+- `photos2`, `photos3`, `photos4`: 192 photographs under CC0, CC-BY, CC-BY-SA, GPL and the Unsplash licence, downscaled
+  by 2, 3 or 4.
+- `bsds_t91`: the train and test parts of BSDS500 (research and education) and the 91 images of Yang et al. (academic).
+  The val part of BSDS500 is the BSD100 benchmark and is left out.
+- `video_x4`: panning windows over photos2 and pieces of 20 camera clips (CC0, Pexels licence, demo clips of SAM 2),
+  downscaled by 4 and encoded by x264, x265, VP9, MPEG-4 and MPEG-2 (video_pairs.py). `video_x2`, `video_x3`: likewise.
+- `blur`, `codec`, `noise`: 4,000 squares of 160 pixels of the same images and camera clips, 15 % of them unchanged
+  (restoration_pairs.py).
+- `codec-h264`: 3,000 more, of x264 alone, 60 % of them from clips, sign language and a street among them.
+- `noise-drawings`: noise on these images, on their downscaled halves and on drawings made from them (drawings.py).
+  `noise-texture`: 2,000 squares of halves and drawings alone, half of them unchanged.
+- `windows`: triples of frames of 24 clips, downscaled to 480 columns, and of 800 layered scenes made from photos2
+  (windows.py, moving_layers.py). `scenes`: 2,000 more such scenes.
 
-**Training.** On two CPU cores, with the recipe shown; `scripts/train_all` makes all of them again. Adam or `whitened`
-(train/whitened.py), cosine schedule after a warm-up, moving average of the weights; the 3x3 kernels of `plain` trained
-as a sum of branches and collapsed, but by `whitened`. Recipes that start from weights of the same name continued those
-of before.
+Training of `deblur` and `deblur-fast` blurs the sharp patches of the named sets, 85 % of them
+(train/data/patch_degradation.py). 4 % of each set of images is for validation, and every eighth clip and scene of the
+triples. Set5 and Set14 are for measuring only, never for training.
+
+**Licence.** MIT, as the code. The images above belong to their owners under the named terms; no image is part of the
+weights.
+
+**Training.** On two CPU cores, by the recipe shown; `scripts/train_all` trains all of them again. The optimiser is Adam
+or `whitened` (train/methods/optimizer.py), with a cosine schedule after a warm-up. The weights are a moving average.
+The 3x3 kernels of `plain` train as a sum of branches that collapses, except with `whitened`. Recipes that start from
+weights of the same name continue earlier training.
 
 """
 
 
-EXAMPLE = (
+EXAMPLE = (  # an input of interpolation networks, to count operations
     FramePair(torch.zeros(1, 1, 256, 256), torch.zeros(1, 1, 256, 256), torch.full((1, 1, 1, 1), 0.5)),
     MotionField.from_planes(torch.zeros(1, 6, 128, 128)),
 )
 
 
 def card(model: Model) -> str:
-    """The section of one weights file."""
+    """Return the section of a model that upscales or restores."""
     meta = model.metadata
     lines = [
         f"## {model.path.name}",
@@ -79,7 +85,7 @@ def card(model: Model) -> str:
 
 
 def frames_card(path: Path) -> str:
-    """The section of one weights file that makes frames between frames."""
+    """Return the section of an interpolation network."""
     network, meta = store.read_frames(path)
     with FlopCounterMode(display=False) as counter:
         network(*EXAMPLE)
@@ -89,13 +95,13 @@ def frames_card(path: Path) -> str:
         [
             f"## {path.name}",
             "",
-            f"{meta['architecture']} {_settings(meta['config'])}: frames between frames, from luma; "
+            f"{meta['architecture']} {_settings(meta['config'])}: interpolates frames, from luma; "
             f"{store.count_parameters(network):,} parameters, {cost:.1f} kMAC per pixel, "
             f"{path.stat().st_size / 1024:.0f} KiB.",
             "",
             *([f"**{meta['note'][0].upper()}{meta['note'][1:]}.**", ""] if meta.get("note") else []),
             f"Trained {meta['steps']} steps ({meta['minutes']} minutes of a shared machine) on {meta['data']}. "
-            "What it reaches beside optical flow and blending: benchmarks/results/interpolation.json.",
+            "Scores against optical flow and blending: benchmarks/results/interpolation.json.",
             "",
             "```toml",
             meta["recipe"].strip(),
@@ -114,10 +120,10 @@ def _beginning(recipe: str) -> str:
 
 
 def _score_table(scores: dict[str, dict[str, float]], metadata: dict[str, str]) -> list[str]:
-    """What the network reaches beside bicubic, or beside the degraded picture it restores."""
-    beside = "bicubic_psnr_y" if all("bicubic_psnr_y" in s for s in scores.values()) else "input_psnr_y"
-    title = "bicubic" if beside == "bicubic_psnr_y" else f"degraded: {PROBES[degradation_kind(metadata)][0]}"
-    rows = (f"| {name} | {s['psnr_y']:.2f} / {s['ssim']:.4f} | {s[beside]:.2f} |" for name, s in scores.items())
+    """Scores of the network, and those of bicubic or of the degraded input."""
+    baseline = "bicubic_psnr_y" if all("bicubic_psnr_y" in s for s in scores.values()) else "input_psnr_y"
+    title = "bicubic" if baseline == "bicubic_psnr_y" else f"degraded: {PROBES[degradation_kind(metadata)][0]}"
+    rows = (f"| {name} | {s['psnr_y']:.2f} / {s['ssim']:.4f} | {s[baseline]:.2f} |" for name, s in scores.items())
     return [f"| set | PSNR-Y / SSIM | {title} |", "|---|---|---|", *rows]
 
 
@@ -126,7 +132,7 @@ def _settings(config: str) -> str:
 
 
 def write(folder: Path = store.WEIGHTS) -> Path:
-    """Write the cards of every weights file in ``folder``; the path of the README."""
+    """Write the cards of all weights files in ``folder``, and return the path of the README."""
     models = [load_model(e.name, e.scale, domain=e.domain, folder=folder) for e in store.table(folder)]
     cards = [card(model) for model in models]
     cards += [frames_card(path) for path in sorted(folder.glob(f"*{store.FRAMES}"))]
