@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from select import select
 
@@ -19,7 +20,26 @@ POLL_SECONDS = 0.1  # how often a reader that waits for a pipe checks whether to
 BUFFER_BYTES = 1 << 20  # read at a time
 PIPE_REMEDY = "send a format that needs no seeking: y4m, nut, matroska; or raw planes with --raw"
 TEXT_FORMATS = ("tty", "lrc", "srt", "ass", "webvtt")  # FFmpeg decodes these text files as video
-FILES_ONLY = {"protocol_whitelist": "file"}  # a playlist must not open network addresses
+# FFmpeg's formats of files that hold their own frames. The others stay closed: hls, concat, dash, imf, sdp, mlv and
+# vobsub open further files or network addresses that the file names, and devices record.
+CLIP_FORMATS = (
+    "3dostr,4xm,aa,act,anm,apng,argo_brp,asf,asf_o,av1,avi,avs,avs2,avs3,bethsoftvid,bfi,bink,"
+    "bmv,c93,caf,cavsvideo,cdxl,cine,dcstr,derf,dfa,dhav,dirac,dnxhd,dsicin,dv,dxa,ea,ea_cdata,"
+    "evc,film_cpk,filmstrip,fits,flic,flv,frm,gdv,gif,gxf,h261,h263,h264,hevc,hnm,ico,idcin,iff,"
+    "ifv,image2,ingenient,ipmovie,ipu,iss,iv8,ivf,ivr,jpegxl_anim,jv,kux,live_flv,lmlm4,luodat,"
+    "lvf,lxf,m4v,matroska,mgsts,mjpeg,mjpeg_2000,mm,moflex,mov,mpeg,mpegts,mpegvideo,mpjpeg,"
+    "msnwctcp,mtv,mv,mvi,mxf,mxg,nc,nsv,nut,nuv,obu,ogg,paf,pdv,pmp,psxstr,pva,r3d,rl2,rm,"
+    "roq,rpl,sdr2,ser,sga,siff,simbiosis_imx,smjpeg,smk,smush,svs,swf,thp,tiertexseq,tmv,txd,ty,"
+    "usm,vc1,vc1test,vidc,vividas,vivo,vmd,vvc,wc3movie,webm,wsvqa,wtv,xmv,yop,yuv4mpegpipe,"
+    "bmp_pipe,cri_pipe,dds_pipe,dpx_pipe,exr_pipe,gem_pipe,gif_pipe,hdr_pipe,j2k_pipe,jpeg_pipe,"
+    "jpegls_pipe,jpegxl_pipe,jpegxs_pipe,pam_pipe,pbm_pipe,pcx_pipe,pfm_pipe,pgm_pipe,pgmyuv_pipe,"
+    "pgx_pipe,phm_pipe,photocd_pipe,pictor_pipe,png_pipe,ppm_pipe,psd_pipe,qdraw_pipe,qoi_pipe,sgi_pipe,"
+    "sunrast_pipe,tiff_pipe,vbn_pipe,webp_pipe,xbm_pipe,xpm_pipe,xwd_pipe,aac,ac3,aiff,amr,ape,au,"
+    "dts,eac3,flac,mp3,mpc,tak,truehd,tta,voc,w64,wav,wv"
+)
+# Contents by which FFmpeg recognises files that open other files
+PLAYLIST_MARKS = (b"#EXTM3U", b"ffconcat", b"<MPD", b"<CompositionPlaylist", b"c=IN IP", b"# VobSub index file")
+PLAYLIST_START = 4096  # bytes of a file that are searched for them
 
 
 def is_pipe(path: Path) -> bool:
@@ -41,12 +61,12 @@ def open_source(path: Path, reading: Reading | None = None, hwaccel: HWAccel | N
     reading = reading or Reading()
     kind, options = (None, {}) if reading.raw is None else ("rawvideo", reading.raw.demuxer_options)
     if str(path) == "-":
-        return _opened(path, StandardInput(), kind, options | {"protocol_whitelist": "pipe"}, hwaccel)
+        return _opened(path, StandardInput(), kind, options | closed("pipe", kind), hwaccel)
     if is_sequence(path):
         kind, options = "image2", _sequence_options(ImageSequence(path), reading)
         # the same pattern syntax as FFmpeg's, except that FFmpeg also expands percent signs in folder names
         pattern = f"file:{str(path.parent).replace('%', '%%')}/{path.name}"
-        return _opened(path, pattern, kind, options | FILES_ONLY, hwaccel)
+        return _opened(path, pattern, kind, options | closed("file", kind), hwaccel)
     if not path.exists():
         raise InputError(f"{path} does not exist: check the path")
     if path.is_dir():
@@ -54,7 +74,16 @@ def open_source(path: Path, reading: Reading | None = None, hwaccel: HWAccel | N
     if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path} is empty: name a clip")
     # "file:" keeps a name with a colon from being read as a protocol
-    return _opened(path, f"file:{path}", kind, options | FILES_ONLY, hwaccel)
+    return _opened(path, f"file:{path}", kind, options | closed("file", kind), hwaccel)
+
+
+def closed(protocol: str, kind: str | None = None) -> dict[str, str]:
+    """Return FFmpeg options that open one file by ``protocol`` and nothing that it refers to.
+
+    ``kind`` is the format of the file; None detects it among `CLIP_FORMATS`.
+    """
+    formats = kind or ",".join([CLIP_FORMATS, *TEXT_FORMATS])
+    return {"protocol_whitelist": protocol, "format_whitelist": formats}
 
 
 def reason(error: BaseException) -> str:
@@ -79,12 +108,24 @@ def _opened(
     except av.FFmpegError as error:
         if isinstance(source, StandardInput) and source.failure is not None:
             raise source.failure from None
+        if isinstance(source, str) and _is_playlist(path):
+            raise InputError(f"{path} is a playlist, which opens other files: name the clips themselves") from None
         remedy = PIPE_REMEDY if is_pipe(path) else "name a file that FFmpeg can play"
         raise InputError(f"{path} cannot be read ({reason(error)}): {remedy}") from None
     if container.format.name in TEXT_FORMATS:
         container.close()
         raise InputError(f"{path} is text, not a clip: name a file that FFmpeg can play")
     return container
+
+
+def _is_playlist(path: Path) -> bool:
+    """Whether the file ``path`` looks like a list of other files."""
+    if not path.is_file():
+        return False
+    with suppress(OSError), path.open("rb") as file:
+        start = file.read(PLAYLIST_START)
+        return any(mark in start for mark in PLAYLIST_MARKS)
+    return False
 
 
 def _sequence_options(sequence: ImageSequence, reading: Reading) -> dict[str, str]:

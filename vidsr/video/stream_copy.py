@@ -38,6 +38,7 @@ class StreamCopier:
     """
 
     def __init__(self, source: Path, start: Fraction | None, end: Fraction | None) -> None:
+        self._source = source
         self._container = open_source(source)
         self._video = video_stream(self._container, source)
         self.range = to_file_clock(self._container, start, end)
@@ -93,8 +94,7 @@ class StreamCopier:
     def _attach_cover(self, stream: Stream, output: OutputContainer) -> None:
         """Add a cover as an attached file, as Matroska stores it."""
         name, mime = COVER_TYPES.get(stream.codec_context.name, ("cover", "image/*"))
-        whitelist = {"protocol_whitelist": "file"}
-        with av.open(self._container.name, metadata_errors="replace", options=whitelist) as again:
+        with open_source(self._source) as again:
             packet = next(again.demux(again.streams[stream.index]), None)
             if packet is not None and packet.size:
                 attachment = output.add_attachment(name, mime, bytes(packet))
