@@ -36,7 +36,7 @@ CALLS, WARM_UP = 8, 8  # the first seconds are slower, whichever network comes f
 SLOW = 4.0  # seconds; longer calls need no warm-up
 
 SETS = ("set5", "set14", "bsd100", "urban100")
-# PSNR-Y on SETS as published, of networks of the size of ours: SRCNN 9-5-5 (Dong et al. 2016); ESPCN, ECBSR-M4C16 and
+# Published PSNR-Y on SETS of networks of similar size: SRCNN 9-5-5 (Dong et al. 2016); ESPCN, ECBSR-M4C16 and
 # M4C32 (RGB, ETDS paper's table); IMDN (its repository), 0.7 M parameters; SRResNet x4 (MSRResNet, 1.5 M).
 PUBLISHED: dict[tuple[str, int], tuple[float, float, float, float]] = {
     ("srcnn", 2): (36.66, 32.45, 31.36, 29.50),
@@ -110,7 +110,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if not DATA.is_dir():
         raise SystemExit(f"no data folder at {DATA}: name one with VIDSR_DATA")
-    runtime.configure_process()  # networks run here as they do in the command
+    runtime.configure_process()  # networks run as in the command
     table = []
     print("| model | scale | set | PSNR-Y | SSIM | bicubic | published | parameters | kMAC/px | fps |")
     print("|---|---|---|---|---|---|---|---|---|---|")

@@ -44,7 +44,7 @@ def test_a_factor_of_three_interpolates_two_frames_of_three(samples: Path) -> No
     [
         ("60", None, 9, "removes whole frames"),
         ("2.5x", None, 9, "removes whole frames"),
-        ("2x", ("rife",), 9, "--models rife: no such engine; there are duplicate, blend, flow, net"),
+        ("2x", ("rife",), 9, "--models rife: no such engine: choose duplicate, blend, flow, net"),
         ("2x", None, 3, "3 frames are too few"),
     ],
 )

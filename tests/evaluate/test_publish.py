@@ -22,8 +22,8 @@ def test_published_weights_carry_their_scores_and_get_a_card(
     torch.manual_seed(0)
     (tmp_path / "run").mkdir()
     (tmp_path / "squares").mkdir()
-    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    cv2.imwrite(str(tmp_path / "squares" / "a.png"), picture)
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "squares" / "a.png"), image)
     config = {"scale": 2, "channels": 8, "layers": 1}
     weights = tmp_path / "run" / "tiny-clean-x2.safetensors"
     recipe = 'name = "tiny"\ninit = "somewhere/other-clean-x2.safetensors"\n'
@@ -63,8 +63,8 @@ def test_published_weights_carry_their_scores_and_get_a_card(
 )
 def test_a_restoration_network_is_scored_on_what_it_undoes(data: str, task: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "squares").mkdir()
-    picture = np.random.default_rng(0).integers(0, 256, (64, 66, 3), dtype=np.uint8)
-    cv2.imwrite(str(tmp_path / "squares" / "a.png"), picture)
+    image = np.random.default_rng(0).integers(0, 256, (64, 66, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "squares" / "a.png"), image)
     network = build_network("unshuffled", {"scale": 1, "channels": 8, "layers": 1})
     for parameter in network.parameters():
         parameter.data.zero_()  # leaves everything as it is

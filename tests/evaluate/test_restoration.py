@@ -60,21 +60,21 @@ def test_an_encoded_clip_is_compared_with_the_right_frames(tmp_path: Path) -> No
     assert comparison.samples["original"].y.shape == comparison.samples[INPUT].y.shape == (1, 1, 47, 65)
 
 
-@pytest.mark.parametrize("steady", [True, False])
+@pytest.mark.parametrize("temporal", [True, False])
 def test_scores_are_those_of_a_run_with_and_without_temporal_denoising(
-    tmp_path: Path, samples: Path, steady: bool
+    tmp_path: Path, samples: Path, temporal: bool
 ) -> None:
-    clip, asked = samples / "city_cut.mp4", {"denoise": 1, "temporal_denoise": steady}
-    comparison = compared(clip, ("bilateral:5",), {"noise": "5"}, frames=4, **asked)
+    clip, wanted = samples / "city_cut.mp4", {"denoise": 1, "temporal_denoise": temporal}
+    comparison = compared(clip, ("bilateral:5",), {"noise": "5"}, frames=4, **wanted)
     damage = parse_degrade(noise="5", codec="ffv1")
     degrade_clip(clip, tmp_path / "damaged.mkv", damage, part=(None, None, 4))
-    options = parse_options(codec="ffv1", device="cpu", denoise_model="bilateral:5", log=False, **asked)  # type: ignore[arg-type]
+    options = parse_options(codec="ffv1", device="cpu", denoise_model="bilateral:5", log=False, **wanted)  # type: ignore[arg-type]
     enhance_file(Job(tmp_path / "damaged.mkv", tmp_path / "restored.mkv"), options)
     with VideoReader(clip, frames=4) as original, VideoReader(tmp_path / "restored.mkv") as restored:
         pairs = zip(next(original.batches(4)).y, next(restored.batches(4)).y, strict=True)
         expected = np.mean([psnr(made[0].numpy(), true[0].numpy()) for true, made in pairs])
     assert scores(comparison)["bilateral:5"] == pytest.approx(expected, abs=1e-6)
-    assert comparison.change == f"noise 5, then denoise, {'temporal denoising' if steady else 'frame by frame'}"
+    assert comparison.change == f"noise 5, then denoise, {'temporal denoising' if temporal else 'frame by frame'}"
 
 
 def test_unsuitable_options_give_one_line_errors(photo: Path) -> None:

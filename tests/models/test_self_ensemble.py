@@ -35,7 +35,7 @@ def test_the_output_is_the_mean_over_all_symmetries(tmp_path: Path) -> None:
     torch.testing.assert_close(ensemble(image), ensemble_mean(one, image), atol=1e-6, rtol=0)
 
 
-def test_a_plus_behind_a_name_means_self_ensemble(tmp_path: Path) -> None:
+def test_a_plus_after_a_name_means_self_ensemble(tmp_path: Path) -> None:
     write_weights(tmp_path)
     one, model = (load_model(name, 2, folder=tmp_path) for name in ("tiny", "tiny+"))
     assert (model.name, model.scale, model.halo, model.domain) == ("tiny+", 2, one.halo, "clean")

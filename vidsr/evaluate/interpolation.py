@@ -94,7 +94,7 @@ def interpolate(
     """Return all frames as the engine ``name`` makes them, and the seconds that it took after a warm-up."""
     wanted = "none" if name == DUPLICATE else name
     if wanted not in INTERPOLATIONS or wanted == "auto":
-        raise OptionError(f"--models {name}: no such engine; there are {', '.join(default_engines(info))}")
+        raise OptionError(f"--models {name}: no such engine: choose {', '.join(default_engines(info))}")
     compute = choose(options.device, options.precision)
     engine = make_engine(cast(Interpolation, wanted), info.depth, compute)
     stage = Interpolate(Times(Fraction(step)), engine, replace(info, fps=Fraction(1), frames=len(kept)))

@@ -100,7 +100,7 @@ class Model:
         """
         model = replace(self, name=self.name + MARK, network=SelfEnsemble(self.network))
         if is_equivariant(self.in_float32().network):
-            raise ModelError(f"{self.name} x{self.scale} is equivariant already: leave out the {MARK} behind its name")
+            raise ModelError(f"{self.name} x{self.scale} is equivariant already: leave out the {MARK} after its name")
         return model
 
     def fused(self) -> Model:

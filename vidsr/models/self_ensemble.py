@@ -1,6 +1,6 @@
-"""Self-ensemble: the mean of a network's outputs over the eight flips and rotations. ``+`` behind a model's name.
+"""Self-ensemble: the mean of a network's outputs over the eight flips and rotations. ``+`` after a model's name.
 
-A network that is not equivariant errs differently on each flipped or rotated image, so the mean is nearer to the truth.
+A network that is not equivariant has different errors on each flipped or rotated image; their mean is smaller.
 Timofte, Rothe, Van Gool, "Seven ways to improve example-based single image super resolution", CVPR 2016; marked by + in
 the papers since EDSR (Lim et al., 2017), which calls it "geometric self-ensemble".
 """
@@ -15,7 +15,7 @@ from vidsr.errors import ModelError
 from vidsr.models.equivariant import SYMMETRIES, apply_symmetry, undo_symmetry
 from vidsr.models.layers import LumaNetwork, RestorationNetwork
 
-MARK = "+"  # behind the name of a model
+MARK = "+"  # after the name of a model
 
 
 def ensemble_mean(network: Callable[[Tensor], Tensor], planes: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ class SelfEnsemble(LumaNetwork):
     def __init__(self, network: LumaNetwork) -> None:
         super().__init__()
         if isinstance(network, RestorationNetwork):
-            raise ModelError(f"{MARK} behind a model name means self-ensemble, which is for upscaling: leave it out")
+            raise ModelError(f"{MARK} after a model name means self-ensemble, which is for upscaling: leave it out")
         self.network = network
         self.scale, self.halo, self.alignment = network.scale, network.halo, network.alignment
         self.anchored, self.edge = network.anchored, network.edge

@@ -145,4 +145,4 @@ def test_networks_take_over_the_blur_estimator_and_do_not_train_it(
     trained = read_state(loop.run(path, tmp_path / "run"))[0]
     for name, tensor in read_state(estimator)[0].items():
         assert torch.equal(trained[name], tensor.to(trained[name].dtype))
-    assert trained["look.shifts.weight"].any()
+    assert trained["deconvolution.shifts.weight"].any()

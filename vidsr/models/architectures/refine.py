@@ -35,7 +35,7 @@ class Config:
 
 
 class Refine(FrameNetwork):
-    """One U-shaped network behind the warp."""
+    """One U-shaped network after the warp."""
 
     needs_flow = True
 
