@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
-from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -34,9 +33,6 @@ STATIC = 0.5  # static weight where warped and unwarped frames match equally wel
 
 class FlowEngine:
     """Interpolation engine for planes of ``depth`` bits, by optical flow alone."""
-
-    name = "optical flow"
-    weights: ClassVar[dict[str, str]] = {}
 
     def __init__(self, depth: int = 8) -> None:
         self._depth = depth

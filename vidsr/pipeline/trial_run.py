@@ -1,4 +1,4 @@
-"""What a run costs, learned from a few real frames: the run itself on a part of the clip, its result thrown away."""
+"""Trial runs: the run itself on parts of a clip, whose time and size predict those of the whole."""
 
 from __future__ import annotations
 
@@ -17,41 +17,40 @@ from vidsr.options.paths import Job
 from vidsr.pipeline.run import enhance_file
 from vidsr.video import PacketSizes, inspect_file, packet_sizes
 
-SOONEST = (1, 4)  # frames of the first two runs: the first pays for what is done once, the second warms up
-GROWTH = 4  # from one run to the next, as far as the time allows
-KEYFRAME_DISTANCE = 250  # of FFmpeg's encoders, unless a scene cut comes first
-LOOKAHEAD = 60  # frames that an encoder holds before it writes one
+FIRST_LENGTHS = (1, 4)  # frames of the first two runs: the first includes one-time costs, the second warms up
+GROWTH = 4  # of the length from one run to the next, as far as time allows
+KEYFRAME_DISTANCE = 250  # frames, of FFmpeg's encoders, unless a scene cut comes first
+LOOKAHEAD = 60  # frames that an encoder holds before it writes the first
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Seconds and bytes of a run, as straight lines over its source frames. Times in seconds, sizes in bytes."""
+    """Time (seconds) and size (bytes) of a run, as linear functions of its source frames."""
 
-    frames: int  # source frames of the last run, the one that counts
-    setup: float  # what a run costs before its first frame
-    per_frame: float  # of each source frame
-    checking: float  # of each source frame, in the verification
-    made: int  # output frames of the last run
-    span: Fraction  # seconds of the clip in the last run
-    sizes: PacketSizes | None  # of its result; None if nothing is written
-    file: int  # bytes of its result
-    pending: int  # bytes of memory that a longer run fills and the last one did not
+    frames: int  # source frames of the last run, which the other fields describe
+    setup: float  # seconds before the first frame
+    per_frame: float  # seconds per source frame
+    checking: float  # seconds per source frame, of the verification
+    made: int  # output frames
+    span: Fraction  # seconds of the clip
+    sizes: PacketSizes | None  # of the output; None for images, or if nothing is written
+    file: int  # bytes of the output
+    pending: int  # bytes of memory that only a longer run fills
     notes: tuple[Note, ...]
 
     def seconds(self, frames: int) -> float:
-        """Of a run over that many source frames."""
+        """Return the seconds of a run over ``frames`` source frames."""
         return self.setup + (self.per_frame + self.checking) * frames
 
     def bytes(self, frames: int, duration: Fraction) -> int:
-        """Of the result of that many output frames and seconds."""
-        if self.sizes is None:  # numbered pictures, a still one, or nothing
+        """Return the bytes of an output of ``frames`` frames and ``duration`` seconds."""
+        if self.sizes is None:  # images, or nothing
             return round(self.file * Fraction(frames, self.made))
         keys, others = self.sizes.keys, self.sizes.others
         key = sum(keys) / max(1, len(keys))
         other = sum(others) / len(others) if others else key
-        cuts = 1 + round(
-            frames * (len(keys) - 1) / self.made
-        )  # a keyframe for each, as often as in the part that was run
+        # as many scene cuts per frame as in the trial, each with a keyframe
+        cuts = 1 + round(frames * (len(keys) - 1) / self.made)
         count = max(cuts, -(-frames // KEYFRAME_DISTANCE)) if others else frames
         other_streams: float = self.sizes.other_streams
         overhead = self.file - sum(keys) - sum(others) - other_streams
@@ -61,20 +60,20 @@ class Trial:
 
 
 def trial_run(source: Path, name: str, info: VideoInfo, options: EnhanceOptions, seconds: float) -> Trial:
-    """Runs parts of ``source`` that grow until about ``seconds`` are spent, into a folder that is deleted.
+    """Run growing parts of ``source`` for about ``seconds``, into a temporary folder.
 
-    ``name`` is that of the result, ``info`` the facts of the source with the frames that a run will read.
+    ``name`` is the file name of the output. ``info``: of the source, with the number of frames that a run reads.
 
     Raises:
-        VidsrError: what the run itself would raise.
+        VidsrError: as the run itself.
     """
     deadline = perf_counter() + seconds
-    walls: list[tuple[int, float]] = []  # (frames, seconds) of each run
+    runs: list[tuple[int, float]] = []  # (frames, seconds) of each run
     with tempfile.TemporaryDirectory() as folder:
         job = Job(source, Path(folder) / name)
         assert job.output is not None
         middle: VideoInfo | None = info
-        while frames := _next_length(walls, info.frames or 1, deadline - perf_counter()):
+        while frames := _next_length(runs, info.frames or 1, deadline - perf_counter()):
             notes = Notes()
             begun = perf_counter()
             try:
@@ -82,24 +81,24 @@ def trial_run(source: Path, name: str, info: VideoInfo, options: EnhanceOptions,
             except InputError:
                 if middle is None:
                     raise
-                middle = None  # headers that promise more than there is
+                middle = None  # the clip is shorter than its headers say
                 continue
-            walls.append((frames, perf_counter() - begun))
+            runs.append((frames, perf_counter() - begun))
         is_clip = job.output.exists() and not job.is_image
         begun = perf_counter()
         if is_clip and options.verify:
             inspect_file(job.output)
-        checking = (perf_counter() - begun) / walls[-1][0]
-        setup, per_frame = _line(walls)
+        checking = (perf_counter() - begun) / runs[-1][0]
+        setup, per_frame = _line(runs)
         output = report.output
         samples = output.width * output.height * (2 if output.chroma == "420" else 3) * (1 if output.depth == 8 else 2)
         return Trial(
-            frames=walls[-1][0],
+            frames=runs[-1][0],
             setup=setup,
             per_frame=per_frame,
             checking=checking,
             made=report.frames,
-            span=Fraction(walls[-1][0]) / (info.fps or 1),
+            span=Fraction(runs[-1][0]) / (info.fps or 1),
             sizes=packet_sizes(job.output) if is_clip else None,
             file=file_bytes(job.output),
             pending=max(0, LOOKAHEAD - report.frames) * samples if is_clip else 0,
@@ -107,34 +106,34 @@ def trial_run(source: Path, name: str, info: VideoInfo, options: EnhanceOptions,
         )
 
 
-def _next_length(walls: list[tuple[int, float]], most: int, left: float) -> int:
-    """Source frames of the next run; 0 when enough is known or no time is left."""
-    if not walls:
-        return min(SOONEST[0], most)
-    done, last = walls[-1]
-    if done >= most and len(walls) > 1:
+def _next_length(runs: list[tuple[int, float]], most: int, left: float) -> int:
+    """Return the source frames of the next run; 0 when the estimate is good enough or no time is left."""
+    if not runs:
+        return min(FIRST_LENGTHS[0], most)
+    done, last = runs[-1]
+    if done >= most and len(runs) > 1:
         return 0
-    if len(walls) == 1:
-        return min(SOONEST[1], most) if last * SOONEST[1] < 2 * left else 0
-    _, per_frame = _line(walls)
-    if len(walls) == len(SOONEST):
-        per_frame /= 2  # half of it, or more, is what every run costs before its first frame
+    if len(runs) == 1:
+        return min(FIRST_LENGTHS[1], most) if last * FIRST_LENGTHS[1] < 2 * left else 0
+    _, per_frame = _line(runs)
+    if len(runs) == len(FIRST_LENGTHS):
+        per_frame /= 2  # at least half of it is the setup
     fitting = int(left / per_frame)
     wanted = min(most, done * GROWTH, fitting)
     return wanted if wanted >= 2 * done or wanted == most else 0
 
 
-def _line(walls: list[tuple[int, float]]) -> tuple[float, float]:
-    """(seconds before the first frame, seconds per frame) through the last two warm runs, and what was cold on top."""
-    (_, cold), *warm = walls
+def _line(runs: list[tuple[int, float]]) -> tuple[float, float]:
+    """Return seconds before the first frame and per frame, from the last two warm runs; one-time costs are setup."""
+    (_, cold), *warm = runs
     if not warm:
-        return 0.0, cold / walls[0][0]
+        return 0.0, cold / runs[0][0]
     n, seconds = warm[-1]
     per_frame = seconds / n
     if len(warm) > 1 and n > warm[-2][0]:
         per_frame = min(per_frame, max((seconds - warm[-2][1]) / (n - warm[-2][0]), per_frame / 2))
     begin = seconds - per_frame * n
-    return begin + max(0.0, cold - begin - per_frame * walls[0][0]), per_frame
+    return begin + max(0.0, cold - begin - per_frame * runs[0][0]), per_frame
 
 
 def _part(options: EnhanceOptions, info: VideoInfo | None, frames: int) -> EnhanceOptions:
@@ -151,7 +150,7 @@ def _part(options: EnhanceOptions, info: VideoInfo | None, frames: int) -> Enhan
 
 
 def peak_memory() -> int | None:
-    """Bytes of memory that this process has used at most; None where the system does not say."""
+    """Return the peak memory of this process in bytes; None where the system does not tell."""
     try:
         import resource
     except ImportError:  # Windows

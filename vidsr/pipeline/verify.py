@@ -1,4 +1,4 @@
-"""Is a finished file what was planned? Every frame decoded, every time, tag, stream and copied packet compared."""
+"""Verification of a finished file: decodes every frame, compares all times, tags, streams and copied packets."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from vidsr.frames import VideoInfo
 from vidsr.options.source import Reading
 from vidsr.video import FRAMES_ONLY, ExpectedContents, FileContents, Track, container_format, inspect_file
 
-UNSAID = {"range": "limited"}  # what players take for granted
+TAG_DEFAULTS = {"range": "limited"}  # what players assume without a tag
 MILLISECOND = Fraction(1, 1000)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was compared."""
+    """One comparison of an expected with a found value."""
 
     name: str
     expected: str
@@ -33,38 +33,38 @@ class Check:
 
 @dataclass(frozen=True)
 class Verification:
-    """All that was compared of a file."""
+    """All checks of a file."""
 
     path: Path
     checks: tuple[Check, ...]
 
     @property
     def failures(self) -> tuple[Check, ...]:
-        """The checks that did not hold."""
+        """Checks that failed."""
         return tuple(check for check in self.checks if not check.ok)
 
     @property
     def ok(self) -> bool:
-        """Whether all held."""
+        """Whether every check passed."""
         return not self.failures
 
     def raise_if_failed(self) -> None:
         """Raise if a check failed.
 
         Raises:
-            VerifyError: naming the first difference.
+            VerifyError: with the first difference.
         """
         if self.failures:
             more = f" (and {len(self.failures) - 1} more)" if len(self.failures) > 1 else ""
-            raise VerifyError(f"{self.path} was written and is not as planned: {self.failures[0]}{more}")
+            raise VerifyError(f"{self.path} was written and differs from its plan: {self.failures[0]}{more}")
 
     def to_json(self) -> dict[str, Any]:
-        """For a report."""
+        """Return the checks as JSON values."""
         return {"path": str(self.path), "ok": self.ok, "checks": [asdict(check) for check in self.checks]}
 
 
 def verify(expected: ExpectedContents) -> Verification:
-    """Compares the file with what the writer was given.
+    """Compare a file with what the writer received.
 
     Raises:
         InputError: the file, or the source of its copied streams, cannot be opened.
@@ -72,7 +72,7 @@ def verify(expected: ExpectedContents) -> Verification:
     target = inspect_file(expected.path, reading=Reading(rate=expected.info.fps))
     source = None if expected.source is None else inspect_file(expected.source, expected.path, decode=False)
     shift = Fraction(0) if source is None else _shift(expected, source, target)
-    checks = [*_picture_checks(expected.info, target), *_time_checks(expected.times, target, shift)]
+    checks = [*_format_checks(expected.info, target), *_time_checks(expected.times, target, shift)]
     if source is not None:
         checks += _track_checks(source, target, _Range(expected.start, expected.end, shift))
     return Verification(expected.path, tuple(checks))
@@ -80,14 +80,14 @@ def verify(expected: ExpectedContents) -> Verification:
 
 @dataclass(frozen=True)
 class _Range:
-    """The part of the source that was copied, and how much later than asked the output's clock is."""
+    """The copied part of the source, and the shift of the output's clock."""
 
     start: Fraction | None = None
     end: Fraction | None = None
     shift: Fraction = Fraction(0)
 
     def of(self, track: Track) -> list[tuple[Fraction, bytes]]:
-        """The packets to expect, with the times to expect."""
+        """Return the expected packets with their expected times."""
         if not track.timed:
             return track.packets
         return [
@@ -98,7 +98,7 @@ class _Range:
 
 
 def _shift(expected: ExpectedContents, source: FileContents, target: FileContents) -> Fraction:
-    """How much later all streams of ``target`` lie, together: Matroska has no times before zero."""
+    """Return the common delay of all streams of ``target``: Matroska has no times before zero."""
     if container_format(expected.path) not in ("matroska", "webm") or not (expected.times and target.times):
         return Fraction(0)
     copied = _Range(expected.start, expected.end)
@@ -108,17 +108,17 @@ def _shift(expected: ExpectedContents, source: FileContents, target: FileContent
 
 
 def verify_files(source: Path, target: Path, reading: Reading | None = None) -> Verification:
-    """Compares ``target`` with the clip that it was made from, as far as that can be known without the run's plan.
+    """Compare ``target`` with the clip that it was made from, without the plan of the run.
 
-    Size, rate, depth and chroma may differ. Frame times must be the source's if there are as many.
+    Size, rate, depth and chroma format may differ. Frame times must equal the source's if the number of frames does.
 
     Raises:
         InputError: a file cannot be opened.
     """
     before = inspect_file(source, target, decode=False, reading=reading)
     after = inspect_file(target, reading=Reading(rate=before.info.fps))
-    if container_format(target) in FRAMES_ONLY:  # of the picture's facts these tell little, of its times nothing
-        wanted, found = len(before.times), len(after.times)  # more were made if the rate was raised
+    if container_format(target) in FRAMES_ONLY:  # these hold few tags and no times
+        wanted, found = len(before.times), len(after.times)  # interpolation makes more
         return Verification(
             target, (Check("frames", f"{wanted} or more", str(found), found >= wanted), _decodes(after))
         )
@@ -136,10 +136,10 @@ def verify_files(source: Path, target: Path, reading: Reading | None = None) -> 
     return Verification(target, tuple(checks))
 
 
-def _picture_checks(info: VideoInfo, target: FileContents) -> Iterator[Check]:
+def _format_checks(info: VideoInfo, target: FileContents) -> Iterator[Check]:
     found = target.info
     yield _equal("size", f"{info.width}x{info.height}", f"{found.width}x{found.height}")
-    chroma = "420" if info.chroma == "gray" and found.codec == "h264" else info.chroma  # as FFmpeg decodes grey H.264
+    chroma = "420" if info.chroma == "gray" and found.codec == "h264" else info.chroma  # FFmpeg decodes grey H.264 so
     yield _equal("pixel format", f"{chroma} {info.depth} bit", f"{found.chroma} {found.depth} bit")
     yield _equal("sample aspect ratio", str(info.sar), str(found.sar))
     yield _equal("rotation", info.rotation, found.rotation)
@@ -147,12 +147,12 @@ def _picture_checks(info: VideoInfo, target: FileContents) -> Iterator[Check]:
 
 
 def _color_checks(info: VideoInfo, target: FileContents) -> Iterator[Check]:
-    # without colour there is no matrix, and x264 names none
+    # a grey clip has no matrix, and x264 writes none
     names = ("primaries", "transfer", "range")
     for name in names if info.chroma == "gray" else ("matrix", *names):
         expected = getattr(info.color, name)
-        if expected is not None:  # an untagged source may be tagged by the encoder's own default
-            yield _equal(name, expected, getattr(target.info.color, name) or UNSAID.get(name))
+        if expected is not None:  # an encoder may tag an untagged source by its own default
+            yield _equal(name, expected, getattr(target.info.color, name) or TAG_DEFAULTS.get(name))
 
 
 def _time_checks(times: tuple[Fraction, ...], target: FileContents, shift: Fraction) -> Iterator[Check]:
@@ -161,7 +161,7 @@ def _time_checks(times: tuple[Fraction, ...], target: FileContents, shift: Fract
     yield _in_order(target.times)
     if len(times) == len(target.times) and times:
         worst = max(abs(a + shift - b) for a, b in zip(times, target.times, strict=True))
-        # a container with ticks of its own, as Matroska with its milliseconds, rounds to the nearest; a shift, twice
+        # a container with its own ticks (Matroska: milliseconds) rounds to the nearest, and with a shift twice
         exact = all((time / target.tick).denominator == 1 for time in times)
         allowed = target.tick if shift else Fraction(0) if exact else target.tick / 2
         yield _near("frame times", Fraction(0), worst, allowed)
@@ -178,7 +178,7 @@ def _in_order(times: list[Fraction]) -> Check:
 
 
 def _track_checks(source: FileContents, target: FileContents, copied: _Range) -> Iterator[Check]:
-    yield _equal("copied streams", _words(source.tracks), _words(target.tracks))
+    yield _equal("copied streams", _listed(source.tracks), _listed(target.tracks))
     if len(source.tracks) == len(target.tracks):
         for number, (before, after) in enumerate(zip(source.tracks, target.tracks, strict=True), 1):
             yield from _packet_checks(f"copied stream {number} ({after})", copied.of(before), after)
@@ -196,7 +196,7 @@ def _packet_checks(name: str, wanted: list[tuple[Fraction, bytes]], after: Track
         yield _near(f"{name}: drift", Fraction(0), drift, MILLISECOND)
 
 
-def _words(tracks: Iterable[Track]) -> str:
+def _listed(tracks: Iterable[Track]) -> str:
     return ", ".join(str(track) for track in tracks) or "none"
 
 

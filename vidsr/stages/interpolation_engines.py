@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -47,16 +47,6 @@ class PreparedPair(Protocol[Motion]):
 class Engine(Protocol[Motion]):
     """A method of frame interpolation."""
 
-    @property
-    def name(self) -> str:
-        """Name of the method, for notes and the plan."""
-        ...
-
-    @property
-    def weights(self) -> dict[str, str]:
-        """SHA-256 of the weights file by file name; empty without weights."""
-        ...
-
     def prepare(self, a: FrameBatch, b: FrameBatch) -> PreparedPair[Motion]:
         """Return the pair of two single frames.
 
@@ -67,9 +57,6 @@ class Engine(Protocol[Motion]):
 
 class BlendEngine:
     """Weighted mean of both frames, without motion."""
-
-    name = "blend"
-    weights: ClassVar[dict[str, str]] = {}
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> PreparedPair[None]:
         """Return the pair of two single frames."""

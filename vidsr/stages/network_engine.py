@@ -6,7 +6,6 @@ The network refines optical flow and blends the warped frames, or it estimates t
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -39,10 +38,7 @@ class NetworkEngine:
     """
 
     def __init__(self, name: str, depth: int, compute: Compute) -> None:
-        self.name = f"the network {name}"
-        path = store.frames_path(name)
-        self.weights = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
-        network, _ = store.read_frames(path)
+        network, _ = store.read_frames(store.frames_path(name))
         self._network = network.to(compute.device, compute.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
         self.fp32_fallback = False  # whether the network fell back to float32, because half precision lost too much
