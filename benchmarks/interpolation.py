@@ -109,7 +109,9 @@ def interpolate_with_ffmpeg(clip: FrameBatch, info: VideoInfo) -> tuple[Made, fl
 def measure(path: Path, frames: int, with_ffmpeg: bool) -> dict[str, dict[str, float]]:
     """Return mean PSNR-Y and SSIM-Y of the dropped frames and milliseconds per output frame, by method."""
     clip, info = read(path, frames)
-    engines = {name: engine for name, engine in ENGINES.items() if engine not in NETWORKS or store.has_frames(engine)}
+    engines = {
+        name: engine for name, engine in ENGINES.items() if engine not in NETWORKS or store.has_frame_network(engine)
+    }
     made = {name: interpolate(clip, info, engine) for name, engine in engines.items()}
     if with_ffmpeg:
         made["minterpolate"] = interpolate_with_ffmpeg(clip, info)

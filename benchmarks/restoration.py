@@ -38,7 +38,7 @@ from vidsr.kernels.deconvolution import richardson_lucy, unsharp, wiener
 from vidsr.kernels.denoise import bilateral, non_local_means
 from vidsr.metrics import psnr, rgb_to_y
 from vidsr.models import load_model
-from vidsr.models.weights import WEIGHTS, table
+from vidsr.models.weights import WEIGHTS, list_weights
 from vidsr.options.restoration import NETWORKS, TASKS, Task
 from vidsr.stages.diagnosis import ClipSamples, Diagnosis, diagnose
 from vidsr.stages.runner import Runner
@@ -99,7 +99,7 @@ def networks(names: list[str] | None, folder: Path) -> dict[str, Method]:
     """Return the restoration networks in ``folder``, all or those in ``names``."""
     compute = choose("auto", "auto")
     known = [name for task in NETWORKS.values() for name in task]
-    present = {entry.name for entry in table(folder) if entry.domain == "any" and entry.scale == 1}
+    present = {entry.name for entry in list_weights(folder) if entry.domain == "any" and entry.scale == 1}
 
     def method(runner: Runner, image: Luma) -> NDArray[Any]:
         return runner(torch.from_numpy(image)[None, None], 255).cpu()[0, 0].numpy()

@@ -80,7 +80,7 @@ def test_a_restoration_network_is_scored_on_what_it_undoes(data: str, task: str,
 def test_the_shipped_cards_are_those_of_the_shipped_weights(tmp_path: Path) -> None:
     written = store.WEIGHTS / "README.md"
     committed = written.read_text()
-    for entry in store.table():
+    for entry in store.list_weights():
         model = load_model(entry.name, entry.scale, domain=entry.domain)
         assert cards.card(model).splitlines()[2] in committed, (
             f"run python -m vidsr.evaluate.model_cards: {entry.path.name}"

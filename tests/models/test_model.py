@@ -24,7 +24,7 @@ from vidsr.models import Model, available_scales, build_network, from_file, list
 from vidsr.models import weights as store
 from vidsr.models.model import TO_RGB, TO_YCBCR, YCBCR_OFFSET
 
-SHIPPED = store.table()
+SHIPPED = store.list_weights()
 IDS = [e.path.stem for e in SHIPPED]
 
 
@@ -137,7 +137,7 @@ def test_the_shipped_weights_are_smaller_than_16_megabytes() -> None:
 
 
 @pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
-def test_shipped_weights_have_complete_metadata(entry: store.Entry) -> None:
+def test_shipped_weights_have_complete_metadata(entry: store.WeightsFile) -> None:
     model = load_model(entry.name, entry.scale, domain=entry.domain)
     assert model.scale == entry.scale
     for key in ("architecture", "config", "recipe", "data", "steps", "scores", "licence"):
@@ -145,7 +145,7 @@ def test_shipped_weights_have_complete_metadata(entry: store.Entry) -> None:
 
 
 @pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
-def test_the_recipe_in_shipped_weights_is_in_the_repository(entry: store.Entry) -> None:
+def test_the_recipe_in_shipped_weights_is_in_the_repository(entry: store.WeightsFile) -> None:
     _, metadata = store.read(entry.path)
     name = re.sub("-(clean|any)-", "-", entry.path.stem)
     recipes = (Path(vidsr.train.__file__).parent / "recipes").rglob(f"{name}.toml")  # some in gpu/
@@ -167,7 +167,7 @@ def images(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.more
 @pytest.mark.parametrize("entry", [entry for entry in SHIPPED if entry.domain == "clean"], ids=lambda e: e.path.stem)
-def test_shipped_weights_beat_bicubic_on_set5(entry: store.Entry, images: Path) -> None:
+def test_shipped_weights_beat_bicubic_on_set5(entry: store.WeightsFile, images: Path) -> None:
     model = load_model(entry.name, entry.scale)
     mean = evaluate(model, model.scale, [images])[-1]
     assert mean.psnr_y > mean.bicubic_psnr_y + (1.0 if SLOW else 0.5)
@@ -195,7 +195,7 @@ def psnr_y(model: Model, folder: Path) -> float:
 
 @pytest.mark.more
 @pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
-def test_half_precision_costs_at_most_two_hundredths_of_a_decibel(entry: store.Entry, images: Path) -> None:
+def test_half_precision_costs_at_most_two_hundredths_of_a_decibel(entry: store.WeightsFile, images: Path) -> None:
     full = psnr_y(load_model(entry.name, entry.scale, domain=entry.domain), images)
     for dtype in (torch.bfloat16, torch.float16):
         half = psnr_y(load_model(entry.name, entry.scale, dtype=dtype, domain=entry.domain), images)

@@ -9,7 +9,7 @@ import torch
 from vidsr.device import Compute
 from vidsr.errors import ModelError, Notes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
-from vidsr.models.weights import frames_path
+from vidsr.models.weights import frame_network_path
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.choose import choose_domain, choose_engine, choose_model
 from vidsr.pipeline.plan import Plan, make_plan
@@ -112,7 +112,7 @@ def test_auto_interpolates_by_flow_without_a_gpu_and_it_is_said_why(device: str,
 
 def test_a_weights_file_that_is_not_there_is_said() -> None:
     with pytest.raises(ModelError, match=r"no interpolation network is called 'slow': choose .*net"):
-        frames_path("slow")
+        frame_network_path("slow")
 
 
 @pytest.mark.parametrize(("model", "said"), [("fast", "cpu bf16"), ("espcn", "cpu fp32")])

@@ -62,7 +62,7 @@ def measure(clips: Sequence[Path], names: Sequence[str], scale: int) -> dict[str
     """Return the means over ``clips`` of bicubic and of every model in ``names``, in each of its domains."""
     models = {
         f"{e.name}-{e.domain}": load_model(e.name, scale, domain=e.domain)
-        for e in store.table()
+        for e in store.list_weights()
         if e.name in names and e.scale == scale
     }
     tables = []

@@ -34,7 +34,7 @@ Frames = dict[int, FrameBatch]  # single frames by their number in the original 
 
 def default_engines(info: VideoInfo) -> tuple[str, ...]:
     """Return every engine that this machine has."""
-    networks = [name for name in ("net", "superslomo") if store.has_frames(name)]
+    networks = [name for name in ("net", "superslomo") if store.has_frame_network(name)]
     return DUPLICATE, "blend", "flow", *networks, *([FFMPEG] if can_minterpolate(info) else [])
 
 

@@ -86,7 +86,7 @@ def card(model: Model) -> str:
 
 def frames_card(path: Path) -> str:
     """Return the section of an interpolation network."""
-    network, meta = store.read_frames(path)
+    network, meta = store.read_frame_network(path)
     with FlopCounterMode(display=False) as counter:
         network(*EXAMPLE)
     pixels = EXAMPLE[0].size[0] * EXAMPLE[0].size[1]
@@ -133,9 +133,9 @@ def _settings(config: str) -> str:
 
 def write(folder: Path = store.WEIGHTS) -> Path:
     """Write the cards of all weights files in ``folder``, and return the path of the README."""
-    models = [load_model(e.name, e.scale, domain=e.domain, folder=folder) for e in store.table(folder)]
+    models = [load_model(e.name, e.scale, domain=e.domain, folder=folder) for e in store.list_weights(folder)]
     cards = [card(model) for model in models]
-    cards += [frames_card(path) for path in sorted(folder.glob(f"*{store.FRAMES}"))]
+    cards += [frames_card(path) for path in sorted(folder.glob(f"*{store.FRAME_NETWORK_END}"))]
     path = folder / "README.md"
     path.write_text(HEAD + "\n".join(cards))
     return path

@@ -13,7 +13,7 @@ from vidsr.device import choose
 from vidsr.errors import OptionError
 from vidsr.evaluate.compare import Comparison, OnRow, compare_methods, crop_frame
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.models.weights import table
+from vidsr.models.weights import list_weights
 from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.paths import is_image
@@ -55,7 +55,7 @@ def parse_damage(blur: str | None, noise: str | None, crf: float | None, seed: i
 
 def default_methods(task: Task) -> tuple[str, ...]:
     """Return the classical methods for ``task``, then the networks that have weights for it."""
-    trained = {entry.name for entry in table() if entry.domain == "any" and entry.scale == 1}
+    trained = {entry.name for entry in list_weights() if entry.domain == "any" and entry.scale == 1}
     classical = {"deblur": DEBLURRERS, "denoise": DENOISERS, "restore": DENOISERS}[task]
     return *classical, *(name for name in NETWORKS[task] if name in trained)
 

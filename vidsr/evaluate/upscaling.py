@@ -12,7 +12,7 @@ from vidsr.device import choose
 from vidsr.errors import OptionError
 from vidsr.evaluate.compare import Comparison, OnRow, compare_methods, crop_frame
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.models.weights import WEIGHTS, table
+from vidsr.models.weights import WEIGHTS, list_weights
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.output_size import Factor
 from vidsr.options.paths import is_image
@@ -31,7 +31,7 @@ SMALLEST_LR = 8  # pixels a side
 
 def default_methods(scale: int, folder: Path = WEIGHTS) -> tuple[str, ...]:
     """Return the classical kernels, then the networks that have weights for ``scale``."""
-    trained = {(entry.name, entry.scale) for entry in table(folder) if entry.domain == "clean"}
+    trained = {(entry.name, entry.scale) for entry in list_weights(folder) if entry.domain == "clean"}
     return (*KERNELS, *(name for name in NETWORKS if (name, scale) in trained))
 
 

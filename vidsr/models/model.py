@@ -230,9 +230,9 @@ def load_model(
     """
     if name.endswith(MARK):
         return load_model(name.removesuffix(MARK), scale, device, dtype, domain, folder).self_ensemble()
-    named = [e for e in store.table(folder) if e.name == name]
+    named = [e for e in store.list_weights(folder) if e.name == name]
     if not named:
-        names = sorted({e.name for e in store.table(folder)})
+        names = sorted({e.name for e in store.list_weights(folder)})
         raise ModelError(f"no model is called {name!r}: choose {', '.join(names) or 'another folder'}")
     for entry in named:
         if (entry.scale, entry.domain) == (scale, domain):
@@ -247,7 +247,7 @@ def available_scales(name: str, domain: str = "clean", folder: Path = store.WEIG
     Raises:
         ModelError: the model does not exist; the message lists those that do.
     """
-    entries = store.table(folder)
+    entries = store.list_weights(folder)
     scales = tuple(e.scale for e in entries if (e.name, e.domain) == (name.removesuffix(MARK), domain))
     if not scales:
         names = sorted({e.name for e in entries if e.domain == domain})
@@ -258,7 +258,7 @@ def available_scales(name: str, domain: str = "clean", folder: Path = store.WEIG
 def list_models(folder: Path = store.WEIGHTS) -> list[dict[str, Any]]:
     """Return a row per weights file: name, domain, scale, architecture, parameters, cost, bytes, scores and so on."""
     rows = []
-    for entry in store.table(folder):
+    for entry in store.list_weights(folder):
         model = from_file(entry.path, name=entry.name, domain=entry.domain)
         rows.append(
             {

@@ -22,7 +22,7 @@ from vidsr.models.layers import LumaNetwork
 
 Network = LumaNetwork | FrameNetwork
 
-FRAMES = "-frames.safetensors"  # end of the file names of interpolation networks
+FRAME_NETWORK_END = "-frames.safetensors"  # end of the file names of interpolation networks
 WEIGHTS = Path(__file__).parent.parent / "weights"
 LARGE = 60_000  # parameters; files of larger networks are in fp16
 FILE_NAME = re.compile(r"(?P<name>[a-z0-9_-]+)-(?P<domain>clean|video|any)-x(?P<scale>\d)\.safetensors")
@@ -47,7 +47,7 @@ ARCHITECTURES: dict[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class WeightsFile:
     """A weights file of a network that upscales or restores."""
 
     name: str
@@ -56,29 +56,29 @@ class Entry:
     path: Path
 
 
-def table(folder: Path = WEIGHTS) -> list[Entry]:
+def list_weights(folder: Path = WEIGHTS) -> list[WeightsFile]:
     """Return the weights files in ``folder`` but those of interpolation networks, sorted by name, domain, scale."""
     matches = ((FILE_NAME.fullmatch(p.name), p) for p in folder.glob("*.safetensors"))
-    entries = [Entry(m["name"], m["domain"], int(m["scale"]), p) for m, p in matches if m]
+    entries = [WeightsFile(m["name"], m["domain"], int(m["scale"]), p) for m, p in matches if m]
     return sorted(entries, key=lambda e: (e.name, e.domain, e.scale))
 
 
-def frames_path(name: str, folder: Path = WEIGHTS) -> Path:
+def frame_network_path(name: str, folder: Path = WEIGHTS) -> Path:
     """Return the weights file of the interpolation network ``name``.
 
     Raises:
         ModelError: there is none.
     """
-    path = folder / f"{name}{FRAMES}"
+    path = folder / f"{name}{FRAME_NETWORK_END}"
     if not path.exists():
-        names = sorted(p.name.removesuffix(FRAMES) for p in folder.glob(f"*{FRAMES}"))
+        names = sorted(p.name.removesuffix(FRAME_NETWORK_END) for p in folder.glob(f"*{FRAME_NETWORK_END}"))
         raise ModelError(f"no interpolation network is called {name!r}: choose {', '.join(names) or 'another folder'}")
     return path
 
 
-def has_frames(name: str, folder: Path = WEIGHTS) -> bool:
+def has_frame_network(name: str, folder: Path = WEIGHTS) -> bool:
     """Whether the interpolation network ``name`` has a weights file."""
-    return (folder / f"{name}{FRAMES}").exists()
+    return (folder / f"{name}{FRAME_NETWORK_END}").exists()
 
 
 def build_network(architecture: str, config: dict[str, Any]) -> Network:
@@ -139,7 +139,7 @@ def read(path: Path) -> tuple[LumaNetwork, dict[str, str]]:
     return network, metadata
 
 
-def read_frames(path: Path) -> tuple[FrameNetwork, dict[str, str]]:
+def read_frame_network(path: Path) -> tuple[FrameNetwork, dict[str, str]]:
     """Return the interpolation network in a weights file, on the CPU in float32, and the metadata."""
     network, metadata = load(path)
     if not isinstance(network, FrameNetwork):

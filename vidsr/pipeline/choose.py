@@ -13,7 +13,7 @@ from vidsr.frames import VideoInfo
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import available_scales, load_model
 from vidsr.models.self_ensemble import MARK
-from vidsr.models.weights import WEIGHTS, frames_path, sha256, table
+from vidsr.models.weights import WEIGHTS, frame_network_path, list_weights, sha256
 from vidsr.options.choices import Interpolation, OutputChroma
 from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import EnhanceOptions
@@ -110,7 +110,7 @@ def choose_interpolate(
     engine = choose_engine(options, compute, notes)
     network = None
     if engine in NETWORK_ENGINES:
-        path = frames_path(engine)
+        path = frame_network_path(engine)
         network = NetworkSpec(engine, 1, "any", path.name, sha256(path), str(compute.device), compute.precision)
     return InterpolateSpec(clock if slow == 1 else clock.slowed(slow), engine, network, options.repeats, slow)
 
@@ -186,7 +186,7 @@ def choose_model(
     *better, sure = DEFAULT_MODELS[device]
     scales = network_factors(factor, available_scales(sure, folder=folder))
     domain = choose_domain(options, info, sure, scales, folder)
-    trained = {(entry.name, entry.scale) for entry in table(folder) if entry.domain == domain}
+    trained = {(entry.name, entry.scale) for entry in list_weights(folder) if entry.domain == domain}
     return next((name for name in better if all((name, scale) in trained for scale in scales)), sure)
 
 
@@ -199,7 +199,7 @@ def choose_domain(
     """
     if options.domain != "auto":
         return "video" if options.domain == "compressed" else options.domain
-    trained = {e.scale for e in table(folder) if (e.name, e.domain) == (model.removesuffix(MARK), "video")}
+    trained = {e.scale for e in list_weights(folder) if (e.name, e.domain) == (model.removesuffix(MARK), "video")}
     return "video" if is_compressed(info) and trained.issuperset(scales) else "clean"
 
 

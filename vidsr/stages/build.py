@@ -13,7 +13,7 @@ from vidsr.errors import ModelError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.models import Model, from_file
 from vidsr.models.self_ensemble import MARK
-from vidsr.models.weights import WEIGHTS, frames_path, sha256
+from vidsr.models.weights import WEIGHTS, frame_network_path, sha256
 from vidsr.options.output_size import Size
 from vidsr.stages import PER_FRAME, Context, Stage
 from vidsr.stages.convert import Convert
@@ -155,7 +155,7 @@ def build_interpolate(spec: InterpolateSpec, info: VideoInfo, watch: Stopwatch |
     compute = None
     if spec.network is not None:
         compute = compute_of(spec.network)
-        check_weights(frames_path(spec.engine), spec.network)
+        check_weights(frame_network_path(spec.engine), spec.network)
     engine = make_engine(spec.engine, info.depth, compute)
     stage = Interpolate(spec.clock, engine, info, spec.repeats, spec.slow_motion)
     return stage if watch is None else replace(stage, threads=1, watch=watch)

@@ -38,7 +38,7 @@ class NetworkEngine:
     """
 
     def __init__(self, name: str, depth: int, compute: Compute) -> None:
-        network, _ = store.read_frames(store.frames_path(name))
+        network, _ = store.read_frame_network(store.frame_network_path(name))
         self._network = network.to(compute.device, compute.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
         self.fp32_fallback = False  # whether the network fell back to float32, because half precision lost too much

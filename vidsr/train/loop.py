@@ -174,7 +174,7 @@ def find_weights(init: str, recipe: Recipe, folder: Path = store.WEIGHTS) -> Pat
     """
     if init.endswith(".safetensors"):
         return Path(init)
-    entries = [entry for entry in store.table(folder) if entry.name == init]
+    entries = [entry for entry in store.list_weights(folder) if entry.name == init]
     if not entries:
         raise OptionError(f"--init {init}: no model has that name; see `vidsr models`, or name a .safetensors file")
     return max(entries, key=lambda e: (e.scale == recipe.scale, e.domain == recipe.domain)).path

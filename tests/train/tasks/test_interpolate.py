@@ -39,9 +39,9 @@ def test_every_network_trains_and_its_weights_can_be_read(
     path.write_text(RECIPE.format(architecture=architecture, config=SMALL[architecture], shard=triples_shard))
     weights = loop.run(path, tmp_path / "run")
     assert weights.name == "tiny-frames.safetensors"
-    network, metadata = store.read_frames(weights)
+    network, metadata = store.read_frame_network(weights)
     assert metadata["steps"] == "4 of 4"
-    assert store.frames_path("tiny", tmp_path / "run") == weights
+    assert store.frame_network_path("tiny", tmp_path / "run") == weights
     assert all(torch.isfinite(parameter).all() for parameter in network.parameters())
 
 
