@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from vidsr.runtime import processors
+from vidsr.runtime.process import processors
 
 
 def interleaved(

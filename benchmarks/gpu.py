@@ -19,7 +19,7 @@ from typing import Any
 from _commands import make_clip
 from _timer import machine
 
-from vidsr import runtime
+from vidsr.runtime import process
 
 BAR = 0.9
 WARM_UP = 3  # batches; the third records a CUDA graph
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--hwaccel", default="none")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    runtime.configure_process()
+    process.configure_process()
     result: dict[str, Any] = {"machine": machine(), "device": arguments.device, "size": arguments.size}
     common = {"device": arguments.device, "hwaccel": arguments.hwaccel}
     with tempfile.TemporaryDirectory() as scratch:

@@ -22,9 +22,9 @@ from pathlib import Path
 import torch
 from _timer import interleaved, machine, ratio
 
-from vidsr import runtime
 from vidsr.models import fused, load_model
 from vidsr.models.equivariant import use_orbit_convolutions
+from vidsr.runtime import process
 
 Pair = tuple[Callable[[], object], Callable[[], object]]  # usual, by orbits
 
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        runtime.configure_process()  # run as the command does
+        process.configure_process()  # run as the command does
         print(json.dumps(measure(arguments.repeats)))
         return
     table = []

@@ -31,7 +31,6 @@ from _timer import machine
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidsr import runtime
 from vidsr.evaluate.minterpolate import minterpolate
 from vidsr.frames import FrameBatch, VideoInfo, concat
 from vidsr.kernels.ssim import ssim
@@ -39,6 +38,7 @@ from vidsr.metrics import psnr
 from vidsr.models import weights as store
 from vidsr.options.choices import Interpolation
 from vidsr.options.frame_rate import Times
+from vidsr.runtime import process
 from vidsr.stages.interpolate import Interpolate
 from vidsr.stages.interpolation_engines import make_engine
 from vidsr.stages.repeats import mark_repeats
@@ -155,7 +155,7 @@ def main() -> None:
     with_ffmpeg = shutil.which("ffmpeg") is not None
     if not with_ffmpeg:
         print("the ffmpeg program is not installed: its column is left out")
-    runtime.configure_process()  # as the command line does: freed memory stays in the process
+    process.configure_process()  # as the command line does: freed memory stays in the process
     table: dict[str, dict[str, dict[str, float]]] = {}
     measure(paths[0], 5, False)  # compiles the kernels
     for path in paths:

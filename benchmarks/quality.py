@@ -23,11 +23,11 @@ from typing import Any
 import torch
 from _timer import interleaved, machine
 
-from vidsr import runtime
 from vidsr.device import choose
 from vidsr.evaluate.image_sets import evaluate
 from vidsr.models import list_models, load_model
 from vidsr.models.self_ensemble import MARK
+from vidsr.runtime import process
 from vidsr.stages.runner import Runner
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,7 +110,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if not DATA.is_dir():
         raise SystemExit(f"no data folder at {DATA}: name one with VIDSR_DATA")
-    runtime.configure_process()  # networks run as in the command
+    process.configure_process()  # networks run as in the command
     table = []
     print("| model | scale | set | PSNR-Y | SSIM | bicubic | published | parameters | kMAC/px | fps |")
     print("|---|---|---|---|---|---|---|---|---|---|")

@@ -39,9 +39,9 @@ from _commands import desktop_clip, ffmpeg, held_clip, make_clip, vidsr
 from _throughput_bars import bars
 from _timer import machine
 
-from vidsr import runtime
 from vidsr.bench.process_usage import Usage, run
 from vidsr.options.codecs import Encoding
+from vidsr.runtime import process
 
 FRAMES = 300
 MODELS = ("fast", "balanced")
@@ -55,7 +55,7 @@ def runs(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """Run each model and ffmpeg in turn, add the runs of ``before``, and return the summaries."""
     clip, target = make_clip(folder, FRAMES), folder / "out.mp4"
     table = dict(before)
-    threads = Encoding().frame_threads(1080, runtime.processors())
+    threads = Encoding().frame_threads(1080, process.processors())
     for model in arguments.models:
         commands = {f"ffmpeg {kernel}": ffmpeg(clip, target, kernel) for kernel in ("bicubic", "lanczos")}
         if threads:
@@ -270,7 +270,7 @@ def main() -> None:
         raise SystemExit("the ffmpeg program is not installed: the comparison needs it")
     result: Table = json.loads(arguments.json.read_text()) if arguments.add and arguments.json.exists() else {}
     result |= {"machine": machine()}
-    runtime.configure_process()  # measure under the settings of the command line
+    process.configure_process()  # measure under the settings of the command line
     print(f"{FRAMES} frames 480x270 -> 1920x1080, libx264 crf 18 medium, {machine()}")
     with tempfile.TemporaryDirectory() as scratch:
         for part in arguments.parts:

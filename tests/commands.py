@@ -26,7 +26,7 @@ def run_vidsr(*words: str | Path) -> Result:
     code: object = None
     with ExitStack() as stack:
         for change in ("configure_process", "defer_torch_compiler"):
-            stack.enter_context(patch(f"vidsr.runtime.{change}"))
+            stack.enter_context(patch(f"vidsr.runtime.process.{change}"))
         stack.enter_context(patch.object(sys, "argv", ["vidsr", *map(str, words)]))
         stack.enter_context(redirect_stdout(out))
         stack.enter_context(redirect_stderr(err))

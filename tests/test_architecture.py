@@ -44,8 +44,8 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
         ("av", "video/"),
         ("typer", "cli/"),
         ("rich", ("cli/", "train/progress.py", "train/watch.py")),
-        ("threading", "concurrency.py"),
-        ("concurrent", ("kernels/workers.py", "concurrency.py")),
+        ("threading", "runtime/concurrency.py"),
+        ("concurrent", ("kernels/workers.py", "runtime/concurrency.py")),
         ("multiprocessing", "nowhere"),
     ],
 )

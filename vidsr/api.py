@@ -13,7 +13,6 @@ from typing import Any, Literal, ParamSpec, TypeVar
 import torch
 
 from vidsr import models as networks
-from vidsr import runtime
 from vidsr.errors import OnNote, ignore
 from vidsr.evaluate.compare import Comparison, OnRow
 from vidsr.evaluate.interpolation import compare_interpolation
@@ -26,6 +25,7 @@ from vidsr.options.paths import Job
 from vidsr.options.table import current_names
 from vidsr.pipeline.run import OnFrames, RunReport, enhance_file
 from vidsr.pipeline.verify import Verification, verify_files
+from vidsr.runtime import process
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -150,7 +150,7 @@ def enhance(
         VidsrError: one line that names the thing, the problem and the way out; no unfinished file is left.
     """
     given = locals()
-    runtime.stop_openmp_spinning()
+    process.stop_openmp_spinning()
     job = Job(Path(source), None if output is None else Path(output))
     return enhance_file(job, parse_options(**_values(given, "enhance")), on_frames or ignore, on_note or ignore)
 
@@ -205,7 +205,7 @@ def compare(
         VidsrError: the source cannot be read, or a method is unknown.
     """
     given = locals()
-    runtime.stop_openmp_spinning()
+    process.stop_openmp_spinning()
     return compare_file(Path(source), scale, models, parse_options(**_values(given, "compare")), blur, noise, crf)
 
 

@@ -25,7 +25,7 @@ from vidsr.errors import OptionError
 from vidsr.options.enhance import parse_options
 from vidsr.options.paths import Job
 from vidsr.pipeline.plan import Plan
-from vidsr.runtime import processors
+from vidsr.runtime.process import processors
 from vidsr.stages.build import output_of
 from vidsr.video import VideoReader
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
-from vidsr.runtime import idle_seconds, processors
+from vidsr.runtime.process import idle_seconds, processors
 
 MEBIBYTE = 1 << 20
 

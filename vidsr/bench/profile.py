@@ -16,7 +16,7 @@ from vidsr.options.paths import Job
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.run import enhance_file
 from vidsr.pipeline.verify import verify
-from vidsr.runtime import idle_seconds, processors
+from vidsr.runtime.process import idle_seconds, processors
 from vidsr.stages.build import build_runner, build_stages
 from vidsr.stages.frame_log import FrameLog
 from vidsr.stages.memory_budget import frame_bytes

@@ -10,7 +10,7 @@ from time import perf_counter, process_time
 import torch
 
 from vidsr.device import DTYPES, Compute, has_bf16
-from vidsr.runtime import processors
+from vidsr.runtime.process import processors
 
 SIDE = 2048  # of the square matrices in the timed product
 EMULATED_SIDE = 256  # for a precision that the processor emulates: a hundred times slower, whatever the size

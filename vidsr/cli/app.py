@@ -14,10 +14,11 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from vidsr import __version__, runtime
+from vidsr import __version__
 from vidsr.cli.options import expand_bare_options, with_options
 from vidsr.errors import ExitCode, PipeClosed, VerifyError, VidsrError
 from vidsr.options.commands import COMMANDS, EXIT_CODES, Command
+from vidsr.runtime import process
 
 RUNS_NETWORKS = ("enhance", "plan")  # and these need PyTorch's compiler only on request
 
@@ -55,7 +56,7 @@ def _add(command: Command) -> None:
     @with_options(command)
     def run_command(**values: Any) -> None:
         if command.name in RUNS_NETWORKS:
-            runtime.defer_torch_compiler()
+            process.defer_torch_compiler()
         function = getattr(import_module(f"vidsr.cli.{command.name}"), command.name)
         raise typer.Exit(function(**values) or ExitCode.DONE)
 
@@ -73,7 +74,7 @@ def run() -> NoReturn:
     try:
         main()
     except SystemExit as done:
-        runtime.exit_quickly(int(done.code or ExitCode.DONE))
+        process.exit_quickly(int(done.code or ExitCode.DONE))
     raise AssertionError("Typer always exits")
 
 
@@ -81,7 +82,7 @@ def main() -> None:
     """Run the command line and exit with a documented code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    runtime.configure_process()
+    process.configure_process()
     try:
         app(expand_bare_options(sys.argv[1:]))
     except VerifyError as error:

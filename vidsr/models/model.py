@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from vidsr import runtime
 from vidsr.device import DTYPES
 from vidsr.errors import DeviceError, ModelError
 from vidsr.models import weights as store
@@ -26,6 +25,7 @@ from vidsr.models.equivariant import is_equivariant
 from vidsr.models.fused import fuse_layers
 from vidsr.models.layers import LumaNetwork, SubpixelNetwork
 from vidsr.models.self_ensemble import MARK, SelfEnsemble
+from vidsr.runtime import process
 
 Image = npt.NDArray[np.uint8]  # H x W x 3 RGB, or H x W grey
 
@@ -87,7 +87,7 @@ class Model:
 
     @torch.inference_mode()
     def _flops(self, side: int) -> int:
-        runtime.load_torch_compiler()  # the counter belongs to the compiler
+        process.load_torch_compiler()  # the counter belongs to the compiler
         with FlopCounterMode(display=False) as counter:
             self._luma(torch.zeros(1, 1, side, side))
         return int(counter.get_total_flops())
@@ -122,7 +122,7 @@ class Model:
             raise DeviceError(
                 f"--compile needs a C++ compiler, and {compiler} is missing: install one, or leave the option out"
             )
-        runtime.load_torch_compiler()
+        process.load_torch_compiler()
         network = copy.deepcopy(self.network)
         on_gpu = next(network.parameters()).device.type == "cuda"
         # CUDA graphs of the compiler overwrite a result with the next one; those of `vidsr.stages.gpu` do not

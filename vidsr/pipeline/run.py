@@ -11,7 +11,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from vidsr.concurrency import prefetch
 from vidsr.errors import Note, Notes, OnNote, OptionError, OutputError, ignore
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.enhance import EnhanceOptions
@@ -20,6 +19,7 @@ from vidsr.options.paths import PIPE, Job, frame_log_path, output_path
 from vidsr.options.serialize import to_json
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.verify import Verification, verify
+from vidsr.runtime.concurrency import prefetch
 from vidsr.stages.build import Stages, build_stages
 from vidsr.stages.diagnosis import ClipSamples, sample_clip
 from vidsr.stages.frame_log import FrameLog

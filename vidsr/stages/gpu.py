@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vidsr import runtime
-from vidsr.concurrency import process_lock
+from vidsr.runtime import process
+from vidsr.runtime.concurrency import process_lock
 
 BUFFERS = 3  # of uploads: the GPU reads one, one waits, the host fills one
 CALLS_BEFORE_RECORDING = 2  # of a shape: the first call chooses kernels, and a short last batch does not come again
@@ -141,7 +141,7 @@ class CudaGraphs:
     """
 
     def __init__(self, network: Network, record: Callable[[Network, Tensor], Network] = RecordedGraph) -> None:
-        runtime.load_torch_compiler()
+        process.load_torch_compiler()
         self.failed = False
         self._network = network
         self._record = record

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from vidsr.concurrency import ordered_map
 from vidsr.flow import scene_cuts
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.kernels.workers import numba_pool_is_thread_safe
 from vidsr.options.choices import Repeats
 from vidsr.options.frame_rate import Clock, Times
+from vidsr.runtime.concurrency import ordered_map
 from vidsr.stages import Context
 from vidsr.stages.batching import frames_per_batch, rebatched, single_frames
 from vidsr.stages.interpolation_engines import Engine, PreparedPair

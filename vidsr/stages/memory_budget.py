@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from vidsr.errors import Notes, OptionError
 from vidsr.frames import SUBSAMPLING, VideoInfo
 from vidsr.options.codecs import Encoding
-from vidsr.runtime import processors
+from vidsr.runtime.process import processors
 
 BASE = 450 << 20  # PyTorch, FFmpeg, Python and their code, without any frame
 QUEUE = 256 << 20  # planes that wait for the next thread, without a limit

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from vidsr.color import DEFAULT_LOCATION, LOCATIONS
-from vidsr.concurrency import ordered_map
 from vidsr.errors import OptionError
 from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo
 from vidsr.kernels.resample import resize
 from vidsr.options.output_size import OutputSize
+from vidsr.runtime.concurrency import ordered_map
 from vidsr.stages import PER_FRAME
 from vidsr.stages.repeats import spread, with_distinct
 from vidsr.stages.runner import Runner

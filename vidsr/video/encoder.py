@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from vidsr.errors import Notes, OptionError, OutputError
 from vidsr.frames import VideoInfo
 from vidsr.options.codecs import Encoding
-from vidsr.runtime import processors
+from vidsr.runtime.process import processors
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder, number, pix_fmt
 from vidsr.video.sidedata import hdr_options, scaled_matrix
 from vidsr.video.source import reason

@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from vidsr.errors import InputError
 from vidsr.frames import VideoInfo
 from vidsr.options.source import Reading
-from vidsr.runtime import processors
+from vidsr.runtime.process import processors
 from vidsr.video.containers import can_carry, container_format, is_cover, stream_tags
 from vidsr.video.demux import packets
 from vidsr.video.probe import MICROSECONDS, first_frame, video_info, video_stream

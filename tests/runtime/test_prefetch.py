@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiers import examples
-from vidsr.concurrency import prefetch
+from vidsr.runtime.concurrency import prefetch
 
 
 @dataclass

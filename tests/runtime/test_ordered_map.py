@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiers import examples
-from vidsr.concurrency import ITEMS_PER_WORKER, ordered_map
+from vidsr.runtime.concurrency import ITEMS_PER_WORKER, ordered_map
 
 
 @examples(40)

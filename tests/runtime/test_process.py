@@ -8,7 +8,7 @@ import pytest
 
 FAULTS_SCRIPT = """
 import resource
-from vidsr import runtime
+from vidsr.runtime import process
 kept = {prepare}
 import numpy as np
 def faults():
@@ -27,7 +27,7 @@ def page_faults(prepare: str) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
 def test_large_planes_reuse_the_memory_of_the_previous_frame() -> None:
-    kept = page_faults("runtime.keep_freed_memory()")
+    kept = page_faults("process.keep_freed_memory()")
     if kept < 0:
         pytest.skip("not glibc")
     assert kept < page_faults("None") / 5
@@ -45,7 +45,7 @@ def test_importing_vidsr_leaves_process_settings_alone() -> None:
 CPU_TIME_SCRIPT = """
 import threading, time
 import torch
-from vidsr import runtime
+from vidsr.runtime import process
 {prepare}
 
 def work():
@@ -76,13 +76,13 @@ def test_idle_workers_do_not_spin_in_a_program_that_loaded_pytorch_first() -> No
     spinning = cpu_seconds("pass")
     if spinning < 0.1:
         pytest.skip("this OpenMP does not spin")
-    assert cpu_seconds("runtime.stop_openmp_spinning()") < spinning / 2
+    assert cpu_seconds("process.stop_openmp_spinning()") < spinning / 2
 
 
 DEFERRED_SCRIPT = """
 import sys
-from vidsr import runtime
-runtime.defer_torch_compiler()
+from vidsr.runtime import process
+process.defer_torch_compiler()
 import torch
 from vidsr.models import load_model
 assert "torch._prims" not in sys.modules
@@ -98,7 +98,7 @@ assert (torch.empty(2, 3, device="meta") @ torch.empty(3, 2, device="meta")).sha
 @pytest.mark.parametrize(
     "then",
     [
-        "runtime.load_torch_compiler()",
+        "process.load_torch_compiler()",
         "torch._meta_registrations.register_meta",  # attribute access
         "assert load_model('fast', 2).kmac_per_pixel > 0",  # PyTorch's FLOP counter imports it
         "load_model('fast', 2).compiled()",
@@ -110,7 +110,8 @@ def test_deferred_compiler_modules_load_at_first_use(then: str) -> None:
 
 def test_deferring_the_compiler_does_nothing_once_pytorch_is_loaded() -> None:
     code = (
-        "import torch, sys; from vidsr import runtime; runtime.defer_torch_compiler(); runtime.load_torch_compiler(); "
+        "import torch, sys; from vidsr.runtime import process; "
+        "process.defer_torch_compiler(); process.load_torch_compiler(); "
         "assert type(sys.modules['torch._meta_registrations']) is type(sys)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
