@@ -1,4 +1,4 @@
-"""`vidsr plan`: it says what the run would do, and leaves nothing behind."""
+"""`vidsr plan`: a complete plan and good estimates, and no file written."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ def planned(*inputs: Path, output: Path | None = None, **options: object) -> Est
     return estimate_all(list(inputs), output, parse_options(**wanted))
 
 
-def test_the_plan_says_all_and_writes_nothing(tmp_path: Path) -> None:
+def test_a_plan_is_complete_and_writes_nothing(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=30, audio=2, subtitles="ass", font=b"font", tags={"colorspace": 1})
     before = everything(tmp_path)
     result = planned(source, output=tmp_path / "new" / "b.mp4", fps="2x", log=tmp_path / "log.csv")
@@ -51,7 +51,7 @@ def test_the_plan_says_all_and_writes_nothing(tmp_path: Path) -> None:
     assert result.exit_code == ExitCode.DONE
 
 
-def test_a_folder_of_many_kinds_is_planned_whole_with_what_would_fail(tmp_path: Path) -> None:
+def test_a_plan_of_a_folder_includes_every_kind_of_clip_and_the_failures(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     (folder / "deep").mkdir(parents=True)
     make_clip(folder / "a.mp4", frames=20)
@@ -72,7 +72,7 @@ def test_a_folder_of_many_kinds_is_planned_whole_with_what_would_fail(tmp_path: 
     assert all(file.seconds > 0 and file.bytes > 0 for file in result.files)
 
 
-def test_files_that_there_is_no_time_for_are_estimated_by_pixels_or_size(
+def test_files_without_a_trial_run_are_estimated_by_pixels_or_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number, size in enumerate([(64, 48), (128, 96), (32, 32)]):
@@ -87,7 +87,7 @@ def test_files_that_there_is_no_time_for_are_estimated_by_pixels_or_size(
     assert rest.seconds > rest.files[0].seconds * 2
 
 
-def test_a_wrong_request_is_the_error_that_the_run_would_give(tmp_path: Path) -> None:
+def test_wrong_options_raise_the_error_of_the_run(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=2)
     with pytest.raises(ModelError, match="no_such"):
         planned(source, model="no_such")
@@ -97,7 +97,7 @@ def test_a_wrong_request_is_the_error_that_the_run_would_give(tmp_path: Path) ->
         planned(Path("-"), output=tmp_path / "b.mp4")
 
 
-def test_headers_that_promise_more_than_there_is(tmp_path: Path) -> None:
+def test_a_clip_shorter_than_its_headers_say(tmp_path: Path) -> None:
     """The middle of such a clip is not there; its beginning is run instead."""
     source = make_clip(tmp_path / "a.mkv", frames=200, gop=10)
     source.write_bytes(source.read_bytes()[: source.stat().st_size // 4])
@@ -105,7 +105,7 @@ def test_headers_that_promise_more_than_there_is(tmp_path: Path) -> None:
     assert "frames run" in file.basis
 
 
-def test_a_picture(tmp_path: Path) -> None:
+def test_an_image(tmp_path: Path) -> None:
     import cv2
     import numpy as np
 
@@ -117,28 +117,28 @@ def test_a_picture(tmp_path: Path) -> None:
     assert file.bytes > 1000 and file.seconds > 0
 
 
-def test_the_command_in_json(tmp_path: Path) -> None:
+def test_the_command_prints_text_or_json(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=30)
     command = [sys.executable, "-m", "vidsr", "plan", str(source), "--scale", "2", "--model", "bicubic"]
     started = time.monotonic()
     result = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
     assert time.monotonic() - started < 60, "20 s on an idle machine"
-    told = json.loads(result.stdout)
-    assert told["files"][0]["plan"]["output"]["width"] == 128
-    assert told["seconds"] > 0
+    printed = json.loads(result.stdout)
+    assert printed["files"][0]["plan"]["output"]["width"] == 128
+    assert printed["seconds"] > 0
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
     words = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "128x96" in words and "nothing was written" in words
 
 
-def test_a_line_through_the_last_two_runs() -> None:
+def test_time_is_a_line_through_the_last_two_runs() -> None:
     assert _line([(1, 2.0)]) == (0.0, 2.0)
     setup, per_frame = _line([(1, 3.0), (4, 0.9), (16, 2.1)])
     assert per_frame == pytest.approx(0.1)
     assert setup == pytest.approx(0.5 + 2.4), "what the first run took longer is paid once"
 
 
-def test_runs_grow_and_end_in_time() -> None:
+def test_trial_runs_grow_and_end_in_time() -> None:
     walls: list[tuple[int, float]] = []
     spent = 0.0
     while frames := _next_length(walls, 10_000, 9.0 - spent):
@@ -168,7 +168,7 @@ def test_packet_sizes_add_up(tmp_path: Path) -> None:
     assert 0.5 < total / source.stat().st_size < 1
 
 
-def test_frames_of_a_range_are_expected_not_those_of_the_clip(tmp_path: Path) -> None:
+def test_the_expected_frames_are_those_of_the_range(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=100)
     for options, frames in (({"start": "1", "end": "2"}, 25), ({"start": "3"}, 25), ({"frames": 7}, 7)):
         job = Job(source, tmp_path / "b.mp4")

@@ -1,4 +1,4 @@
-"""Plans: which weights a clip gets, and the order of the stages."""
+"""Plans: the choice of weights and engines, and the order of the stages."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -43,16 +43,18 @@ def names(plan: Plan) -> list[str]:
         ("auto", VideoInfo(480, 270, None, codec="png"), (4,), "clean"),
     ],
 )
-def test_weights_follow_the_source(asked: str, info: VideoInfo, scales: tuple[int, ...], domain: str) -> None:
+def test_the_domain_of_the_weights_follows_the_source(
+    asked: str, info: VideoInfo, scales: tuple[int, ...], domain: str
+) -> None:
     assert choose_domain(parse_options(scale=4, domain=asked), info, "balanced", scales) == domain
 
 
-def test_the_plan_says_what_it_chose() -> None:
+def test_the_words_of_a_plan_name_the_chosen_model() -> None:
     (words,) = make_plan(parse_options(scale=4), clip()).words
     assert words.startswith("balanced (video) x4")
 
 
-def test_a_gpu_takes_best_where_its_weights_exist_and_balanced_elsewhere(tmp_path: Path) -> None:
+def test_auto_chooses_best_on_a_gpu_if_it_has_weights(tmp_path: Path) -> None:
     for name, scales in {"balanced": (2, 3, 4), "best": (2, 4)}.items():
         for scale in scales:
             (tmp_path / f"{name}-clean-x{scale}.safetensors").touch()
@@ -65,18 +67,18 @@ def test_a_gpu_takes_best_where_its_weights_exist_and_balanced_elsewhere(tmp_pat
     assert choose_model("cuda", options, sharp, Fraction(4), tmp_path) == "best"
 
 
-def test_video_weights_asked_for_where_there_are_none_are_one_clear_line() -> None:
+def test_a_missing_domain_is_one_clear_error() -> None:
     with pytest.raises(ModelError, match="has no weights for x2 video"):
         make_plan(parse_options(scale=2, domain="compressed", model="espcn"), clip())
 
 
-def test_stages_stand_in_their_order() -> None:
+def test_the_order_of_stages() -> None:
     plan = make_plan(parse_options(scale=2, fps="2x"), clip())
     assert names(plan) == ["interpolate", "upscale", "finish"]
     assert (plan.output.width, plan.output.fps) == (960, 50)
 
 
-def test_frames_are_made_at_the_smaller_size() -> None:
+def test_frames_are_interpolated_at_the_smaller_size() -> None:
     plan = make_plan(parse_options(scale="1/2", fps="2x"), clip())
     assert names(plan) == ["upscale", "interpolate", "finish"]
     plan = make_plan(parse_options(scale="1/2", fps="2x"), clip(), logged=True)
@@ -88,12 +90,12 @@ def test_frames_are_made_at_the_smaller_size() -> None:
     assert names(make_plan(parse_options(scale="1/2"), clip(), logged=True)) == ["tap", "upscale", "finish", "measure"]
 
 
-def test_a_size_that_is_there_already_needs_no_network() -> None:
+def test_an_unchanged_size_needs_no_stage() -> None:
     assert make_plan(parse_options(size="480x270"), clip()).upscale is None
 
 
 @pytest.mark.parametrize("model", ["auto", "fast"])
-def test_a_clip_that_becomes_smaller_needs_no_network(model: str) -> None:
+def test_downscaling_needs_no_network(model: str) -> None:
     plan = make_plan(parse_options(scale="1/2", model=model, device="cpu"), VideoInfo(64, 48, Fraction(25), "gray"))
     assert plan.upscale is not None and plan.upscale.networks == () and plan.weights == {}
     batch = FrameBatch(torch.full((2, 1, 48, 64), 100, dtype=torch.uint8), None, (Fraction(0),) * 2, (Origin(0),) * 2)
@@ -102,7 +104,7 @@ def test_a_clip_that_becomes_smaller_needs_no_network(model: str) -> None:
 
 
 @pytest.mark.parametrize(("device", "name"), [("cpu", "flow"), ("cuda", "net")])
-def test_auto_interpolates_by_flow_without_a_gpu_and_it_is_said_why(device: str, name: str) -> None:
+def test_auto_interpolates_by_flow_without_a_gpu_and_notes_the_reason(device: str, name: str) -> None:
     compute = Compute(torch.device(device), torch.float32)
     notes = Notes()
     chosen = choose_engine(parse_options(fps="2x"), compute, notes)
@@ -110,12 +112,12 @@ def test_auto_interpolates_by_flow_without_a_gpu_and_it_is_said_why(device: str,
     assert choose_engine(parse_options(fps="2x", interpolation="blend"), compute, Notes()) == "blend"
 
 
-def test_a_weights_file_that_is_not_there_is_said() -> None:
+def test_missing_weights_of_an_engine_are_one_clear_error() -> None:
     with pytest.raises(ModelError, match=r"no interpolation network is called 'slow': choose .*net"):
         frame_network_path("slow")
 
 
-@pytest.mark.parametrize(("model", "said"), [("fast", "cpu bf16"), ("espcn", "cpu fp32")])
-def test_the_summary_says_the_precision_that_is_used(model: str, said: str) -> None:
+@pytest.mark.parametrize(("model", "precision"), [("fast", "cpu bf16"), ("espcn", "cpu fp32")])
+def test_the_words_of_a_plan_name_the_precision(model: str, precision: str) -> None:
     (words,) = make_plan(parse_options(scale=2, model=model, precision="bf16", device="cpu"), clip()).words
-    assert said in words
+    assert precision in words

@@ -1,4 +1,4 @@
-"""A finished file against its plan: what is right passes, and each thing that goes wrong is named."""
+"""Verification: right files pass, and every kind of fault is named."""
 
 import subprocess
 import sys
@@ -120,14 +120,14 @@ def test_a_frame_that_does_not_decode_is_named(expected: ExpectedContents) -> No
     assert "every frame decodes" in names_of_failures(expected)
 
 
-def test_a_changed_sound_is_named(expected: ExpectedContents, tmp_path: Path) -> None:
+def test_changed_audio_is_named(expected: ExpectedContents, tmp_path: Path) -> None:
     other = make_clip(tmp_path / "other.mp4", frames=40, audio=2)
     assert names_of_failures(replace(expected, source=other))[0] == "copied streams"
     shifted = make_clip(tmp_path / "shifted.mp4", frames=40, audio=1, audio_start=Fraction(1, 10))
     assert "copied stream 1 (audio aac eng): drift" in names_of_failures(replace(expected, source=shifted))
 
 
-def test_files_of_other_rates_are_compared_without_their_times(tmp_path: Path) -> None:
+def test_files_of_different_rates_are_compared_without_their_times(tmp_path: Path) -> None:
     slow = make_clip(tmp_path / "a.mp4", frames=20, fps=25)
     fast = make_clip(tmp_path / "b.mp4", frames=40, fps=50)
     verify_files(slow, fast).raise_if_failed()
@@ -135,7 +135,7 @@ def test_files_of_other_rates_are_compared_without_their_times(tmp_path: Path) -
     assert [check.name for check in verify_files(silent, fast).failures] == ["copied streams"]
 
 
-def test_as_json(expected: ExpectedContents) -> None:
+def test_a_verification_as_json(expected: ExpectedContents) -> None:
     report = verify(expected).to_json()
     assert report["ok"] is True
     assert {"name": "frames", "expected": "40", "found": "40", "ok": True} in report["checks"]
@@ -170,7 +170,7 @@ for codec in ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_k
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_finished_file_is_decoded_on_few_threads_where_its_pictures_are_large(
+def test_large_frames_are_decoded_on_few_threads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(inspect, "processors", lambda: 2)

@@ -1,4 +1,4 @@
-"""To the encoder's format in one rounding, against exact arithmetic."""
+"""Conversion to the encoder's format with one rounding, against exact arithmetic."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -74,7 +74,7 @@ def test_floats_are_rounded_at_the_new_depth_only() -> None:
 
 @pytest.mark.parametrize("location", [None, *LOCATIONS])
 @pytest.mark.parametrize(("given", "wanted"), [("444", "420"), ("422", "420"), ("420", "422"), ("420", "444")])
-def test_chroma_stays_where_it_is(given: Chroma, wanted: Chroma, location: str | None) -> None:
+def test_conversion_keeps_the_siting_of_chroma(given: Chroma, wanted: Chroma, location: str | None) -> None:
     """A plane that is linear in position has the same value at the same place in the other format."""
     info = VideoInfo(24, 16, Fraction(25), given, 10, ColorInfo(chroma_location=location, range="limited"))
 
@@ -118,7 +118,7 @@ def test_a_12_bit_clip_in_a_10_bit_file_is_rounded_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("codec", "factor"), [("libx264", 1), ("prores_ks", 4)])
-def test_what_a_network_makes_of_8_bits_is_rounded_once_at_the_depth_of_the_encoder(codec: str, factor: int) -> None:
+def test_network_output_is_rounded_once_at_the_depth_of_the_encoder(codec: str, factor: int) -> None:
     info = VideoInfo(64, 48, Fraction(25), "420", 8)
     plan = make_plan(parse_options(scale=2, model="fast", codec=codec), info)
     noise = torch.randint(0, 256, (1, 3, 48, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""Sample frames: spread over what is asked for, and some for every clip that can be read."""
+"""Sample frames: spread over the wanted range, and some for every readable clip."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -17,24 +17,24 @@ def numbers(clip: Path, **options: object) -> list[int]:
     return [read_number(frame[0, 0].numpy()) for frame in frames]
 
 
-def test_they_are_spread_over_the_clip(tmp_path: Path) -> None:
+def test_sample_frames_are_spread_over_the_clip(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", frames=50)
     found = numbers(clip)
     assert len(found) == PLACES and found == sorted(set(found))
     assert found[0] < 10 and found[-1] > 40
 
 
-def test_they_lie_in_the_range_that_is_asked_for(tmp_path: Path) -> None:
+def test_sample_frames_lie_in_the_wanted_range(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", frames=50)
     assert all(25 <= number < 35 for number in numbers(clip, start="1", frames=10))
     assert all(25 <= number <= 30 for number in numbers(clip, start="1", end="1.2"))
 
 
-def test_a_clip_of_one_frame_gives_it(tmp_path: Path) -> None:
+def test_a_clip_of_one_frame_gives_that_frame(tmp_path: Path) -> None:
     assert set(numbers(make_clip(tmp_path / "a.mp4", frames=1))) == {0}
 
 
-def test_a_clip_that_does_not_know_its_length_gives_its_first_frames(tmp_path: Path) -> None:
+def test_a_clip_of_unknown_duration_gives_its_first_frames(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mkv", frames=20)
     with VideoReader(clip) as reader:
         info = reader.info
@@ -43,7 +43,7 @@ def test_a_clip_that_does_not_know_its_length_gives_its_first_frames(tmp_path: P
     assert info.fps == Fraction(25)
 
 
-def test_the_quantizer_is_read_where_compression_is_asked_about(tmp_path: Path) -> None:
+def test_the_quantizer_is_read_if_compression_matters(tmp_path: Path) -> None:
     fine, coarse = (make_clip(tmp_path / f"{crf}.mp4", frames=5, crf=crf) for crf in (12, 40))
     with VideoReader(fine) as reader:
         info = reader.info

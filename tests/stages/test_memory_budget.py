@@ -1,4 +1,4 @@
-"""--memory: what is written as an amount, and what a run makes of it."""
+"""--memory: parsing of amounts, and the division among the parts of a run."""
 
 from fractions import Fraction
 
@@ -24,17 +24,17 @@ def test_amounts(text: str, expected: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "much", "4X", "-1G", "0"])
-def test_no_amount_is_one_clear_line(text: str) -> None:
+def test_a_wrong_amount_is_one_clear_error(text: str) -> None:
     with pytest.raises(OptionError, match="is not an amount of memory: write 4G or 800M"):
         parse_bytes(text, "--memory")
 
 
-def test_less_than_any_run_takes_is_said_with_what_is_enough() -> None:
+def test_too_little_memory_is_an_error_that_names_enough() -> None:
     with pytest.raises(OptionError, match="100M is too little for this run: give 562M or more"):
         divide_memory(100 << 20)
 
 
-def test_what_steadying_holds_is_taken_off_first() -> None:
+def test_frames_held_by_temporal_denoising_are_subtracted_first() -> None:
     info = VideoInfo(3840, 2160, Fraction(24))
     plain, steady = (
         make_plan(parse_options(restore=1.0, temporal_denoise=wanted, memory="4G", device="cpu"), info).memory
@@ -46,7 +46,7 @@ def test_what_steadying_holds_is_taken_off_first() -> None:
 
 
 @pytest.mark.parametrize("memory", [1 << 30, 4 << 30, 16 << 30])
-def test_the_parts_fit_into_the_whole(memory: int) -> None:
+def test_the_parts_of_the_budget_fit_the_limit(memory: int) -> None:
     parts = divide_memory(memory)
     assert parts.network and parts.planes and parts.encoder
     assert parts.network + parts.planes + parts.encoder < memory
@@ -55,7 +55,7 @@ def test_the_parts_fit_into_the_whole(memory: int) -> None:
     assert frames == 1 or 6 * frames * (frame_bytes(small) + frame_bytes(LARGE)) <= parts.planes
 
 
-def test_the_encoder_looks_less_far_ahead_only_where_it_must() -> None:
+def test_the_lookahead_of_the_encoder_is_shortened_only_if_necessary() -> None:
     usual, notes = Encoding(), Notes()
     assert limit_encoder(usual, VideoInfo(1920, 1080, Fraction(24)), divide_memory(4 << 30).encoder, notes) == usual
     assert limit_encoder(usual, LARGE, None, notes) == usual
@@ -86,5 +86,5 @@ def test_a_network_call_is_cut_into_tiles_that_fit() -> None:
     assert widest * 32 * 2 * 2 < (1 << 30) / 4, "32 channels of 2 bytes in and out"
 
 
-def test_it_reaches_the_command_line() -> None:
+def test_the_option_on_the_command_line() -> None:
     assert parse_options(scale=2, memory="2G").memory == 2 << 30

@@ -1,4 +1,4 @@
-"""Restoration as a stage: strength, untouched chroma, tiles, the log, the guard, and what `auto` decides."""
+"""Restoration: strength, unchanged chroma, tiles, the log, and the decisions of `auto`."""
 
 import csv
 import hashlib
@@ -47,12 +47,12 @@ def darker(planes: torch.Tensor, peak: int) -> torch.Tensor:
     return planes.float() / 2
 
 
-def seen(plane: np.ndarray, quantizer: float | None = None) -> ClipSamples:
+def clip_samples(plane: np.ndarray, quantizer: float | None = None) -> ClipSamples:
     return ClipSamples((torch.from_numpy(plane.astype(np.uint8))[None, None],) * 3, quantizer)
 
 
 @pytest.mark.parametrize("strength", [0.25, 0.5, 1.0])
-def test_strength_blends_the_change_and_chroma_is_the_very_same(strength: float) -> None:
+def test_strength_scales_the_change_and_chroma_is_unchanged(strength: float) -> None:
     source = batch()
     (result,) = Restore("deblur", darker, strength, 255)(iter([source]))
     torch.testing.assert_close(result.y, source.y.float() * (1 - strength / 2))
@@ -61,7 +61,7 @@ def test_strength_blends_the_change_and_chroma_is_the_very_same(strength: float)
 
 
 @pytest.mark.parametrize("peak", [255, 1023])
-def test_a_picture_that_repeats_is_restored_once_wherever_the_batches_are_cut(peak: int) -> None:
+def test_a_repeated_frame_is_restored_once_for_any_batches(peak: int) -> None:
     calls: list[int] = []
 
     def counted(planes: torch.Tensor, peak: int) -> torch.Tensor:
@@ -83,7 +83,7 @@ def test_a_picture_that_repeats_is_restored_once_wherever_the_batches_are_cut(pe
 
 
 @pytest.mark.parametrize("tile", [32, 40])
-def test_a_network_of_scale_1_gives_the_same_in_tiles(tile: int) -> None:
+def test_a_network_of_scale_1_gives_the_same_output_in_tiles(tile: int) -> None:
     torch.manual_seed(0)
     network = Plain(Config(scale=1, channels=4, layers=2)).eval()
     planes = torch.randint(0, 256, (2, 1, 57, 71), dtype=torch.uint8)
@@ -105,8 +105,8 @@ def test_classical_methods_work_at_any_depth(name: str) -> None:
     assert not torch.equal(result, eight.float())
 
 
-def test_the_guard_says_how_much_of_a_sharp_picture_is_kept() -> None:
-    plane = seen(shapes()).frames
+def test_a_weaker_restoration_changes_a_sharp_frame_less() -> None:
+    plane = clip_samples(shapes()).frames
     kept = [
         Restore("deblur", Classical("unsharp", 2.0, 0.0), strength, 255).psnr_on_sharp(plane)
         for strength in (1.0, 0.3, 0.05)
@@ -115,50 +115,50 @@ def test_the_guard_says_how_much_of_a_sharp_picture_is_kept() -> None:
     assert Restore("deblur", lambda y, peak: y.float(), 1.0, 255).psnr_on_sharp(plane) == float("inf")
 
 
-def test_auto_sees_blur_noise_and_compression_and_leaves_what_has_none() -> None:
-    sharp = diagnose(seen(shapes()), INFO)
+def test_a_diagnosis_finds_blur_noise_and_compression_and_nothing_in_a_sharp_clip() -> None:
+    sharp = diagnose(clip_samples(shapes()), INFO)
     assert not any(sharp.needs(task) for task in ("restore", "denoise", "deblur"))
-    assert diagnose(seen(blur(shapes(), 1.6)), INFO).needs("deblur")
-    assert diagnose(seen(noisy(shapes(), 8)), INFO).needs("denoise")
-    assert diagnose(seen(shapes(), 35), INFO).needs("restore")
+    assert diagnose(clip_samples(blur(shapes(), 1.6)), INFO).needs("deblur")
+    assert diagnose(clip_samples(noisy(shapes(), 8)), INFO).needs("denoise")
+    assert diagnose(clip_samples(shapes(), 35), INFO).needs("restore")
     starved = VideoInfo(256, 256, Fraction(25), codec="h264", bit_rate=50_000)
-    assert diagnose(seen(shapes()), starved).needs("restore")
-    assert not diagnose(seen(shapes(), 20), starved).needs("restore")  # the quantizer knows better
+    assert diagnose(clip_samples(shapes()), starved).needs("restore")
+    assert not diagnose(clip_samples(shapes(), 20), starved).needs("restore")  # the quantizer knows better
 
 
 def test_fine_texture_is_not_taken_for_noise() -> None:
     rng = np.random.default_rng(0)
     coarse = rng.standard_normal((64, 64)).repeat(4, 0).repeat(4, 1)
     texture = 128 + 30 * coarse + 6 * rng.standard_normal((128, 128)).repeat(2, 0).repeat(2, 1)
-    assert not diagnose(seen(np.clip(texture, 0, 255)), INFO).needs("denoise")
+    assert not diagnose(clip_samples(np.clip(texture, 0, 255)), INFO).needs("denoise")
 
 
-def test_the_plan_names_what_it_found_and_only_what_is_needed_runs() -> None:
+def test_the_plan_notes_its_diagnosis_and_restores_only_what_is_needed() -> None:
     options = parse_options(deblur="auto", denoise="auto", deblur_model="wiener", denoise_model="nlm", device="cpu")
-    plan = make_plan(options, INFO, seen(blur(shapes(), 1.6)), logged=True)
+    plan = make_plan(options, INFO, clip_samples(blur(shapes(), 1.6)), logged=True)
     assert [spec.name for spec in plan.stages if isinstance(spec, RestoreSpec)] == ["deblur"]
     assert "nothing to do" in plan.notes[0].text and "denoise" in plan.notes[0].text
     assert "edges blurred by 1." in plan.notes[1].text and "dB PSNR" in plan.notes[1].text
     assert "psnr_y_deblur" in plan.log_columns and "psnr_y_denoise" not in plan.log_columns
 
 
-def test_deblur_of_a_compressed_clip_that_is_not_blurred_names_restore_as_the_way() -> None:
-    def said(plane: np.ndarray, quantizer: float, strength: str = "1") -> str:
+def test_deblurring_a_compressed_sharp_clip_recommends_restore() -> None:
+    def finding(plane: np.ndarray, quantizer: float, strength: str = "1") -> str:
         options = parse_options(deblur=strength, deblur_model="wiener", device="cpu")
-        return make_plan(options, INFO, seen(plane, quantizer)).notes[0].text
+        return make_plan(options, INFO, clip_samples(plane, quantizer)).notes[0].text
 
-    assert "not blurred but compressed (h264 with a mean quantizer of 32)" in said(shapes(), 32)
-    assert said(shapes(), 32).endswith("use --restore instead")
-    assert said(shapes(), 20).endswith("auto would do nothing")
-    assert said(blur(shapes(), 1.6), 32).endswith("dB PSNR")
-    assert said(shapes(), 32, "auto").endswith("nothing to do")
+    assert "not blurred but compressed (h264 with a mean quantizer of 32)" in finding(shapes(), 32)
+    assert finding(shapes(), 32).endswith("use --restore instead")
+    assert finding(shapes(), 20).endswith("auto would do nothing")
+    assert finding(blur(shapes(), 1.6), 32).endswith("dB PSNR")
+    assert finding(shapes(), 32, "auto").endswith("nothing to do")
 
 
-def test_a_network_is_loaded_by_its_task_and_its_checksum_is_kept(tmp_path: Path) -> None:
+def test_the_plan_holds_the_checksum_of_a_network_and_the_stage_refuses_other_weights(tmp_path: Path) -> None:
     config = Config(scale=1, channels=4, layers=1)
     store.write(tmp_path / "deblur-fast-any-x1.safetensors", Plain(config), metadata("plain", config))
     options = parse_options(deblur="0.5", device="cpu", precision="fp32")
-    (restore,) = choose_restores(options, INFO, CPU, seen(shapes()), Notes(), tmp_path)
+    (restore,) = choose_restores(options, INFO, CPU, clip_samples(shapes()), Notes(), tmp_path)
     assert str(restore) == "deblur: deblur-fast (cpu fp32), strength 0.5"
     assert isinstance(restore.method, NetworkSpec)
     path = tmp_path / "deblur-fast-any-x1.safetensors"
@@ -172,7 +172,7 @@ def test_a_network_is_loaded_by_its_task_and_its_checksum_is_kept(tmp_path: Path
 
 
 def lossless(clip: Path, target: Path, **options: object) -> tuple[list[FrameBatch], list[FrameBatch], list[str]]:
-    """Frames of ``clip``, those of what is made of it without loss, and the notes."""
+    """Frames of ``clip``, of its lossless output, and the notes."""
     notes = Notes()
     enhance_file(Job(clip, target), parse_options(codec="ffv1", device="cpu", **options), on_note=notes.add)  # type: ignore[arg-type]
     with VideoReader(clip) as before, VideoReader(target) as after:
@@ -180,14 +180,14 @@ def lossless(clip: Path, target: Path, **options: object) -> tuple[list[FrameBat
 
 
 @pytest.mark.parametrize("asked", [{"deblur": "0"}, {"deblur": "auto", "denoise": "auto", "restore": "auto"}])
-def test_strength_0_and_auto_on_a_good_clip_change_no_bit(tmp_path: Path, asked: dict[str, str]) -> None:
+def test_strength_0_and_auto_on_a_sharp_clip_change_no_bit(tmp_path: Path, asked: dict[str, str]) -> None:
     clip = make_clip(tmp_path / "sharp.mkv", frames=6, size=(96, 64), codec="ffv1")
     before, after, notes = lossless(clip, tmp_path / "out.mkv", **asked)
     assert all(torch.equal(a.y, b.y) and torch.equal(a.uv, b.uv) for a, b in zip(before, after, strict=True))
     assert sum(note.endswith("nothing to do") for note in notes) == (3 if len(asked) > 1 else 0)
 
 
-def test_the_log_has_each_stage_of_restoration_also_where_frames_are_made_in_between(tmp_path: Path) -> None:
+def test_the_log_has_each_restoration_also_for_interpolated_frames(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mkv", frames=5, size=(64, 48), codec="ffv1")
     before, after, _ = lossless(
         clip,
@@ -206,7 +206,7 @@ def test_the_log_has_each_stage_of_restoration_also_where_frames_are_made_in_bet
     assert all(float(row["psnr_y_denoise"]) > 20 for row in rows)
 
 
-def test_pictures_are_restored_too(tmp_path: Path) -> None:
+def test_images_are_restored(tmp_path: Path) -> None:
     import cv2
 
     soft = blur(shapes(), 1.6)

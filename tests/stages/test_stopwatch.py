@@ -1,4 +1,4 @@
-"""Stopwatch: a step is charged its own time and not that of the steps it pulls from."""
+"""Stopwatch: a step excludes the time of the steps that it pulls from."""
 
 import time
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from vidsr.stages.stopwatch import Stopwatch
 
 
-def test_nested_steps_are_charged_their_own_time_only() -> None:
+def test_a_step_excludes_the_time_of_steps_inside_it() -> None:
     watch = Stopwatch()
 
     def source() -> Iterator[int]:
@@ -25,7 +25,7 @@ def test_nested_steps_are_charged_their_own_time_only() -> None:
     assert sum(watch.seconds.values()) <= elapsed
 
 
-def test_a_stream_left_early_is_closed() -> None:
+def test_a_stream_that_is_left_early_is_closed() -> None:
     closed = []
 
     def source() -> Iterator[int]:

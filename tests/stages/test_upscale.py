@@ -1,4 +1,4 @@
-"""Upscale: which networks run, the exact size asked for, chroma where it sits."""
+"""Upscale: the choice of networks, exact sizes, chroma siting, repeated frames, several devices."""
 
 import itertools
 from collections.abc import Generator
@@ -37,11 +37,11 @@ def batch(y: np.ndarray, uv: np.ndarray | None = None) -> FrameBatch:
     [("1", ()), ("1/2", ()), ("2", (2,)), ("1.2", (2,)), ("2.5", (3,)), ("4", (4,)), ("5", (2, 3)), ("6", (2, 3)),
      ("8", (2, 4)), ("9", (3, 3)), ("12", (3, 4)), ("16", (4, 4))],
 )  # fmt: skip
-def test_the_next_larger_network_runs_and_above_four_two_do(factor: str, networks: tuple[int, ...]) -> None:
+def test_the_next_larger_network_runs_and_two_above_a_factor_of_4(factor: str, networks: tuple[int, ...]) -> None:
     assert sorted(network_factors(Fraction(factor), (2, 3, 4))) == sorted(networks)
 
 
-def test_a_scale_beyond_two_networks_is_one_clear_line() -> None:
+def test_a_scale_beyond_two_networks_is_one_clear_error() -> None:
     with pytest.raises(OptionError, match="beyond two networks: ask for at most 16"):
         network_factors(Fraction(17), (2, 3, 4))
 
@@ -59,7 +59,7 @@ def test_any_size_is_reached_exactly_and_a_constant_stays_constant(width: int, h
     assert (result.uv.float() - 140).abs().max() < 1e-3
 
 
-def test_a_stretched_picture_keeps_its_shape_on_screen() -> None:
+def test_a_stretched_frame_keeps_its_shape_on_screen() -> None:
     def shape(info: VideoInfo) -> Fraction:
         return info.sar * info.width / info.height
 
@@ -70,7 +70,7 @@ def test_a_stretched_picture_keeps_its_shape_on_screen() -> None:
 
 @pytest.mark.parametrize("location", ["left", "center", "topleft", None])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_chroma_stays_where_it_sits(location: str | None, scale: int) -> None:
+def test_chroma_keeps_its_siting(location: str | None, scale: int) -> None:
     """A chroma ramp in luma coordinates comes back as the same ramp: no drift of colour against luma."""
     color = ColorInfo(chroma_location=location)
     info = replace(INFO, width=64, height=48, color=color)
@@ -102,11 +102,11 @@ def test_centred_chroma_needs_no_shift() -> None:
 
 @examples(40)
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=12), st.data())
-def test_repeated_frames_are_made_once_and_shown_as_often_as_they_come(shown: list[int], data: st.DataObject) -> None:
+def test_a_repeated_frame_is_resized_once(shown: list[int], data: st.DataObject) -> None:
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (3, 1, 24, 32), np.uint8)
+    images = rng.integers(0, 256, (3, 1, 24, 32), np.uint8)
     chroma = rng.integers(0, 256, (3, 2, 12, 16), np.uint8)
-    whole = batch(pictures[shown], chroma[shown])
+    whole = batch(images[shown], chroma[shown])
     cuts = sorted(data.draw(st.sets(st.integers(1, len(shown)), max_size=4)) | {0, len(shown)})
     upscale = Upscale(Factor(Fraction(2)), INFO, (), "bicubic")
     parts = [whole[a:b] for a, b in itertools.pairwise(cuts)]
@@ -125,7 +125,7 @@ def test_repeated_frames_are_made_once_and_shown_as_often_as_they_come(shown: li
 @pytest.mark.parametrize("chroma_and_depth", [("420", 8), ("444", 10), ("gray", 8)])
 @pytest.mark.parametrize(("model", "scale"), [("fast", 2), ("fast", 3), ("fast", 2.5), ("fast", 8), ("bicubic", 2)])
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
-def test_rounding_at_once_is_rounding_later(
+def test_rounding_in_the_stage_equals_rounding_later(
     model: str, scale: float, precision: str, chroma_and_depth: tuple[Chroma, int]
 ) -> None:
     chroma, depth = chroma_and_depth
@@ -158,10 +158,10 @@ def test_rounding_at_once_is_rounding_later(
     cuts=st.sets(st.integers(1, 13), max_size=6),
     devices=st.integers(2, 3),
 )
-def test_several_devices_give_what_one_gives_in_order(shown: list[int], cuts: set[int], devices: int) -> None:
+def test_several_devices_give_the_frames_of_one_in_order(shown: list[int], cuts: set[int], devices: int) -> None:
     rng = np.random.default_rng(0)
-    pictures, chroma = rng.integers(0, 256, (4, 1, 24, 32), np.uint8), rng.integers(0, 256, (4, 2, 12, 16), np.uint8)
-    whole = batch(pictures[shown], chroma[shown])
+    images, chroma = rng.integers(0, 256, (4, 1, 24, 32), np.uint8), rng.integers(0, 256, (4, 2, 12, 16), np.uint8)
+    whole = batch(images[shown], chroma[shown])
     ends = sorted({cut for cut in cuts if cut < len(shown)} | {0, len(shown)})
     parts = [whole[a:b] for a, b in itertools.pairwise(ends)]
     results = []
@@ -182,7 +182,7 @@ def test_several_devices_give_what_one_gives_in_order(shown: list[int], cuts: se
 
 
 @pytest.mark.gpu
-def test_two_lanes_on_one_gpu_give_what_one_gives() -> None:
+def test_a_gpu_named_twice_gives_the_frames_of_one() -> None:
     rng = np.random.default_rng(0)
     parts = [batch(rng.integers(0, 256, (4, 1, 48, 64), np.uint8)) for _ in range(12)]
     info = replace(INFO, width=64, height=48, chroma="gray")
@@ -196,7 +196,7 @@ def test_two_lanes_on_one_gpu_give_what_one_gives() -> None:
         assert (alone.y.int() - together.y.int()).abs().max() <= 1
 
 
-def test_leaving_the_stream_of_several_devices_leaves_no_thread() -> None:
+def test_a_closed_stream_of_several_devices_leaves_no_thread() -> None:
     plan = make_plan(parse_options(scale=2, model="fast", device="cpu,cpu"), INFO)
     assert plan.upscale is not None
     upscale = build_upscale(plan.upscale, INFO)

@@ -198,10 +198,10 @@ class Measure:
     def _against(self, truth: np.ndarray, output: np.ndarray, low: np.ndarray) -> dict[str, float]:
         bicubic = resize(low, output.shape[1], output.shape[0], "bicubic", dtype=output.dtype, peak=self.peak)
         scores: dict[str, float] = {}
-        for prefix, picture in (("", output), ("bicubic_", bicubic)):
-            error = sse(picture, truth) / truth.size
+        for prefix, image in (("", output), ("bicubic_", bicubic)):
+            error = sse(image, truth) / truth.size
             scores[f"{prefix}psnr_y"] = psnr_from_mse(error, self.peak)
-            scores[f"{prefix}ssim_y"] = ssim(picture, truth, self.peak)
+            scores[f"{prefix}ssim_y"] = ssim(image, truth, self.peak)
             scores[f"{prefix}mse_y"] = error
         return scores
 
