@@ -26,6 +26,7 @@ from vidsr.options.table import current_names
 from vidsr.pipeline.run import OnFrames, RunReport, enhance_file
 from vidsr.pipeline.verify import Verification, verify_files
 from vidsr.runtime import process
+from vidsr.runtime.error_boundary import machine_errors
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -152,7 +153,9 @@ def enhance(
     given = locals()
     process.stop_openmp_spinning()
     job = Job(Path(source), None if output is None else Path(output))
-    return enhance_file(job, parse_options(**_values(given, "enhance")), on_frames or ignore, on_note or ignore)
+    options = parse_options(**_values(given, "enhance"))
+    with machine_errors(job.source):
+        return enhance_file(job, options, on_frames or ignore, on_note or ignore)
 
 
 @_accept_old_names
@@ -206,7 +209,9 @@ def compare(
     """
     given = locals()
     process.stop_openmp_spinning()
-    return compare_file(Path(source), scale, models, parse_options(**_values(given, "compare")), blur, noise, crf)
+    options = parse_options(**_values(given, "compare"))
+    with machine_errors(Path(source)):
+        return compare_file(Path(source), scale, models, options, blur, noise, crf)
 
 
 def compare_file(
@@ -245,7 +250,8 @@ def verify(source: str | Path, output: str | Path, *, input_fps: str | int | Fra
     Raises:
         VidsrError: a file cannot be read.
     """
-    return verify_files(Path(source), Path(output), parse_reading(input_fps=input_fps))
+    with machine_errors(Path(output)):
+        return verify_files(Path(source), Path(output), parse_reading(input_fps=input_fps))
 
 
 def load_model(

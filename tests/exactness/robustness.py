@@ -19,10 +19,11 @@ import numpy as np
 from tests import fuzz
 from tests.clips import make_clip
 from tests.exactness.table import REPO, Finding, Unmeasured, folder, row, run
-from vidsr.cli.enhance import enhance_all
+from vidsr.cli.batch import enhance_listed
 from vidsr.cli.progress import Reporter, Verbosity
 from vidsr.errors import VidsrError
 from vidsr.options.enhance import parse_options
+from vidsr.options.paths import list_jobs
 from vidsr.pipeline.verify import verify_files
 
 PLAN_RESULTS = REPO / "benchmarks" / "results" / "plan.json"
@@ -159,7 +160,7 @@ def symlink_loop(tmp_path: Path) -> Finding:
         (clips / name / "loop").symlink_to(clips, target_is_directory=True)
     options = parse_options(scale=1, preset="ultrafast", log=False)
     with Reporter(Verbosity.QUIET) as reporter:
-        code = enhance_all([clips], tmp_path / "out", options, reporter)
+        code = enhance_listed(list_jobs([clips], tmp_path / "out", options), options, reporter)
     made = list((tmp_path / "out").rglob("*.mp4"))
     return Finding(f"{len(made)} of 2 clips, exit code {int(code)}", len(made) == 2 and code == 0)
 

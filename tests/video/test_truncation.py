@@ -10,10 +10,11 @@ import pytest
 from tests.clips import make_clip
 from tests.journey.test_odd_inputs import QUICK, tiny
 from vidsr import enhance
-from vidsr.cli.enhance import enhance_all
+from vidsr.cli.batch import enhance_listed
 from vidsr.cli.progress import Reporter, Verbosity
 from vidsr.errors import ExitCode
 from vidsr.options.enhance import parse_options
+from vidsr.options.paths import list_jobs
 
 HEADER, FRAME = len(b"YUV4MPEG2 W64 H48 F25:1 C420\n"), len(b"FRAME\n") + 64 * 48 * 3 // 2
 
@@ -105,6 +106,7 @@ def test_exit_code_and_message_of_a_folder_with_one_truncated_clip(
     (tmp_path / "in" / "short.y4m").write_bytes(clip[:-1])
     options = parse_options(scale=2, model="nearest", log="none", preset="ultrafast")
     with Reporter(Verbosity.QUIET) as reporter:
-        assert enhance_all([tmp_path / "in"], tmp_path / "out", options, reporter) is ExitCode.TRUNCATED
+        listed = list_jobs([tmp_path / "in"], tmp_path / "out", options)
+        assert enhance_listed(listed, options, reporter) is ExitCode.TRUNCATED
     messages = capsys.readouterr().err.splitlines()
     assert len(messages) == 1 and "short.y4m is truncated" in messages[0]

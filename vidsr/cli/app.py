@@ -6,6 +6,7 @@ that ``--help`` loads none of PyTorch, NumPy, OpenCV, PyAV and Numba.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from importlib import import_module
@@ -19,7 +20,9 @@ from vidsr.cli.options import expand_bare_options, with_options
 from vidsr.errors import ExitCode, PipeClosed, VerifyError, VidsrError
 from vidsr.options.commands import COMMANDS, EXIT_CODES, Command
 from vidsr.runtime import process
+from vidsr.runtime.error_boundary import machine_errors, one_line
 
+TRACEBACK = "VIDSR_TRACEBACK"  # environment variable that shows where an unexpected exception comes from
 RUNS_NETWORKS = ("enhance", "plan")  # and these need PyTorch's compiler only on request
 
 app = typer.Typer(
@@ -55,10 +58,12 @@ def _add(command: Command) -> None:
     @app.command(command.name, help=command.help, epilog="\n\n".join(lines) or None)
     @with_options(command)
     def run_command(**values: Any) -> None:
-        if command.name in RUNS_NETWORKS:
-            process.defer_torch_compiler()
-        function = getattr(import_module(f"vidsr.cli.{command.name}"), command.name)
-        raise typer.Exit(function(**values) or ExitCode.DONE)
+        with machine_errors():  # here, as Typer has its own way with an OSError
+            if command.name in RUNS_NETWORKS:
+                process.defer_torch_compiler()
+            function = getattr(import_module(f"vidsr.cli.{command.name}"), command.name)
+            code = function(**values) or ExitCode.DONE
+        raise typer.Exit(code)
 
 
 for _command in COMMANDS:
@@ -91,6 +96,10 @@ def main() -> None:
         sys.exit(ExitCode.PIPE_CLOSED)  # silently, as other programs end
     except VidsrError as error:
         sys.exit(_fail(str(error), ExitCode.BAD_REQUEST))
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        sys.exit(_fail(f"{one_line(error)}; {TRACEBACK}=1 prints the traceback", ExitCode.BUG))
     except Interrupted:
         sys.exit(_fail("interrupted; no unfinished file is left", ExitCode.INTERRUPTED))
 

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from enum import IntEnum
 from pathlib import Path
 from time import perf_counter
+from traceback import format_exception
 from types import TracebackType
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from vidsr.cli.tables import video_text
 from vidsr.errors import Note, VidsrError, ignore
 from vidsr.options.image_sequence import file_bytes
 from vidsr.pipeline.run import OnFrames, RunReport
+from vidsr.runtime.error_boundary import one_line
 
 LINE_SECONDS = 10.0  # between two progress lines where there is no terminal
 
@@ -87,9 +89,16 @@ class Reporter(AbstractContextManager["Reporter"]):
         task = self._bar.add_task(f"{place}{source.name}", total=None)
         return lambda done, frames: self._bar.update(task, completed=done, total=frames)
 
-    def fail(self, source: Path, error: VidsrError) -> None:
-        """Print the error of one file of several."""
-        self.console.print(f"failed: {source}: {error}", style="red", markup=False, soft_wrap=True)
+    def fail(self, source: Path, error: Exception) -> None:
+        """Print the error of one file of several; if verbose, with its traceback."""
+        self.console.print(f"failed: {source}: {one_line(error)}", style="red", markup=False, soft_wrap=True)
+        self.trace(error)
+
+    def trace(self, error: Exception) -> None:
+        """Print the traceback of a failure of the machine or of a bug, if verbose."""
+        expected = isinstance(error, VidsrError) and error.__cause__ is None
+        if self.verbosity is Verbosity.VERBOSE and not expected:
+            self.console.print("".join(format_exception(error)), markup=False, highlight=False, soft_wrap=True)
 
     def finish(self, report: RunReport) -> None:
         """Print the summary of a finished file."""

@@ -60,7 +60,8 @@ ENHANCE_OUTPUT = output(
 
 # fmt: off
 QUIET = Option("quiet", OUTPUT, "Print errors and warnings only.", bool, False, own=True)
-VERBOSE = Option("verbose", OUTPUT, "Print the time of every step.", bool, False, own=True)
+VERBOSE = Option("verbose", OUTPUT, "Print the time of every step, and the traceback of a failure.", bool, False,
+                 flags=("-v", "--verbose"), own=True)
 
 COMMANDS: tuple[Command, ...] = (
     Command(

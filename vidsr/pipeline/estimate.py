@@ -19,6 +19,7 @@ from vidsr.options.serialize import to_json
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.run import open_reader, plan_clip, slow_motion
 from vidsr.pipeline.trial_run import Trial, peak_memory, trial_run
+from vidsr.runtime.error_boundary import machine_errors, one_line
 from vidsr.stages.diagnosis import ClipSamples
 from vidsr.video import carried_streams, is_pipe, lost_streams
 from vidsr.video.image import read_image
@@ -105,11 +106,12 @@ def estimate_all(inputs: list[Path], output: Path | None, options: EnhanceOption
             unopened.append(job.source)
             continue
         try:
-            files.append(_planned(job, options))
-        except VidsrError as error:
+            with machine_errors(job.source):
+                files.append(_planned(job, options))
+        except Exception as error:
             if len(listed.jobs) == 1:
                 raise
-            failed.append(Failure(job.source, str(error)))
+            failed.append(Failure(job.source, one_line(error)))
     trials = dict(_trials(files, options))
     files = _estimated(files, trials)
     opened, missing = (sum(map(file_bytes, paths)) for paths in ([f.source for f in files], unopened))

@@ -1,0 +1,101 @@
+"""A run over several files: a file that fails, for whatever reason, does not stop the others."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clips import make_clip
+from tests.commands import run_vidsr
+from vidsr.errors import ExitCode
+from vidsr.pipeline.run import enhance_file
+
+ARGUMENTS = ("--scale", "2", "--model", "nearest", "--preset", "ultrafast")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of three clips."""
+    (tmp_path / "in").mkdir()
+    for name in "abc":
+        make_clip(tmp_path / "in" / f"{name}.mp4", frames=2, size=(64, 48))
+    return tmp_path / "in"
+
+
+def fail_on_b(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def enhance_or_fail(job: Any, *arguments: Any) -> Any:
+        if job.source.name == "b.mp4":
+            raise error
+        return enhance_file(job, *arguments)
+
+    monkeypatch.setattr("vidsr.cli.batch.enhance_file", enhance_or_fail)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (IndexError("list index out of range"), "b.mp4: unexpected IndexError in batch.py:"),
+        (RuntimeError("can't allocate memory: you tried to allocate 588000000 bytes"), "b.mp4 needs more memory"),
+        (PermissionError(13, "Permission denied", "nox/b.mp4"), "nox/b.mp4 cannot be used (permission denied)"),
+    ],
+)
+def test_a_file_that_fails_unexpectedly_does_not_end_the_batch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
+) -> None:
+    fail_on_b(monkeypatch, error)
+    result = run_vidsr("enhance", folder, "-o", folder.parent / "out", *ARGUMENTS)
+    assert result.returncode == ExitCode.SOME_FAILED
+    assert line in result.stderr and "2 of 3 files enhanced, 1 failed" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert sorted(path.name for path in (folder.parent / "out").glob("*.mp4")) == ["a.x2.mp4", "c.x2.mp4"]
+
+
+@pytest.mark.parametrize("flag", ["-v", "--verbose"])
+def test_verbose_prints_the_traceback_of_a_file_that_fails_unexpectedly(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, flag: str
+) -> None:
+    fail_on_b(monkeypatch, IndexError("list index out of range"))
+    result = run_vidsr("enhance", folder, "-o", folder.parent / "out", *ARGUMENTS, flag)
+    assert result.returncode == ExitCode.SOME_FAILED
+    assert "Traceback" in result.stderr and "enhance_or_fail" in result.stderr
+    single = run_vidsr("enhance", folder / "b.mp4", *ARGUMENTS, flag)
+    assert single.returncode == ExitCode.BUG and "Traceback" in single.stderr
+    assert single.stderr.splitlines()[-1].startswith("vidsr: unexpected IndexError")
+
+
+def test_an_unexpected_exception_of_the_only_file_is_one_line_and_exit_code_1(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_on_b(monkeypatch, IndexError("list index out of range"))
+    result = run_vidsr("enhance", folder / "b.mp4", *ARGUMENTS)
+    assert result.returncode == ExitCode.BUG
+    assert "Traceback" not in result.stderr and "VIDSR_TRACEBACK=1" in result.stderr
+
+
+def test_a_plan_over_several_files_goes_on_after_an_unexpected_exception(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(job: Any, *arguments: Any) -> Any:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr("vidsr.pipeline.estimate._planned", fail)
+    result = run_vidsr("plan", folder, *ARGUMENTS)
+    assert result.returncode == ExitCode.SOME_FAILED, result.stderr
+    assert result.stdout.count("would fail: unexpected IndexError") == 3
+
+
+@pytest.mark.parametrize("command", ["info", "enhance", "plan"])
+def test_a_file_name_that_is_too_long_is_one_line(tmp_path: Path, command: str) -> None:
+    options = () if command == "info" else ARGUMENTS
+    result = run_vidsr(command, tmp_path / ("n" * 300 + ".mp4"), *options)
+    assert result.returncode == ExitCode.BAD_REQUEST
+    assert "cannot be used (file name too long): give it a shorter name" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_file_name_that_is_too_long_once_the_tag_is_added_is_one_line(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / f"{'n' * 251}.mp4", frames=1, size=(64, 48))
+    result = run_vidsr("enhance", clip, *ARGUMENTS)
+    assert result.returncode == ExitCode.BAD_REQUEST, result.stderr
+    assert "file name too long" in result.stderr and "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == [clip]
