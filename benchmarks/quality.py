@@ -28,7 +28,7 @@ from vidsr.evaluate.image_sets import evaluate
 from vidsr.models import list_models, load_model
 from vidsr.models.self_ensemble import MARK
 from vidsr.runtime import process
-from vidsr.stages.runner import Runner
+from vidsr.stages.network_runner import Runner
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))

@@ -41,7 +41,7 @@ from vidsr.models import load_model
 from vidsr.models.weights import WEIGHTS, list_weights
 from vidsr.options.restoration import NETWORKS, TASKS, Task
 from vidsr.stages.diagnosis import ClipSamples, Diagnosis, diagnose
-from vidsr.stages.runner import Runner
+from vidsr.stages.network_runner import Runner
 from vidsr.video import VideoReader
 from vidsr.video.encode_decode import encode_and_decode
 

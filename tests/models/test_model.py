@@ -208,7 +208,7 @@ from pathlib import Path
 from vidsr.device import Compute
 from vidsr.models import Model
 from vidsr.models.architectures.plain import Config, Plain
-from vidsr.stages.runner import Runner
+from vidsr.stages.network_runner import Runner
 
 torch.manual_seed(0)
 network = Plain(Config(2, channels=4, layers=0)).eval().to(memory_format=torch.channels_last)

@@ -14,7 +14,7 @@ from vidsr.models.architectures.blind_deconvolution import REACH
 from vidsr.models.layers import LumaNetwork, add_anchor, crop_border
 from vidsr.models.reparameterised import NormConv, RepConv, collapse
 from vidsr.models.weights import count_parameters
-from vidsr.stages.runner import Runner
+from vidsr.stages.network_runner import Runner
 
 DECONVOLVING = {"unshuffled deconvolving": "unshuffled", "gated_unet deconvolving": "gated_unet"}
 RESTORATION = ("unshuffled", "gated_unet", "autoencoder", "deconvolved")

@@ -27,9 +27,9 @@ from vidsr.pipeline.run import enhance_file
 from vidsr.stages.build import build_restore
 from vidsr.stages.classical import Classical
 from vidsr.stages.diagnosis import ClipSamples, diagnose
+from vidsr.stages.network_runner import Runner
 from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.restore import Restore
-from vidsr.stages.runner import Runner
 from vidsr.stages.specs import NetworkSpec, RestoreSpec
 from vidsr.video import VideoReader
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.tiers import examples
 from vidsr.device import Compute
 from vidsr.models import Model, load_model
-from vidsr.stages.runner import Runner
+from vidsr.stages.network_runner import Runner
 from vidsr.stages.tile_reuse import SIDE, TileReuse, to_rectangles
 
 CPU = Compute(torch.device("cpu"), torch.float32)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from vidsr import __version__
-from vidsr.cli.options import expand_bare_options, with_options
+from vidsr.cli.signatures import expand_bare_options, with_options
 from vidsr.errors import ExitCode, PipeClosed, VerifyError, VidsrError
 from vidsr.options.commands import COMMANDS, EXIT_CODES, Command
 from vidsr.runtime import process

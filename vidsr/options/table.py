@@ -1,6 +1,6 @@
 """The table of options: each option of `vidsr enhance` once, with its parser, default, help and group.
 
-It determines the command line (`vidsr.cli.options`), `parse_options`, the signatures in `vidsr.api` and
+It determines the command line (`vidsr.cli.signatures`), `parse_options`, the signatures in `vidsr.api` and
 docs/options.md.
 """
 

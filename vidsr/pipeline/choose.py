@@ -1,4 +1,4 @@
-"""What `auto` decides: stages, networks and weights for a source, its options and the devices."""
+"""Decisions of `make_plan`, stage by stage: whether it runs, with which network, weights and settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A plan: everything that a run will do, decided before the first frame, as frozen data. The one place that decides."""
+"""A plan: everything that a run will do, decided before the first frame by `make_plan`, as frozen data.
+
+The decisions for each stage are in `vidsr.pipeline.choose`.
+"""
 
 from __future__ import annotations
 

@@ -21,9 +21,9 @@ from vidsr.stages.frame_log import Changes, FrameLog, Measure, Tap
 from vidsr.stages.interpolate import Interpolate
 from vidsr.stages.interpolation_engines import make_engine
 from vidsr.stages.network_engine import NetworkEngine
+from vidsr.stages.network_runner import Runner
 from vidsr.stages.restore import Restore
 from vidsr.stages.rounding import Finish
-from vidsr.stages.runner import Runner
 from vidsr.stages.specs import (
     ConvertSpec,
     InterpolateSpec,

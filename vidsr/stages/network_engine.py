@@ -21,7 +21,7 @@ from vidsr.frames import FrameBatch
 from vidsr.metrics import psnr_from_mse
 from vidsr.models import weights as store
 from vidsr.models.frame_network import FrameNetwork, FramePair, MotionField, at_size, blend
-from vidsr.stages.runner import MIN_HALF_PRECISION_PSNR
+from vidsr.stages.network_runner import MIN_HALF_PRECISION_PSNR
 
 Warped = tuple[Tensor, Tensor]  # both frames, 1 x 1 x h x w
 

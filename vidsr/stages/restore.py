@@ -20,7 +20,7 @@ from vidsr.stages.repeats import each_once
 
 
 class Method(Protocol):
-    """A restoration method, such as `vidsr.stages.runner.Runner`."""
+    """A restoration method, such as `vidsr.stages.network_runner.Runner`."""
 
     def __call__(self, planes: Tensor, peak: int, /) -> Tensor:
         """N x 1 x H x W code values of any dtype -> the same size, float32, unrounded."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vidsr.kernels.changed_tiles import changed_tiles
 from vidsr.models import Model
-from vidsr.stages.runner import Runner, span
+from vidsr.stages.network_runner import Runner, span
 
 SIDE = 64  # of a tile, input pixels; a multiple of every network's alignment
 RUN = 4  # changed tiles of a row that are computed as one

@@ -20,8 +20,8 @@ from vidsr.kernels.resample import resize
 from vidsr.options.output_size import OutputSize
 from vidsr.runtime.concurrency import ordered_map
 from vidsr.stages import PER_FRAME
+from vidsr.stages.network_runner import Runner
 from vidsr.stages.repeats import spread, with_distinct
-from vidsr.stages.runner import Runner
 from vidsr.stages.stopwatch import Stopwatch
 from vidsr.stages.tile_reuse import TileReuse
 

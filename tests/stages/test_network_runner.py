@@ -15,9 +15,9 @@ from tests.tiers import examples
 from vidsr.device import Compute
 from vidsr.errors import DeviceError
 from vidsr.models import Model, load_model
-from vidsr.stages import runner as runner_module
+from vidsr.stages import network_runner as runner_module
 from vidsr.stages.gpu import CudaGraphs
-from vidsr.stages.runner import Runner
+from vidsr.stages.network_runner import Runner
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 

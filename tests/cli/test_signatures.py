@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import vidsr
 from vidsr.cli.app import app
-from vidsr.cli.options import expand_bare_options
+from vidsr.cli.signatures import expand_bare_options
 from vidsr.options.commands import BY_NAME, COMMANDS, Command
 from vidsr.options.table import OPTIONS, Option
 
@@ -64,7 +64,7 @@ def calls(path: Path) -> set[str]:
 def test_only_the_option_table_declares_options() -> None:
     files = {str(path.relative_to(PACKAGE)): path for path in PACKAGE.rglob("*.py")}
     declaring = {name for name, path in files.items() if calls(path) & {"Option", "Argument"}}
-    builder, version = "cli/options.py", "cli/app.py"  # Typer's declarations of the table; --version
+    builder, version = "cli/signatures.py", "cli/app.py"  # Typer's declarations of the table; --version
     assert declaring == {"options/table.py", "options/commands.py", builder, version}
     # tools of the maintainers, run with python -m, read their arguments with argparse
     tools = {name for name, path in files.items() if "add_argument" in calls(path)}
