@@ -130,7 +130,7 @@ def test_verify_passes_an_output_of_its_source_and_fails_another(clip: Path, tmp
     other = make_clip(tmp_path / "other.mp4", frames=6, size=(64, 48), fps=12)
     result = run_vidsr("verify", other, target)
     assert result.returncode == ExitCode.BUG
-    assert "not as planned" in result.stderr and "Traceback" not in result.stderr
+    assert "differs from its plan" in result.stderr and "Traceback" not in result.stderr
 
 
 def test_degrade_dataset_and_evaluate(clip: Path, tmp_path: Path) -> None:
