@@ -58,6 +58,15 @@ def data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def repro(data: Path) -> Path:
+    """The folder of clips that showed a defect, next to the data folder."""
+    folder = data.parent / "repro"
+    if not folder.is_dir():
+        pytest.skip(f"no folder of defective clips at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def samples() -> Path:
     """The clips that ship with the repository."""
     return REPO / "samples"

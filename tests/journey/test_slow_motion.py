@@ -107,6 +107,31 @@ def test_slowed_audio_keeps_its_pitch_and_its_time_to_a_hundredth_of_a_source_se
     assert times[-1] == pytest.approx(3 * factor, abs=0.04 * factor)
 
 
+def test_audio_that_changes_rate_and_layout_on_the_way_is_slowed_to_its_end(tmp_path: Path) -> None:
+    def part(number: int, rate: int, layout: str) -> bytes:
+        path = tmp_path / f"{number}.ts"
+        with av.open(str(path), "w") as file:
+            video, audio = file.add_stream("mpeg2video", rate=25), file.add_stream("mp2", rate=rate, layout=layout)
+            video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+            tone = (np.sin(2 * np.pi * 440 * np.arange(rate) / rate) * 9000).astype(np.int16)
+            samples = np.repeat(tone, audio.layout.nb_channels)[None]
+            sound = av.AudioFrame.from_ndarray(samples, format="s16", layout=layout)
+            sound.sample_rate, sound.pts, sound.time_base = rate, number * rate, Fraction(1, rate)
+            file.mux(audio.encode(sound) + audio.encode(None))
+            for n in range(25):
+                frame = av.VideoFrame(64, 48, "yuv420p")
+                frame.pts, frame.time_base = 25 * number + n, Fraction(1, 25)
+                file.mux(video.encode(frame))
+            file.mux(video.encode(None))
+        return path.read_bytes()
+
+    (tmp_path / "a.ts").write_bytes(part(0, 48000, "stereo") + part(1, 44100, "mono"))
+    slowed(tmp_path / "a.ts", tmp_path / "b.mp4", slow_motion="2x", slow_audio=True)
+    start, end = audible_range(tmp_path / "b.mp4")
+    assert start == pytest.approx(0, abs=0.1)
+    assert end == pytest.approx(4, abs=0.2)
+
+
 def test_audio_that_the_encoder_does_not_support_is_one_clear_error_and_leaves_no_file(tmp_path: Path) -> None:
     source = bursts(tmp_path / "a.mkv", rate=192_000)
     with pytest.raises(OutputError, match=r"audio of mono at 192000 Hz is not supported.*leave out --slow-audio"):

@@ -11,6 +11,7 @@ import pytest
 from tests.clips import make_clip
 from vidsr.errors import InputError
 from vidsr.video import VideoReader, probe
+from vidsr.video.deinterlace import count_field_orders
 
 SIZE = (160, 576)
 
@@ -141,3 +142,47 @@ def test_change_of_size_while_deinterlacing_is_one_clear_error(tmp_path: Path) -
     joined.write_bytes(small.read_bytes() + large.read_bytes())
     with pytest.raises(InputError, match="changes from 64x48 to 96x48"):
         read(joined, deinterlace="force")
+
+
+@pytest.mark.parametrize("formats", [("yuv422p", "yuv420p"), ("yuv420p", "yuv422p")])
+def test_interlaced_clip_that_changes_pixel_format_is_deinterlaced_in_each_format(
+    tmp_path: Path, formats: tuple[str, str]
+) -> None:
+    parts = []
+    for number, pix_fmt in enumerate(formats):
+        moments = [Fraction(number) + Fraction(i, 25) for i in range(8)]
+        part = tmp_path / f"{pix_fmt}.ts"
+        options = {"flags": "+ildct+ilme", "bf": "0", "qmin": "1"}
+        make_clip(part, 8, codec="mpeg2video", pix_fmt=pix_fmt, times=moments, gop=4, options=options)
+        parts.append(part)
+    (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    alone = []
+    for part in parts:
+        with VideoReader(part, deinterlace="force") as reader:
+            alone += list(reader.batches(1))
+    with VideoReader(tmp_path / "a.ts", deinterlace="force") as reader:
+        joined = list(reader.batches(1))
+    assert len(joined) == 15
+    del alone[6:8], joined[6]  # FFmpeg's MPEG-2 decoder drops the last frame before a change of format
+    for number, (a, b) in enumerate(zip(alone, joined, strict=True)):
+        assert np.array_equal(a.y.numpy(), b.y.numpy()), number
+        assert a.uv is not None
+        assert b.uv is not None
+        step = a.uv.shape[2] / b.uv.shape[2]  # chroma rows are converted to those of the first format
+        rows = (np.arange(b.uv.shape[2]) * step).astype(int)
+        assert np.abs(a.uv[:, :, rows].numpy().astype(int) - b.uv.numpy()).mean() < 2, number
+
+
+def test_measuring_the_field_order_follows_changes_of_size_and_format(tmp_path: Path) -> None:
+    clips = [
+        make_clip(tmp_path / f"{n}.ts", 4, size=size, pix_fmt=pix_fmt, codec="mpeg2video")
+        for n, (size, pix_fmt) in enumerate([((64, 48), "yuv422p"), ((96, 64), "yuv422p"), ((96, 64), "yuv420p")])
+    ]
+    (tmp_path / "a.ts").write_bytes(b"".join(clip.read_bytes() for clip in clips))
+    assert count_field_orders(tmp_path / "a.ts").total() == 10  # FFmpeg's decoder drops a frame at each change
+
+
+def test_dv_that_changes_pixel_format_does_not_end_the_process(repro: Path) -> None:
+    planes, times, _ = read(repro / "abort.dv", deinterlace="force")
+    assert planes.shape[1:] == (576, 720)
+    assert len(times) == 3

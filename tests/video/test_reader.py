@@ -244,6 +244,26 @@ def test_change_of_size_is_one_clear_error(tmp_path: Path) -> None:
         read(joined)
 
 
+@pytest.mark.parametrize("ranges", [(1, 2), (2, 1)])
+def test_frames_whose_range_changes_are_converted_to_the_first_range_and_counted(
+    tmp_path: Path, ranges: tuple[int, int]
+) -> None:
+    parts = []
+    for number, value in enumerate(ranges):
+        moments = [Fraction(number, 5) + Fraction(i, 25) for i in range(5)]
+        tags = {"color_range": value, "colorspace": 1 if number else 6}
+        parts.append(make_clip(tmp_path / f"{value}.ts", 5, times=moments, crf=1, tags=tags, options={"bf": "0"}))
+    (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    batches, problems = read(tmp_path / "a.ts")
+    codes = numbered_luma(0, (64, 48)).astype(float)
+    expected = 16 + codes * 219 / 255 if ranges == (1, 2) else (codes - 16) * 255 / 219
+    frames = [y[0].numpy().astype(float) for batch in batches for y in batch.y]
+    assert np.abs(frames[0] - codes).mean() < 1
+    assert np.abs(frames[5] - expected.clip(0, 255)).mean() < 1
+    assert problems["frames_of_another_range"] == problems["frames_with_other_color_tags"] == 5
+    assert times(batches) == [times(batches)[0] + Fraction(i, 25) for i in range(10)]
+
+
 @pytest.mark.parametrize("starts", [(0, 1000), (1000, 0), (2, 0)], ids=["forward", "back", "back_by_seconds"])
 def test_a_clock_reset_in_a_recording_leaves_no_gap_and_is_counted(tmp_path: Path, starts: tuple[int, int]) -> None:
     parts = [

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 
 import av
@@ -88,20 +88,29 @@ def deinterlaced(frames: Iterable[VideoFrame], order: FieldOrder) -> Iterator[Vi
 
 
 def _filtered(frames: Iterable[VideoFrame], name: str, **options: str) -> Iterator[VideoFrame]:
-    graph: Graph | None = None
-    for frame in frames:
-        if graph is None:
-            graph = _graph(frame, name, **options)
-        graph.push(frame)
-        yield from _ready(graph)
-    if graph is not None:
+    """Frames after a filter; a graph for each run of frames of one size, format and colour.
+
+    A graph reads every frame in the layout of its first one: others would make it read and write past their planes.
+    """
+    base = Fraction(1, 1000)
+    for _, run in groupby(frames, _graph_input):
+        first = next(run)
+        base = first.time_base or base  # the last frames of some decoders have none
+        graph = _graph(first, base, name, **options)
+        for frame in chain([first], run):
+            graph.push(frame)
+            yield from _ready(graph)
         graph.push(None)
         yield from _ready(graph)
 
 
-def _graph(first: VideoFrame, name: str, **options: str) -> Graph:
+def _graph_input(frame: VideoFrame) -> tuple[int | str, ...]:
+    """Return the properties of a frame that must not change within a graph."""
+    return frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range
+
+
+def _graph(first: VideoFrame, base: Fraction, name: str, **options: str) -> Graph:
     graph = Graph()
-    base = first.time_base or Fraction(1, 1000)  # the last frames of some decoders have none
     source = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=base)
     chosen, sink = graph.add(name, **options), graph.add("buffersink")
     source.link_to(chosen)

@@ -22,13 +22,16 @@ from vidsr.options.image_sequence import is_sequence
 from vidsr.options.source import Reading
 from vidsr.video.deinterlace import deinterlaced, field_order
 from vidsr.video.demux import REST_LOST, packets, seek_to_keyframe
-from vidsr.video.formats import planar_format
+from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, number, planar_format
 from vidsr.video.nvidia import Nvdec
-from vidsr.video.planes import hides_alpha, is_opaque, stack_planes
+from vidsr.video.planes import ONE_THREAD, hides_alpha, is_opaque, stack_planes
 from vidsr.video.probe import to_file_clock, video_info, video_stream
 from vidsr.video.source import PIPE_REMEDY, is_pipe, open_source, standard_input
 from vidsr.video.streams import other_streams, stream_info
 from vidsr.video.truncation import is_truncated
+
+# Colour tags of a frame, apart from its range, with FFmpeg's names of their values
+COLOR_TAGS = {"colorspace": MATRICES, "color_primaries": PRIMARIES, "color_trc": TRANSFERS}
 
 
 class VideoReader:
@@ -257,9 +260,35 @@ class VideoReader:
                     f"{self.path} changes from {self._first.format.name} to {frame.format.name} at {at}: "
                     "cut it there, or convert the earlier frames to that format"
                 )
+        frame = self._in_first_color(frame)
         if self._reading.alpha == "refuse" and not is_opaque(frame):
             raise InputError(f"{self.path} is partly transparent ({at}), which would be lost: --alpha drop allows it")
         return frame
+
+    def _in_first_color(self, frame: VideoFrame) -> VideoFrame:
+        """Return the frame in the code range of the first one.
+
+        Other changed colour tags are counted: the frame is read with the tags of the first one.
+        """
+        if self._format.is_rgb or frame.format.is_rgb:
+            return frame
+        for attribute, names in COLOR_TAGS.items():
+            tags = {names.get(getattr(one, attribute)) for one in (self._first, frame)}
+            if len(tags - {None}) == 2:
+                self._problems["frames_with_other_color_tags"] += 1
+                break
+        wanted, found = self.info.color.range, planar_format(frame).range or RANGES.get(frame.color_range)
+        if wanted is None or found is None or wanted == found:
+            return frame
+        self._problems["frames_of_another_range"] += 1
+        converted = frame.reformat(
+            format=frame.format.name.replace("yuvj", "yuv"),
+            src_color_range=number(RANGES, found),
+            dst_color_range=number(RANGES, wanted),
+            threads=ONE_THREAD,
+        )
+        converted.dts = frame.dts
+        return converted
 
     def _note_alpha(self, first: VideoFrame) -> None:
         """Refuse or note transparency of the ``first`` frame; later frames are checked when they are read."""

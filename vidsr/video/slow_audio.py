@@ -5,15 +5,17 @@ Fonts, covers and tags are copied; other streams are left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, groupby
 from pathlib import Path
 
 import av
 from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
+from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.filter import Graph
@@ -92,14 +94,21 @@ class SlowMotionCopier(StreamCopier):
             yield frame
 
     def _stretched(self, stream: AudioStream) -> Iterator[AudioFrame]:
-        graph = tempo_graph(stream, self._slow.factor, self._start, self._end)
+        frames = uniform(self._frames(stream))
+        first = next(frames, None)
+        if first is None:
+            return
+        graph = tempo_graph(first, self._slow.factor, self._start, self._end)
+        for frame in chain([first], frames):
+            yield from filtered(graph, frame)
+        yield from filtered(graph, None)
+
+    def _frames(self, stream: AudioStream) -> Iterator[AudioFrame]:
         self._container.seek(int(max(self._start - PREROLL, Fraction(0)) * MICROSECONDS))
         for packet in packets(self._container, [stream], self.problems):
             if self._end is not None and packet.pts is not None and packet.pts * packet.time_base > self._end + PREROLL:
                 break
-            for frame in self._decoded(stream, packet):
-                yield from filtered(graph, frame)
-        yield from filtered(graph, None)
+            yield from self._decoded(stream, packet)
 
     def _decoded(self, stream: AudioStream, packet: Packet[Stream]) -> list[AudioFrame]:
         try:
@@ -134,14 +143,17 @@ def _named(layout: AudioLayout) -> AudioLayout:
     return AudioLayout(f"{layout.nb_channels}c") if layout.name.endswith(" channels") else layout
 
 
-def tempo_graph(stream: AudioStream, factor: Fraction, start: Fraction, end: Fraction | None) -> Graph:
-    """Return a filter graph that trims and slows down the frames of ``stream``.
+def tempo_graph(first: AudioFrame, factor: Fraction, start: Fraction, end: Fraction | None) -> Graph:
+    """Return a filter graph that trims and slows down frames like ``first``.
 
     It keeps ``start`` to ``end``, in seconds of the file's clock.
     """
     graph = Graph()
     last = "" if end is None else f":end={float(end):.6f}"
-    steps = [graph.add_abuffer(template=stream), graph.add("atrim", f"start={float(start):.6f}{last}")]
+    source = graph.add_abuffer(
+        sample_rate=first.sample_rate, format=first.format, layout=first.layout, time_base=first.time_base
+    )
+    steps = [source, graph.add("atrim", f"start={float(start):.6f}{last}")]
     steps += [graph.add("atempo", f"{float(speed):.9f}") for speed in speeds(1 / factor)]
     steps.append(graph.add("abuffersink"))
     graph.link_nodes(*steps).configure()
@@ -155,6 +167,30 @@ def speeds(speed: Fraction) -> list[Fraction]:
         steps.append(SLOWEST)
         speed /= SLOWEST
     return [*steps, speed]
+
+
+def uniform(frames: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
+    """Frames in the sample format, layout, rate and time base of the first one, as filter graphs and encoders need."""
+    first: AudioFrame | None = None
+    for like, run in groupby(frames, _layout):
+        for frame in run if first is None or like == _layout(first) else _resampled(run, first):
+            first = first or frame
+            yield frame
+
+
+def _layout(frame: AudioFrame) -> tuple[str, str, int]:
+    """Return the properties of audio that must not change within a graph."""
+    return frame.format.name, frame.layout.name, frame.sample_rate
+
+
+def _resampled(frames: Iterable[AudioFrame], first: AudioFrame) -> Iterator[AudioFrame]:
+    resampler = AudioResampler(first.format, first.layout, first.sample_rate)
+    for frame in chain(frames, [None]):
+        for resampled in resampler.resample(frame):
+            if resampled.pts is not None and resampled.time_base is not None and first.time_base is not None:
+                resampled.pts = round(resampled.pts * resampled.time_base / first.time_base)
+                resampled.time_base = first.time_base
+            yield resampled
 
 
 def filtered(graph: Graph, frame: AudioFrame | None) -> Iterator[AudioFrame]:
