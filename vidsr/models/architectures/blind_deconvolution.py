@@ -26,26 +26,28 @@ from vidsr.models.layers import GlobalFeaturesNetwork, crop_border, pad
 SIDE = 128  # taps of the inverse filters each way: a row of peaks 15 pixels apart undoes a motion of 15 pixels
 REACH = SIDE // 2  # radius of the inverse filters, pixels
 FLAT_PART = 0.75  # of the radius; beyond it the filters fade out
-BOLD = 10.0  # the second filter assumes noise lower by this factor
+BOLDNESS = 10.0  # the second filter assumes noise lower by this factor
 
 RESPONSES = 2 * SIDE * (SIDE // 2 + 1)  # numbers in the responses of both filters
 
 ANGLES = point_spreads.ANGLES
 BLOCK = 64  # pixels: side of the squares whose spectra are averaged
-MOST = 20  # squares along an axis; in larger images there are gaps between them
+MAX_SQUARES = 20  # squares along an axis; in larger images there are gaps between them
 ROUNDING = 1 / 12 / 255**2  # noise of 8-bit codes
 GREY = 0.5  # subtracted before a cast to bf16, which is most precise near zero
-DETAIL = 10.0  # gain of the sharpening differences: they are smaller than the image, and would be learnt more slowly
-CAUTION = 0.1  # gain of the shifts: at the learning rate of kernels they would close every ReLU in the first steps
+DETAIL_GAIN = (
+    10.0  # gain of the sharpening differences: they are smaller than the image, and would be learnt more slowly
+)
+SHIFT_GAIN = 0.1  # gain of the shifts: at the learning rate of kernels they would close every ReLU in the first steps
 
 RADII = 28  # at which the mean spectrum is sampled, in each of ANGLES directions
-LEAST, MOST_RADIUS = 0.02, 0.56  # cycles per pixel
+MIN_RADIUS, MAX_RADIUS = 0.02, 0.56  # cycles per pixel
 HIDDEN = 96
 
 # Frequencies (cycles per pixel) between which the logarithm of noise over signal is interpolated. It starts as 0.1 at
 # the highest frequency along an axis, and is proportional to the square of the frequency, as the signal falls with it.
 KNOTS = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.27, 0.35, 0.45, 0.58, 0.71)
-NOISE = 0.1
+INITIAL_NOISE = 0.1
 
 
 class Deconvolution(nn.Module):
@@ -56,19 +58,19 @@ class Deconvolution(nn.Module):
     """
 
     bank: Tensor
-    slopes: Tensor
-    usual: Tensor
+    hats: Tensor
+    initial_noise: Tensor
     window: Tensor
     fade: Tensor
-    places: Tensor
-    parts: Tensor
+    polar_indices: Tensor
+    polar_weights: Tensor
 
     def __init__(self, shifts: int = 0) -> None:
         super().__init__()
-        slopes, usual = _noise_curves()
-        places, parts = _polar()
-        buffers = {"bank": _bank(), "slopes": slopes, "usual": usual, "window": _hann(), "fade": _fade()}
-        buffers |= {"places": places, "parts": parts}
+        hats, initial_noise = _noise_curves()
+        polar_indices, polar_weights = _polar()
+        buffers = {"bank": _bank(), "hats": hats, "initial_noise": initial_noise, "window": _hann(), "fade": _fade()}
+        buffers |= {"polar_indices": polar_indices, "polar_weights": polar_weights}
         for name, value in buffers.items():
             self.register_buffer(name, value, persistent=False)
         self.first = nn.Linear(2 * RADII * ANGLES, HIDDEN)
@@ -106,23 +108,19 @@ class Deconvolution(nn.Module):
 
     def filters_and_shifts(self, found: Tensor) -> Tensor:
         """Return the global features from the direction features. If there are shifts, only they are trained."""
+        overall = torch.cat([found.mean(1), found.amax(1)], 1)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.shifts is None):
-            responses = self.responses(
-                self.bank_logits(found).softmax(1), self.noises(_over_directions(found))
-            ).flatten(1)
-        return (
-            responses
-            if self.shifts is None
-            else torch.cat([responses, CAUTION * self.shifts(_over_directions(found))], 1)
-        )
+            responses = self.responses(self.bank_logits(found).softmax(1), self.noises(overall)).flatten(1)
+        return responses if self.shifts is None else torch.cat([responses, SHIFT_GAIN * self.shifts(overall)], 1)
 
     def bank_logits(self, found: Tensor) -> Tensor:
         """Return N x K logits of the weights of the bank, from the direction features."""
-        return torch.cat([self.round(_over_directions(found)), self.oriented(found).flatten(1)], 1)
+        overall = torch.cat([found.mean(1), found.amax(1)], 1)
+        return torch.cat([self.round(overall), self.oriented(found).flatten(1)], 1)
 
     def polar(self, spectrum: Tensor) -> Tensor:
         """Sample spectra (N x 2 x BLOCK * (BLOCK // 2 + 1)) in polar coordinates, linearly: N x 2 x RADII x ANGLES."""
-        return (spectrum[:, :, self.places] * self.parts).sum(2)
+        return (spectrum[:, :, self.polar_indices] * self.polar_weights).sum(2)
 
     def spectrum(self, x: Tensor) -> Tensor:
         """Return the power of each frequency over squares of the image, scaled to about 1: N x 2 x frequencies.
@@ -142,8 +140,8 @@ class Deconvolution(nn.Module):
         small = (weights @ self.bank).view(2, -1, point_spreads.SIDE, point_spreads.SIDE // 2 + 1)
         spread = _wider(torch.fft.irfft2(small), (SIDE, SIDE))
         blur, power = torch.fft.rfft2(spread).real.flatten(2)
-        noise = torch.exp(noises @ self.slopes) * self.usual
-        filters = [blur / (power + noise), blur / (power + noise / BOLD)]
+        noise = torch.exp(noises @ self.hats) * self.initial_noise
+        filters = [blur / (power + noise), blur / (power + noise / BOLDNESS)]
         return torch.stack(filters, 1).view(-1, 2, SIDE, SIDE // 2 + 1)
 
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
@@ -161,7 +159,7 @@ class Deconvolution(nn.Module):
         """
         usual, bold = self(x, features).split(1, 1)
         differences = torch.cat([bold, crop_border(x, REACH)], 1) - usual
-        return usual, torch.cat([usual - GREY, DETAIL * differences], 1), features[:, RESPONSES:]
+        return usual, torch.cat([usual - GREY, DETAIL_GAIN * differences], 1), features[:, RESPONSES:]
 
 
 @dataclass(frozen=True)
@@ -193,11 +191,6 @@ class BlindDeconvolution(GlobalFeaturesNetwork):
         return both[:, :1]
 
 
-def _over_directions(found: Tensor) -> Tensor:
-    """N x 2 HIDDEN: mean and maximum of the direction features."""
-    return torch.cat([found.mean(1), found.amax(1)], 1)
-
-
 def _squares(x: Tensor) -> Tensor:
     """N x M x BLOCK x BLOCK: squares of images (N x 1 x H x W), overlapping by half unless there are too many."""
     height, width = x.shape[-2:]
@@ -207,7 +200,7 @@ def _squares(x: Tensor) -> Tensor:
 
 
 def _starts(length: int) -> list[int]:
-    count = min(MOST, 1 + -(-(length - BLOCK) // (BLOCK // 2)))
+    count = min(MAX_SQUARES, 1 + -(-(length - BLOCK) // (BLOCK // 2)))
     return [round(i * (length - BLOCK) / max(1, count - 1)) for i in range(count)]
 
 
@@ -257,15 +250,15 @@ def _noise_curves() -> tuple[Tensor, Tensor]:
     knots = torch.tensor(KNOTS)
     place = (torch.searchsorted(knots, radius, right=True) - 1).clamp(0, len(knots) - 2)
     share = (radius - knots[place]) / (knots[place + 1] - knots[place])
-    slopes = torch.zeros(len(knots), len(radius))
-    slopes[place, torch.arange(len(radius))] = 1 - share
-    slopes[place + 1, torch.arange(len(radius))] = share
-    return slopes, NOISE * (2 * radius) ** 2
+    hats = torch.zeros(len(knots), len(radius))
+    hats[place, torch.arange(len(radius))] = 1 - share
+    hats[place + 1, torch.arange(len(radius))] = share
+    return hats, INITIAL_NOISE * (2 * radius) ** 2
 
 
 def _polar() -> tuple[Tensor, Tensor]:
     """The four neighbours of each polar sample in a flat spectrum, and their weights: 4 x RADII x ANGLES."""
-    radii = torch.linspace(LEAST, MOST_RADIUS, RADII)[:, None] * BLOCK
+    radii = torch.linspace(MIN_RADIUS, MAX_RADIUS, RADII)[:, None] * BLOCK
     angles = torch.arange(ANGLES) * torch.pi / ANGLES
     x, y = radii * torch.cos(angles), -radii * torch.sin(angles)
     places, parts = [], []

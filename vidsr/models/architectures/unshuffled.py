@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidsr.models.architectures.blind_deconvolution import CAUTION, GREY, REACH, Deconvolution
+from vidsr.models.architectures.blind_deconvolution import GREY, REACH, SHIFT_GAIN, Deconvolution
 from vidsr.models.layers import GlobalFeaturesNetwork, add_pixel_shuffle, crop_border
 
 FACTOR = 2
@@ -123,5 +123,5 @@ class ShiftEstimator(nn.Module):
         found = torch.relu(self.second(torch.relu(self.first(x)))).float()
         moments = torch.cat([found.mean((2, 3)) + FAINT, found.square().mean((2, 3)) + FAINT**2], 1)
         scaled = 0.2 * moments.log() + 1  # around zero, about one in size
-        shifts: Tensor = CAUTION * self.last(torch.relu(self.hidden(scaled.to(x.dtype))))
+        shifts: Tensor = SHIFT_GAIN * self.last(torch.relu(self.hidden(scaled.to(x.dtype))))
         return shifts
