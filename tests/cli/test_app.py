@@ -1,6 +1,7 @@
 """The command line: exit codes, a one-line error for each mistake, and what every command prints."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -170,3 +171,69 @@ def test_evaluate_reads_given_lr_images_and_prints_json(tmp_path: Path) -> None:
     rows = json.loads(done.stdout)
     assert [row["image"] for row in rows] == ["a.png", "mean"]
     assert {"psnr_y", "ssim", "mse", "bicubic_psnr_y"} <= rows[0].keys()
+
+
+def test_vidsr_alone_prints_the_help() -> None:
+    result = run_vidsr()
+    assert result.returncode == 0 and "enhance" in result.stdout
+
+
+def test_enhance_of_the_current_folder_writes_next_to_it(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.mp4").write_bytes(clip.read_bytes())
+    monkeypatch.chdir(tmp_path / "in")
+    result = run_vidsr("enhance", ".", "--scale", "2", "--model", "nearest", "--preset", "ultrafast")
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "in.x2" / "a.x2.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("enhance", "", "-o", "out", "--scale", "2"),
+        ("enhance", "a.mp4", "-o", "", "--scale", "2"),
+        ("plan", "", "--scale", "2"),
+        ("compare", ""),
+        ("compare", "a.png", "--deblur", ""),
+        ("info", ""),
+        ("enhance", "a.mp4", "--output=", "--scale", "2"),
+    ],
+)
+def test_an_empty_word_is_refused_and_not_taken_for_the_current_folder(words: tuple[str, ...]) -> None:
+    result = run_vidsr(*words)
+    assert result.returncode == ExitCode.BAD_REQUEST
+    assert "is empty: give it a value, or check the variable that it comes from" in result.stderr
+
+
+def test_an_unreadable_subfolder_counts_as_a_failure(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in" / "secret").mkdir(parents=True)
+    (tmp_path / "in" / "a.mp4").write_bytes(clip.read_bytes())
+    scandir = os.scandir
+
+    def refuse(path: str | Path) -> object:
+        if Path(path).name == "secret":  # root may read every folder
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    options = ("--scale", "2", "--model", "nearest", "--preset", "ultrafast")
+    result = run_vidsr("enhance", tmp_path / "in", "-o", tmp_path / "out", *options)
+    assert result.returncode == ExitCode.SOME_FAILED
+    assert "secret: cannot be read (permission denied)" in result.stderr.replace("\n", "")
+    assert "1 of 2 files enhanced, 1 failed" in result.stderr
+
+
+def test_a_still_image_in_a_clip_container_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photo.avif").write_bytes(b"\0\0\0\x1cftypavif" + bytes(200))
+    line = fails("enhance", tmp_path / "photo.avif", "--scale", "2")
+    assert "photo.avif is a still image (AVIF), which vidsr does not read: convert it to PNG" in line
+
+
+@pytest.mark.parametrize("value", ["strong", "50%", "0,5"])
+def test_a_wrong_strength_names_the_option_and_the_accepted_values(clip: Path, value: str) -> None:
+    line = fails("enhance", clip, "--deblur", value)
+    assert f"--deblur '{value}' is not a strength: write a number from 0 to 1, or auto" in line

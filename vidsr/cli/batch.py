@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vidsr.cli.progress import Reporter
-from vidsr.errors import ExitCode, Note
+from vidsr.errors import ExitCode, InputError, Note
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.paths import JobList
 from vidsr.pipeline.run import enhance_file
@@ -16,13 +16,15 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter)
     """Enhance all files of ``listed`` and report on each.
 
     The error of a single file is raised. Of several files, those that fail, for whatever reason, are reported and the
-    others go on.
+    others go on. A folder that cannot be read counts as a file that fails.
 
     Raises:
         VidsrError: the only file failed.
     """
-    for path in listed.skipped:
-        reporter.note(f"skipped, not a clip: {path}")
+    for path, reason in listed.skipped.items():
+        reporter.note(f"skipped, {reason}: {path}")
+    for path, reason in listed.unreadable.items():
+        reporter.fail(path, InputError(f"cannot be read ({reason}): check its permissions"))
     shown: set[Note] = set()
 
     def show(note: Note) -> None:
@@ -32,7 +34,7 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter)
         if note.code in SHOWN_ONCE:
             shown.add(note)
 
-    failed = truncated = 0
+    failed, truncated = len(listed.unreadable), 0
     for number, job in enumerate(listed.jobs, 1):
         on_frames = reporter.start(job.source, number, len(listed.jobs))
         try:
@@ -46,5 +48,5 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter)
         else:
             reporter.finish(report)
             truncated += report.truncated
-    reporter.total(len(listed.jobs), failed, len(listed.skipped))
+    reporter.total(len(listed.jobs) + len(listed.unreadable), failed, len(listed.skipped))
     return ExitCode.SOME_FAILED if failed else ExitCode.TRUNCATED if truncated else ExitCode.DONE

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vidsr.cli.search import Searching
 from vidsr.errors import ExitCode, OptionError
 from vidsr.options.enhance import EnhanceOptions, parse_options
 from vidsr.options.paths import JobList, list_jobs
@@ -36,7 +37,7 @@ def list_files(inputs: list[Path], output: Path | None, options: EnhanceOptions)
     Raises:
         VidsrError: an input does not exist, or the options do not fit several inputs.
     """
-    listed = list_jobs(inputs, output, options)
+    listed = list_jobs(inputs, output, options, Searching())
     if isinstance(options.log, Path) and len(listed.jobs) > 1:
         raise OptionError(f"--log {options.log} is one file for {len(listed.jobs)} inputs: leave out --log")
     return listed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vidsr.cli.search import Searching
 from vidsr.cli.tables import bytes_text, duration_text, print_json, video_text
 from vidsr.errors import ExitCode
 from vidsr.options.enhance import parse_options
@@ -13,7 +14,7 @@ from vidsr.pipeline.estimate import Estimates, FileEstimate, estimate_all
 
 def plan(inputs: list[Path], output: Path | None, json: bool, **options: Any) -> ExitCode:
     """Print the plans and estimates of all files for the ``options`` of `parse_options`."""
-    estimates = estimate_all(inputs, output, parse_options(**options))
+    estimates = estimate_all(inputs, output, parse_options(**options), Searching())
     print_estimates(estimates, json)
     return estimates.exit_code
 

@@ -15,7 +15,7 @@ from vidsr.errors import InputError
 from vidsr.evaluate.protocol import imresize, modcrop, shave
 from vidsr.metrics import mse, psnr, rgb_to_y, ssim
 from vidsr.models import Model
-from vidsr.options.paths import IMAGE_SUFFIXES
+from vidsr.options.input_folder import IMAGE_SUFFIXES
 
 Image = npt.NDArray[np.uint8]
 

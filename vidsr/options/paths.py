@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-from vidsr.errors import InputError, OptionError, OutputError
+from vidsr.errors import InputError, OptionError, OutputError, ignore
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import ImageSequence, is_sequence
+from vidsr.options.input_folder import CLIP_SUFFIXES, IMAGE_SUFFIXES, OnFolder, search
 from vidsr.options.parse import decimal
 
 PIPE = Path("-")  # standard input or output
 
 OutputKind = Literal["clip", "planes", "images"]  # an encoded file; y4m or raw planes; an image sequence
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
-CLIP_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob", ".wmv", ".flv"}
-    | {".3gp", ".ogv", ".y4m", ".mxf", ".dv", ".asf"}
-)
 # Containers that are written. A source in another container gives Matroska, which holds every stream.
 WRITTEN = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
 # Containers that accept a codec, and the one to fall back to.
@@ -64,7 +59,8 @@ class JobList:
     """The files to enhance, in order, and the other files of the folders."""
 
     jobs: tuple[Job, ...]
-    skipped: tuple[Path, ...]
+    skipped: Mapping[Path, str] = field(default_factory=dict)  # file -> why it is not enhanced
+    unreadable: Mapping[Path, str] = field(default_factory=dict)  # folder -> why it cannot be read
 
 
 def is_image(path: Path) -> bool:
@@ -72,11 +68,14 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not is_sequence(path)
 
 
-def list_jobs(inputs: Iterable[Path], output: Path | None, options: EnhanceOptions) -> JobList:
+def list_jobs(
+    inputs: Iterable[Path], output: Path | None, options: EnhanceOptions, on_folder: OnFolder = ignore
+) -> JobList:
     """Return a job for every file of ``inputs``; folders are searched recursively and keep their tree.
 
     A single file with an ``output`` that is not a folder (and has a suffix) is written to exactly that path. An image
     sequence (``%05d.png``) is one input or output, and so is the standard input or output, ``-``.
+    ``on_folder`` receives every folder that is searched.
 
     Raises:
         InputError: an input does not exist, or a folder contains neither clip nor image.
@@ -90,7 +89,7 @@ def list_jobs(inputs: Iterable[Path], output: Path | None, options: EnhanceOptio
             raise InputError(f"{path} does not exist: check the path")
     one_file = len(inputs) == 1 and not inputs[0].is_dir()
     if one_file and output is not None and (output == PIPE or (not output.is_dir() and output.suffix)):
-        return JobList((Job(inputs[0], output),), ())
+        return JobList((Job(inputs[0], output),))
     if output is not None and (
         output.is_file() or output.suffix.lower() in CLIP_SUFFIXES or is_sequence(output) or output == PIPE
     ):
@@ -100,18 +99,31 @@ def list_jobs(inputs: Iterable[Path], output: Path | None, options: EnhanceOptio
             "- (the standard input) gives the output no name: name one with --output, or - for standard output"
         )
     jobs: list[Job] = []
-    skipped: list[Path] = []
+    skipped: dict[Path, str] = {}
+    unreadable: dict[Path, str] = {}
     for path in inputs:
         if not path.is_dir():
             jobs.append(Job(path, None, output))
             continue
-        found, others = _walk(path)
-        root = output if output is not None else path.with_name(f"{path.resolve().name}.{_folder_tag(options)}")
-        jobs += [Job(file, None, root, file.parent.relative_to(path)) for file in found]
-        skipped += others
-        if not found:
-            raise InputError(f"{path} contains no clip and no image: name another folder")
-    return JobList(tuple(jobs), tuple(skipped))
+        found = search(path, output, on_folder)
+        root = output if output is not None else _next_to(path, _folder_tag(options))
+        jobs += [Job(file, None, root, file.parent.relative_to(path)) for file in found.chosen]
+        skipped |= found.skipped
+        unreadable |= found.unreadable
+        if not found.chosen:
+            raise InputError(f"{path} contains no clip and no image{_some(found.left_out)}: name another folder")
+    return JobList(tuple(jobs), skipped, unreadable)
+
+
+def _next_to(folder: Path, tag: str) -> Path:
+    """Return the default output folder of an input folder; ``.`` and ``..`` have no name of their own."""
+    folder = folder.resolve() if folder.name in ("", "..") else folder
+    return folder.with_name(f"{folder.resolve().name}.{tag}")
+
+
+def _some(left_out: Mapping[Path, str]) -> str:
+    """Return the first of the files that look like clips and are none, for a message."""
+    return next((f" ({path.name} is {reason})" for path, reason in left_out.items()), "")
 
 
 def partial_path(target: Path) -> Path:
@@ -202,19 +214,3 @@ def _tags(options: EnhanceOptions, rate: str) -> str:
     smooth = "smooth" if options.repeats == "interpolate" else ""
     tags = (*(one.task for one in options.restorations), options.output_size.tag, slow, smooth, rate)
     return ".".join(tag for tag in tags if tag) or "vidsr"
-
-
-def _walk(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return (files to enhance, other files) below ``folder``: its clips, or its images if there is no clip."""
-    files = sorted(_files(folder))
-    clips = [file for file in files if file.suffix.lower() in CLIP_SUFFIXES]
-    chosen = clips or [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
-    return chosen, [file for file in files if file not in set(chosen)]
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    # os.walk does not follow links to folders, so a loop of links is no problem
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            if not name.startswith("."):
-                yield Path(parent, name)

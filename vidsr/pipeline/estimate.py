@@ -10,10 +10,11 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-from vidsr.errors import ExitCode, Note, Notes, OptionError, VidsrError
+from vidsr.errors import ExitCode, Note, Notes, OptionError, VidsrError, ignore
 from vidsr.frames import VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import file_bytes
+from vidsr.options.input_folder import OnFolder
 from vidsr.options.paths import PIPE, Job, list_jobs, output_path
 from vidsr.options.serialize import to_json
 from vidsr.pipeline.plan import Plan, make_plan
@@ -88,17 +89,19 @@ class Estimates:
         return data
 
 
-def estimate_all(inputs: list[Path], output: Path | None, options: EnhanceOptions) -> Estimates:
-    """Plan and estimate a run over ``inputs``, from headers and a few frames.
+def estimate_all(
+    inputs: list[Path], output: Path | None, options: EnhanceOptions, on_folder: OnFolder = ignore
+) -> Estimates:
+    """Plan and estimate a run over ``inputs``, from headers and a few frames; ``on_folder`` is that of `list_jobs`.
 
     Raises:
         VidsrError: nothing could be started, or the only file would fail.
     """
-    listed = list_jobs(inputs, output, options)
+    listed = list_jobs(inputs, output, options, on_folder)
     if pipe := next((job.source for job in listed.jobs if is_pipe(job.source)), None):
         raise OptionError(f"{pipe} is a pipe, which can be read only once: name a file to plan with")
     files: list[FileEstimate] = []
-    failed: list[Failure] = []
+    failed = [Failure(path, f"cannot be read ({reason})") for path, reason in listed.unreadable.items()]
     unopened: list[Path] = []
     deadline = perf_counter() + OPENING_SECONDS
     for job in listed.jobs:
@@ -120,7 +123,7 @@ def estimate_all(inputs: list[Path], output: Path | None, options: EnhanceOption
         files=tuple(files),
         failed=tuple(failed),
         unopened=tuple(unopened),
-        skipped=listed.skipped,
+        skipped=tuple(listed.skipped),
         seconds=STARTUP + factor * sum(file.seconds for file in files),
         bytes=round(factor * sum(file.bytes for file in files)),
         memory=_memory(list(trials.values())),

@@ -13,6 +13,7 @@ from av.container import InputContainer
 
 from vidsr.errors import InputError
 from vidsr.options.image_sequence import ImageSequence, is_sequence
+from vidsr.options.input_folder import still_format
 from vidsr.options.source import Reading
 
 STANDARD_INPUT = 0
@@ -73,6 +74,8 @@ def open_source(path: Path, reading: Reading | None = None, hwaccel: HWAccel | N
         raise InputError(f"{path} is a folder: name a file")
     if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path} is empty: name a clip")
+    if path.is_file() and (still := still_format(path)):
+        raise InputError(f"{path} is a still image ({still}), which vidsr does not read: convert it to PNG")
     # "file:" keeps a name with a colon from being read as a protocol
     return _opened(path, f"file:{path}", kind, options | closed("file", kind), hwaccel)
 

@@ -12,7 +12,7 @@ import torch
 from tests.clips import make_clip
 from vidsr.errors import InputError, OptionError
 from vidsr.metrics import rgb_to_y
-from vidsr.options.paths import CLIP_SUFFIXES
+from vidsr.options.input_folder import CLIP_SUFFIXES
 from vidsr.train.data import shards
 from vidsr.train.prepare import dataset
 from vidsr.video.luma import read_luma

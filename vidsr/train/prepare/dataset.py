@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vidsr.errors import InputError, OptionError
-from vidsr.options.paths import CLIP_SUFFIXES, IMAGE_SUFFIXES
+from vidsr.options.input_folder import CLIP_SUFFIXES, IMAGE_SUFFIXES
 from vidsr.train.data.shards import SPLITS
 from vidsr.video.luma import read_luma
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from vidsr.degrade.blur import Clip
-from vidsr.options.paths import CLIP_SUFFIXES
+from vidsr.options.input_folder import CLIP_SUFFIXES
 from vidsr.train.data.patches import Pair
 from vidsr.train.data.shards import read_shard, write_pairs
 from vidsr.train.prepare.dataset import Summary, downscale, find_files

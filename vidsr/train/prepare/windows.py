@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 from vidsr.flow import scene_cuts
 from vidsr.flow.flow_engine import FlowEngine, FlowPair
 from vidsr.frames import FrameBatch, Origin
-from vidsr.options.paths import CLIP_SUFFIXES
+from vidsr.options.input_folder import CLIP_SUFFIXES
 from vidsr.train.data.triples import BLOCK
 from vidsr.train.prepare import moving_layers
 from vidsr.train.prepare.dataset import find_files, luma_planes
