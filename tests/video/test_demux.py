@@ -1,13 +1,14 @@
 """The clock of a recording: jumps are removed, and audio and video stay in sync."""
 
 from collections import Counter
+from collections.abc import Iterator
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from vidsr.video.demux import CLOCK_JUMPS, ContinuousClock
+from vidsr.video.demux import CLOCK_JUMPS, LATE_STREAMS, ContinuousClock, packets
 
 TICK = Fraction(1, 1000)
 
@@ -26,6 +27,21 @@ def run(*packet_times: tuple[str, int | None]) -> tuple[list[int | None], int]:
         clock.correct(one)
         assert one.dts is None or one.pts - one.dts == 80
     return [one.dts for one in packets], problems[CLOCK_JUMPS]
+
+
+def test_a_stream_that_appears_late_ends_no_run() -> None:
+    """PyAV fails at the end of such a file."""
+    stream: Any = SimpleNamespace(index=0)
+    read = SimpleNamespace(stream=stream)
+
+    def demux(_: Any) -> Iterator[Any]:
+        yield read
+        raise IndexError
+
+    container: Any = SimpleNamespace(format=SimpleNamespace(name="flv"), demux=demux)
+    problems: Counter[str] = Counter()
+    assert list(packets(container, [stream], problems)) == [read]
+    assert problems == {LATE_STREAMS: 1}
 
 
 @pytest.mark.parametrize("jump", [100_000, -5_000, 95_000_000])

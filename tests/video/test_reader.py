@@ -244,6 +244,35 @@ def test_change_of_size_is_one_clear_error(tmp_path: Path) -> None:
         read(joined)
 
 
+def without_keyframes(path: Path) -> Path:
+    """Write a Matroska clip whose frames are not flagged as keyframes, in which FFmpeg cannot seek."""
+    source = make_clip(path.with_name("source.mkv"), 20, gop=100)
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux():
+            if packet.size:
+                packet.stream, packet.is_keyframe = stream, False
+                new.mux(packet)
+    return path
+
+
+def test_a_clip_in_which_ffmpeg_cannot_seek_is_read_from_its_beginning(tmp_path: Path) -> None:
+    path = without_keyframes(tmp_path / "a.mkv")
+    with av.open(str(path)) as container, pytest.raises(av.error.PermissionError):
+        container.seek(0)
+    assert numbers(read(path, start=Fraction(1, 10))[0]) == list(range(3, 20))
+
+
+@pytest.mark.parametrize("name", ["nokeystart.mkv", "seek.ogv", "index.flv", "rgb4.nut"])
+def test_clips_that_ended_in_a_traceback_are_read_or_refused_in_one_line(repro: Path, name: str) -> None:
+    for start in (None, Fraction(1, 10)):
+        try:
+            assert numbers(read(repro / name, start=start)[0])
+        except InputError as error:
+            assert name in ("nokeystart.mkv", "rgb4.nut")
+            assert "\n" not in str(error)
+
+
 @pytest.mark.parametrize("ranges", [(1, 2), (2, 1)])
 def test_frames_whose_range_changes_are_converted_to_the_first_range_and_counted(
     tmp_path: Path, ranges: tuple[int, int]

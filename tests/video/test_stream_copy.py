@@ -203,3 +203,18 @@ def presentation_times(path: Path, index: int) -> list[Fraction]:
     """Presentation times of the packets of a stream in file order."""
     with av.open(str(path)) as container:
         return [p.pts * p.time_base for p in container.demux(container.streams[index]) if p.size]
+
+
+def test_streams_of_a_clip_in_which_ffmpeg_cannot_seek_are_copied_from_the_start(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "source.mkv", 30, fps=2, audio=1)
+    with av.open(str(source)) as old, av.open(str(tmp_path / "a.mkv"), "w") as new:
+        copies = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for packet in old.demux():
+            if packet.size:
+                packet.stream, packet.is_keyframe = copies[packet.stream.index], False
+                new.mux(packet)
+    target = copy(tmp_path / "a.mkv", tmp_path / "b.mkv", start=Fraction(12))
+    kept = [(time - 12, digest) for time, digest in packets(source, 1) if time >= 12]
+    found = packets(target, 1)
+    assert [digest for _, digest in found] == [digest for _, digest in kept]
+    assert max(abs(a - b) for (a, _), (b, _) in zip(found, kept, strict=True)) <= Fraction(1, 1000)

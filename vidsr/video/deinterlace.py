@@ -20,7 +20,7 @@ from vidsr.frames import FieldOrder, VideoInfo
 from vidsr.options.source import Reading
 from vidsr.video.demux import packets
 from vidsr.video.probe import video_stream
-from vidsr.video.source import is_pipe, open_source
+from vidsr.video.source import is_pipe, open_source, readable
 
 INTERLACED_HEIGHTS = (480, 486, 576, 1080)  # of interlaced broadcast and disc standards
 MEASURED_FRAMES = 25
@@ -64,7 +64,7 @@ def count_field_orders(path: Path, reading: Reading | None = None) -> Counter[st
 
     Uses FFmpeg's idet filter, for which a frame without motion is undetermined.
     """
-    with open_source(path, reading) as opened:
+    with readable(path), open_source(path, reading) as opened:
         stream = video_stream(opened, path)
         stream.codec_context.thread_type = "AUTO"
         frames = (frame for packet in packets(opened, [stream]) for frame in _decoded(stream.codec_context, packet))

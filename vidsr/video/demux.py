@@ -14,7 +14,9 @@ from av.video.stream import VideoStream
 
 FAILED_READS = 100  # consecutive failures after which the rest of the file is given up
 REST_LOST = "unreadable_rest"
+LATE_STREAMS = "late_streams_left_out"
 CLOCK_JUMPS = "timestamp_jumps_removed"
+MICROSECONDS = 1_000_000
 RECORDING_FORMATS = ("mpegts", "mpeg")  # containers whose clock may be reset in the middle
 MAX_GAP = 10  # seconds without audio and video; a longer gap means that the clock was reset
 MAX_STEP_BACK = Fraction(1, 10)  # seconds by which a stream may run back; smaller steps are repaired by the reader
@@ -43,21 +45,25 @@ def packets(
                 if packet.stream.index in wanted:
                     yield packet
             return
+        except IndexError:  # from PyAV at the end of a file with streams that its header does not announce, as in FLV
+            problems[LATE_STREAMS] += 1
+            return
         except av.FFmpegError:
             failed += 1
     problems[REST_LOST] += 1
 
 
-def seek_to_keyframe(container: InputContainer, stream: VideoStream, start: Fraction) -> None:
-    """Seek to the last keyframe not after ``start``.
+def seek_to(container: InputContainer, time: Fraction, stream: VideoStream | None = None) -> bool:
+    """Seek to the last keyframe not after ``time``, of ``stream`` if given; return whether the file can do so.
 
-    A file that cannot seek is read from its beginning.
+    After a failure the position in the file is undefined: open the file again.
     """
-    assert stream.time_base is not None
+    base = stream.time_base if stream is not None and stream.time_base is not None else Fraction(1, MICROSECONDS)
     try:
-        container.seek(int(start / stream.time_base), stream=stream)
+        container.seek(int(time / base), stream=stream)
     except av.FFmpegError:
-        container.seek(0)
+        return False
+    return True
 
 
 class ContinuousClock:

@@ -22,9 +22,9 @@ from vidsr.frames import VideoInfo
 from vidsr.options.source import Reading
 from vidsr.runtime.process import processors
 from vidsr.video.containers import can_carry, container_format, is_cover, stream_tags
-from vidsr.video.demux import packets
-from vidsr.video.probe import MICROSECONDS, first_frame, video_info, video_stream
-from vidsr.video.source import is_pipe, open_source
+from vidsr.video.demux import MICROSECONDS, packets
+from vidsr.video.probe import first_frame, video_info, video_stream
+from vidsr.video.source import is_pipe, open_source, readable
 from vidsr.video.stream_copy import is_dropped
 from vidsr.video.streams import other_streams, stream_info
 
@@ -92,7 +92,7 @@ def packet_sizes(path: Path) -> PacketSizes:
         InputError: the file is not a clip.
     """
     sizes = PacketSizes()
-    with open_source(path) as container:
+    with readable(path), open_source(path) as container:
         video = video_stream(container, path)
         for packet in packets(container, list(container.streams)):
             if packet.stream is not video:
@@ -116,7 +116,7 @@ def inspect_file(
     """
     if is_pipe(path):
         raise InputError(f"{path} is a pipe, which can be read only once: name a file")
-    with open_source(path, reading) as opened:
+    with readable(path), open_source(path, reading) as opened:
         video = video_stream(opened, path)
         info = video_info(opened, video, first_frame(opened, video, path))
         container = None if carried_to is None else container_format(carried_to)
@@ -140,7 +140,7 @@ def _chapters(opened: InputContainer) -> list[tuple[Fraction, Fraction, str]]:
 def _read_packets(
     contents: FileContents, tracks: dict[int, Track], decode: bool, container: str, reading: Reading | None
 ) -> None:
-    with open_source(contents.path, reading) as opened:
+    with readable(contents.path), open_source(contents.path, reading) as opened:
         video = video_stream(opened, contents.path)
         video.codec_context.thread_type = "AUTO"
         video.codec_context.thread_count = _threads(video)

@@ -27,7 +27,7 @@ from vidsr.video.containers import (
 from vidsr.video.probe import first_frame, video_stream
 from vidsr.video.sidedata import side_data
 from vidsr.video.slow_audio import SlowMotion
-from vidsr.video.source import has_copyable_streams, open_source
+from vidsr.video.source import has_copyable_streams, open_source, readable
 from vidsr.video.streams import other_streams, stream_info
 
 LOST_SIDE_DATA = {
@@ -51,7 +51,7 @@ def carried_streams(
     container = container_format(target)
     if not has_copyable_streams(source, reading):
         return []
-    with open_source(source) as opened:
+    with readable(source), open_source(source) as opened:
         streams = other_streams(opened, video_stream(opened, source))
         copied = [stream for stream in streams if slow is None or is_timeless(stream)]
         return [str(stream_info(stream)) for stream in copied if can_carry(stream, container)]
@@ -71,7 +71,7 @@ def lost_streams(
     container = container_format(target)
     if not has_copyable_streams(source, reading):
         return []
-    with open_source(source) as opened:
+    with readable(source), open_source(source) as opened:
         video = video_stream(opened, source)
         streams = other_streams(opened, video)
         notes = []

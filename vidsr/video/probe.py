@@ -18,16 +18,15 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import InputError
 from vidsr.frames import ColorInfo, FieldOrder, VideoInfo
-from vidsr.video.demux import packets
+from vidsr.video.demux import MICROSECONDS, packets
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, PlanarFormat, planar_format
 from vidsr.video.sidedata import read_display_matrix, read_hdr, side_data
-from vidsr.video.source import open_source
+from vidsr.video.source import open_source, readable
 
 # FFmpeg's AVFieldOrder -> the field displayed first, whichever is coded first
 FIELD_ORDERS: dict[int, FieldOrder] = {1: "progressive", 2: "top", 3: "bottom", 4: "bottom", 5: "top"}
 FALLBACK_FPS = Fraction(25)  # for a clip whose header has no rate
 HIGHEST_FPS = 1000  # a header with a higher rate is wrong
-MICROSECONDS = 1_000_000
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -79,7 +78,7 @@ def probe(path: Path) -> VideoInfo:
     Raises:
         InputError: the file is not a clip.
     """
-    with open_source(path) as container:
+    with readable(path), open_source(path) as container:
         stream = video_stream(container, path)
         stream.codec_context.thread_count = 1  # threads would only delay a single frame
         return video_info(container, stream, first_frame(container, stream, path))

@@ -13,9 +13,10 @@ from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
 from vidsr.options.source import Reading
+from vidsr.video.demux import packets
 from vidsr.video.probe import video_stream
 from vidsr.video.sidedata import side_data
-from vidsr.video.source import open_source
+from vidsr.video.source import open_source, readable
 
 FRAMES = 24  # from the start: some of each frame type (I, P, B)
 HEADER = "INNii"  # AVVideoEncParams: number of blocks, offset, block size, quantizer type, quantizer of the frame
@@ -28,12 +29,13 @@ def mean_quantizer(path: Path, reading: Reading | None = None) -> float | None:
     Units are those of the codec: H.264 0 to 51, MPEG-2 and MPEG-4 2 to 62, VP9 0 to 255. Decoders of HEVC, AV1 and
     lossless codecs export none.
     """
-    with open_source(path, reading) as container:
+    with readable(path), open_source(path, reading) as container:
         stream = video_stream(container, path)
         stream.codec_context.options = {"export_side_data": "venc_params"}
         found: list[float | None] = []
         with suppress(FFmpegError):  # of a damaged clip, use the readable frames
-            found.extend(_quantizer(frame) for frame in islice(container.decode(stream), FRAMES))
+            frames = (frame for packet in packets(container, [stream]) for frame in stream.decode(packet))
+            found.extend(_quantizer(frame) for frame in islice(frames, FRAMES))
     known = [value for value in found if value is not None]
     return float(np.mean(known)) if known else None
 

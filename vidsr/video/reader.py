@@ -21,12 +21,12 @@ from vidsr.options.choices import Deinterlace
 from vidsr.options.image_sequence import is_sequence
 from vidsr.options.source import Reading
 from vidsr.video.deinterlace import deinterlaced, field_order
-from vidsr.video.demux import REST_LOST, packets, seek_to_keyframe
+from vidsr.video.demux import REST_LOST, packets, seek_to
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, number, planar_format
 from vidsr.video.nvidia import Nvdec
 from vidsr.video.planes import ONE_THREAD, hides_alpha, is_opaque, stack_planes
 from vidsr.video.probe import to_file_clock, video_info, video_stream
-from vidsr.video.source import PIPE_REMEDY, is_pipe, open_source, standard_input
+from vidsr.video.source import PIPE_REMEDY, is_pipe, open_source, readable, standard_input
 from vidsr.video.streams import other_streams, stream_info
 from vidsr.video.truncation import is_truncated
 
@@ -70,7 +70,8 @@ class VideoReader:
         self._problems: Counter[str] = Counter()
         self._read_to = 0  # file offset of the end of the last packet
         self._gpu = Nvdec(self._reading.hwaccel == "cuda", self.notes)
-        self._open(seek=start is not None and not is_pipe(path))
+        with readable(path):
+            self._open(seek=start is not None and not is_pipe(path))
         try:
             self._video_frames = self._progressive(deinterlace)
         except BaseException:
@@ -109,8 +110,8 @@ class VideoReader:
         self._stream.codec_context.thread_type = "AUTO"
         self._stream.codec_context.thread_count = self._threads
         self._start, self._end = to_file_clock(self._container, *self._asked)
-        if seek and self._start is not None:
-            seek_to_keyframe(self._container, self._stream, self._start)
+        if seek and self._start is not None and not seek_to(self._container, self._start, self._stream):
+            return None  # `_open` opens the file again, and reads it from its beginning
         self._is_avi = self._container.format.name == "avi"
         self._decoded = self._decode()
         return next(self._decoded, None)
@@ -195,9 +196,10 @@ class VideoReader:
         """
         timed = self._in_range()
         done = 0
-        while taken := list(islice(timed, n)):
-            yield self._batch(taken, done)
-            done += len(taken)
+        with readable(self.path):
+            while taken := list(islice(timed, n)):
+                yield self._batch(taken, done)
+                done += len(taken)
         if not done:
             start, end = self._asked
             asked = f"{float(start or 0):g} s to {'its end' if end is None else f'{float(end):g} s'}"

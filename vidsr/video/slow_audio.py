@@ -26,9 +26,8 @@ from av.video.stream import VideoStream
 from vidsr.errors import OutputError
 from vidsr.video.containers import is_timeless
 from vidsr.video.demux import packets
-from vidsr.video.probe import MICROSECONDS
 from vidsr.video.source import reason
-from vidsr.video.stream_copy import StreamCopier
+from vidsr.video.stream_copy import StreamCopier, open_at
 
 SLOWEST = Fraction(1, 2)  # lowest speed of one atempo filter; lower speeds chain several
 ENCODERS = {"webm": ("libopus", 48000)}  # container -> encoder, sample rate; others get AAC at the source's rate
@@ -67,7 +66,7 @@ class SlowMotionCopier(StreamCopier):
         output.set_chapters([])
         stream = next(iter(self._container.streams.audio), None)
         if self._slow.audio and stream is not None:
-            self._audio = encode(self._slowed(stream), add_audio(output, container, stream))
+            self._audio = encode(self._slowed(), add_audio(output, container, stream))
         return video
 
     def write_until(self, output: OutputContainer, time: Fraction | None) -> None:
@@ -80,10 +79,10 @@ class SlowMotionCopier(StreamCopier):
             self._next = None
             output.mux(packet)
 
-    def _slowed(self, stream: AudioStream) -> Iterator[AudioFrame]:
+    def _slowed(self) -> Iterator[AudioFrame]:
         """Slowed frames on the output's clock, timed by counting samples from the first frame's time."""
         position: int | None = None
-        for frame in self._stretched(stream):
+        for frame in self._stretched():
             if position is None:
                 assert frame.pts is not None and frame.time_base is not None
                 # the filter leaves the first time unchanged
@@ -93,8 +92,8 @@ class SlowMotionCopier(StreamCopier):
             position += frame.samples
             yield frame
 
-    def _stretched(self, stream: AudioStream) -> Iterator[AudioFrame]:
-        frames = uniform(self._frames(stream))
+    def _stretched(self) -> Iterator[AudioFrame]:
+        frames = uniform(self._frames())
         first = next(frames, None)
         if first is None:
             return
@@ -103,12 +102,14 @@ class SlowMotionCopier(StreamCopier):
             yield from filtered(graph, frame)
         yield from filtered(graph, None)
 
-    def _frames(self, stream: AudioStream) -> Iterator[AudioFrame]:
-        self._container.seek(int(max(self._start - PREROLL, Fraction(0)) * MICROSECONDS))
-        for packet in packets(self._container, [stream], self.problems):
-            if self._end is not None and packet.pts is not None and packet.pts * packet.time_base > self._end + PREROLL:
-                break
-            yield from self._decoded(stream, packet)
+    def _frames(self) -> Iterator[AudioFrame]:
+        with open_at(self._source, self._start - PREROLL) as container:
+            stream = container.streams.audio[0]
+            for packet in packets(container, [stream], self.problems):
+                time = None if packet.pts is None else packet.pts * packet.time_base
+                if self._end is not None and time is not None and time > self._end + PREROLL:
+                    break
+                yield from self._decoded(stream, packet)
 
     def _decoded(self, stream: AudioStream, packet: Packet[Stream]) -> list[AudioFrame]:
         try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from select import select
 
@@ -87,6 +88,17 @@ def closed(protocol: str, kind: str | None = None) -> dict[str, str]:
     """
     formats = kind or ",".join([CLIP_FORMATS, *TEXT_FORMATS])
     return {"protocol_whitelist": protocol, "format_whitelist": formats}
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Context in which an error of FFmpeg is an `InputError` about ``path``."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise InputError(
+            f"{path} cannot be read ({reason(error)}): check that it plays, or convert it first"
+        ) from error
 
 
 def reason(error: BaseException) -> str:

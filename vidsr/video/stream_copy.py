@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Stream
 from av.video.stream import VideoStream
 
 from vidsr.video.containers import can_carry, file_tags, has_cover, is_cover, muxer_options, stream_tags
-from vidsr.video.demux import packets
-from vidsr.video.probe import MICROSECONDS, to_file_clock, video_stream
+from vidsr.video.demux import MICROSECONDS, packets, seek_to
+from vidsr.video.probe import to_file_clock, video_stream
 from vidsr.video.source import open_source
 from vidsr.video.streams import other_streams
 
@@ -95,7 +95,7 @@ class StreamCopier:
         """Add a cover as an attached file, as Matroska stores it."""
         name, mime = COVER_TYPES.get(stream.codec_context.name, ("cover", "image/*"))
         with open_source(self._source) as again:
-            packet = next(again.demux(again.streams[stream.index]), None)
+            packet = next(packets(again, [again.streams[stream.index]]), None)
             if packet is not None and packet.size:
                 attachment = output.add_attachment(name, mime, bytes(packet))
                 attachment.metadata.update(stream.metadata)
@@ -114,9 +114,10 @@ class StreamCopier:
         """Packets to write, in file order, on the output's clock."""
         if not self._copies:
             return
-        streams = [self._container.streams[index] for index in self._copies]
         if self._start > INTERLEAVING:
-            self._container.seek(int((self._start - INTERLEAVING) * MICROSECONDS))
+            self._container.close()
+            self._container = open_at(self._source, self._start - INTERLEAVING)
+        streams = [self._container.streams[index] for index in self._copies]
         for packet in packets(self._container, streams, self.problems):
             if is_cover(packet.stream) and packet.size:
                 packet.pts = packet.dts = 0
@@ -160,6 +161,15 @@ class StreamCopier:
             self._last[packet.stream.index] = packet.dts
         packet.stream = self._copies[packet.stream.index]
         return packet
+
+
+def open_at(path: Path, time: Fraction) -> InputContainer:
+    """Open a source at a keyframe not after ``time`` of its clock; a file that cannot seek, at its beginning."""
+    container = open_source(path)
+    if seek_to(container, max(time, Fraction(0))):
+        return container
+    container.close()
+    return open_source(path)
 
 
 def is_dropped(packet: Packet[Stream], container: str) -> bool:

@@ -14,7 +14,7 @@ from av.stream import AttachmentStream, DataStream, Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from vidsr.video.probe import frame_rate
-from vidsr.video.source import open_source
+from vidsr.video.source import open_source, readable
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def streams(path: Path) -> list[StreamInfo]:
     Raises:
         InputError: the file cannot be opened.
     """
-    with open_source(path) as container:
+    with readable(path), open_source(path) as container:
         return [stream_info(stream) for stream in container.streams]
 
 

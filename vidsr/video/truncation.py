@@ -9,7 +9,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vidsr.video.containers import IMAGES, Y4M
-from vidsr.video.probe import MICROSECONDS
+from vidsr.video.demux import MICROSECONDS
 
 # For other containers FFmpeg estimates the duration from the file size or the last packet.
 STORE_DURATION = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", IMAGES)
