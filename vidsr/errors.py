@@ -1,4 +1,6 @@
-"""Messages for the user: errors end a run, notes do not. Any other exception is a bug of vidsr.
+"""Messages for the user: errors end a run, notes do not.
+
+Any other exception is a bug of vidsr.
 
 VidsrError
 ├── OptionError      options that contradict each other or name something unknown

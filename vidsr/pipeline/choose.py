@@ -1,4 +1,7 @@
-"""Decisions of `make_plan`, stage by stage: whether it runs, with which network, weights and settings."""
+"""Decisions of `make_plan`, stage by stage.
+
+Each stage runs or not, with a network, weights and settings.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,9 @@ def choose_restores(
 def choose_restore(
     wanted: Restoration, options: EnhanceOptions, compute: Compute, diagnosis: Diagnosis, folder: Path = WEIGHTS
 ) -> RestoreSpec:
-    """Return the stage for one restoration; a sigma that the user did not give comes from the ``diagnosis``.
+    """Return the stage for one restoration.
+
+    A sigma that the user did not give comes from the ``diagnosis``.
 
     Raises:
         ModelError: the network has no weights.
@@ -89,7 +94,10 @@ def choose_restore(
 def choose_temporal_denoise(
     options: EnhanceOptions, info: VideoInfo, restores: Sequence[RestoreSpec]
 ) -> TemporalDenoiseSpec | None:
-    """Return the stage that averages restored frames over time; None where nothing is restored, and for a still."""
+    """Return the stage that averages restored frames over time.
+
+    None where nothing is restored, and for a still.
+    """
     if not options.temporal_denoise or not restores or info.fps is None:
         return None
     return TemporalDenoiseSpec(max(restore.strength for restore in restores))
@@ -98,7 +106,9 @@ def choose_temporal_denoise(
 def choose_interpolate(
     options: EnhanceOptions, info: VideoInfo, compute: Compute, notes: Notes
 ) -> InterpolateSpec | None:
-    """Return the stage that reaches the wanted frame rate; None if the source has it, and for a still.
+    """Return the stage that reaches the wanted frame rate.
+
+    None if the source has it, and for a still.
 
     Raises:
         ModelError: the engine's network has no weights.
@@ -155,7 +165,9 @@ def choose_upscale(options: EnhanceOptions, info: VideoInfo, computes: tuple[Com
 def choose_network(
     name: str, scale: int, domain: str, options: EnhanceOptions, compute: Compute, folder: Path = WEIGHTS
 ) -> NetworkSpec:
-    """Return how ``name`` runs on a device: in float32 where its weights are not exact enough in half precision.
+    """Return how ``name`` runs on a device.
+
+    It runs in float32 where its weights are not exact enough in half precision.
 
     Raises:
         ModelError: it has no weights for that scale and domain.
@@ -179,7 +191,9 @@ def choose_network(
 def choose_model(
     device: str, options: EnhanceOptions, info: VideoInfo, factor: Fraction, folder: Path = WEIGHTS
 ) -> str:
-    """Return the best model that ``device`` has time for, among those with weights for the clip and for ``factor``.
+    """Return the best model that ``device`` has time for.
+
+    Only models with weights for the clip and for ``factor`` are considered.
 
     On a compressed clip a small network that was trained for such clips beats a large one that was not.
     """
@@ -193,9 +207,9 @@ def choose_model(
 def choose_domain(
     options: EnhanceOptions, info: VideoInfo, model: str, scales: tuple[int, ...], folder: Path = WEIGHTS
 ) -> str:
-    """Return the domain of the weights, as weight files call it: ``video`` for a visibly compressed clip, or ``clean``.
+    """Return the domain of the weights, as weight files call it.
 
-    ``clean`` also where there are no weights for compressed clips.
+    It is ``video`` for a visibly compressed clip if there are such weights, else ``clean``.
     """
     if options.domain != "auto":
         return "video" if options.domain == "compressed" else options.domain
@@ -206,7 +220,9 @@ def choose_domain(
 def choose_convert(
     chroma: OutputChroma | None, info: VideoInfo, encoding: Encoding, output_kind: OutputKind, notes: Notes
 ) -> ConvertSpec | None:
-    """Return the stage that reaches the format the user wants or the encoder takes; None if the source has it.
+    """Return the stage that reaches the format the user wants or the encoder takes.
+
+    None if the source has it.
 
     Raises:
         OptionError: no such encoder, or a chroma format for images, which are RGB.

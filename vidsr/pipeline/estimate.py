@@ -172,7 +172,10 @@ def _trials(files: list[FileEstimate], options: EnhanceOptions) -> Iterator[tupl
 
 
 def _estimated(files: list[FileEstimate], trials: dict[tuple[object, ...], Trial]) -> list[FileEstimate]:
-    """``files`` with their estimates, from the trial of their kind; without one, by pixels from those that have one."""
+    """``files`` with their estimates, from the trial of their kind.
+
+    Without one, by pixels from those that have one.
+    """
     timed = {file.source: _from_trial(file, trials[file.kind]) for file in files if file.kind in trials}
     pixels = sum(file.pixels for file in timed.values())
     seconds, size = (sum(getattr(file, name) for file in timed.values()) for name in ("seconds", "bytes"))
@@ -205,7 +208,10 @@ def _duration(info: VideoInfo) -> Fraction:
 
 
 def _memory(trials: list[Trial]) -> int | None:
-    """Bytes that a run needs at most: what the trials used, and what they were too short to fill."""
+    """Bytes that a run needs at most.
+
+    It includes what the trials used, and what they were too short to fill.
+    """
     peak = peak_memory()
     return None if peak is None else peak + max((trial.pending for trial in trials), default=0)
 

@@ -128,7 +128,9 @@ def make_plan(
     notes: Notes | None = None,
     logged: bool = False,
 ) -> Plan:
-    """Decide everything that ``options`` leave open for a source of ``info``; a still image has no ``fps``.
+    """Decide everything that ``options`` leave open for a source of ``info``.
+
+    A still image has no ``fps``.
 
     ``samples``: sample frames, needed only where something is restored. ``notes`` receives what the user should know;
     notes that it holds already become part of the plan. ``logged``: whether a per-frame log is written.
@@ -190,7 +192,10 @@ def _in_order(
     logged: bool,
     measured: bool,
 ) -> tuple[StageSpec, ...]:
-    """All stages in order, each where it costs least: frames are interpolated at the smaller of both sizes."""
+    """All stages in order, each where it costs least.
+
+    Frames are interpolated at the smaller of both sizes.
+    """
     shrinks = interpolate and upscale and upscale.width * upscale.height < info.width * info.height
     if upscale is not None and rounds and convert is None and not shrinks:
         upscale = replace(upscale, rounds=True)

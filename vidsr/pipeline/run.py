@@ -1,4 +1,7 @@
-"""The frame's journey: decode on one thread, stages on another, encode on this one; only frames in flight are held."""
+"""The frame's journey: decode on one thread, stages on another, encode on this one.
+
+Only frames in flight are held.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,10 @@ DOCUMENTS: dict[str, tuple[type, str]] = {
 
 
 def schema(kind: type, title: str) -> dict[str, Any]:
-    """Return the JSON Schema of a dataclass; every class in it is a definition with its description."""
+    """Return the JSON Schema of a dataclass.
+
+    Every class in it is a definition with its description.
+    """
     definitions: dict[str, Any] = {}
     reference = _schema(kind, definitions)
     return {"$schema": DIALECT, "title": title, **reference, "$defs": dict(sorted(definitions.items()))}
@@ -55,7 +58,10 @@ def _schema(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _members(members: tuple[Any, ...], definitions: dict[str, Any]) -> list[dict[str, Any]]:
-    """Schemas of the members of a union; of several classes each has its name as a type."""
+    """Schemas of the members of a union.
+
+    Of several classes each has its name as a type.
+    """
     several = sum(map(is_dataclass, members)) > 1
     return [
         _schema(one, definitions) | ({"required": [TYPE_KEY]} if several and is_dataclass(one) else {})

@@ -107,7 +107,10 @@ def trial_run(source: Path, name: str, info: VideoInfo, options: EnhanceOptions,
 
 
 def _next_length(runs: list[tuple[int, float]], most: int, left: float) -> int:
-    """Return the source frames of the next run; 0 when the estimate is good enough or no time is left."""
+    """Return the source frames of the next run.
+
+    It is 0 when the estimate is good enough or no time is left.
+    """
     if not runs:
         return min(FIRST_LENGTHS[0], most)
     done, last = runs[-1]
@@ -150,7 +153,10 @@ def _part(options: EnhanceOptions, info: VideoInfo | None, frames: int) -> Enhan
 
 
 def peak_memory() -> int | None:
-    """Return the peak memory of this process in bytes; None where the system does not tell."""
+    """Return the peak memory of this process in bytes.
+
+    None where the system does not tell.
+    """
     try:
         import resource
     except ImportError:  # Windows

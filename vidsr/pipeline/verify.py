@@ -1,4 +1,7 @@
-"""Verification of a finished file: decodes every frame, compares all times, tags, streams and copied packets."""
+"""Verification of a finished file.
+
+Decodes every frame, compares all times, tags, streams and copied packets.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,10 @@ class _Range:
 
 
 def _shift(expected: ExpectedContents, source: FileContents, target: FileContents) -> Fraction:
-    """Return the common delay of all streams of ``target``: Matroska has no times before zero."""
+    """Return the common delay of all streams of ``target``.
+
+    Matroska has no times before zero.
+    """
     if container_format(expected.path) not in ("matroska", "webm") or not (expected.times and target.times):
         return Fraction(0)
     copied = _Range(expected.start, expected.end)

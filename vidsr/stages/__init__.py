@@ -11,7 +11,9 @@ from vidsr.frames import FrameBatch, VideoInfo
 
 @dataclass(frozen=True)
 class Context:
-    """Input frames that a stage needs before and after a range, so that it makes the same frames as in a whole run.
+    """Input frames that a stage needs before and after a range.
+
+    With them it makes the same frames as in a whole run.
 
     A run of repeated frames counts as one frame, because it may have any length.
     """
@@ -43,7 +45,10 @@ PER_FRAME = Context()  # of a stage that makes each frame from the same frame al
 
 
 class Stage(Protocol):
-    """One step of a frame's journey. Keeps order; may change size, rate and number of frames."""
+    """One step of a frame's journey.
+
+    Keeps order; may change size, rate and number of frames.
+    """
 
     @property
     def name(self) -> str:
@@ -60,5 +65,8 @@ class Stage(Protocol):
         ...
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """Yield the output in batches; a batch leaves finished, with no work pending on a device."""
+        """Yield the output in batches.
+
+        A batch leaves finished, with no work pending on a device.
+        """
         ...

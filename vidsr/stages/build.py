@@ -49,7 +49,10 @@ class Stages:
     in_order: tuple[Stage, ...]
 
     def __call__(self, batches: Iterator[FrameBatch], watch: Stopwatch, wait: str = "") -> Iterator[FrameBatch]:
-        """Return ``batches`` through all stages, the time of each charged to its name; input time to ``wait``."""
+        """Return ``batches`` through all stages, the time of each charged to its name.
+
+        Input time to ``wait``.
+        """
         stream = watch.timed(wait, batches) if wait else batches
         for stage in self.in_order:
             stream = watch.timed(stage.name, stage(stream))
@@ -67,7 +70,10 @@ class Stages:
 
     @property
     def context(self) -> Context:
-        """Source frames needed around a range; all stages behind the interpolation work on single frames."""
+        """Source frames needed around a range.
+
+        All stages behind the interpolation work on single frames.
+        """
         return sum((stage.context for stage in self.in_order), PER_FRAME)
 
     @property
@@ -145,13 +151,19 @@ def build_stages(
 
 
 def build_restore(spec: RestoreSpec, info: VideoInfo, logged: bool = False, folder: Path = WEIGHTS) -> Restore:
-    """Return the restoring stage for frames of ``info``; with ``logged`` it notes its changes for the log."""
+    """Return the restoring stage for frames of ``info``.
+
+    With ``logged`` it notes its changes for the log.
+    """
     method = build_runner(spec.method, folder) if isinstance(spec.method, NetworkSpec) else spec.method
     return Restore(spec.task, method, spec.strength, info.peak, logged)
 
 
 def build_interpolate(spec: InterpolateSpec, info: VideoInfo, watch: Stopwatch | None = None) -> Interpolate:
-    """Return the interpolating stage; with a ``watch`` it finds motion on the calling thread and charges it there."""
+    """Return the interpolating stage.
+
+    With a ``watch`` it finds motion on the calling thread and charges it there.
+    """
     compute = None
     if spec.network is not None:
         compute = compute_of(spec.network)

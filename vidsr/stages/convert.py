@@ -16,7 +16,9 @@ from vidsr.stages import PER_FRAME, Context
 
 @dataclass(frozen=True)
 class Convert:
-    """Planes of ``info`` in another chroma format and depth: the same colours, as unrounded code values.
+    """Planes of ``info`` in another chroma format and depth.
+
+    The same colours, as unrounded code values.
 
     libswscale would convert after the rounding, which rounds values twice, and it ignores the siting of chroma.
     """

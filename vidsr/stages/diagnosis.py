@@ -1,4 +1,7 @@
-"""What a clip needs restored: blur, noise and compression, measured on sample frames and the encoder's bit rate."""
+"""What a clip needs restored.
+
+Blur, noise and compression, measured on sample frames and the encoder's bit rate.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +91,10 @@ def _spread(source: Path, options: EnhanceOptions, info: VideoInfo) -> tuple[Ten
 
 
 def _frames(source: Path, options: EnhanceOptions, start: Fraction | None, count: int) -> tuple[Tensor, ...]:
-    """Luma of ``count`` frames from ``start`` on; fewer, or none, where the clip ends or is damaged."""
+    """Luma of ``count`` frames from ``start`` on.
+
+    Fewer, or none, where the clip ends or is damaged.
+    """
     with (
         suppress(InputError),
         VideoReader(source, start, None, count, deinterlace=options.deinterlace, reading=options.reading) as reader,
@@ -117,7 +123,10 @@ class Diagnosis:
         }[task]
 
     def advice(self, task: Task) -> str:
-        """Return a hint where the user asks for ``task`` although `auto` would not; empty if the clip needs it."""
+        """Return a hint where the user asks for ``task`` although `auto` would not.
+
+        Empty if the clip needs it.
+        """
         if self.needs(task):
             return ""
         if task == "deblur" and self.compressed:
@@ -150,7 +159,10 @@ def diagnose(samples: ClipSamples, info: VideoInfo) -> Diagnosis:
 
 
 def _coding(quantizer: float | None, info: VideoInfo) -> tuple[bool, str]:
-    """Whether compression is visible, and the reason: the quantizer if known, else the bit rate."""
+    """Whether compression is visible, and the reason.
+
+    The quantizer if known, else the bit rate.
+    """
     if quantizer is not None and info.codec in COARSE:
         return quantizer >= COARSE[info.codec], f"{info.codec} with a mean quantizer of {quantizer:.0f}"
     spent = bits_per_pixel(info)

@@ -1,4 +1,7 @@
-"""The per-frame log: every output frame measured against the input, a bicubic resize and the true frame."""
+"""The per-frame log.
+
+Every output frame measured against the input, a bicubic resize and the true frame.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,10 @@ def change_column(stage: str) -> str:
 
 
 class Changes:
-    """What a stage changed of each source frame: PSNR in dB of its luma against its input. Empty unless ``logged``."""
+    """What a stage changed of each source frame.
+
+    PSNR in dB of its luma against its input. Empty unless ``logged``.
+    """
 
     def __init__(self, stage: str, peak: int, logged: bool = False) -> None:
         self.column = change_column(stage)
@@ -66,7 +72,10 @@ class Changes:
 
 
 class FrameLog(AbstractContextManager["FrameLog"]):
-    """The CSV file of a run and the means of its columns; a rename names the file once it is complete."""
+    """The CSV file of a run and the means of its columns.
+
+    A rename names the file once it is complete.
+    """
 
     def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
         self.path = path
@@ -84,7 +93,10 @@ class FrameLog(AbstractContextManager["FrameLog"]):
         return self
 
     def add(self, row: dict[str, str | int | float]) -> None:
-        """Write the row of one frame. Infinite values (of identical frames) do not count towards the means."""
+        """Write the row of one frame.
+
+        Infinite values (of identical frames) do not count towards the means.
+        """
         with _named_errors(self.path):
             self._writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})
         for key, value in row.items():
@@ -206,7 +218,10 @@ class Measure:
         return scores
 
     def _truth_at(self, time: Fraction) -> np.ndarray | None:
-        """Return the true frame at ``time``, within a millisecond; None where the reference has none."""
+        """Return the true frame at ``time``, within a millisecond.
+
+        None where the reference has none.
+        """
         if self._references is None:
             return None
         tolerance = Fraction(1, 1000)

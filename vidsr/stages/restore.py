@@ -59,7 +59,9 @@ class Restore:
         return result if self.strength == 1 else torch.lerp(y.float().cpu(), result, self.strength)
 
     def psnr_on_sharp(self, samples: Sequence[Tensor]) -> float:
-        """Return how little the stage changes sharp frames: PSNR in dB of its output against its input.
+        """Return how little the stage changes sharp frames.
+
+        PSNR in dB of its output against its input.
 
         Sharp frames are ``samples`` (1 x 1 x H x W code values) at half size, where little is left of any blur.
         """

@@ -99,7 +99,9 @@ class InterpolateSpec:
 
 @dataclass(frozen=True)
 class UpscaleSpec:
-    """Resize to ``width`` x ``height``: by networks, then ``kernel`` to the exact size; or by ``kernel`` alone.
+    """Resize to ``width`` x ``height`` by networks and a kernel, or by a kernel alone.
+
+    After the networks ``kernel`` reaches the exact size.
 
     ``networks`` holds, for each device, the networks that run one after the other. Batches go to the devices in turn.
     """

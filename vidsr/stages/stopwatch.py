@@ -11,7 +11,10 @@ T = TypeVar("T")
 
 
 class Stopwatch:
-    """Seconds of each named step of one thread, by ``clock``. A step excludes the timed steps inside it."""
+    """Seconds of each named step of one thread, by ``clock``.
+
+    A step excludes the timed steps inside it.
+    """
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self.seconds: dict[str, float] = {}

@@ -60,14 +60,20 @@ class Upscale:
         self.location = info.color.chroma_location or DEFAULT_LOCATION
 
     def output(self, info: VideoInfo) -> VideoInfo:
-        """Return ``info`` at the new size. A stretched frame keeps its shape on screen by its sample aspect ratio."""
+        """Return ``info`` at the new size.
+
+        A stretched frame keeps its shape on screen by its sample aspect ratio.
+        """
         stretch = Fraction(self.width * info.height, self.height * info.width)
         sar = info.sar if _near_one(stretch) else info.sar / stretch  # a width rounded to an even number is no stretch
         sar = Fraction(1) if _near_one(sar) else sar
         return replace(info, width=self.width, height=self.height, sar=sar)
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-        """Yield the resized frames as float32 code values, or as integers with ``rounds``; repeats are copied."""
+        """Yield the resized frames as float32 code values, or as integers with ``rounds``.
+
+        Repeats are copied.
+        """
         alone = len(self.devices) == 1
         work = [partial(self._upscaled, device, self.watch if alone else Stopwatch()) for device in self.devices]
         last: FrameBatch | None = None
@@ -152,7 +158,9 @@ def resize_planes(
 
 
 def network_factors(factor: Fraction, available: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the scales of the networks that together reach ``factor``: as few as possible, then as small as possible.
+    """Return the scales of the networks that together reach ``factor``.
+
+    They are as few as possible, then as small as possible.
 
     Raises:
         OptionError: two networks of the largest scale do not reach it.
