@@ -63,6 +63,7 @@ def _add(command: Command) -> None:
                 process.defer_torch_compiler()
             function = getattr(import_module(f"vidsr.cli.{command.name}"), command.name)
             code = function(**values) or ExitCode.DONE
+            process.flush_stdout()
         raise typer.Exit(code)
 
 

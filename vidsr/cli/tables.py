@@ -9,10 +9,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vidsr.errors import PipeClosed
 from vidsr.frames import VideoInfo
 from vidsr.options.parse import decimal
 
 PIPE_WIDTH = 240  # columns where stdout is not a terminal, so that a program reads whole lines
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Report the end of the reader; Rich itself would end the program with exit code 1."""
+        raise PipeClosed("the reader of the standard output ended: let it read to the end")
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
@@ -22,7 +29,7 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], title: 
         table.add_column(column, justify="right" if number else "left")
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row))
-    console = Console(highlight=False)
+    console = _Console(highlight=False)
     console.print(table, width=None if console.is_terminal else PIPE_WIDTH)
 
 

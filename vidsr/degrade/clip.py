@@ -20,11 +20,13 @@ from vidsr.errors import OptionError, OutputError
 from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo
 from vidsr.kernels.resample import KERNELS, resize
 from vidsr.options.codecs import Encoding
+from vidsr.options.parse import parse_fraction, shortened
 from vidsr.stages.rounding import Finish
 from vidsr.video import VideoReader, VideoWriter
 
 T = TypeVar("T")
 Part = tuple[Fraction | None, Fraction | None, int | None]
+MIN_VALUE, MAX_VALUE = 1e-6, 1000  # of every blur and noise: beyond, nothing of the frame is left
 BATCH_PIXELS = 1 << 21  # luma samples per decoded batch
 
 BLURS: dict[str, Callable[[float], Blur]] = {
@@ -180,16 +182,19 @@ def downscaled_info(info: VideoInfo, factor: Fraction) -> VideoInfo:
 def _named(text: str, table: dict[str, Callable[[float], T]], option: str) -> T:
     """Parse ``name:value`` by ``table``."""
     name, _, value = text.partition(":")
-    if name not in table or not re.fullmatch(r"\d*\.?\d+", value) or float(value) <= 0:
+    if name not in table or not re.fullmatch(r"\d*\.?\d+", value) or not MIN_VALUE <= float(value) <= MAX_VALUE:
         choices = ", ".join(f"{known}:NUMBER" for known in table)
-        raise OptionError(f"{option} {text!r} is unknown: write one of {choices}, with a number above 0")
+        raise OptionError(
+            f"{option} {shortened(text)!r} is unknown: write one of {choices}, "
+            f"with a number above 0 and up to {MAX_VALUE}"
+        )
     return table[name](float(value))
 
 
 def _factor(text: str) -> Fraction:
     try:
-        factor = Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        factor = parse_fraction(text, "--scale")
+    except OptionError:
         factor = Fraction(0)
     if not 0 < factor <= 1:
         raise OptionError(f"--scale {text!r} does not downscale: write 1/4 or 0.25")

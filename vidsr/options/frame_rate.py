@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from vidsr.errors import OptionError
-from vidsr.options.parse import parse_fraction
+from vidsr.options.parse import MAX_DIGITS, parse_fraction, shortened
 
 MAX_TIMES = 1000
 MAX_RATE = 10000
@@ -115,9 +115,9 @@ def parse_fps(text: str, flag: str = "--fps") -> Clock:
         OptionError: the text names neither.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?|\d+/\d+)\s*([xX×]?)", text.strip())
-    if match is None or re.search(r"/0+(?!\d)", text):
+    if match is None or len(text) > MAX_DIGITS or re.search(r"/0+(?!\d)", text):
         raise OptionError(
-            f"{flag} {text!r} is not a rate: write a factor (2x, 2.5x) or frames per second (60, 60000/1001)"
+            f"{flag} {shortened(text)!r} is not a rate: write a factor (2x, 2.5x) or frames per second (60, 60000/1001)"
         )
     number, is_factor = match[1], bool(match[2])
     return Times(Fraction(number)) if is_factor else Rate(_ntsc(number) or Fraction(number))
@@ -145,5 +145,6 @@ def _ntsc(text: str) -> Fraction | None:
 def _check(value: Fraction, maximum: int, unit: str) -> None:
     if not 0 < value <= maximum:
         raise OptionError(
-            f"--fps, multiplied by --slow-motion, is {value}{unit}: give more than 0 and at most {maximum}{unit}"
+            f"--fps, multiplied by --slow-motion, is {shortened(value)}{unit}: "
+            f"give more than 0 and at most {maximum}{unit}"
         )

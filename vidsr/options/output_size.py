@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vidsr.errors import OptionError
-from vidsr.options.parse import decimal, parse_fraction, parse_int
+from vidsr.options.parse import decimal, parse_fraction, parse_int, shortened
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,9 @@ class Size:
         return f"{self.width}x{self.height}"
 
 
+MAX_FACTOR = 1000
+MAX_SIDE = 1_000_000  # pixels
+
 OutputSize = Factor | Height | Size
 SAME_SIZE = Factor(Fraction(1))
 
@@ -67,9 +70,12 @@ def parse_factor(text: str, flag: str) -> Factor:
     """Return the factor that ``text`` names: 4, 1.5 or 3/2.
 
     Raises:
-        OptionError: it is not a positive number.
+        OptionError: it is not a positive number, or above `MAX_FACTOR`.
     """
-    return Factor(parse_fraction(text, flag))
+    factor = parse_fraction(text, flag)
+    if factor > MAX_FACTOR:
+        raise OptionError(f"{flag} {shortened(text)} is too large: give at most {MAX_FACTOR}")
+    return Factor(factor)
 
 
 def parse_height(value: int | str, flag: str) -> Height:
@@ -78,7 +84,7 @@ def parse_height(value: int | str, flag: str) -> Height:
     Raises:
         OptionError: it is not a positive whole number.
     """
-    return Height(parse_int(value, flag))
+    return Height(parse_int(value, flag, maximum=MAX_SIDE))
 
 
 def parse_size(text: str, flag: str) -> Size:
@@ -89,8 +95,8 @@ def parse_size(text: str, flag: str) -> Size:
     """
     match = re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())
     if match is None:
-        raise OptionError(f"{flag} {text!r} is not a size: write it as 1920x1080")
-    return Size(parse_int(match[1], flag), parse_int(match[2], flag))
+        raise OptionError(f"{flag} {shortened(text)!r} is not a size: write it as 1920x1080")
+    return Size(parse_int(match[1], flag, maximum=MAX_SIDE), parse_int(match[2], flag, maximum=MAX_SIDE))
 
 
 def only_size(**sizes: OutputSize | None) -> OutputSize:

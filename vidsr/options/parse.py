@@ -10,6 +10,12 @@ from vidsr.errors import OptionError
 
 BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
+MAX_SECONDS = 10**9  # of a time: 31 years; FFmpeg counts 64 bits of nanoseconds
+MAX_BYTES = 1 << 60  # of an amount of memory
+MAX_INT = 10**9  # of every whole number
+MAX_DIGITS = 100  # of a fraction, as text
+LARGE_EXPONENT = re.compile(r"[eE][+-]?\d{3,}")
+
 T = TypeVar("T", bound=str)
 
 
@@ -34,13 +40,17 @@ def parse_time(text: str, flag: str) -> Fraction:
     """Return exact seconds from ``75.5``, ``1:15.5`` or ``0:01:15.5``.
 
     Raises:
-        OptionError: the text has none of these forms.
+        OptionError: the text has none of these forms, or the time is above `MAX_SECONDS`.
     """
-    if not re.fullmatch(r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?", text.strip()):
-        raise OptionError(f"{flag} {text!r} is not a time: write seconds (62.5) or minutes and seconds (1:02.5)")
+    if len(text) > MAX_DIGITS or not re.fullmatch(r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?", text.strip()):
+        raise OptionError(
+            f"{flag} {shortened(text)!r} is not a time: write seconds (62.5) or minutes and seconds (1:02.5)"
+        )
     seconds = Fraction(0)
     for part in text.strip().split(":"):
         seconds = seconds * 60 + Fraction(part)
+    if seconds > MAX_SECONDS:
+        raise OptionError(f"{flag} {shortened(text)} is too late: give at most {MAX_SECONDS} seconds")
     return seconds
 
 
@@ -51,21 +61,27 @@ def parse_bytes(text: str, flag: str) -> int:
         OptionError: the text has none of these forms.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
-    if match is None or float(match[1]) == 0:
-        raise OptionError(f"{flag} {text!r} is not an amount of memory: write 4G or 800M")
-    return int(float(match[1]) * BYTES[match[2].upper()])
+    amount = 0.0 if match is None else float(match[1]) * BYTES[match[2].upper()]
+    if not 1 <= amount <= MAX_BYTES:
+        raise OptionError(f"{flag} {shortened(text)!r} is not an amount of memory: write 4G or 800M")
+    return int(amount)
 
 
-def parse_int(value: int | str, flag: str, minimum: int = 1) -> int:
-    """Return ``value`` as a whole number of at least ``minimum``.
+def parse_int(value: int | str, flag: str, minimum: int = 1, maximum: int = MAX_INT) -> int:
+    """Return ``value`` as a whole number of at least ``minimum`` and at most ``maximum``.
 
     Raises:
-        OptionError: it is not a whole number, or less.
+        OptionError: it is not a whole number, or less or more.
     """
     try:
         number = int(value)
-    except ValueError:
-        raise OptionError(f"{flag} {value!r} is not a whole number: give {minimum} or more") from None
+        if isinstance(value, float) and number != value:
+            raise ValueError
+    except (ValueError, OverflowError, TypeError):
+        text = shortened(value)
+        raise OptionError(f"{flag} {text!r} is not a whole number: give {minimum} or more") from None
+    if number > maximum:
+        raise OptionError(f"{flag} {shortened(number)} is too large: give at most {maximum}")
     if number < minimum:
         fault = "not positive" if number < 1 else "too small"
         raise OptionError(f"{flag} {value} is {fault}: give {minimum} or more")
@@ -79,9 +95,17 @@ def parse_fraction(text: str, flag: str) -> Fraction:
         OptionError: the text has none of these forms, or is not above zero.
     """
     try:
+        if len(text) > MAX_DIGITS or LARGE_EXPONENT.search(text):  # would compute a number of that many digits
+            raise ValueError
         value = Fraction(text)
     except (ValueError, ZeroDivisionError):
-        raise OptionError(f"{flag} {text!r} is not a number: write 4, 1.5 or 3/2") from None
+        raise OptionError(f"{flag} {shortened(text)!r} is not a number: write 4, 1.5 or 3/2") from None
     if value <= 0:
         raise OptionError(f"{flag} {text} is not positive: give a number above 0")
     return value
+
+
+def shortened(value: object, longest: int = 40) -> str:
+    """Return ``value`` as text that fits a message of one line."""
+    text = "a number of many digits" if isinstance(value, int) and abs(value) > 10**longest else str(value)
+    return text if len(text) <= longest else f"{text[:longest]}..."

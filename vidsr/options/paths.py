@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -87,6 +88,8 @@ def list_jobs(
             ImageSequence(path).contiguous_numbers()
         elif path != PIPE and not path.exists():
             raise InputError(f"{path} does not exist: check the path")
+    if output == PIPE and sys.stdout is None:
+        raise OutputError("- is the standard output, which is closed: name a file, or open it")
     one_file = len(inputs) == 1 and not inputs[0].is_dir()
     if one_file and output is not None and (output == PIPE or (not output.is_dir() and output.suffix)):
         return JobList((Job(inputs[0], output),))

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from vidsr.errors import OptionError
 from vidsr.options.choices import Alpha, Hwaccel
-from vidsr.options.parse import parse_fraction
+from vidsr.options.parse import parse_fraction, shortened
 
 DEFAULT_SEQUENCE_RATE = Fraction(25)  # frames per second of an image sequence; FFmpeg's default too
 
@@ -29,9 +29,11 @@ class RawFormat:
         Raises:
             OptionError: the text does not have this form.
         """
-        match = re.fullmatch(r"(\d+)[xX×](\d+):(\w+):([\d./]+)", text.strip())
+        match = re.fullmatch(r"(\d{1,6})[xX×](\d{1,6}):(\w+):([\d./]+)", text.strip())
         if match is None or not int(match[1]) or not int(match[2]):
-            raise OptionError(f"{flag} {text!r} is not SIZE:FORMAT:RATE: write it as 480x270:yuv420p:24000/1001")
+            raise OptionError(
+                f"{flag} {shortened(text)!r} is not SIZE:FORMAT:RATE: write it as 480x270:yuv420p:24000/1001"
+            )
         return cls(int(match[1]), int(match[2]), match[3], parse_rate(match[4], flag))
 
     @property
@@ -65,4 +67,4 @@ def parse_rate(text: str, flag: str) -> Fraction:
     try:
         return parse_fraction(text, flag)
     except OptionError:
-        raise OptionError(f"{flag} {text!r} is not a frame rate: write 25 or 30000/1001") from None
+        raise OptionError(f"{flag} {shortened(text)!r} is not a frame rate: write 25 or 30000/1001") from None

@@ -13,9 +13,12 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
+
+from vidsr.errors import OutputError, PipeClosed
 
 # Parameters of glibc's mallopt, from malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
@@ -35,6 +38,42 @@ def configure_process() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     gc.set_threshold(GC_OBJECTS, 20, 100)
     keep_freed_memory()
+    open_standard_streams()
+
+
+def open_standard_streams() -> None:
+    """Make the standard streams safe to print to.
+
+    Where one was closed (``>&-``), the null device takes its place. Otherwise the first file that is opened would get
+    its number, and a message of a C library would go into that file. `sys.stdout` stays None in this case. A file name
+    that the encoding of the terminal cannot express is printed with escapes.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def flush_stdout() -> None:
+    """Write out what was printed.
+
+    Raises:
+        OutputError: the standard output cannot take it, as on a full disk.
+        PipeClosed: its reader ended.
+    """
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise PipeClosed("the reader of the standard output ended: let it read to the end") from None
+    except OSError as error:
+        reason = (error.strerror or "unknown error").lower()
+        raise OutputError(f"the standard output cannot be written ({reason}): check where it goes") from None
 
 
 def exit_quickly(code: int) -> NoReturn:
@@ -44,8 +83,9 @@ def exit_quickly(code: int) -> NoReturn:
     """
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # the reader may have closed the pipe
-            stream.flush()
+        with suppress(OSError, ValueError):  # the reader may have closed the pipe
+            if stream is not None:  # closed, as by >&-
+                stream.flush()
     os._exit(code)
 
 

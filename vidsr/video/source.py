@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -158,7 +159,7 @@ class StandardInput:
     `stop` ends it from any thread.
 
     Raises:
-        InputError: the standard input is a terminal.
+        InputError: the standard input is a terminal, or closed.
     """
 
     name = "-"
@@ -166,6 +167,8 @@ class StandardInput:
     def __init__(self) -> None:
         self.failure: BaseException | None = None  # raised while FFmpeg was reading; cannot pass through FFmpeg
         self._stopped = False
+        if sys.stdin is None:
+            raise InputError("- is the standard input, which is closed: pipe a clip, or name a file")
         if os.isatty(STANDARD_INPUT):
             raise InputError(
                 "- is the standard input, which is a terminal: pipe a clip, as in ffmpeg ... -f yuv4mpegpipe - | vidsr"
