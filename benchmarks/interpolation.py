@@ -35,7 +35,7 @@ from vidsr.evaluate.minterpolate import minterpolate
 from vidsr.frames import FrameBatch, VideoInfo, concat
 from vidsr.kernels.ssim import ssim
 from vidsr.metrics import psnr
-from vidsr.models import weights as store
+from vidsr.models import weight_files
 from vidsr.options.choices import Interpolation
 from vidsr.options.frame_rate import Times
 from vidsr.runtime import process
@@ -110,7 +110,9 @@ def measure(path: Path, frames: int, with_ffmpeg: bool) -> dict[str, dict[str, f
     """Return mean PSNR-Y and SSIM-Y of the dropped frames and milliseconds per output frame, by method."""
     clip, info = read(path, frames)
     engines = {
-        name: engine for name, engine in ENGINES.items() if engine not in NETWORKS or store.has_frame_network(engine)
+        name: engine
+        for name, engine in ENGINES.items()
+        if engine not in NETWORKS or weight_files.has_frame_network(engine)
     }
     made = {name: interpolate(clip, info, engine) for name, engine in engines.items()}
     if with_ffmpeg:

@@ -38,7 +38,7 @@ from vidsr.kernels.deconvolution import richardson_lucy, unsharp, wiener
 from vidsr.kernels.denoise import bilateral, non_local_means
 from vidsr.metrics import psnr, rgb_to_y
 from vidsr.models import load_model
-from vidsr.models.weights import WEIGHTS, list_weights
+from vidsr.models.weight_files import WEIGHTS, list_weights
 from vidsr.options.restoration import NETWORKS, TASKS, Task
 from vidsr.stages.diagnosis import ClipSamples, Diagnosis, diagnose
 from vidsr.stages.network_runner import Runner

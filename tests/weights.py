@@ -6,5 +6,5 @@ from typing import Any
 
 
 def metadata(architecture: str, config: Any) -> dict[str, str]:
-    """The least that `vidsr.models.weights` needs to rebuild a network of ``config`` (a frozen Config)."""
+    """The least that `vidsr.models.weight_files` needs to rebuild a network of ``config`` (a frozen Config)."""
     return {"architecture": architecture, "config": json.dumps(asdict(config))}

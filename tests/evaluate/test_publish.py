@@ -12,8 +12,7 @@ from vidsr.cli.models import print_models
 from vidsr.evaluate import model_cards as cards
 from vidsr.evaluate.publish import main as publish_main
 from vidsr.evaluate.publish import publish
-from vidsr.models import build_network, load_model
-from vidsr.models import weights as store
+from vidsr.models import build_network, load_model, weight_files
 
 
 def test_published_weights_carry_their_scores_and_get_a_card(
@@ -29,7 +28,7 @@ def test_published_weights_carry_their_scores_and_get_a_card(
     recipe = 'name = "tiny"\ninit = "somewhere/other-clean-x2.safetensors"\n'
     metadata = {"architecture": "plain", "config": json.dumps(config), "recipe": recipe}
     metadata |= {"data": "squares", "steps": "3 of 4", "minutes": "0.1", "note": "for the eye"}
-    store.write(weights, build_network("plain", config), metadata)
+    weight_files.write(weights, build_network("plain", config), metadata)
 
     scores = publish(weights, [tmp_path / "squares"], tmp_path / "shipped")
     words = ["publish", str(weights), str(tmp_path / "squares"), "-o", str(tmp_path / "again")]
@@ -71,16 +70,16 @@ def test_a_restoration_network_is_scored_on_what_it_undoes(data: str, task: str,
     metadata = {"architecture": "unshuffled", "config": json.dumps({"scale": 1, "channels": 8, "layers": 1})}
     recipe = f'name = "tiny"\ntask = "{task}"'
     metadata |= {"recipe": recipe, "data": data, "steps": "3 of 4", "minutes": "0.1"}
-    store.write(tmp_path / "run" / "tiny-any-x1.safetensors", network, metadata)
+    weight_files.write(tmp_path / "run" / "tiny-any-x1.safetensors", network, metadata)
     scores = publish(tmp_path / "run" / "tiny-any-x1.safetensors", [tmp_path / "squares"], tmp_path / "shipped")
     assert scores["squares"]["psnr_y"] == scores["squares"]["input_psnr_y"] < 40
     assert words in cards.write(tmp_path / "shipped").read_text()
 
 
 def test_the_shipped_cards_are_those_of_the_shipped_weights(tmp_path: Path) -> None:
-    written = store.WEIGHTS / "README.md"
+    written = weight_files.WEIGHTS / "README.md"
     committed = written.read_text()
-    for entry in store.list_weights():
+    for entry in weight_files.list_weights():
         model = load_model(entry.name, entry.scale, domain=entry.domain)
         assert cards.card(model).splitlines()[2] in committed, (
             f"run python -m vidsr.evaluate.model_cards: {entry.path.name}"

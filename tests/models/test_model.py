@@ -20,11 +20,10 @@ from vidsr.evaluate.image_sets import evaluate, find_images, read_image
 from vidsr.evaluate.protocol import imresize, modcrop, shave
 from vidsr.evaluate.restoration_sets import degradation_kind, degraded
 from vidsr.metrics import psnr, rgb_to_y
-from vidsr.models import Model, available_scales, build_network, from_file, list_models, load_model
-from vidsr.models import weights as store
+from vidsr.models import Model, available_scales, build_network, from_file, list_models, load_model, weight_files
 from vidsr.models.model import TO_RGB, TO_YCBCR, YCBCR_OFFSET
 
-SHIPPED = store.list_weights()
+SHIPPED = weight_files.list_weights()
 IDS = [e.path.stem for e in SHIPPED]
 
 
@@ -32,7 +31,7 @@ def write_weights(folder: Path, name: str = "tiny", scale: int = 2) -> Path:
     torch.manual_seed(0)
     config = {"scale": scale, "channels": 8, "layers": 1}
     path = folder / f"{name}-clean-x{scale}.safetensors"
-    store.write(path, build_network("plain", config), {"architecture": "plain", "config": json.dumps(config)})
+    weight_files.write(path, build_network("plain", config), {"architecture": "plain", "config": json.dumps(config)})
     return path
 
 
@@ -51,8 +50,8 @@ def test_a_written_weights_file_is_listed_and_loads(tmp_path: Path) -> None:
 @pytest.mark.parametrize("halves", ["bf16, fp16", "fp16", ""])
 def test_weights_fall_back_to_float32_for_half_precisions_they_do_not_list(tmp_path: Path, halves: str) -> None:
     path = write_weights(tmp_path)
-    network, metadata = store.read(path)
-    store.write(path, network, {**metadata, "halves": halves})
+    network, metadata = weight_files.read(path)
+    weight_files.write(path, network, {**metadata, "halves": halves})
     for name, dtype in (("bf16", torch.bfloat16), ("fp16", torch.float16)):
         assert from_file(path, dtype=dtype).network.dtype == (dtype if name in halves else torch.float32)
 
@@ -61,9 +60,9 @@ def test_a_large_network_is_stored_in_half_precision(tmp_path: Path) -> None:
     config = {"scale": 4}
     network = build_network("srresnet", config)
     path = tmp_path / "large-clean-x4.safetensors"
-    store.write(path, network, {"architecture": "srresnet", "config": json.dumps(config)})
-    assert path.stat().st_size < 2.1 * store.count_parameters(network)
-    loaded, _ = store.read(path)
+    weight_files.write(path, network, {"architecture": "srresnet", "config": json.dumps(config)})
+    assert path.stat().st_size < 2.1 * weight_files.count_parameters(network)
+    loaded, _ = weight_files.read(path)
     assert loaded.dtype == torch.float32
     for stored, own in zip(loaded.parameters(), network.parameters(), strict=True):
         torch.testing.assert_close(stored, own, atol=1e-4, rtol=1e-3)
@@ -93,11 +92,11 @@ def test_damaged_files_give_one_line_errors(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelError, match="not a readable weights file"):
         from_file(path)
-    store.write(path, build_network("plain", {"scale": 2}), {"architecture": "plain", "config": '{"scale": 4}'})
+    weight_files.write(path, build_network("plain", {"scale": 2}), {"architecture": "plain", "config": '{"scale": 4}'})
     with pytest.raises(ModelError, match="does not fit the architecture") as caught:
         from_file(path)
     assert "\n" not in str(caught.value)
-    store.write(path, build_network("plain", {"scale": 2}), {})
+    weight_files.write(path, build_network("plain", {"scale": 2}), {})
     with pytest.raises(ModelError, match="does not fit the architecture"):
         from_file(path)
     with pytest.raises(ModelError, match="is not a readable"):
@@ -137,7 +136,7 @@ def test_the_shipped_weights_are_smaller_than_16_megabytes() -> None:
 
 
 @pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
-def test_shipped_weights_have_complete_metadata(entry: store.WeightsFile) -> None:
+def test_shipped_weights_have_complete_metadata(entry: weight_files.WeightsFile) -> None:
     model = load_model(entry.name, entry.scale, domain=entry.domain)
     assert model.scale == entry.scale
     for key in ("architecture", "config", "recipe", "data", "steps", "scores", "licence"):
@@ -145,8 +144,8 @@ def test_shipped_weights_have_complete_metadata(entry: store.WeightsFile) -> Non
 
 
 @pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
-def test_the_recipe_in_shipped_weights_is_in_the_repository(entry: store.WeightsFile) -> None:
-    _, metadata = store.read(entry.path)
+def test_the_recipe_in_shipped_weights_is_in_the_repository(entry: weight_files.WeightsFile) -> None:
+    _, metadata = weight_files.read(entry.path)
     name = re.sub("-(clean|any)-", "-", entry.path.stem)
     recipes = (Path(vidsr.train.__file__).parent / "recipes").rglob(f"{name}.toml")  # some in gpu/
     assert metadata["recipe"] in [recipe.read_text() for recipe in recipes]
@@ -167,7 +166,7 @@ def images(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.more
 @pytest.mark.parametrize("entry", [entry for entry in SHIPPED if entry.domain == "clean"], ids=lambda e: e.path.stem)
-def test_shipped_weights_beat_bicubic_on_set5(entry: store.WeightsFile, images: Path) -> None:
+def test_shipped_weights_beat_bicubic_on_set5(entry: weight_files.WeightsFile, images: Path) -> None:
     model = load_model(entry.name, entry.scale)
     mean = evaluate(model, model.scale, [images])[-1]
     assert mean.psnr_y > mean.bicubic_psnr_y + (1.0 if SLOW else 0.5)
@@ -195,7 +194,9 @@ def psnr_y(model: Model, folder: Path) -> float:
 
 @pytest.mark.more
 @pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
-def test_half_precision_costs_at_most_two_hundredths_of_a_decibel(entry: store.WeightsFile, images: Path) -> None:
+def test_half_precision_costs_at_most_two_hundredths_of_a_decibel(
+    entry: weight_files.WeightsFile, images: Path
+) -> None:
     full = psnr_y(load_model(entry.name, entry.scale, domain=entry.domain), images)
     for dtype in (torch.bfloat16, torch.float16):
         half = psnr_y(load_model(entry.name, entry.scale, dtype=dtype, domain=entry.domain), images)

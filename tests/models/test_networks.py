@@ -13,7 +13,7 @@ from vidsr.models import ARCHITECTURES, build_network
 from vidsr.models.architectures.blind_deconvolution import REACH
 from vidsr.models.layers import LumaNetwork, add_anchor, crop_border
 from vidsr.models.reparameterised import NormConv, RepConv, collapse
-from vidsr.models.weights import count_parameters
+from vidsr.models.weight_files import count_parameters
 from vidsr.stages.network_runner import Runner
 
 DECONVOLVING = {"unshuffled deconvolving": "unshuffled", "gated_unet deconvolving": "gated_unet"}

@@ -9,7 +9,7 @@ import torch
 from vidsr.device import Compute
 from vidsr.errors import ModelError, Notes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
-from vidsr.models.weights import frame_network_path
+from vidsr.models.weight_files import frame_network_path
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.choose import choose_domain, choose_engine, choose_model
 from vidsr.pipeline.plan import Plan, make_plan

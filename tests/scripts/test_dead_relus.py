@@ -13,8 +13,7 @@ import torch
 import vidsr
 from tests.weights import metadata
 from vidsr.errors import ModelError
-from vidsr.models import build_network
-from vidsr.models import weights as store
+from vidsr.models import build_network, weight_files
 from vidsr.models.architectures.plain import Config, Plain
 
 SCRIPT = runpy.run_path(str(Path(vidsr.__file__).parents[1] / "scripts" / "dead_relus"))
@@ -43,7 +42,7 @@ def test_the_command_prints_a_line_for_each_file(
     image = np.random.default_rng(0).integers(0, 256, (33, 40, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "a.png"), image)
     weights = tmp_path / "tiny-clean-x2.safetensors"
-    store.write(weights, Plain(Config(2, 6, 2)), metadata("plain", Config(2, 6, 2)))
+    weight_files.write(weights, Plain(Config(2, 6, 2)), metadata("plain", Config(2, 6, 2)))
     monkeypatch.setattr("sys.argv", ["dead_relus", str(weights), "--images", str(tmp_path)])
     SCRIPT["main"]()
     words = capsys.readouterr().out.split()

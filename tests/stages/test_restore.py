@@ -17,7 +17,7 @@ from vidsr.device import Compute
 from vidsr.errors import ModelError, Notes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.kernels.deconvolution import blur
-from vidsr.models import weights as store
+from vidsr.models import weight_files
 from vidsr.models.architectures.plain import Config, Plain
 from vidsr.options.enhance import parse_options
 from vidsr.options.paths import Job
@@ -156,7 +156,7 @@ def test_deblurring_a_compressed_sharp_clip_recommends_restore() -> None:
 
 def test_the_plan_holds_the_checksum_of_a_network_and_the_stage_refuses_other_weights(tmp_path: Path) -> None:
     config = Config(scale=1, channels=4, layers=1)
-    store.write(tmp_path / "deblur-fast-any-x1.safetensors", Plain(config), metadata("plain", config))
+    weight_files.write(tmp_path / "deblur-fast-any-x1.safetensors", Plain(config), metadata("plain", config))
     options = parse_options(deblur="0.5", device="cpu", precision="fp32")
     (restore,) = choose_restores(options, INFO, CPU, clip_samples(shapes()), Notes(), tmp_path)
     assert str(restore) == "deblur: deblur-fast (cpu fp32), strength 0.5"

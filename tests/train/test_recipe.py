@@ -8,7 +8,7 @@ import torch
 import vidsr.train
 from vidsr.errors import InputError, OptionError
 from vidsr.models import build_network
-from vidsr.models.weights import WEIGHTS
+from vidsr.models.weight_files import WEIGHTS
 from vidsr.train.checkpoint import export
 from vidsr.train.loop import start
 from vidsr.train.recipe import PHASE_WEIGHTS, in_training_order, needed_weights, parse, phase_weights, read, recipe_of

@@ -9,7 +9,7 @@ from typing import Any
 from vidsr.cli.tables import print_json, print_rows
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import list_models
-from vidsr.models.weights import WEIGHTS
+from vidsr.models.weight_files import WEIGHTS
 from vidsr.options.restoration import CLASSICAL
 
 

@@ -21,8 +21,7 @@ import numpy.typing as npt
 
 from vidsr.evaluate.protocol import imresize, modcrop, shave
 from vidsr.metrics import psnr
-from vidsr.models import Model, load_model
-from vidsr.models import weights as store
+from vidsr.models import Model, load_model, weight_files
 from vidsr.video.encode_decode import encode_and_decode
 from vidsr.video.luma import read_luma
 
@@ -62,7 +61,7 @@ def measure(clips: Sequence[Path], names: Sequence[str], scale: int) -> dict[str
     """Return the means over ``clips`` of bicubic and of every model in ``names``, in each of its domains."""
     models = {
         f"{e.name}-{e.domain}": load_model(e.name, scale, domain=e.domain)
-        for e in store.list_weights()
+        for e in weight_files.list_weights()
         if e.name in names and e.scale == scale
     }
     tables = []

@@ -16,7 +16,7 @@ from vidsr.errors import OptionError
 from vidsr.evaluate.compare import ORIGINAL, Comparison, OnRow, Score, measure_frame
 from vidsr.evaluate.minterpolate import can_minterpolate, minterpolate
 from vidsr.frames import FrameBatch, VideoInfo, concat
-from vidsr.models import weights as store
+from vidsr.models import weight_files
 from vidsr.options.choices import INTERPOLATIONS, Interpolation
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.frame_rate import Clock, Times
@@ -34,7 +34,7 @@ Frames = dict[int, FrameBatch]  # single frames by their number in the original 
 
 def default_engines(info: VideoInfo) -> tuple[str, ...]:
     """Return every engine that this machine has."""
-    networks = [name for name in ("net", "superslomo") if store.has_frame_network(name)]
+    networks = [name for name in ("net", "superslomo") if weight_files.has_frame_network(name)]
     return DUPLICATE, "blend", "flow", *networks, *([FFMPEG] if can_minterpolate(info) else [])
 
 

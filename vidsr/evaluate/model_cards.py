@@ -10,8 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vidsr.evaluate.restoration_sets import PROBES, degradation_kind
-from vidsr.models import Model, load_model
-from vidsr.models import weights as store
+from vidsr.models import Model, load_model, weight_files
 from vidsr.models.frame_network import FramePair, MotionField
 
 HEAD = """# Model cards
@@ -86,7 +85,7 @@ def card(model: Model) -> str:
 
 def frames_card(path: Path) -> str:
     """Return the section of an interpolation network."""
-    network, meta = store.read_frame_network(path)
+    network, meta = weight_files.read_frame_network(path)
     with FlopCounterMode(display=False) as counter:
         network(*EXAMPLE)
     pixels = EXAMPLE[0].size[0] * EXAMPLE[0].size[1]
@@ -96,7 +95,7 @@ def frames_card(path: Path) -> str:
             f"## {path.name}",
             "",
             f"{meta['architecture']} {_settings(meta['config'])}: interpolates frames, from luma; "
-            f"{store.count_parameters(network):,} parameters, {cost:.1f} kMAC per pixel, "
+            f"{weight_files.count_parameters(network):,} parameters, {cost:.1f} kMAC per pixel, "
             f"{path.stat().st_size / 1024:.0f} KiB.",
             "",
             *([f"**{meta['note'][0].upper()}{meta['note'][1:]}.**", ""] if meta.get("note") else []),
@@ -131,11 +130,11 @@ def _settings(config: str) -> str:
     return ", ".join(f"{key} {value}" for key, value in json.loads(config).items())
 
 
-def write(folder: Path = store.WEIGHTS) -> Path:
+def write(folder: Path = weight_files.WEIGHTS) -> Path:
     """Write the cards of all weights files in ``folder``, and return the path of the README."""
-    models = [load_model(e.name, e.scale, domain=e.domain, folder=folder) for e in store.list_weights(folder)]
+    models = [load_model(e.name, e.scale, domain=e.domain, folder=folder) for e in weight_files.list_weights(folder)]
     cards = [card(model) for model in models]
-    cards += [frames_card(path) for path in sorted(folder.glob(f"*{store.FRAME_NETWORK_END}"))]
+    cards += [frames_card(path) for path in sorted(folder.glob(f"*{weight_files.FRAME_NETWORK_END}"))]
     path = folder / "README.md"
     path.write_text(HEAD + "\n".join(cards))
     return path

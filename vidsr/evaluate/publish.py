@@ -13,11 +13,10 @@ from pathlib import Path
 from vidsr.evaluate import model_cards
 from vidsr.evaluate.image_sets import MEAN, evaluate
 from vidsr.evaluate.restoration_sets import degradation_kind, evaluate_restoration
-from vidsr.models import Model, from_file
-from vidsr.models import weights as store
+from vidsr.models import Model, from_file, weight_files
 
 
-def publish(weights: Path, folders: Sequence[Path], target: Path = store.WEIGHTS) -> dict[str, dict[str, float]]:
+def publish(weights: Path, folders: Sequence[Path], target: Path = weight_files.WEIGHTS) -> dict[str, dict[str, float]]:
     """Copy ``weights`` to the folder ``target`` with their scores; return folder name -> score -> value."""
     model = from_file(weights)
     measured = _restoration(model, folders) if model.scale == 1 else _upscaling(model, folders)
@@ -25,7 +24,7 @@ def publish(weights: Path, folders: Sequence[Path], target: Path = store.WEIGHTS
         folder: {name: round(value, 4 if name == "ssim" else 3) for name, value in row.items()}
         for folder, row in measured.items()
     }
-    store.write(target / weights.name, model.network, {**model.metadata, "scores": json.dumps(scores)})
+    weight_files.write(target / weights.name, model.network, {**model.metadata, "scores": json.dumps(scores)})
     return scores
 
 
@@ -43,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure weights and add them to the shipped ones.")
     parser.add_argument("weights", type=Path)
     parser.add_argument("folders", type=Path, nargs="+", help="folders of sharp images to measure on")
-    parser.add_argument("-o", "--output", type=Path, default=store.WEIGHTS, help="folder of the shipped weights")
+    parser.add_argument("-o", "--output", type=Path, default=weight_files.WEIGHTS, help="folder of the shipped weights")
     arguments = parser.parse_args()
     print(publish(arguments.weights, arguments.folders, arguments.output))
     print(model_cards.write(arguments.output))

@@ -13,7 +13,7 @@ from vidsr.device import choose
 from vidsr.errors import OptionError
 from vidsr.evaluate.compare import Comparison, OnRow, compare_methods, crop_frame
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.models.weights import list_weights
+from vidsr.models.weight_files import list_weights
 from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.paths import is_image

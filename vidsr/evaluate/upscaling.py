@@ -12,7 +12,7 @@ from vidsr.device import choose
 from vidsr.errors import OptionError
 from vidsr.evaluate.compare import Comparison, OnRow, compare_methods, crop_frame
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.models.weights import WEIGHTS, list_weights
+from vidsr.models.weight_files import WEIGHTS, list_weights
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.output_size import Factor
 from vidsr.options.paths import is_image

@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vidsr.device import DTYPES
 from vidsr.errors import DeviceError, ModelError
-from vidsr.models import weights as store
+from vidsr.models import weight_files
 from vidsr.models.equivariant import is_equivariant
 from vidsr.models.fused import fuse_layers
 from vidsr.models.layers import LumaNetwork, SubpixelNetwork
@@ -67,7 +67,7 @@ class Model:
     @property
     def parameters_count(self) -> int:
         """Number of parameters."""
-        return store.count_parameters(self.network)
+        return weight_files.count_parameters(self.network)
 
     @cached_property
     def kmac_per_pixel(self) -> float:
@@ -206,7 +206,7 @@ def from_file(
     Raises:
         ModelError: the file is absent, damaged, or does not fit the architecture that it names.
     """
-    network, metadata = store.read(path)
+    network, metadata = weight_files.read(path)
     supported = [DTYPES[half] for half in metadata.get("halves", "bf16, fp16").split(", ") if half]
     kept = dtype if network.anchored and dtype in supported else torch.float32
     network = network.to(device, kept, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -219,7 +219,7 @@ def load_model(
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     domain: str = "clean",
-    folder: Path = store.WEIGHTS,
+    folder: Path = weight_files.WEIGHTS,
 ) -> Model:
     """Return the shipped model ``name`` for ``scale``, on ``device`` in ``dtype``; ``name+``: its self-ensemble.
 
@@ -230,9 +230,9 @@ def load_model(
     """
     if name.endswith(MARK):
         return load_model(name.removesuffix(MARK), scale, device, dtype, domain, folder).self_ensemble()
-    named = [e for e in store.list_weights(folder) if e.name == name]
+    named = [e for e in weight_files.list_weights(folder) if e.name == name]
     if not named:
-        names = sorted({e.name for e in store.list_weights(folder)})
+        names = sorted({e.name for e in weight_files.list_weights(folder)})
         raise ModelError(f"no model is called {name!r}: choose {', '.join(names) or 'another folder'}")
     for entry in named:
         if (entry.scale, entry.domain) == (scale, domain):
@@ -241,13 +241,13 @@ def load_model(
     raise ModelError(f"model {name!r} has no weights for x{scale} {domain}: choose {have}")
 
 
-def available_scales(name: str, domain: str = "clean", folder: Path = store.WEIGHTS) -> tuple[int, ...]:
+def available_scales(name: str, domain: str = "clean", folder: Path = weight_files.WEIGHTS) -> tuple[int, ...]:
     """Return the scales of the shipped model ``name`` (or ``name+``), smallest first.
 
     Raises:
         ModelError: the model does not exist; the message lists those that do.
     """
-    entries = store.list_weights(folder)
+    entries = weight_files.list_weights(folder)
     scales = tuple(e.scale for e in entries if (e.name, e.domain) == (name.removesuffix(MARK), domain))
     if not scales:
         names = sorted({e.name for e in entries if e.domain == domain})
@@ -255,10 +255,10 @@ def available_scales(name: str, domain: str = "clean", folder: Path = store.WEIG
     return scales
 
 
-def list_models(folder: Path = store.WEIGHTS) -> list[dict[str, Any]]:
+def list_models(folder: Path = weight_files.WEIGHTS) -> list[dict[str, Any]]:
     """Return a row per weights file: name, domain, scale, architecture, parameters, cost, bytes, scores and so on."""
     rows = []
-    for entry in store.list_weights(folder):
+    for entry in weight_files.list_weights(folder):
         model = from_file(entry.path, name=entry.name, domain=entry.domain)
         rows.append(
             {

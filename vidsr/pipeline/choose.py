@@ -16,7 +16,7 @@ from vidsr.frames import VideoInfo
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import available_scales, load_model
 from vidsr.models.self_ensemble import MARK
-from vidsr.models.weights import WEIGHTS, frame_network_path, list_weights, sha256
+from vidsr.models.weight_files import WEIGHTS, frame_network_path, list_weights, sha256
 from vidsr.options.choices import Interpolation, OutputChroma
 from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import EnhanceOptions

@@ -13,7 +13,7 @@ from vidsr.errors import ModelError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.models import Model, from_file
 from vidsr.models.self_ensemble import MARK
-from vidsr.models.weights import WEIGHTS, frame_network_path, sha256
+from vidsr.models.weight_files import WEIGHTS, frame_network_path, sha256
 from vidsr.options.output_size import Size
 from vidsr.stages import PER_FRAME, Context, Stage
 from vidsr.stages.convert import Convert

@@ -19,7 +19,7 @@ from vidsr.flow.flow_engine import FlowEngine
 from vidsr.flow.two_search import TwoSearchFlow, TwoSearchPair
 from vidsr.frames import FrameBatch
 from vidsr.metrics import psnr_from_mse
-from vidsr.models import weights as store
+from vidsr.models import weight_files
 from vidsr.models.frame_network import FrameNetwork, FramePair, MotionField, at_size, blend
 from vidsr.stages.network_runner import MIN_HALF_PRECISION_PSNR
 
@@ -38,7 +38,7 @@ class NetworkEngine:
     """
 
     def __init__(self, name: str, depth: int, compute: Compute) -> None:
-        network, _ = store.read_frame_network(store.frame_network_path(name))
+        network, _ = weight_files.read_frame_network(weight_files.frame_network_path(name))
         self._network = network.to(compute.device, compute.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
         self.fp32_fallback = False  # whether the network fell back to float32, because half precision lost too much

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from vidsr.errors import InputError, OptionError
-from vidsr.models import weights as store
+from vidsr.models import weight_files
 from vidsr.models.reparameterised import collapse
 from vidsr.train.recipe import Recipe
 
@@ -108,4 +108,4 @@ def export(path: Path, recipe: Recipe, recipe_text: str, state: State) -> None:
         "validation_psnr": f"{state.metrics[-1]['psnr']:.3f}" if state.metrics else "",
         "licence": "MIT (weights; trained on the image sets named in weights/README.md)",
     }
-    store.write(path, network, metadata)
+    weight_files.write(path, network, metadata)

@@ -16,7 +16,7 @@ from torch import nn
 
 from vidsr.device import choose
 from vidsr.errors import InputError, OptionError
-from vidsr.models import weights as store
+from vidsr.models import weight_files
 from vidsr.models.equivariant import is_equivariant
 from vidsr.models.layers import LumaNetwork
 from vidsr.train.checkpoint import State, export, load_checkpoint, save_checkpoint
@@ -146,7 +146,7 @@ def train_phase(
 def start(recipe: Recipe, device: torch.device) -> State:
     """Return the state before the first step."""
     torch.manual_seed(recipe.seed)
-    network: Any = store.build_network(recipe.architecture, recipe.network_config)
+    network: Any = weight_files.build_network(recipe.architecture, recipe.network_config)
     has_kernels = bool(recipe.init) and load_initial(network, Path(recipe.init), recipe.equivariant)
     if recipe.reparameterise:
         needs_kernels = recipe.equivariant or recipe.optimiser == "whitened"  # which act on the kernels themselves
@@ -167,14 +167,14 @@ def make_optimiser(recipe: Recipe, network: nn.Module, device: torch.device) -> 
     return torch.optim.Adam(network.parameters(), recipe.learning_rate, recipe.betas, fused=device.type == "cuda")
 
 
-def find_weights(init: str, recipe: Recipe, folder: Path = store.WEIGHTS) -> Path:
+def find_weights(init: str, recipe: Recipe, folder: Path = weight_files.WEIGHTS) -> Path:
     """Return the weights file that ``init`` names: a path, or a shipped model.
 
     Of a model's files, one of the recipe's scale and domain is preferred.
     """
     if init.endswith(".safetensors"):
         return Path(init)
-    entries = [entry for entry in store.list_weights(folder) if entry.name == init]
+    entries = [entry for entry in weight_files.list_weights(folder) if entry.name == init]
     if not entries:
         raise OptionError(f"--init {init}: no model has that name; see `vidsr models`, or name a .safetensors file")
     return max(entries, key=lambda e: (e.scale == recipe.scale, e.domain == recipe.domain)).path
@@ -192,7 +192,7 @@ def load_initial(network: nn.Module, path: Path, equivariant: bool = False) -> b
         OptionError: no tensor fits; or ``equivariant`` is set and the file is not equivariant, so that tying its
             kernels would destroy its function.
     """
-    source, _ = store.load(path)
+    source, _ = weight_files.load(path)
     if equivariant and isinstance(source, LumaNetwork) and not is_equivariant(source):
         raise OptionError(
             f"init = {str(path)!r}: its kernels are not tied, and equivariant = true would destroy their function: "

@@ -6,7 +6,7 @@ import torch
 
 from tests.models.equivariant.test_orbit_convolution import tied_network
 from tests.weights import metadata
-from vidsr.models import weights as store
+from vidsr.models import weight_files
 from vidsr.models.architectures.plain import Config
 from vidsr.models.equivariant import SYMMETRIES, is_tied, isotypic_bases, transform_kernel
 from vidsr.models.equivariant.tied import all_of_fields, first_of_fields
@@ -28,9 +28,9 @@ def test_the_first_channels_of_the_fields_determine_a_tied_kernel() -> None:
 
 def test_a_weights_file_stores_an_eighth_of_a_tied_kernel(tmp_path: Path) -> None:
     network, path = tied_network(), tmp_path / "tied-clean-x2.safetensors"
-    store.write(path, network, metadata("plain", Config(2, 16, 3)))
-    assert store.read_state(path)[0]["body.2.weight"].shape == (2, 16, 3, 3)
-    for name, tensor in store.read(path)[0].state_dict().items():
+    weight_files.write(path, network, metadata("plain", Config(2, 16, 3)))
+    assert weight_files.read_state(path)[0]["body.2.weight"].shape == (2, 16, 3, 3)
+    for name, tensor in weight_files.read(path)[0].state_dict().items():
         assert torch.equal(tensor, network.state_dict()[name])
 
 

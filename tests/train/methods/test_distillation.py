@@ -8,7 +8,7 @@ import torch
 
 from tests.models.test_model import write_weights
 from vidsr.errors import InputError, OptionError
-from vidsr.models import weights as store
+from vidsr.models import weight_files
 from vidsr.models.architectures.plain import Plain
 from vidsr.models.self_ensemble import SelfEnsemble, ensemble_mean
 from vidsr.train.data.patches import make_pair
@@ -23,11 +23,11 @@ CPU = torch.device("cpu")
 
 def test_soft_targets_lie_between_the_truth_and_the_mean_of_the_teachers(tmp_path: Path) -> None:
     first = write_weights(tmp_path, "first")
-    network, metadata = store.read(first)
+    network, metadata = weight_files.read(first)
     for parameter in network.parameters():
         parameter.mul_(0.5)
     second = tmp_path / "second-clean-x2.safetensors"
-    store.write(second, network, metadata)
+    weight_files.write(second, network, metadata)
     teachers = load_teachers(replace(RECIPE, teachers=(str(first), str(second))), CPU)
     pair = make_pair(torch.randint(16, 236, (40, 52), dtype=torch.uint8), 2)
     y = pair.lr[None, None].float() / 255
@@ -44,9 +44,9 @@ def test_an_equivariant_teacher_runs_without_self_ensemble(tmp_path: Path) -> No
     path = write_weights(tmp_path)
     recipe = replace(RECIPE, teachers=(str(path),))
     assert isinstance(load_teachers(recipe, CPU)[0], SelfEnsemble)
-    network, metadata = store.read(path)
+    network, metadata = weight_files.read(path)
     tie(network)
-    store.write(path, network, metadata)
+    weight_files.write(path, network, metadata)
     assert isinstance(load_teachers(recipe, CPU)[0], Plain)
 
 
@@ -80,9 +80,9 @@ def test_soft_targets_are_made_again_after_a_change(tmp_path: Path, what: str) -
     if what == "trust":
         recipe = replace(recipe, teacher_weight=0.5)
     elif what == "teacher":
-        network, metadata = store.read(Path(recipe.teachers[0]))
+        network, metadata = weight_files.read(Path(recipe.teachers[0]))
         next(network.parameters()).mul_(0.5)
-        store.write(Path(recipe.teachers[0]), network, metadata)
+        weight_files.write(Path(recipe.teachers[0]), network, metadata)
     else:
         write_data(Path(recipe.data[0]), seed=1)
     calls: list[tuple[int, int]] = []

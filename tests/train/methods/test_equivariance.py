@@ -12,7 +12,7 @@ from torch import nn
 
 from tests.models.test_model import write_weights
 from vidsr.errors import OptionError
-from vidsr.models import weights as store
+from vidsr.models import weight_files
 from vidsr.models.architectures.plain import Config, Plain
 from vidsr.models.equivariant import SYMMETRIES, apply_symmetry
 from vidsr.train import loop
@@ -71,9 +71,9 @@ def test_training_starts_only_from_tied_weights(tmp_path: Path) -> None:
     recipe = replace(recipe, init=str(path))
     with pytest.raises(OptionError, match=r"tiny-clean-x2\.safetensors'.* kernels are not tied"):
         loop.start(recipe, torch.device("cpu"))
-    small, metadata = store.read(path)
+    small, metadata = weight_files.read(path)
     tie(small)
-    store.write(path, small, metadata)
+    weight_files.write(path, small, metadata)
     expanded = loop.start(recipe, torch.device("cpu")).network
     image = torch.rand(1, 1, 12, 12)
     torch.testing.assert_close(expanded(image), small(image), rtol=0, atol=1e-5)

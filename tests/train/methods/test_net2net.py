@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.weights import metadata
-from vidsr.models import weights as store
+from vidsr.models import weight_files
 from vidsr.models.architectures.plain import Config, Plain
 from vidsr.models.architectures.residual import Config as ResidualConfig
 from vidsr.models.architectures.residual import Residual
@@ -68,7 +68,7 @@ def test_a_network_without_room_for_the_smaller_one_is_unchanged() -> None:
 
 def test_a_recipe_of_a_larger_network_starts_from_the_smaller_one(tmp_path: Path) -> None:
     small, path = Plain(SMALL), tmp_path / "small-clean-x2.safetensors"
-    store.write(path, small, metadata("plain", SMALL))
+    weight_files.write(path, small, metadata("plain", SMALL))
     large = Plain(Config(2, 10, 4))
     loop.load_initial(large, path)
     large.for_training(keep=True)

@@ -11,10 +11,9 @@ import torch
 from tests.train.test_loop import one_thread
 from vidsr.degrade.blur import GaussianBlur, MotionBlur, ShakeBlur
 from vidsr.errors import OptionError
-from vidsr.models import point_spreads
-from vidsr.models import weights as store
+from vidsr.models import point_spreads, weight_files
 from vidsr.models.architectures.blind_deconvolution import RESPONSES
-from vidsr.models.weights import read_state
+from vidsr.models.weight_files import read_state
 from vidsr.train import loop, recipe
 from vidsr.train.data.patch_degradation import PatchDegradation
 from vidsr.train.prepare import dataset
@@ -138,7 +137,7 @@ def test_networks_take_over_the_blur_estimator_and_do_not_train_it(
         tmp_path, images, str(estimator), architecture=architecture, task="deblur", config=config, patch="188"
     )
     (settings,) = recipe.read(path)
-    state, alone = loop.start(settings, torch.device("cpu")), store.read(estimator)[0]
+    state, alone = loop.start(settings, torch.device("cpu")), weight_files.read(estimator)[0]
     x = torch.rand(1, 1, 100, 90)
     with torch.no_grad():
         assert torch.equal(state.network.deconvolution.global_features(x)[:, :RESPONSES], alone.global_features(x))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vidsr.models import weights as store
+from vidsr.models import weight_files
 from vidsr.models.frame_network import MotionField, blend, displacement_mismatch
 from vidsr.train import loop
 from vidsr.train.data.triples import MARGIN, random_crop, read_triples, stack
@@ -39,9 +39,9 @@ def test_every_network_trains_and_its_weights_can_be_read(
     path.write_text(RECIPE.format(architecture=architecture, config=SMALL[architecture], shard=triples_shard))
     weights = loop.run(path, tmp_path / "run")
     assert weights.name == "tiny-frames.safetensors"
-    network, metadata = store.read_frame_network(weights)
+    network, metadata = weight_files.read_frame_network(weights)
     assert metadata["steps"] == "4 of 4"
-    assert store.frame_network_path("tiny", tmp_path / "run") == weights
+    assert weight_files.frame_network_path("tiny", tmp_path / "run") == weights
     assert all(torch.isfinite(parameter).all() for parameter in network.parameters())
 
 
@@ -77,7 +77,7 @@ def test_displacements_of_two_sizes_are_compared_in_pixels_of_the_second() -> No
 
 
 def test_an_untrained_refining_network_equals_optical_flow(triples_shard: Path) -> None:
-    network = store.build_network("refine", {})
+    network = weight_files.build_network("refine", {})
     (triple,) = read_triples(triples_shard, validation=True)
     pair, flow, _ = stack([random_crop(triple, 96, np.random.default_rng(0))], MARGIN, torch.device("cpu"))
     with torch.no_grad():

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from vidsr.errors import InputError, OptionError
-from vidsr.models import weights as store
+from vidsr.models import weight_files
 from vidsr.models.equivariant import is_equivariant
 from vidsr.models.fused import fuse_layers
 from vidsr.models.layers import LumaNetwork
@@ -76,7 +76,7 @@ def load_teachers(recipe: Recipe, device: torch.device) -> list[LumaNetwork]:
     """
     teachers = []
     for name in recipe.teachers:
-        network, _ = store.read(Path(name))
+        network, _ = weight_files.read(Path(name))
         if network.scale != recipe.scale:
             raise OptionError(f"recipe {recipe.name}: teacher {name} has scale {network.scale}, not {recipe.scale}")
         equivariant = is_equivariant(network)
