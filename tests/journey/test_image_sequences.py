@@ -19,9 +19,10 @@ from vidsr.options.image_sequence import ImageSequence, is_sequence
 from vidsr.options.paths import Job, list_jobs
 from vidsr.pipeline.run import enhance_file
 from vidsr.pipeline.verify import verify_files
+from vidsr.runtime.output_file import is_unfinished
 from vidsr.video import VideoReader
 from vidsr.video.image import upright
-from vidsr.video.image_sequence import ImageSequenceWriter
+from vidsr.video.image_sequence import ImageSequenceWriter, OutputImages
 
 SCALE_1: dict[str, Any] = {"scale": 1, "log": False}
 
@@ -161,7 +162,7 @@ def test_an_image_of_another_size_is_one_clear_error_with_its_number(tmp_path: P
     cv2.imwrite(str(tmp_path / "00003.png"), np.zeros((20, 40, 3), np.uint8))
     with pytest.raises(InputError, match=r"changes from 34x22 to 40x20 at frame 2, 0\.080 s"):
         enhance(source, tmp_path / "out" / "%05d.png", **SCALE_1)
-    assert names(tmp_path / "out") == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_colour_image_after_grey_ones_is_refused(tmp_path: Path) -> None:
@@ -241,16 +242,16 @@ def test_the_input_is_never_the_output(tmp_path: Path) -> None:
 def test_a_failure_leaves_no_new_image_and_keeps_the_old_ones(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=3, codec="ffv1")
     target = images(tmp_path / "out", 2)
-    (tmp_path / "out" / "%05d.part").mkdir()  # left by a killed run
-    (tmp_path / "out" / "%05d.part" / "00001.png").touch()
     with VideoReader(source) as reader:
         batches = list(reader.batches(1))
         with (
             pytest.raises(RuntimeError, match="on the way"),
-            ImageSequenceWriter(target, reader.info, parse_options(scale=1).encoding) as writer,
+            OutputImages(target, overwrite=True) as output,
+            ImageSequenceWriter(target, reader.info, parse_options(scale=1).encoding, output=output) as writer,
         ):
             writer.write(batches[0])
-            assert names(tmp_path / "out") == ["%05d.part", "00001.png", "00002.png"]
+            (folder,) = [path for path in (tmp_path / "out").iterdir() if path.is_dir()]
+            assert is_unfinished(folder) and names(folder) == ["00001.png"]
             raise RuntimeError("on the way")
     assert names(tmp_path / "out") == ["00001.png", "00002.png"]
 

@@ -126,9 +126,3 @@ def test_a_log_replaces_no_clip_of_the_run_and_no_existing_file(tmp_path: Path) 
         logged("/dev/null")
     assert logged("old.csv") == tmp_path / "old.csv"
     assert logged("new.csv", overwrite=False) == tmp_path / "new.csv"
-
-
-def test_an_input_with_the_temporary_name_of_the_output_is_refused(tmp_path: Path) -> None:
-    files(tmp_path, "a.part.mp4")
-    with pytest.raises(OutputError, match=r"a\.mp4 is written as a\.part\.mp4 first, which is the input"):
-        output_path(Job(tmp_path / "a.part.mp4", tmp_path / "a.mp4"), X4, None)

@@ -159,6 +159,7 @@ for codec in ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_k
         for batch in reader.batches(3):
             writer.write(batch)
     verify(writer.expected).raise_if_failed()
+    (folder / "b.mkv").unlink()
 """
     root = Path(__file__).parents[2]
     done = subprocess.run(

@@ -1,10 +1,7 @@
 """Writing clips: lossless with a lossless codec, exact times, the tags of the source, complete or no file."""
 
-import resource
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise, product
@@ -18,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.clips import make_clip, read_number
+from tests.limits import no_more_than
 from tests.tiers import examples
 from vidsr.errors import Notes, OptionError, OutputError
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, HdrInfo, Origin, VideoInfo
 from vidsr.options.codecs import CODECS, Encoding
+from vidsr.runtime.output_file import OutputFile, is_unfinished
 from vidsr.video import NullWriter, VideoReader, VideoWriter, nearest_format, open_writer, probe
 from vidsr.video.encoder import tick
 from vidsr.video.sidedata import scaled_matrix
@@ -326,10 +325,12 @@ def test_the_file_appears_when_complete_and_an_exception_leaves_no_file(tmp_path
     info = VideoInfo(64, 48, Fraction(25))
     with VideoWriter(tmp_path / "a.mp4", info, FAST) as writer:
         writer.write(some_frames(info))
-        assert names(tmp_path) == ["a.part.mp4"]
+        (unfinished,) = tmp_path.iterdir()
+        assert is_unfinished(unfinished)
     assert names(tmp_path) == ["a.mp4"]
     before = (tmp_path / "a.mp4").read_bytes()
-    with pytest.raises(KeyboardInterrupt), VideoWriter(tmp_path / "a.mp4", info, FAST, tmp_path / "a.mp4") as writer:
+    output = OutputFile(tmp_path / "a.mp4", overwrite=True)
+    with pytest.raises(KeyboardInterrupt), VideoWriter(output.path, info, FAST, output.path, output=output) as writer:
         writer.write(some_frames(info))
         raise KeyboardInterrupt
     assert names(tmp_path) == ["a.mp4"]
@@ -356,7 +357,7 @@ def test_unknown_codec_or_option_is_one_clear_error(tmp_path: Path, encoding: En
         ("a.xyz", FAST, "names no output container"),
         ("a.webm", FAST, "webm cannot hold libx264"),
         ("a.mp4", Encoding(options=(("tune", "nonsense"),)), "does not start"),
-        ("none/a.mp4", FAST, "cannot be written to"),
+        ("none/a.mp4", FAST, r"none/a\.mp4 cannot be written \(No such file"),
     ],
 )
 def test_an_impossible_output_is_one_clear_error(tmp_path: Path, name: str, encoding: Encoding, message: str) -> None:
@@ -364,17 +365,6 @@ def test_an_impossible_output_is_one_clear_error(tmp_path: Path, name: str, enco
         VideoWriter(tmp_path / name, VideoInfo(64, 48, Fraction(25)), encoding)
     assert "\n" not in str(error.value)
     assert names(tmp_path) == []
-
-
-@contextmanager
-def no_more_than(size: int) -> Iterator[None]:
-    """Limit files to ``size`` bytes, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])

@@ -51,6 +51,8 @@ def stage_costs(clip: Path, target: Path, options: EnhanceOptions, compute: Comp
     All steps run on one thread, batch by batch, so that background work counts for the step that started it. The
     encoder runs after them, because its threads run ahead; then comes the verification of the file.
     """
+    for file in (target, target.with_suffix(".csv")):
+        file.unlink(missing_ok=True)  # of the previous round
     seconds, batches, plan = _staged(clip, target, options, compute)
     watch = Stopwatch(process_time)
     with watch.step("encode"), open_writer(target, plan.output, plan.encoding, clip) as writer:

@@ -11,13 +11,14 @@ from typing import Any
 
 from vidsr.api import compare_file
 from vidsr.cli.tables import print_json, print_rows
-from vidsr.errors import OutputError
 from vidsr.evaluate.compare import Comparison, OnRow, Row
 from vidsr.evaluate.contact_sheet import contact_sheet, write_png
 from vidsr.options.enhance import parse_options
 from vidsr.options.paths import list_jobs
+from vidsr.runtime.output_file import OutputFile
 
 CSV_NAME = "compare.csv"
+REMEDY = "choose another folder"
 COLUMNS = ("source", "frame", "method", "psnr_y", "ssim_y", "mse_y")
 
 
@@ -30,6 +31,7 @@ def compare(
     models: str | None,
     crops: int,
     output: Path | None,
+    overwrite: bool,
     json: bool,
     **options: Any,
 ) -> None:
@@ -41,49 +43,41 @@ def compare(
         VidsrError: a file cannot be read, a method is unknown, or the folder cannot be written.
     """
     parsed = parse_options(scale=scale, **options)
-    with score_file(output) as on_row:
+    with score_file(output, overwrite) as on_row:
         for job in list_jobs(inputs, None, parsed).jobs:
             comparison = compare_file(job.source, scale, models, parsed, blur, noise, crf, on_row)
             print_comparison(comparison, json)
             if output is not None:
                 path = output / f"{job.source.stem}.compare.{comparison.tag}.png"
-                write_png(path, contact_sheet(comparison, crops))
+                write_png(path, contact_sheet(comparison, crops), overwrite)
 
 
 @contextmanager
-def score_file(output: Path | None) -> Iterator[OnRow]:
+def score_file(output: Path | None, overwrite: bool) -> Iterator[OnRow]:
     """Yield a function that writes a row of compare.csv in the folder ``output``, if there is one.
 
     Raises:
-        OutputError: the file cannot be written. Errors of the comparison itself pass through.
+        OutputError: the file exists and ``overwrite`` is not set, or it cannot be written.
     """
     if output is None:
         yield lambda row: None
         return
-    with _write_errors(output):
-        output.mkdir(parents=True, exist_ok=True)
-        file = (output / CSV_NAME).open("w", newline="")
-    writer = csv.DictWriter(file, COLUMNS)
+    with OutputFile(output / CSV_NAME, overwrite, make_folders=True, remedy=REMEDY) as file:
+        with file.named_errors():
+            rows = file.part.open("w", newline="")
+        writer = csv.DictWriter(rows, COLUMNS)
 
-    def on_row(row: Row) -> None:
-        with _write_errors(output):
-            writer.writerow(row)
+        def on_row(row: Row) -> None:
+            with file.named_errors():
+                writer.writerow(row)
 
-    try:
-        with _write_errors(output):
-            writer.writeheader()
-        yield on_row
-    finally:
-        with _write_errors(output):
-            file.close()
-
-
-@contextmanager
-def _write_errors(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{output} cannot be written: {error.strerror}; choose another folder") from None
+        try:
+            with file.named_errors():
+                writer.writeheader()
+            yield on_row
+        finally:
+            with file.named_errors():
+                rows.close()
 
 
 def print_comparison(comparison: Comparison, as_json: bool) -> None:

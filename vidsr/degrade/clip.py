@@ -21,8 +21,9 @@ from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo
 from vidsr.kernels.resample import KERNELS, resize
 from vidsr.options.codecs import Encoding
 from vidsr.options.parse import parse_fraction, shortened
+from vidsr.runtime.output_file import refuse_existing
 from vidsr.stages.rounding import Finish
-from vidsr.video import VideoReader, VideoWriter
+from vidsr.video import VideoReader, VideoWriter, open_output
 
 T = TypeVar("T")
 Part = tuple[Fraction | None, Fraction | None, int | None]
@@ -92,14 +93,18 @@ def degrade_clip(
     Raises:
         VidsrError: the source cannot be read, or the target cannot be written.
     """
-    if target.exists() and (target.samefile(source) or not overwrite):
-        raise OutputError(f"{target} exists: choose another --output, or give --overwrite if it is not the input")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise OutputError(f"{target} is the input itself: choose another --output")
+    refuse_existing(target, overwrite)
     frames = 0
     with VideoReader(source, *part) as reader:
         finish = Finish(reader.info.depth)
         output = finish.output(downscaled_info(reader.info, options.factor))
         per_batch = max(1, BATCH_PIXELS // (reader.info.width * reader.info.height))
-        with VideoWriter(target, output, options.encoding, source) as writer:
+        with (
+            open_output(target, overwrite) as file,
+            VideoWriter(target, output, options.encoding, source, output=file) as writer,
+        ):
             for batch in finish(degraded(reader.batches(per_batch), reader.info, options)):
                 writer.write(batch)
                 frames += len(batch)

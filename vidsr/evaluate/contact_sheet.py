@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 
 from vidsr.color import to_rgb
-from vidsr.errors import OutputError
 from vidsr.evaluate.compare import ORIGINAL, Comparison
 from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.runtime.output_file import write_file
 
 RGB = npt.NDArray[Any]  # uint8 H x W x 3
 
@@ -87,18 +87,15 @@ def side_by_side(images: Sequence[tuple[str, RGB]], columns: int, zoom: int = 2)
     return np.vstack([np.hstack(row) for row in rows])
 
 
-def write_png(path: Path, image: RGB) -> None:
-    """Write ``image`` to ``path``.
+def write_png(path: Path, image: RGB, overwrite: bool = False) -> None:
+    """Write ``image`` to ``path``, completely or not at all.
 
     Raises:
         OutputError: the file cannot be written.
     """
     done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     assert done
-    try:
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}; choose another folder") from None
+    write_file(path, data.tobytes(), overwrite, remedy="choose another folder")
 
 
 def _cell(label: str, image: RGB, zoom: int) -> RGB:

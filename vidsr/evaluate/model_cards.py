@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vidsr.evaluate.restoration_sets import PROBES, degradation_kind
 from vidsr.models import Model, load_model, weight_files
 from vidsr.models.frame_network import FramePair, MotionField
+from vidsr.runtime.output_file import write_file
 
 HEAD = """# Model cards
 
@@ -136,7 +137,7 @@ def write(folder: Path = weight_files.WEIGHTS) -> Path:
     cards = [card(model) for model in models]
     cards += [frames_card(path) for path in sorted(folder.glob(f"*{weight_files.FRAME_NETWORK_END}"))]
     path = folder / "README.md"
-    path.write_text(HEAD + "\n".join(cards))
+    write_file(path, (HEAD + "\n".join(cards)).encode(), overwrite=True)
     return path
 
 

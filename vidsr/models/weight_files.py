@@ -19,6 +19,7 @@ from vidsr.errors import ModelError
 from vidsr.models.equivariant import compress_tied, expand_tied
 from vidsr.models.frame_network import FrameNetwork
 from vidsr.models.layers import LumaNetwork
+from vidsr.runtime.output_file import OutputFile
 
 Network = LumaNetwork | FrameNetwork
 
@@ -109,10 +110,8 @@ def write(path: Path, network: Network, metadata: dict[str, str]) -> None:
     dtype = torch.float16 if network.anchored and count_parameters(network) > LARGE else torch.float32
     tensors = ((key, tensor.detach().cpu()) for key, tensor in network.state_dict().items())
     state = {key: compress_tied(tensor).to(dtype).contiguous() for key, tensor in tensors}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    save_file(state, part, metadata)
-    part.replace(path)
+    with OutputFile(path, overwrite=True, make_folders=True) as file:
+        save_file(state, file.part, metadata)
 
 
 def sha256(path: Path) -> str:

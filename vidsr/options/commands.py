@@ -107,6 +107,7 @@ COMMANDS: tuple[Command, ...] = (
             option("start"),
             option("frames", help="Maximum number of frames of each clip."),
             output("Folder for compare.csv and the contact sheets.", None, OUTPUT),
+            own("overwrite", "Replace existing files of that folder.", bool, False),
             own("crops", "Crops per frame on the contact sheet.", int, 1, metavar="N", minimum=1, group=OUTPUT),
             JSON,
         ),
@@ -152,6 +153,7 @@ COMMANDS: tuple[Command, ...] = (
             own("seed", "Seed of the split.", int, 0, metavar="N"),
             own("kinds", "Kinds of files to use.", default="images,clips", metavar="images|clips|images,clips"),
             own("compact", "Store JPEGs: a third of the size.", bool, False),
+            shared("overwrite"),
         ),
     ),
     Command(

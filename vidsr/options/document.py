@@ -64,7 +64,7 @@ def _row(option: Option, in_python: bool) -> str:
     value = "" if option.positional else ", ".join(f"`{word}`" for word in option.values.split("|") if word)
     default = option.default_text or ("" if option.default in (None, REQUIRED) else f"`{option.default}`")
     default = {"`True`": "on", "`False`": "off"}.get(default, default)
-    is_keyword = option.name not in NOT_IN_PYTHON and not option.positional
+    is_keyword = not _is_for_files(option) and not option.positional
     hint = type_text(str if option.choices else option.hint).replace(" | ", ", ") if is_keyword else ""
     cells = (name, value, default, *((hint,) if in_python else ()), option.help)
     return f"| {' | '.join(cells)} |"
@@ -101,10 +101,15 @@ def type_text(hint: Any) -> str:
     return str(hint.__name__)
 
 
+def _is_for_files(option: Option) -> bool:
+    """Whether the option is about files or the console, which a function of vidsr.api leaves to its caller."""
+    return option.name in NOT_IN_PYTHON or (option.name == "overwrite" and option.own)
+
+
 def python_options(name: str) -> tuple[Option, ...]:
     """Return the options of the command ``name`` that are keyword arguments in Python."""
     options = BY_NAME[name].options
-    return tuple(one for one in options if not one.positional and one.name not in NOT_IN_PYTHON)
+    return tuple(one for one in options if not one.positional and not _is_for_files(one))
 
 
 def api_source(text: str) -> str:

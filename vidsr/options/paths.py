@@ -129,11 +129,6 @@ def _some(left_out: Mapping[Path, str]) -> str:
     return next((f" ({path.name} is {reason})" for path, reason in left_out.items()), "")
 
 
-def partial_path(target: Path) -> Path:
-    """Return the path under which an output is written until it is complete."""
-    return target.with_name(f"{target.stem}.part{target.suffix}")
-
-
 def frame_log_path(source: Path, target: Path, options: EnhanceOptions) -> Path | None:
     """Return the path of the per-frame log; None without one, as by default for a pipe.
 
@@ -173,9 +168,6 @@ def output_path(job: Job, options: EnhanceOptions, fps: Fraction | None) -> Path
         return _free_sequence(ImageSequence(target), job.source, options)
     if target.exists() and job.source.exists() and target.samefile(job.source):
         raise OutputError(f"{target} is the input itself: choose another --output")
-    part = partial_path(target)
-    if part.exists() and job.source.exists() and part.samefile(job.source):
-        raise OutputError(f"{target} is written as {part.name} first, which is the input: choose another --output")
     if target.is_dir():
         raise OutputError(f"{target} is a folder: name a file, or end the folder with a slash")
     if target.exists() and not options.overwrite:

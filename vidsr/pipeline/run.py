@@ -5,31 +5,40 @@ Only frames in flight are held.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from vidsr.errors import Note, Notes, OnNote, OptionError, OutputError, ignore
+from vidsr.errors import Note, Notes, OnNote, OptionError, VidsrError, ignore
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import first_number
 from vidsr.options.paths import PIPE, Job, frame_log_path, output_path
 from vidsr.options.serialize import to_json
+from vidsr.pipeline.outputs import RunOutputs
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.verify import Verification, verify
 from vidsr.runtime.concurrency import prefetch
+from vidsr.runtime.output_file import OutputFile
 from vidsr.stages.build import Stages, build_stages
 from vidsr.stages.diagnosis import ClipSamples, sample_clip
 from vidsr.stages.frame_log import FrameLog
 from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.stopwatch import Stopwatch
-from vidsr.video import SlowMotion, VideoReader, Writer, has_copyable_streams, lost_streams, open_writer
-from vidsr.video.image import is_animated, read_image, write_image
+from vidsr.video import (
+    ExpectedContents,
+    SlowMotion,
+    VideoReader,
+    Writer,
+    has_copyable_streams,
+    lost_streams,
+    open_writer,
+)
+from vidsr.video.image import encode_image, is_animated, read_image
 
 QUEUE_BATCHES = 2
 WAIT = "wait"  # the step in which a thread waits for the one before it
@@ -54,6 +63,7 @@ class RunReport:
     truncated: bool = False  # the source ends early; everything readable was processed
     log: Path | None = None
     verification: Verification | None = None
+    failure: str | None = None  # why the output was kept as failed
 
     @property
     def input(self) -> VideoInfo:
@@ -94,35 +104,37 @@ def enhance_file(
 def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes: Notes) -> RunReport:
     started = perf_counter()
     times = Times()
-    with open_reader(job.source, options, notes) as reader:
-        plan = plan_clip(job, options, reader, notes)
-        target = _with_folder(output_path(job, options, plan.output.fps))
-        log_path = frame_log_path(job.source, target, options)
-        notes.extend(lost_streams(job.source, target, options.reading, slow_motion(options)))
-        with (
-            _open_reference(options, plan.output) as reference,
-            nullcontext() if log_path is None else FrameLog(log_path, plan.log_columns) as log,
-        ):
-            stages = build_stages(plan.stages, plan.source, log, reference, times.stages)
-            with _open_writer(job, target, plan, notes) as writer:
-                frames = _stream(reader, plan, stages, writer, times, on_frames)
-    if reader.truncated is not None:
-        notes.warn("source_truncated", reader.truncated)
-    report = RunReport(
-        source=job.source,
-        target=target,
-        plan=plan,
-        output=plan.output if writer.expected is None else writer.expected.info,
-        frames=frames,
-        seconds=perf_counter() - started,
-        notes=tuple(notes),
-        threads=times.by_thread,
-        means={} if log is None else log.means,
-        counts=stages.counts | reader.problems,
-        truncated=reader.truncated is not None,
-        log=log_path,
-    )
-    return report if writer.expected is None else _verified(report, writer)
+    with ExitStack() as files:
+        with open_reader(job.source, options, notes) as reader:
+            plan = plan_clip(job, options, reader, notes)
+            target = output_path(job, options, plan.output.fps)
+            log_path = frame_log_path(job.source, target, options)
+            outputs = files.enter_context(RunOutputs(target, log_path, options))
+            notes.extend(lost_streams(job.source, target, options.reading, slow_motion(options)))
+            with (
+                _open_reference(options, plan.output) as reference,
+                nullcontext() if log_path is None else FrameLog(log_path, plan.log_columns, outputs.log) as log,
+            ):
+                stages = build_stages(plan.stages, plan.source, log, reference, times.stages)
+                with _open_writer(job, target, plan, notes, outputs.result) as writer:
+                    frames = _stream(reader, plan, stages, writer, times, on_frames)
+        if reader.truncated is not None:
+            notes.warn("source_truncated", reader.truncated)
+        report = RunReport(
+            source=job.source,
+            target=target,
+            plan=plan,
+            output=plan.output if writer.expected is None else writer.expected.info,
+            frames=frames,
+            seconds=perf_counter() - started,
+            notes=tuple(notes),
+            threads=times.by_thread,
+            means={} if log is None else log.means,
+            counts=stages.counts | reader.problems,
+            truncated=reader.truncated is not None,
+            log=log_path,
+        )
+        return _finished(report, writer.expected, outputs)
 
 
 @dataclass
@@ -172,19 +184,29 @@ def _written(batches: Iterator[FrameBatch], writer: Writer) -> Iterator[int]:
         yield len(batch)
 
 
-def _verified(report: RunReport, writer: Writer) -> RunReport:
-    """The report with the result of the verification, written next to the output.
+def _finished(report: RunReport, expected: ExpectedContents | None, outputs: RunOutputs) -> RunReport:
+    """Verify the result, then give it and the other files of the run their names; return the report.
+
+    What fails is kept as ``NAME.failed.SUFFIX``, with the reason in its report.
 
     Raises:
-        OutputError: the report cannot be written.
+        OutputError: a file cannot be written.
         VerifyError: the output differs from the plan.
     """
-    assert writer.expected is not None
-    if report.plan.options.verify:
-        report = replace(report, verification=verify(writer.expected))
-    write_report(report)
-    if report.verification is not None:
-        report.verification.raise_if_failed()
+    if expected is None:
+        outputs.commit()
+        return report
+    try:
+        if report.plan.options.verify:
+            report = replace(report, verification=replace(verify(expected), path=report.target))
+            assert report.verification is not None
+            report.verification.raise_if_failed()
+        outputs.write_report(report.to_json())
+    except VidsrError as error:
+        kept = outputs.keep_as_failed()
+        outputs.write_failed_report(replace(report, target=kept, log=None, failure=str(error)).to_json(), kept)
+        raise type(error)(f"{error}; kept as {kept.name}") from error
+    outputs.commit()
     return report
 
 
@@ -196,9 +218,12 @@ def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes
     if options.interpolates:
         notes.info("still_not_interpolated", f"{job.source} is a still image: no frames are interpolated")
     plan = make_plan(options, info, ClipSamples((image.y,)), notes=notes)
-    target = _with_folder(output_path(job, options, None))
-    (result,) = build_stages(plan.stages, info)(iter([image]), Stopwatch())
-    write_image(target, result, plan.output)  # rounds, in RGB
+    target = output_path(job, options, None)
+    with OutputFile(target, options.overwrite, make_folders=True) as file:
+        (result,) = build_stages(plan.stages, info)(iter([image]), Stopwatch())
+        data = encode_image(target, result, plan.output)  # rounds, in RGB
+        with file.named_errors():
+            file.part.write_bytes(data)
     on_frames(1, 1)
     return RunReport(job.source, target, plan, plan.output, 1, perf_counter() - started, tuple(notes))
 
@@ -208,7 +233,7 @@ def slow_motion(options: EnhanceOptions) -> SlowMotion | None:
     return None if options.slow_motion == 1 else SlowMotion(options.slow_motion, options.slow_audio)
 
 
-def _open_writer(job: Job, target: Path, plan: Plan, notes: Notes) -> Writer:
+def _open_writer(job: Job, target: Path, plan: Plan, notes: Notes, output: OutputFile | None) -> Writer:
     options = plan.options
     return open_writer(
         target,
@@ -221,6 +246,7 @@ def _open_writer(job: Job, target: Path, plan: Plan, notes: Notes) -> Writer:
         options.stdout_format == "raw",
         slow_motion(options),
         notes,
+        output,
     )
 
 
@@ -230,15 +256,6 @@ def _end(options: EnhanceOptions, info: VideoInfo) -> Fraction | None:
         return options.end
     after_frames = (options.start or Fraction(0)) + options.frames / info.fps
     return after_frames if options.end is None else min(after_frames, options.end)
-
-
-def _with_folder(target: Path) -> Path:
-    """Make the folder of ``target``, and return ``target``."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{target.parent} cannot be made: {error.strerror}; choose another --output") from None
-    return target
 
 
 def open_reader(source: Path, options: EnhanceOptions, notes: Notes) -> VideoReader:
@@ -274,16 +291,3 @@ def _open_reference(options: EnhanceOptions, output: VideoInfo) -> Iterator[Vide
                 "name a clip of that size"
             )
         yield reference
-
-
-def write_report(report: RunReport) -> None:
-    """Write ``<output>.report.json``: options, plan, weights, counts, times and the result of the verification.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    path = report.target.with_name(f"{report.target.name}.report.json")
-    try:
-        path.write_text(json.dumps(report.to_json(), indent=1) + "\n")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror}): check the disk") from None

@@ -24,6 +24,7 @@ from vidsr.kernels.resample import resize
 from vidsr.kernels.squared_error import sse, sse_resized
 from vidsr.kernels.ssim import ssim
 from vidsr.metrics import psnr_from_mse
+from vidsr.runtime.output_file import OutputFile
 from vidsr.stages import PER_FRAME
 from vidsr.stages.convert import Convert
 
@@ -37,6 +38,7 @@ COLUMNS = (
     "psnr_y_consistency",
     "psnr_y_vs_bicubic",
 )
+LOG_REMEDY = "name another --log, or none"
 REFERENCE_COLUMNS = ("psnr_y", "ssim_y", "mse_y", "bicubic_psnr_y", "bicubic_ssim_y", "bicubic_mse_y")
 
 
@@ -74,20 +76,23 @@ class Changes:
 class FrameLog(AbstractContextManager["FrameLog"]):
     """The CSV file of a run and the means of its columns.
 
-    A rename names the file once it is complete.
+    The file appears when the block ends without an exception, which removes it. With ``output``, its owner commits it.
     """
 
-    def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, columns: tuple[str, ...], output: OutputFile | None = None) -> None:
         self.path = path
         self.columns = columns
-        self._part = path.with_name(path.name + ".part")
+        self._is_own = output is None
+        self._output = output
         self._sums: dict[str, float] = dict.fromkeys(columns, 0.0)
         self._counts: dict[str, int] = dict.fromkeys(columns, 0)
         self._file: TextIO
 
     def __enter__(self) -> FrameLog:
+        if self._output is None:
+            self._output = OutputFile(self.path, remedy=LOG_REMEDY)
         with _named_errors(self.path):
-            self._file = self._part.open("w", newline="")
+            self._file = self._output.part.open("w", newline="")
         self._writer = csv.DictWriter(self._file, self.columns)
         self._writer.writeheader()
         return self
@@ -112,13 +117,17 @@ class FrameLog(AbstractContextManager["FrameLog"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        assert self._output is not None
         try:
             with _named_errors(self.path):
                 self._file.close()
-                if kind is None:
-                    self._part.replace(self.path)
-        finally:
-            self._part.unlink(missing_ok=True)
+            if kind is None and self._is_own:
+                self._output.commit()
+        except BaseException:
+            self._output.discard()
+            raise
+        if kind is not None:
+            self._output.discard()
 
 
 @contextmanager
@@ -126,7 +135,7 @@ def _named_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror}): name another --log, or none") from None
+        raise OutputError(f"{path} cannot be written ({error.strerror}): {LOG_REMEDY}") from None
 
 
 class Tap:

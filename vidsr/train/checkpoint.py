@@ -15,6 +15,7 @@ from torch import nn
 from vidsr.errors import InputError, OptionError
 from vidsr.models import weight_files
 from vidsr.models.reparameterised import collapse
+from vidsr.runtime.output_file import OutputFile
 from vidsr.train.recipe import Recipe
 
 PROGRESS = ("step", "seconds", "plateau_factor", "best_psnr", "stale", "metrics")  # fields of State
@@ -47,7 +48,6 @@ class State:
 
 def save_checkpoint(path: Path, recipe: Recipe, state: State) -> None:
     """Write the state to ``path``; an interrupted write leaves the previous checkpoint."""
-    part = path.with_name(path.name + ".part")
     content = {
         "recipe": asdict(recipe),
         "network": state.network.state_dict(),
@@ -58,8 +58,8 @@ def save_checkpoint(path: Path, recipe: Recipe, state: State) -> None:
     if state.discriminator is not None:
         content["discriminator"] = state.discriminator.network.state_dict()
         content["discriminator_optimiser"] = state.discriminator.optimiser.state_dict()
-    torch.save(content, part)
-    part.replace(path)
+    with OutputFile(path, overwrite=True) as file:
+        torch.save(content, file.part)
 
 
 def load_checkpoint(path: Path, recipe: Recipe, state: State, device: torch.device) -> None:

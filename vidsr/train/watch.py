@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from vidsr.runtime.output_file import OutputFile, write_file
 from vidsr.train import loop
 from vidsr.train.observer import Report, Sample
 from vidsr.train.progress import make_progress
@@ -127,8 +128,12 @@ class LossFile:
         if not self.begun:
             first, losses = self.pending[0]
             lines = [f"step,{','.join(losses)}", *self._earlier_lines(first), *lines]
-        with self.path.open("a" if self.begun else "w") as file:
-            file.writelines(line + "\n" for line in lines)
+        text = "".join(line + "\n" for line in lines)
+        if self.begun:
+            with self.path.open("a") as file:
+                file.write(text)
+        else:
+            write_file(self.path, text.encode(), overwrite=True)
         self.pending.clear()
         self.begun = True
 
@@ -142,7 +147,7 @@ class LossFile:
 def write_metrics(path: Path, metrics: list[dict[str, float]]) -> None:
     """Write all metrics as CSV. The file is rewritten whole, so that a resumed run leaves no duplicate lines."""
     names = [f.name for f in fields(Report) if f.name != "steps"]
-    with path.open("w", newline="") as file:
+    with OutputFile(path, overwrite=True) as output, output.part.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(metrics)
@@ -166,7 +171,8 @@ def draw_curves(path: Path, metrics: list[dict[str, float]]) -> None:
     lower.plot(steps, [m["bicubic"] for m in metrics], linestyle="--", label="bicubic")
     lower.set(xlabel="step", ylabel="PSNR, dB")
     lower.legend()
-    figure.savefig(path, dpi=100)
+    with OutputFile(path, overwrite=True) as file:
+        figure.savefig(file.part, dpi=100)
 
 
 def write_grey_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
@@ -175,7 +181,8 @@ def write_grey_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
     rows = np.pad(image, ((0, 0), (1, 0)))  # filter type 0 (none) before each row
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)  # 8 bits, grey
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b""))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks))
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+    write_file(path, data, overwrite=True)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

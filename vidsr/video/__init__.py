@@ -11,7 +11,7 @@ from vidsr.video.reader import VideoReader
 from vidsr.video.slow_audio import SlowMotion
 from vidsr.video.source import has_copyable_streams, is_pipe
 from vidsr.video.streams import StreamInfo, streams
-from vidsr.video.writer import NullWriter, VideoWriter, Writer, open_writer
+from vidsr.video.writer import NullWriter, VideoWriter, Writer, open_output, open_writer
 
 __all__ = [
     "FRAMES_ONLY",
@@ -34,6 +34,7 @@ __all__ = [
     "mean_quantizer",
     "nearest_format",
     "nearest_pixel_format",
+    "open_output",
     "open_writer",
     "packet_sizes",
     "pix_fmt",

@@ -16,7 +16,7 @@ from vidsr.color import rgb_to_ycbcr, to_rgb
 from vidsr.errors import InputError, OutputError
 from vidsr.frames import ColorInfo, FrameBatch, Origin, VideoInfo
 from vidsr.options.choices import Alpha
-from vidsr.options.paths import partial_path
+from vidsr.runtime.output_file import write_file
 
 # The protocol of the papers: limited-range BT.601 luma of sRGB images
 RGB_COLOR = ColorInfo(matrix="smpte170m", primaries="bt709", transfer="iec61966-2-1", range="limited")
@@ -66,24 +66,29 @@ def is_animated(path: Path) -> bool:
     return (start[1:4] == b"PNG" and b"acTL" in start) or (start[8:12] == b"WEBP" and b"ANIM" in start)
 
 
-def write_image(path: Path, frame: FrameBatch, info: VideoInfo) -> None:
-    """Write a batch of one frame to an image file.
+def write_image(path: Path, frame: FrameBatch, info: VideoInfo, overwrite: bool = False) -> None:
+    """Write a batch of one frame to an image file, completely or not at all.
 
     The planes are those of ``info``, float or integer code values.
 
     Depths above 8 bits are written as 16 bits where the format supports it, else as 8. The display matrix is applied.
-    The quality of JPEG and WebP is 95. The file appears complete or not at all.
+    The quality of JPEG and WebP is 95.
 
     Raises:
         OutputError: OpenCV cannot write the format of the suffix, or the file cannot be written.
     """
+    write_file(path, encode_image(path, frame, info), overwrite)
+
+
+def encode_image(path: Path, frame: FrameBatch, info: VideoInfo) -> bytes:
+    """Return the contents of the image file ``path``, as `write_image` writes it."""
     suffix = path.suffix.lower()
     peak = 255 if info.depth == 8 or suffix in EIGHT_BIT_ONLY else 65535
     planes = to_rgb(frame, info)[0, : 1 if frame.uv is None else 3]
     rounded: Pixels = (planes * peak).round_().clamp_(0, peak).cpu().numpy().astype(f"u{peak.bit_length() // 8}")
     rounded = upright(rounded, info.display_matrix)
     pixels = np.ascontiguousarray(rounded[0] if frame.uv is None else rounded[::-1].transpose(1, 2, 0))
-    _write(path, _encoded(path, pixels, QUALITY_FLAGS.get(suffix, [])))
+    return _encoded(path, pixels, QUALITY_FLAGS.get(suffix, []))
 
 
 def upright(planes: Pixels, matrix: tuple[int, ...] | None) -> Pixels:
@@ -134,14 +139,3 @@ def _encoded(path: Path, pixels: Pixels, parameters: list[int]) -> bytes:
     if not done:
         raise OutputError(f"{path} names no image format that can be written: end the name in .png")
     return data.tobytes()
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = partial_path(path)
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written ({error.strerror}): choose another --output") from None

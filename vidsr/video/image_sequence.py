@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,19 +12,69 @@ from vidsr.errors import Notes, OutputError
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.image_sequence import FIRST_NUMBER, ImageSequence
+from vidsr.runtime.output_file import OutputFile, rename_without_replacing, sync
 from vidsr.video.constant_rate import ConstantRateTimes, note_left_out, refuse_encoder_options
-from vidsr.video.image import EIGHT_BIT_ONLY, write_image
+from vidsr.video.image import EIGHT_BIT_ONLY, encode_image
 from vidsr.video.inspect import ExpectedContents
 
 SUBSAMPLED = (".jpg", ".jpeg", ".webp")  # written as 4:2:0
 
 
+class OutputImages(OutputFile):
+    """The images of a sequence; they lie in a hidden folder until `commit` moves them next to it.
+
+    With ``overwrite`` they replace all earlier images of ``pattern``.
+    """
+
+    def __init__(self, pattern: Path, overwrite: bool = False) -> None:
+        self.pattern = pattern
+        super().__init__(pattern, overwrite, folder=True, make_folders=True)
+
+    @property
+    def location(self) -> Path:
+        """The pattern of the images at their present place."""
+        return self.pattern if self.done else self.part / self.pattern.name
+
+    def keep_as_failed(self) -> Path:
+        """Keep the images in the folder ``NAME.failed``, and return their pattern."""
+        return super().keep_as_failed() / self.pattern.name
+
+    def commit(self) -> None:
+        """Store the images on the disk and move them to their names.
+
+        Raises:
+            OutputError: one of these names is taken, or the disk is full.
+        """
+        images, target = ImageSequence(self.location), ImageSequence(self.pattern)
+        moved: list[Path] = []
+        try:
+            with self.named_errors():
+                sync(self.part)
+                for number in images.numbers:
+                    if self.overwrite:
+                        images.path(number).replace(target.path(number))
+                    else:
+                        rename_without_replacing(images.path(number), target.path(number))
+                        moved.append(target.path(number))
+                for number in set(target.numbers) - set(images.numbers) if self.overwrite else ():
+                    target.path(number).unlink()
+                self.done = True
+                self.part.rmdir()
+                sync(self.pattern.parent)
+        except BaseException:
+            if not self.done:
+                for path in moved:
+                    path.unlink()
+            raise
+        self.release()
+
+
 class ImageSequenceWriter:
     """Writes frames of ``info`` as RGB or grey images named by ``pattern`` and numbered from ``first``.
 
-    The images appear when the block ends without an exception, and replace all earlier images of the pattern. Until
-    then they are in the folder ``<pattern without suffix>.part`` next to the target; an exception removes it. Quarter
-    turns and mirrors of the display matrix are applied. Planes may be float32 and are rounded once, in RGB.
+    The images appear when the block ends without an exception, which removes them. With ``output``, its owner commits
+    them. Quarter turns and mirrors of the display matrix are applied. Planes may be float32 and are rounded once, in
+    RGB.
 
     Raises:
         OptionError: an encoder is selected.
@@ -33,12 +82,17 @@ class ImageSequenceWriter:
     """
 
     def __init__(
-        self, pattern: Path, info: VideoInfo, encoding: Encoding, first: int = FIRST_NUMBER, notes: Notes | None = None
+        self,
+        pattern: Path,
+        info: VideoInfo,
+        encoding: Encoding,
+        first: int = FIRST_NUMBER,
+        notes: Notes | None = None,
+        output: OutputImages | None = None,
     ) -> None:
         refuse_encoder_options(encoding, f"a sequence of {pattern.suffix}")
         self._info = info
-        self._target = ImageSequence(pattern)
-        self._part = ImageSequence(pattern.with_name(f"{pattern.stem}.part") / pattern.name)
+        self._pattern = pattern
         self._times = ConstantRateTimes(info)
         self._first = first
         self.notes = Notes() if notes is None else notes
@@ -47,11 +101,8 @@ class ImageSequenceWriter:
             self.notes.info(
                 "depth_reduced", f"{pattern.suffix} holds 8 of the {info.depth} bits: .png and .tif hold 16"
             )
-        self._clear()  # leftovers of a killed run
-        try:
-            self._part.pattern.parent.mkdir(parents=True)
-        except OSError as error:
-            raise OutputError(f"{pattern} cannot be written ({error.strerror}): choose another --output") from None
+        self._is_own = output is None
+        self._output = output or OutputImages(pattern)
 
     def __enter__(self) -> Self:
         return self
@@ -62,8 +113,11 @@ class ImageSequenceWriter:
         try:
             if kind is None:
                 self._finish()
-        finally:
-            self._clear()
+        except BaseException:
+            self._output.discard()
+            raise
+        if kind is not None:
+            self._output.discard()
 
     def write(self, batch: FrameBatch) -> None:
         """Write the next frames.
@@ -72,13 +126,16 @@ class ImageSequenceWriter:
             OutputError: an image cannot be written.
         """
         for i, time in enumerate(batch.times):
-            write_image(self._part.path(self._first + self._times.count), batch[i : i + 1], self._info)
+            path = ImageSequence(self._output.location).path(self._first + self._times.count)
+            data = encode_image(path, batch[i : i + 1], self._info)
+            with self._output.named_errors():
+                path.write_bytes(data)
             self._times.add(time)
 
     @property
     def expected(self) -> ExpectedContents:
         """The contents that the written images should have."""
-        suffix = self._target.pattern.suffix.lower()
+        suffix = self._pattern.suffix.lower()
         chroma: Chroma = "gray" if self._info.chroma == "gray" and suffix != ".webp" else "444"
         if chroma == "444" and suffix in SUBSAMPLED:
             chroma = "420"
@@ -96,25 +153,11 @@ class ImageSequenceWriter:
             display_matrix=None,
             hdr=None,
         )
-        return ExpectedContents(self._target.pattern, info, self._times.times, None)
+        return ExpectedContents(self._output.location, info, self._times.times, None)
 
     def _finish(self) -> None:
         if not self._times.count:
-            raise OutputError(f"{self._target.pattern} would hold no frame: choose another --start or --end")
-        numbers = range(self._first, self._first + self._times.count)
-        try:
-            for number in ImageSequence(self._target.pattern).numbers:
-                if number not in numbers:
-                    self._target.path(number).unlink()
-            for number in numbers:
-                self._part.path(number).replace(self._target.path(number))
-        except OSError as error:
-            raise OutputError(f"{self._target.pattern} cannot be written ({error.strerror}): check the disk") from None
-        self._times.note_moved(self._target.pattern.suffix, self.notes)
-
-    def _clear(self) -> None:
-        """Remove unfinished images, and no other files."""
-        for number in ImageSequence(self._part.pattern).numbers:
-            self._part.path(number).unlink(missing_ok=True)
-        with suppress(OSError):
-            self._part.pattern.parent.rmdir()
+            raise OutputError(f"{self._pattern} would hold no frame: choose another --start or --end")
+        if self._is_own:
+            self._output.commit()
+        self._times.note_moved(self._pattern.suffix, self.notes)

@@ -22,12 +22,12 @@ from vidsr.errors import Notes, OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.image_sequence import FIRST_NUMBER
-from vidsr.options.paths import partial_path
+from vidsr.runtime.output_file import OutputFile
 from vidsr.video.containers import IMAGES, Y4M, container_format
 from vidsr.video.demux import CLOCK_JUMPS
 from vidsr.video.encoder import MOST_TICKS, add_video_stream, note_unwritable, open_encoder, set_color, tick
 from vidsr.video.formats import nearest_format
-from vidsr.video.image_sequence import ImageSequenceWriter
+from vidsr.video.image_sequence import ImageSequenceWriter, OutputImages
 from vidsr.video.inspect import ExpectedContents
 from vidsr.video.planes import empty_frame, fill_plane, plane_view
 from vidsr.video.slow_audio import SlowMotion, SlowMotionCopier
@@ -64,10 +64,12 @@ def open_writer(
     raw: bool = False,
     slow: SlowMotion | None = None,
     notes: Notes | None = None,
+    output: OutputFile | None = None,
 ) -> Writer:
     """Return the writer for ``path``: a clip, an image sequence or y4m.
 
-    Images are numbered from ``first``. ``raw`` writes a pipe without headers.
+    The writer commits the file itself, unless the caller gives the ``output`` of `open_output`. Images are numbered
+    from ``first``. ``raw`` writes a pipe without headers.
 
     The null encoder selects a writer that writes nothing.
 
@@ -78,10 +80,22 @@ def open_writer(
         return NullWriter()
     container = container_format(path)
     if container == Y4M:
-        return Y4mWriter(path, info, encoding, raw and str(path) == "-", notes)
+        return Y4mWriter(path, info, encoding, raw and str(path) == "-", notes, output)
     if container == IMAGES:
-        return ImageSequenceWriter(path, info, encoding, first, notes)
-    return VideoWriter(path, info, encoding, streams_from, start, end, slow, notes)
+        assert output is None or isinstance(output, OutputImages)
+        return ImageSequenceWriter(path, info, encoding, first, notes, output)
+    return VideoWriter(path, info, encoding, streams_from, start, end, slow, notes, output)
+
+
+def open_output(path: Path, overwrite: bool) -> OutputFile:
+    """Return the output for `open_writer`: a file or an image sequence that appears when it is committed.
+
+    Raises:
+        OutputError: see `OutputFile`.
+    """
+    if container_format(path) == IMAGES:
+        return OutputImages(path, overwrite)
+    return OutputFile(path, overwrite, make_folders=True)
 
 
 class NullWriter:
@@ -104,10 +118,10 @@ class NullWriter:
 class VideoWriter:
     """Writes frames of ``info`` to ``path``; the file appears when the block ends without an exception.
 
-    Until then it is ``<name>.part<suffix>`` in the same folder, and an exception removes it. Other streams and tags are
-    copied from the clip ``streams_from``. ``start`` and ``end`` are seconds from where playback of the source begins:
-    the output's clock begins at ``start``, and copied packets end before ``end``. In ``slow`` motion, streams with
-    times are not copied.
+    An exception removes it. With ``output``, its owner commits the file, for instance after verification. Other streams
+    and tags are copied from the clip ``streams_from``. ``start`` and ``end`` are seconds from where playback of the
+    source begins: the output's clock begins at ``start``, and copied packets end before ``end``. In ``slow`` motion,
+    streams with times are not copied.
 
     Raises:
         OptionError: the encoder or one of its options is unknown.
@@ -124,6 +138,7 @@ class VideoWriter:
         end: Fraction | None = None,
         slow: SlowMotion | None = None,
         notes: Notes | None = None,
+        output: OutputFile | None = None,
     ) -> None:
         self.path = path
         self.info = info
@@ -136,17 +151,18 @@ class VideoWriter:
         self._first: int | None = None  # ticks of the first and the last frame passed to the encoder
         self._last: int | None = None
         self._decoded: int | None = None  # decoding time of the last packet from the encoder, ticks
-        self._part = partial_path(path)
         container = container_format(path)
         self._copier = _make_copier(streams_from, start, end, slow)
         if slow is not None:
             self._source = None  # slow motion copies no packets that verification could compare
         self._range = (start, end) if self._copier is None else self._copier.range
         self._start = self._range[0] or Fraction(0)
+        self._is_own = output is None
+        self._file = output or OutputFile(path)
         try:
             note_unwritable(info, encoding, container, self.notes)
             options = {} if self._copier is None else self._copier.muxer_options(container)
-            self._output = _create(self._part, container, options | _movie_timescale(container, self._tick))
+            self._output = _create(self._file.part, container, options | _movie_timescale(container, self._tick))
             self._stream = self._add_streams(container)
             open_encoder(self._stream, self._encoding)
         except BaseException:
@@ -182,7 +198,7 @@ class VideoWriter:
     def expected(self) -> ExpectedContents:
         """The contents that the file should have."""
         times = tuple(stamp * self._tick for stamp in self._stamps)
-        return ExpectedContents(self.path, self._coded, times, self._source, *self._range)
+        return ExpectedContents(self._file.location, self._coded, times, self._source, *self._range)
 
     def _add_streams(self, container: str) -> VideoStream:
         def add() -> VideoStream:
@@ -259,9 +275,10 @@ class VideoWriter:
                     if name != CLOCK_JUMPS:
                         self.notes.info("copied_stream_repaired", f"copied streams: {n} {name.replace('_', ' ')}")
             self._output.close()
-            self._part.replace(self.path)
         except (av.FFmpegError, OSError) as error:
             raise OutputError(f"{self.path} cannot be written ({reason(error)}): check the disk") from None
+        if self._is_own:
+            self._file.commit()
 
     def _abandon(self) -> None:
         """Close everything and delete the unfinished file."""
@@ -271,7 +288,7 @@ class VideoWriter:
         if output is not None:
             with suppress(av.FFmpegError, OSError):
                 output.close()
-        self._part.unlink(missing_ok=True)
+        self._file.discard()
 
 
 def _make_copier(
@@ -283,10 +300,6 @@ def _make_copier(
 
 
 def _create(part: Path, container: str, options: dict[str, str]) -> OutputContainer:
-    try:
-        part.touch()  # an unwritable folder fails before the work
-    except OSError as error:
-        raise OutputError(f"{part.parent} cannot be written to ({error.strerror}): choose another --output") from None
     return av.open(f"file:{part}", "w", format=container, container_options=options)
 
 

@@ -14,7 +14,7 @@ import torch
 from vidsr.errors import Notes, OutputError, PipeClosed
 from vidsr.frames import ColorInfo, FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
-from vidsr.options.paths import partial_path
+from vidsr.runtime.output_file import OutputFile
 from vidsr.video.constant_rate import FALLBACK_FPS, ConstantRateTimes, note_left_out, refuse_encoder_options
 from vidsr.video.inspect import ExpectedContents
 
@@ -49,9 +49,9 @@ class Y4mWriter:
 
     ``raw`` leaves out all headers.
 
-    A file appears when the block ends without an exception. Until then it is ``<name>.part<suffix>`` in the same
-    folder, and an exception removes it. While the writer owns the standard output, everything else that this process
-    prints there goes to the standard error.
+    A file appears when the block ends without an exception, which removes it. With ``output``, its owner commits the
+    file. While the writer owns the standard output, everything else that this process prints there goes to the standard
+    error.
 
     Raises:
         OptionError: an encoder is selected.
@@ -59,25 +59,32 @@ class Y4mWriter:
     """
 
     def __init__(
-        self, path: Path, info: VideoInfo, encoding: Encoding, raw: bool = False, notes: Notes | None = None
+        self,
+        path: Path,
+        info: VideoInfo,
+        encoding: Encoding,
+        raw: bool = False,
+        notes: Notes | None = None,
+        output: OutputFile | None = None,
     ) -> None:
         kind = "raw video" if raw else "y4m"
         refuse_encoder_options(encoding, kind)
         self.path, self._info, self._raw, self._kind = path, info, raw, kind
         self._is_pipe = str(path) == "-"
-        self._part = None if self._is_pipe else partial_path(path)
+        self._is_own = output is None
+        self._output = None if self._is_pipe else output or OutputFile(path)
         self._times = ConstantRateTimes(info)
         self.notes = Notes() if notes is None else notes
         note_left_out(info, kind, False, self.notes)
         self._file = self._open()
 
     def _open(self) -> IO[bytes]:
-        if self._part is None:
+        if self._output is None:
             output = os.dup(STANDARD_OUTPUT)
             os.dup2(STANDARD_ERROR, STANDARD_OUTPUT)
             return os.fdopen(output, "wb", buffering=0)
         try:
-            return self._part.open("wb")
+            return self._output.part.open("wb")
         except OSError as error:
             raise OutputError(f"{self.path} cannot be written ({error.strerror}): choose another --output") from None
 
@@ -90,8 +97,17 @@ class Y4mWriter:
         try:
             if kind is None:
                 self._finish()
-        finally:
+        except BaseException:
             self._close()
+            self._discard()
+            raise
+        self._close()
+        if kind is not None:
+            self._discard()
+
+    def _discard(self) -> None:
+        if self._output is not None:
+            self._output.discard()
 
     def write(self, batch: FrameBatch) -> None:
         """Write the next frames.
@@ -116,7 +132,8 @@ class Y4mWriter:
         if self._raw or self._is_pipe:
             return None
         stored = replace(self._info, color=ColorInfo(range=self._info.color.range), display_matrix=None, hdr=None)
-        return ExpectedContents(self.path, stored, self._times.times, None)
+        assert self._output is not None
+        return ExpectedContents(self._output.location, stored, self._times.times, None)
 
     def _put_plane(self, plane: torch.Tensor) -> None:
         if plane.is_floating_point():
@@ -137,18 +154,18 @@ class Y4mWriter:
     def _finish(self) -> None:
         if not self._times.count:
             raise OutputError(f"{self.path} would hold no frame: choose another --start or --end")
-        if self._part is not None:
+        if self._output is not None:
             try:
                 self._file.close()
-                self._part.replace(self.path)
             except OSError as error:
                 raise OutputError(f"{self.path} cannot be written ({error.strerror}): check the disk") from None
+            if self._is_own:
+                self._output.commit()
         self._times.note_moved(self._kind, self.notes)
 
     def _close(self) -> None:
-        if self._part is not None:
+        if self._output is not None:
             self._file.close()
-            self._part.unlink(missing_ok=True)
         elif not self._file.closed:
             os.dup2(self._file.fileno(), STANDARD_OUTPUT)
             self._file.close()

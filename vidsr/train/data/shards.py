@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vidsr.errors import InputError
+from vidsr.runtime.output_file import OutputFile
 from vidsr.train.data.compact import decode
 from vidsr.train.data.patches import Pair, make_pair
 
@@ -73,10 +74,12 @@ def write_pairs(
     out: Path,
     scale: int,
     metadata: Mapping[str, str] = MappingProxyType({}),
+    overwrite: bool = False,
 ) -> None:
-    """Write pairs of ``scale`` as the shard ``out``.
+    """Write pairs of ``scale`` as the shard ``out``, completely or not at all.
 
-    An interrupted write leaves no file of that name.
+    Raises:
+        OutputError: ``out`` exists and ``overwrite`` is not set, or it cannot be written.
     """
     pairs, table, offset = [*train, *validation], [], 0
     for index, pair in enumerate(pairs):
@@ -88,10 +91,8 @@ def write_pairs(
         "lr_pixels": torch.cat([p.lr.reshape(-1) for p in pairs]),
         "table": torch.tensor(table),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
-    save_file(tensors, part, {"scale": str(scale), **metadata})
-    part.replace(out)
+    with OutputFile(out, overwrite, make_folders=True) as file:
+        save_file(tensors, file.part, {"scale": str(scale), **metadata})
 
 
 def _planes(tensors: dict[str, Tensor], split: str) -> list[Tensor]:

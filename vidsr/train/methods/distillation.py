@@ -48,7 +48,7 @@ def with_soft_targets(recipe: Recipe, path: Path, device: torch.device, done: Ca
         for pair in pairs:
             targets.append(soft_target(pair, teachers, recipe.teacher_weight, device))
             done(len(targets), len(pairs))
-        write_pairs(targets, validation, path, recipe.scale, {SOURCES: sources})
+        write_pairs(targets, validation, path, recipe.scale, {SOURCES: sources}, overwrite=True)
     return replace(recipe, data=(str(path),))
 
 

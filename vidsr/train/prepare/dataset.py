@@ -19,8 +19,9 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vidsr.errors import InputError, OptionError
+from vidsr.errors import InputError, OptionError, OutputError
 from vidsr.options.input_folder import CLIP_SUFFIXES, IMAGE_SUFFIXES
+from vidsr.runtime.output_file import OutputFile, refuse_existing
 from vidsr.train.data.shards import SPLITS
 from vidsr.video.luma import read_luma
 
@@ -47,15 +48,23 @@ def build(
     seed: int = 0,
     kinds: Sequence[str] = tuple(KINDS),
     compact: bool = False,
+    overwrite: bool = False,
 ) -> Summary:
     """Write the images and clips of ``paths`` (files or folders) as the shard ``out``.
 
     ``reduce``: the factor by which images are downscaled first, which removes compression noise. ``every``: the step
     between the frames taken from a clip. ``compact``: store JPEGs instead of pixels.
+
+    Raises:
+        OptionError, InputError: an option is wrong, or there is no image to store.
+        OutputError: ``out`` is one of the files to read, or exists and ``overwrite`` is not set.
     """
     if reduce < 1 or every < 1:
         raise OptionError(f"--reduce {reduce} --every {every}: both must be at least 1")
     files = find_files(paths)
+    refuse_existing(out, overwrite)
+    if out.exists() and any(out.samefile(file) for file in files):
+        raise OutputError(f"{out} is one of the inputs: choose another --output")
     suffixes = set().union(*(KINDS[kind] for kind in kinds))
     usable = [f for f in files if f.suffix.lower() in suffixes]
     skipped = [str(f) for f in files if f not in set(usable)]
@@ -73,10 +82,10 @@ def build(
             offset += plane.numel()
     if not rows:
         raise InputError(f"{', '.join(map(str, paths))}: no image of at least {SMALLEST_SIDE} pixels a side")
-    out.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"sources": json.dumps(sorted({f.parent.name for f in usable})), "reduce": str(reduce)}
     pixels = encode(images) if compact else {"pixels": torch.cat([plane.reshape(-1) for plane in images])}
-    save_file({**pixels, "table": torch.tensor(rows)}, out, metadata)
+    with OutputFile(out, overwrite, make_folders=True) as output:
+        save_file({**pixels, "table": torch.tensor(rows)}, output.part, metadata)
     counts = {name: sum(r[3] == i for r in rows) for i, name in enumerate(SPLITS)}
     return Summary(counts, offset / 1e6, tuple(skipped))
 

@@ -29,6 +29,7 @@ from vidsr.flow import scene_cuts
 from vidsr.flow.flow_engine import FlowEngine, FlowPair
 from vidsr.frames import FrameBatch, Origin
 from vidsr.options.input_folder import CLIP_SUFFIXES
+from vidsr.runtime.output_file import OutputFile
 from vidsr.train.data.triples import BLOCK
 from vidsr.train.prepare import moving_layers
 from vidsr.train.prepare.dataset import find_files, luma_planes
@@ -85,7 +86,8 @@ def build(clips: Sequence[Path], photos: Sequence[Path], scenes: int, seed: int,
         if images:
             yield from synthetic_triples(images, scenes, seed)
 
-    return write_shard(sources(), out)
+    with OutputFile(out, make_folders=True) as file:
+        return write_shard(sources(), file.part)
 
 
 def clip_triples(path: Path) -> Iterator[tuple[list[Luma], list[FlowTriple]]]:
@@ -217,7 +219,6 @@ def write_shard(sources: Iterator[tuple[list[Luma], list[FlowTriple]]], out: Pat
         "errors": torch.from_numpy(np.concatenate(errors)),
         "triples": torch.tensor(rows),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, out, {"kind": "triples"})
     return len(rows)
 

@@ -1,0 +1,85 @@
+"""The files that one run writes: result, frame log and report. They get their names together, after verification."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager, ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from vidsr.errors import OutputError
+from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.paths import PIPE
+from vidsr.runtime.output_file import OutputFile, write_file
+from vidsr.stages.frame_log import LOG_REMEDY
+from vidsr.video import open_output
+
+
+def report_path(target: Path) -> Path:
+    """Return the path of the report of the result ``target``."""
+    return target.with_name(f"{target.name}.report.json")
+
+
+class RunOutputs(AbstractContextManager["RunOutputs"]):
+    """The unfinished files of one run. The end of the block removes those that are not committed.
+
+    ``result`` and ``report`` are None for a pipe and for the null encoder, ``log`` without a frame log.
+
+    Raises:
+        OutputError: a file exists and ``options.overwrite`` is not set, or it cannot be written.
+    """
+
+    def __init__(self, target: Path, log: Path | None, options: EnhanceOptions) -> None:
+        has_file = target != PIPE and not options.encoding.is_null
+        self.result = self.log = self.report = None
+        with ExitStack() as files:
+            if has_file:
+                self.result = open_output(target, options.overwrite)
+                files.callback(self.result.discard)
+            if log is not None:
+                self.log = OutputFile(log, options.overwrite, make_folders=options.log is True, remedy=LOG_REMEDY)
+                files.callback(self.log.discard)
+            if has_file:
+                self.report = OutputFile(report_path(target), options.overwrite)
+                files.callback(self.report.discard)
+            self._files = files.pop_all()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.close()
+
+    def write_report(self, data: dict[str, Any]) -> None:
+        """Write the report: options, plan, weights, counts, times and the result of the verification.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        assert self.report is not None
+        with self.report.named_errors():
+            self.report.part.write_bytes(_encoded(data))
+
+    def commit(self) -> None:
+        """Give all files their names.
+
+        Raises:
+            OutputError: a name is taken by now.
+        """
+        for file in (self.result, self.log, self.report):
+            if file is not None:
+                file.commit()
+
+    def keep_as_failed(self) -> Path:
+        """Keep the result under the name of a failed one, and return that path."""
+        assert self.result is not None
+        return self.result.keep_as_failed()
+
+    def write_failed_report(self, data: dict[str, Any], kept: Path) -> None:
+        """Write the report of a failed result, which names the reason, if the disk has room."""
+        with suppress(OutputError):
+            write_file(report_path(kept), _encoded(data))
+
+
+def _encoded(data: dict[str, Any]) -> bytes:
+    return (json.dumps(data, indent=1) + "\n").encode()
