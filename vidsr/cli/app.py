@@ -7,10 +7,8 @@ that ``--help`` loads none of PyTorch, NumPy, OpenCV, PyAV and Numba.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from importlib import import_module
-from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -19,7 +17,7 @@ from vidsr import __version__
 from vidsr.cli.signatures import expand_bare_options, with_options
 from vidsr.errors import ExitCode, PipeClosed, VerifyError, VidsrError
 from vidsr.options.commands import COMMANDS, EXIT_CODES, Command
-from vidsr.runtime import process
+from vidsr.runtime import interrupt, process
 from vidsr.runtime.error_boundary import machine_errors, one_line
 
 TRACEBACK = "VIDSR_TRACEBACK"  # environment variable that shows where an unexpected exception comes from
@@ -71,44 +69,39 @@ for _command in COMMANDS:
     _add(_command)
 
 
-class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM. Not a KeyboardInterrupt, which Typer would handle itself."""
-
-
 def run() -> NoReturn:
-    """Run `main` and end the process without Python's teardown."""
+    """Run `main` and end the process without Python's teardown; a signal ends it too."""
+    interrupt.run_guarded(_run)
+
+
+def _run() -> NoReturn:
     try:
         main()
     except SystemExit as done:
+        interrupt.check()
         process.exit_quickly(int(done.code or ExitCode.DONE))
     raise AssertionError("Typer always exits")
 
 
 def main() -> None:
     """Run the command line and exit with a documented code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
     process.configure_process()
     try:
         app(expand_bare_options(sys.argv[1:]))
-    except VerifyError as error:
-        sys.exit(_fail(str(error), ExitCode.BUG))
-    except PipeClosed:
-        sys.exit(ExitCode.PIPE_CLOSED)  # silently, as other programs end
-    except VidsrError as error:
-        sys.exit(_fail(str(error), ExitCode.BAD_REQUEST))
     except Exception as error:
-        if os.environ.get(TRACEBACK):
-            raise
-        sys.exit(_fail(f"{one_line(error)}; {TRACEBACK}=1 prints the traceback", ExitCode.BUG))
-    except Interrupted:
-        sys.exit(_fail("interrupted; no unfinished file is left", ExitCode.INTERRUPTED))
+        interrupt.check()
+        sys.exit(_report(error))
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # a second signal must not cut the cleanup short
-    raise Interrupted
+def _report(error: Exception) -> ExitCode:
+    """Print the error that ended the command, and return the exit code."""
+    if isinstance(error, PipeClosed):
+        return ExitCode.PIPE_CLOSED  # silently, as other programs end
+    if isinstance(error, VidsrError):
+        return _fail(str(error), ExitCode.BUG if isinstance(error, VerifyError) else ExitCode.BAD_REQUEST)
+    if os.environ.get(TRACEBACK):
+        raise error
+    return _fail(f"{one_line(error)}; {TRACEBACK}=1 prints the traceback", ExitCode.BUG)
 
 
 def _fail(line: str, code: ExitCode) -> ExitCode:

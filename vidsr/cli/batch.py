@@ -7,6 +7,7 @@ from vidsr.errors import ExitCode, InputError, Note
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.paths import JobList
 from vidsr.pipeline.run import enhance_file
+from vidsr.runtime import interrupt
 from vidsr.runtime.error_boundary import machine_errors
 
 SHOWN_ONCE = ("color_assumed", "color_tagged")  # codes of notes
@@ -41,6 +42,7 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter)
             with machine_errors(job.source):
                 report = enhance_file(job, options, on_frames, show)
         except Exception as error:
+            interrupt.check()
             if len(listed.jobs) == 1:
                 raise
             reporter.fail(job.source, error)

@@ -20,6 +20,7 @@ from vidsr.options.serialize import to_json
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.run import open_reader, plan_clip, slow_motion
 from vidsr.pipeline.trial_run import Trial, peak_memory, trial_run
+from vidsr.runtime import interrupt
 from vidsr.runtime.error_boundary import machine_errors, one_line
 from vidsr.stages.diagnosis import ClipSamples
 from vidsr.video import carried_streams, is_pipe, lost_streams
@@ -112,6 +113,7 @@ def estimate_all(
             with machine_errors(job.source):
                 files.append(_planned(job, options))
         except Exception as error:
+            interrupt.check()
             if len(listed.jobs) == 1:
                 raise
             failed.append(Failure(job.source, one_line(error)))

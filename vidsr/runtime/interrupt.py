@@ -1,0 +1,109 @@
+"""Ctrl-C and SIGTERM: the run unwinds and cleans up; if that takes too long, the process ends anyway.
+
+The first signal sets a flag and raises `Interrupted` on the main thread. An extension module may turn that exception
+into another one or drop it, so whoever catches an error calls `check`. A thread in the background ends the process
+after `EXIT_SECONDS`, or at the second signal. It reads the signals from a pipe that Python's C handler writes to, so it
+also works while the main thread waits in a system call.
+"""
+
+from __future__ import annotations
+
+import _thread  # `threading` imports more, and this module is the first one of a process
+import atexit
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from select import select
+from time import sleep
+from types import FrameType
+from typing import NoReturn
+
+EXIT_SECONDS = 1.5  # from the first signal to the end of the process
+EXIT_HANDLER_SECONDS = 0.3  # for the exit handlers, which remove unfinished files
+EXIT_CODE = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LINE = "vidsr: interrupted; no unfinished file is left\n"
+SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides it
+
+_requested = False
+_installed = False
+
+
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM. Not a KeyboardInterrupt, which Typer would handle itself."""
+
+
+def install() -> None:
+    """Handle SIGINT and SIGTERM in this process, from now on. Call it on the main thread."""
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
+    _thread.start_new_thread(_watch, (read_end,))
+
+
+def requested() -> bool:
+    """Whether the process was asked to end."""
+    return _requested
+
+
+def check() -> None:
+    """Raise `Interrupted` if the process was asked to end, in place of the error that came of it."""
+    if _requested:
+        raise Interrupted
+
+
+def run_guarded(function: Callable[[], NoReturn]) -> NoReturn:
+    """Call ``function``, which ends the process; after a signal, whatever it raises ends the process too."""
+    install()
+    try:
+        function()
+    except BaseException:
+        if _requested:
+            leave()
+        raise
+
+
+def leave() -> NoReturn:
+    """Run the exit handlers, which remove unfinished files, and end the process."""
+    with suppress(BaseException):
+        atexit._run_exitfuncs()
+    with suppress(OSError):
+        os.write(2, ((SHOW_CURSOR if os.isatty(2) else "") + LINE).encode())
+    os._exit(EXIT_CODE)
+
+
+def _end_soon() -> None:
+    """End the process even if an exit handler blocks."""
+    sleep(EXIT_HANDLER_SECONDS)
+    os._exit(EXIT_CODE)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    global _requested
+    first, _requested = not _requested, True
+    if first:  # a second exception must not cut the cleanup short; the watching thread ends the process
+        raise Interrupted
+
+
+def _watch(read_end: int) -> None:
+    """Wait for a first signal, then for a second one or too much time; end the process."""
+    global _requested
+    _wait_for_signal(read_end, None)
+    _wait_for_signal(read_end, EXIT_SECONDS)
+    _requested = True
+    _thread.start_new_thread(_end_soon, ())
+    leave()
+
+
+def _wait_for_signal(read_end: int, seconds: float | None) -> None:
+    """Return at one of `SIGNALS`, or after ``seconds``."""
+    while select([read_end], [], [], seconds)[0]:
+        if os.read(read_end, 1)[0] in SIGNALS:
+            return
