@@ -82,6 +82,7 @@ def enhance(
     frames: int | None = None,
     input_fps: str | int | Fraction | None = None,
     raw: str | None = None,
+    video_track: int | None = None,
     alpha: Literal["refuse", "drop"] = "refuse",
     hwaccel: Literal["none", "cuda"] = "none",
     deinterlace: Literal["auto", "off", "force"] = "auto",
@@ -135,6 +136,7 @@ def enhance(
         frames: Maximum number of source frames.
         input_fps: Frame rate of an image sequence. Default: 25.
         raw: Format of raw video, for example 480x270:yuv420p:24000/1001.
+        video_track: Number of the video track to enhance, from 1; the others are copied. Default: the players' choice.
         alpha: Transparency: refuse the clip, or drop the alpha channel.
         hwaccel: Hardware decoder; cuda is NVIDIA's NVDEC.
         deinterlace: Deinterlace: interlaced clips, none or all.

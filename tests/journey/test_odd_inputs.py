@@ -11,7 +11,7 @@ import pytest
 
 from tests.clips import make_clip, read_number
 from vidsr import enhance
-from vidsr.errors import InputError, OptionError, OutputError
+from vidsr.errors import InputError, Notes, OptionError, OutputError
 from vidsr.frames import VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import parse_options
@@ -209,3 +209,44 @@ def test_a_reference_of_another_size_or_without_a_log_is_one_clear_error(tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["a.y4m"]
     with pytest.raises(OptionError, match="--reference needs the per-frame log"):
         parse_options(scale=2, log="none", reference=source)
+
+
+def two_tracks(path: Path) -> Path:
+    """Write a clip of two video tracks, 64x48 and 96x64, with an audio track between them."""
+    parts = [
+        make_clip(path.with_name("1.mp4"), 10, size=(64, 48), audio=1),
+        make_clip(path.with_name("2.mp4"), 13, size=(96, 64), fps=30),
+    ]
+    with av.open(str(path), "w") as new:
+        sources = [av.open(str(part)) for part in parts]
+        copies = [[new.add_stream_from_template(stream) for stream in source.streams] for source in sources]
+        for source, streams in zip(sources, copies, strict=True):
+            for packet in source.demux():
+                if packet.size:
+                    packet.stream = streams[packet.stream.index]
+                    new.mux(packet)
+            source.close()
+    return path
+
+
+@pytest.mark.parametrize(("track", "frames", "sizes"), [
+    (None, 10, [(128, 96), (96, 64)]), (1, 10, [(128, 96), (96, 64)]), (2, 13, [(64, 48), (192, 128)]),
+])  # fmt: skip
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_of_two_video_tracks_one_is_enhanced_and_verified_and_the_other_copied(
+    tmp_path: Path, suffix: str, track: int | None, frames: int, sizes: list[tuple[int, int]]
+) -> None:
+    source = two_tracks(tmp_path / "a.mp4")
+    notes = Notes()
+    report = enhance(source, tmp_path / f"b{suffix}", scale=2, model="bicubic", video_track=track, on_note=notes.add)
+    assert report.verification is not None
+    assert report.verification.ok
+    assert report.frames == frames
+    assert any("2 video tracks: enhancing #0" in text for text in notes.texts) == (track is None)
+    with av.open(str(tmp_path / f"b{suffix}")) as container:
+        assert [(stream.width, stream.height) for stream in container.streams.video] == sizes
+
+
+def test_a_video_track_that_does_not_exist_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has 2 video tracks: --video-track 3 is too large"):
+        enhance(two_tracks(tmp_path / "a.mp4"), tmp_path / "b.mp4", scale=2, model="bicubic", video_track=3)

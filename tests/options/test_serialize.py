@@ -52,6 +52,7 @@ readings = st.builds(
     st.none() | raw_formats,
     st.sampled_from(get_args(Alpha)),
     st.sampled_from(get_args(Hwaccel)),
+    st.none() | counts,
 )
 
 

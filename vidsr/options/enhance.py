@@ -26,7 +26,7 @@ from vidsr.options.restoration import TASKS, Restoration, parse_restoration
 from vidsr.options.source import Reading
 from vidsr.options.table import option, parse_values
 
-READING = tuple(map(option, ("input_fps", "raw", "alpha", "hwaccel")))
+READING = tuple(map(option, ("input_fps", "raw", "alpha", "hwaccel", "video_track")))
 REQUESTS = ("scale", "height", "size", "fps", "slow_motion", *TASKS)  # at least one of them, or a flag, asks for work
 
 
@@ -115,7 +115,7 @@ def parse_options(**given: Any) -> EnhanceOptions:
 
 
 def parse_reading(**given: Any) -> Reading:
-    """Return how to read a source from the keywords input_fps, raw, alpha and hwaccel.
+    """Return how to read a source from the keywords input_fps, raw, alpha, hwaccel and video_track.
 
     Raises:
         OptionError: a value is not accepted.
@@ -124,7 +124,7 @@ def parse_reading(**given: Any) -> Reading:
 
 
 def _reading(values: Mapping[str, Any]) -> Reading:
-    return Reading(values["input_fps"], values["raw"], values["alpha"], values["hwaccel"])
+    return Reading(values["input_fps"], values["raw"], values["alpha"], values["hwaccel"], values["video_track"])
 
 
 def _check_request(values: Mapping[str, Any]) -> None:

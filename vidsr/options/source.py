@@ -51,6 +51,7 @@ class Reading:
     raw: RawFormat | None = None  # None: the source states its format
     alpha: Alpha = "refuse"
     hwaccel: Hwaccel = "none"  # decoder of the enhanced frames; measurements of a source decode on the CPU
+    video_track: int | None = None  # number of the video track, from 1, covers not counted; None is the players' choice
 
     @property
     def sequence_rate(self) -> Fraction:

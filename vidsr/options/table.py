@@ -177,6 +177,8 @@ OPTIONS: tuple[Option, ...] = (
            parse=_text(parse_rate), default_text="25", old_name="fps_in"),
     Option("raw", SOURCE, "Format of raw video, for example 480x270:yuv420p:24000/1001.",
            metavar="SIZE:FORMAT:RATE", parse=RawFormat.parse),
+    Option("video_track", SOURCE, "Number of the video track to enhance, from 1; the others are copied.",
+           kind=int, metavar="N", parse=parse_int, default_text="the players' choice"),
     Option("alpha", SOURCE, "Transparency: refuse the clip, or drop the alpha channel.", kind=Alpha, default="refuse"),
     Option("hwaccel", SOURCE, "Hardware decoder; cuda is NVIDIA's NVDEC.", kind=Hwaccel, default="none"),
     Option("deinterlace", SOURCE, "Deinterlace: interlaced clips, none or all.", kind=Deinterlace, default="auto"),

@@ -247,6 +247,7 @@ def _open_writer(job: Job, target: Path, plan: Plan, notes: Notes, output: Outpu
         slow_motion(options),
         notes,
         output,
+        options.reading,
     )
 
 

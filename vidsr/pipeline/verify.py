@@ -72,8 +72,12 @@ def verify(expected: ExpectedContents) -> Verification:
     Raises:
         InputError: the file, or the source of its copied streams, cannot be opened.
     """
-    target = inspect_file(expected.path, reading=Reading(rate=expected.info.fps))
-    source = None if expected.source is None else inspect_file(expected.source, expected.path, decode=False)
+    source: FileContents | None = None
+    track = None
+    if expected.source is not None:
+        source = inspect_file(expected.source, expected.path, decode=False, reading=expected.reading)
+        track = source.video_track
+    target = inspect_file(expected.path, reading=Reading(rate=expected.info.fps, video_track=track))
     shift = Fraction(0) if source is None else _shift(expected, source, target)
     checks = [*_format_checks(expected.info, target), *_time_checks(expected.times, target, shift)]
     if source is not None:
@@ -122,7 +126,7 @@ def verify_files(source: Path, target: Path, reading: Reading | None = None) -> 
         InputError: a file cannot be opened.
     """
     before = inspect_file(source, target, decode=False, reading=reading)
-    after = inspect_file(target, reading=Reading(rate=before.info.fps))
+    after = inspect_file(target, reading=Reading(rate=before.info.fps, video_track=before.video_track))
     if container_format(target) in FRAMES_ONLY:  # these hold few tags and no times
         wanted, found = len(before.times), len(after.times)  # interpolation makes more
         return Verification(

@@ -65,7 +65,7 @@ def count_field_orders(path: Path, reading: Reading | None = None) -> Counter[st
     Uses FFmpeg's idet filter, for which a frame without motion is undetermined.
     """
     with readable(path), open_source(path, reading) as opened:
-        stream = video_stream(opened, path)
+        stream = video_stream(opened, path, reading)
         stream.codec_context.thread_type = "AUTO"
         frames = (frame for packet in packets(opened, [stream]) for frame in _decoded(stream.codec_context, packet))
         counts: Counter[str] = Counter()

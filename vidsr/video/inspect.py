@@ -23,7 +23,7 @@ from vidsr.options.source import Reading
 from vidsr.runtime.process import processors
 from vidsr.video.containers import can_carry, container_format, is_cover, stream_tags
 from vidsr.video.demux import MICROSECONDS, packets
-from vidsr.video.probe import first_frame, video_info, video_stream
+from vidsr.video.probe import first_frame, video_info, video_stream, video_tracks
 from vidsr.video.source import is_pipe, open_source, readable
 from vidsr.video.stream_copy import is_dropped
 from vidsr.video.streams import other_streams, stream_info
@@ -62,6 +62,7 @@ class FileContents:
     tracks: list[Track]
     chapters: list[tuple[Fraction, Fraction, str]]  # start, end, title
     problems: Counter[str] = field(default_factory=Counter)
+    video_track: int = 1  # number of the inspected video stream in a file that holds it and ``tracks``
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class ExpectedContents:
     source: Path | None  # the clip whose other streams were copied, from ``start`` to ``end`` of its clock
     start: Fraction | None = None
     end: Fraction | None = None
+    reading: Reading = field(default_factory=Reading)  # of the source
 
 
 @dataclass
@@ -117,13 +119,15 @@ def inspect_file(
     if is_pipe(path):
         raise InputError(f"{path} is a pipe, which can be read only once: name a file")
     with readable(path), open_source(path, reading) as opened:
-        video = video_stream(opened, path)
+        video = video_stream(opened, path, reading)
         info = video_info(opened, video, first_frame(opened, video, path))
         container = None if carried_to is None else container_format(carried_to)
         kept = [s for s in other_streams(opened, video) if container is None or can_carry(s, container)]
         tracks = {stream.index: _track(stream, container) for stream in kept}
         chapters = _chapters(opened)
+        number = 1 + sum(stream in kept and stream.index < video.index for stream in video_tracks(opened))
     contents = FileContents(path, info, info.time_base or Fraction(1), [], list(tracks.values()), chapters)
+    contents.video_track = number
     _read_packets(contents, tracks, decode, container or "", reading)
     contents.times.sort()
     return contents
@@ -141,7 +145,7 @@ def _read_packets(
     contents: FileContents, tracks: dict[int, Track], decode: bool, container: str, reading: Reading | None
 ) -> None:
     with readable(contents.path), open_source(contents.path, reading) as opened:
-        video = video_stream(opened, contents.path)
+        video = video_stream(opened, contents.path, reading)
         video.codec_context.thread_type = "AUTO"
         video.codec_context.thread_count = _threads(video)
         # the loop filter cannot fail and the frames are not used: saves a tenth of the decoding time

@@ -52,7 +52,7 @@ def carried_streams(
     if not has_copyable_streams(source, reading):
         return []
     with readable(source), open_source(source) as opened:
-        streams = other_streams(opened, video_stream(opened, source))
+        streams = other_streams(opened, video_stream(opened, source, reading))
         copied = [stream for stream in streams if slow is None or is_timeless(stream)]
         return [str(stream_info(stream)) for stream in copied if can_carry(stream, container)]
 
@@ -72,7 +72,7 @@ def lost_streams(
     if not has_copyable_streams(source, reading):
         return []
     with readable(source), open_source(source) as opened:
-        video = video_stream(opened, source)
+        video = video_stream(opened, source, reading)
         streams = other_streams(opened, video)
         notes = []
         if slow is not None and container not in FRAMES_ONLY:

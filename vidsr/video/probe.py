@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import InputError
 from vidsr.frames import ColorInfo, FieldOrder, VideoInfo
+from vidsr.options.source import Reading
 from vidsr.video.demux import MICROSECONDS, packets
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, PlanarFormat, planar_format
 from vidsr.video.sidedata import read_display_matrix, read_hdr, side_data
@@ -29,20 +30,30 @@ FALLBACK_FPS = Fraction(25)  # for a clip whose header has no rate
 HIGHEST_FPS = 1000  # a header with a higher rate is wrong
 
 
-def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """Return the stream to enhance: the one that players display.
+def video_stream(container: InputContainer, path: Path, reading: Reading | None = None) -> VideoStream:
+    """Return the stream to enhance: the one that ``reading`` names, or that players display.
 
     Raises:
-        InputError: the file has no video stream, or this FFmpeg build cannot decode it.
+        InputError: the file has no such video stream, or this FFmpeg build cannot decode it.
     """
-    candidates = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    candidates = video_tracks(container)
+    number = None if reading is None else reading.video_track
     if not candidates:
         raise InputError(f"{path} has no video stream: nothing to enhance")
+    if number is not None and number > len(candidates):
+        raise InputError(f"{path} has {len(candidates)} video tracks: --video-track {number} is too large")
     best = container.streams.best("video")
     stream = best if isinstance(best, VideoStream) and best in candidates else candidates[0]
+    if number is not None:
+        stream = candidates[number - 1]
     if stream.codec_context is None:
         raise InputError(f"{path} has a video stream that this FFmpeg build cannot decode: convert it first")
     return stream
+
+
+def video_tracks(container: InputContainer) -> list[VideoStream]:
+    """Return the video streams of the file except covers."""
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
 
 
 def to_file_clock(

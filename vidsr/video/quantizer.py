@@ -30,7 +30,7 @@ def mean_quantizer(path: Path, reading: Reading | None = None) -> float | None:
     lossless codecs export none.
     """
     with readable(path), open_source(path, reading) as container:
-        stream = video_stream(container, path)
+        stream = video_stream(container, path, reading)
         stream.codec_context.options = {"export_side_data": "venc_params"}
         found: list[float | None] = []
         with suppress(FFmpegError):  # of a damaged clip, use the readable frames

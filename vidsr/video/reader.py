@@ -25,7 +25,7 @@ from vidsr.video.demux import REST_LOST, packets, seek_to
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, number, planar_format
 from vidsr.video.nvidia import Nvdec
 from vidsr.video.planes import ONE_THREAD, hides_alpha, is_opaque, stack_planes
-from vidsr.video.probe import to_file_clock, video_info, video_stream
+from vidsr.video.probe import to_file_clock, video_info, video_stream, video_tracks
 from vidsr.video.source import PIPE_REMEDY, is_pipe, open_source, readable, standard_input
 from vidsr.video.streams import other_streams, stream_info
 from vidsr.video.truncation import is_truncated
@@ -106,7 +106,7 @@ class VideoReader:
 
     def _decode_first(self, seek: bool) -> VideoFrame | None:
         """Start decoding, at the keyframe before the start if ``seek``; return the first frame."""
-        self._stream = video_stream(self._container, self.path)
+        self._stream = video_stream(self._container, self.path, self._reading)
         self._stream.codec_context.thread_type = "AUTO"
         self._stream.codec_context.thread_count = self._threads
         self._start, self._end = to_file_clock(self._container, *self._asked)
@@ -124,10 +124,13 @@ class VideoReader:
         raise InputError(f"{self.path} has no frame that can be decoded: {remedy}")
 
     def _note_source(self) -> None:
-        """Note an assumed rate of an image sequence, and the streams that a pipe cannot carry."""
+        """Note an assumed rate of an image sequence, a chosen track, and the streams that a pipe cannot carry."""
         if is_sequence(self.path) and self._reading.rate is None:
             text = f"image sequence read at {self._reading.sequence_rate} fps: --input-fps sets another rate"
             self.notes.info("sequence_rate_assumed", text)
+        if self._reading.video_track is None and len(tracks := video_tracks(self._container)) > 1:
+            text = f"{len(tracks)} video tracks: enhancing {stream_info(self._stream)} (--video-track selects another)"
+            self.notes.info("video_track_chosen", text)
         if is_pipe(self.path):
             for stream in other_streams(self._container, self._stream):
                 self.notes.info("stream_left_out", f"left out: {stream_info(stream)} (a pipe is read only once)")

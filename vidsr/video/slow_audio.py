@@ -24,6 +24,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vidsr.errors import OutputError
+from vidsr.options.source import Reading
 from vidsr.video.containers import is_timeless
 from vidsr.video.demux import packets
 from vidsr.video.source import reason
@@ -50,8 +51,15 @@ class SlowMotion:
 class SlowMotionCopier(StreamCopier):
     """Copies streams without times, and slows down the first audio stream on request."""
 
-    def __init__(self, source: Path, start: Fraction | None, end: Fraction | None, slow: SlowMotion) -> None:
-        super().__init__(source, start, end)
+    def __init__(
+        self,
+        source: Path,
+        start: Fraction | None,
+        end: Fraction | None,
+        slow: SlowMotion,
+        reading: Reading | None = None,
+    ) -> None:
+        super().__init__(source, start, end, reading)
         self._slow = slow
         self._audio: Iterator[Packet[AudioStream]] = iter(())
         self._next: Packet[AudioStream] | None = None

@@ -16,6 +16,7 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Stream
 from av.video.stream import VideoStream
 
+from vidsr.options.source import Reading
 from vidsr.video.containers import can_carry, file_tags, has_cover, is_cover, muxer_options, stream_tags
 from vidsr.video.demux import MICROSECONDS, packets, seek_to
 from vidsr.video.probe import to_file_clock, video_stream
@@ -37,10 +38,12 @@ class StreamCopier:
     ``end`` on are left out, and the output's clock begins at ``start``.
     """
 
-    def __init__(self, source: Path, start: Fraction | None, end: Fraction | None) -> None:
+    def __init__(
+        self, source: Path, start: Fraction | None, end: Fraction | None, reading: Reading | None = None
+    ) -> None:
         self._source = source
         self._container = open_source(source)
-        self._video = video_stream(self._container, source)
+        self._video = video_stream(self._container, source, reading)
         self.range = to_file_clock(self._container, start, end)
         self._start, self._end = self.range[0] or Fraction(0), self.range[1]
         self.problems: Counter[str] = Counter()

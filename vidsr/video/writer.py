@@ -22,6 +22,7 @@ from vidsr.errors import Notes, OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.image_sequence import FIRST_NUMBER
+from vidsr.options.source import Reading
 from vidsr.runtime.output_file import OutputFile
 from vidsr.video.containers import IMAGES, Y4M, container_format
 from vidsr.video.demux import CLOCK_JUMPS
@@ -65,11 +66,13 @@ def open_writer(
     slow: SlowMotion | None = None,
     notes: Notes | None = None,
     output: OutputFile | None = None,
+    reading: Reading | None = None,
 ) -> Writer:
     """Return the writer for ``path``: a clip, an image sequence or y4m.
 
     The writer commits the file itself, unless the caller gives the ``output`` of `open_output`. Images are numbered
-    from ``first``. ``raw`` writes a pipe without headers.
+    from ``first``. ``raw`` writes a pipe without headers. ``reading`` names the video track of
+    ``streams_from`` that is not copied.
 
     The null encoder selects a writer that writes nothing.
 
@@ -84,7 +87,7 @@ def open_writer(
     if container == IMAGES:
         assert output is None or isinstance(output, OutputImages)
         return ImageSequenceWriter(path, info, encoding, first, notes, output)
-    return VideoWriter(path, info, encoding, streams_from, start, end, slow, notes, output)
+    return VideoWriter(path, info, encoding, streams_from, start, end, slow, notes, output, reading)
 
 
 def open_output(path: Path, overwrite: bool) -> OutputFile:
@@ -139,9 +142,11 @@ class VideoWriter:
         slow: SlowMotion | None = None,
         notes: Notes | None = None,
         output: OutputFile | None = None,
+        reading: Reading | None = None,
     ) -> None:
         self.path = path
         self.info = info
+        self._reading = reading or Reading()
         self.notes = Notes() if notes is None else notes
         self._coded = nearest_format(info, encoding, self.notes)
         self._encoding = encoding
@@ -152,7 +157,7 @@ class VideoWriter:
         self._last: int | None = None
         self._decoded: int | None = None  # decoding time of the last packet from the encoder, ticks
         container = container_format(path)
-        self._copier = _make_copier(streams_from, start, end, slow)
+        self._copier = _make_copier(streams_from, start, end, slow, reading)
         if slow is not None:
             self._source = None  # slow motion copies no packets that verification could compare
         self._range = (start, end) if self._copier is None else self._copier.range
@@ -198,7 +203,7 @@ class VideoWriter:
     def expected(self) -> ExpectedContents:
         """The contents that the file should have."""
         times = tuple(stamp * self._tick for stamp in self._stamps)
-        return ExpectedContents(self._file.location, self._coded, times, self._source, *self._range)
+        return ExpectedContents(self._file.location, self._coded, times, self._source, *self._range, self._reading)
 
     def _add_streams(self, container: str) -> VideoStream:
         def add() -> VideoStream:
@@ -292,11 +297,17 @@ class VideoWriter:
 
 
 def _make_copier(
-    source: Path | None, start: Fraction | None, end: Fraction | None, slow: SlowMotion | None
+    source: Path | None,
+    start: Fraction | None,
+    end: Fraction | None,
+    slow: SlowMotion | None,
+    reading: Reading | None,
 ) -> StreamCopier | None:
     if source is None:
         return None
-    return StreamCopier(source, start, end) if slow is None else SlowMotionCopier(source, start, end, slow)
+    if slow is None:
+        return StreamCopier(source, start, end, reading)
+    return SlowMotionCopier(source, start, end, slow, reading)
 
 
 def _create(part: Path, container: str, options: dict[str, str]) -> OutputContainer:
