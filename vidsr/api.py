@@ -20,8 +20,9 @@ from vidsr.evaluate.restoration import compare_restoration, parse_damage
 from vidsr.evaluate.upscaling import compare_upscaling, default_methods
 from vidsr.options.choices import WEIGHTS_DOMAIN
 from vidsr.options.commands import BY_NAME
-from vidsr.options.enhance import EnhanceOptions, parse_options, parse_reading
+from vidsr.options.enhance import EnhanceOptions, parse_options, parse_reading, parse_timing
 from vidsr.options.paths import Job
+from vidsr.options.source import Reading
 from vidsr.options.table import current_names
 from vidsr.pipeline.run import OnFrames, RunReport, enhance_file
 from vidsr.pipeline.verify import Verification, verify_files
@@ -238,13 +239,30 @@ def compare_file(
     return compare_upscaling(source, scale, methods or default_methods(scale), options, on_row)
 
 
-def verify(source: str | Path, output: str | Path, *, input_fps: str | int | Fraction | None = None) -> Verification:
+def verify(
+    source: str | Path,
+    output: str | Path,
+    *,
+    input_fps: str | int | Fraction | None = None,
+    fps: str | int | Fraction | None = None,
+    slow_motion: str | int | Fraction | None = None,
+    start: str | int | Fraction | None = None,
+    end: str | int | Fraction | None = None,
+    frames: int | None = None,
+) -> Verification:
     """Check times, tags and streams of an output against its source, and decode every frame.
+
+    The report of the run, next to the output, says which frames to expect. Without it, the options of the run do.
 
     Args:
         source: The clip that was enhanced.
         output: Its output.
         input_fps: Frame rate if the source is an image sequence.
+        fps: The ``fps`` of the run.
+        slow_motion: Its ``slow_motion``.
+        start: Its ``start``.
+        end: Its ``end``.
+        frames: Its ``frames``.
 
     Returns:
         Every check with its result; ``ok`` tells whether all passed.
@@ -252,8 +270,10 @@ def verify(source: str | Path, output: str | Path, *, input_fps: str | int | Fra
     Raises:
         VidsrError: a file cannot be read.
     """
+    reading = None if input_fps is None else parse_reading(input_fps=input_fps)
+    options = parse_timing(reading or Reading(), fps=fps, slow_motion=slow_motion, start=start, end=end, frames=frames)
     with machine_errors(Path(output)):
-        return verify_files(Path(source), Path(output), parse_reading(input_fps=input_fps))
+        return verify_files(Path(source), Path(output), reading, options)
 
 
 def load_model(

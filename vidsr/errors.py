@@ -26,10 +26,11 @@ class ExitCode(IntEnum):
     """Exit codes of the command line."""
 
     DONE = 0
-    BUG = 1
+    BUG = 1  # of vidsr
     BAD_REQUEST = 2
     SOME_FAILED = 3
     TRUNCATED = 4  # a source ends early; everything readable was processed
+    VERIFY_FAILED = 5  # an output differs from its plan or from its source
     INTERRUPTED = 130
     PIPE_CLOSED = 141  # as a program that SIGPIPE ends
 

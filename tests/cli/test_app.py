@@ -130,7 +130,7 @@ def test_verify_passes_an_output_of_its_source_and_fails_another(clip: Path, tmp
     assert run_vidsr("verify", clip, target).returncode == 0
     other = make_clip(tmp_path / "other.mp4", frames=6, size=(64, 48), fps=12)
     result = run_vidsr("verify", other, target)
-    assert result.returncode == ExitCode.BUG
+    assert result.returncode == ExitCode.VERIFY_FAILED == 5
     assert "differs from its plan" in result.stderr and "Traceback" not in result.stderr
 
 

@@ -47,11 +47,11 @@ def copied_packets(tmp_path: Path) -> Finding:
         before, after = inspect_file(source, target, decode=False), inspect_file(target)
         shift = after.times[0] - before.times[0]
         for old, new in zip(before.tracks, after.tracks, strict=True):
-            assert [digest for _, digest in old.packets] == [digest for _, digest in new.packets], (
+            assert [packet.digest for packet in old.packets] == [packet.digest for packet in new.packets], (
                 f"{target.name} {old}"
             )
             packets += len(new.packets)
-            drifts = [abs(a + shift - b) for (a, _), (b, _) in zip(old.packets, new.packets, strict=True) if new.timed]
+            drifts = [abs(a.time + shift - b.time) for a, b in zip(old.packets, new.packets, strict=True) if new.timed]
             worst = max([worst, *drifts])
     words = f"{packets} packets in {len(sources) * 3} files, all equal; largest change {float(worst * 1000):.3g} ms"
     return Finding(words, worst <= Fraction(1, 1000))

@@ -12,8 +12,13 @@ import av
 import pytest
 
 from tests.clips import make_clip
+from vidsr import enhance
 from vidsr.errors import VerifyError
 from vidsr.options.codecs import Encoding
+from vidsr.options.enhance import parse_timing
+from vidsr.options.source import Reading
+from vidsr.pipeline.expected_times import read_report
+from vidsr.pipeline.outputs import report_path
 from vidsr.pipeline.verify import verify, verify_files
 from vidsr.video import ExpectedContents, VideoReader, VideoWriter, inspect
 
@@ -97,12 +102,12 @@ def names_of_failures(expected: ExpectedContents) -> list[str]:
 
 def test_a_missing_frame_is_named(expected: ExpectedContents) -> None:
     more = replace(expected, times=(*expected.times, Fraction(9)))
-    assert names_of_failures(more) == ["frames"]
+    assert names_of_failures(more) == ["frames", "largest gap", "end of the last frame"]
 
 
 def test_a_wrong_time_is_named(expected: ExpectedContents) -> None:
     moved = replace(expected, times=(*expected.times[:-1], expected.times[-1] + Fraction(1, 1000)))
-    assert names_of_failures(moved) == ["frame times"]
+    assert names_of_failures(moved) == ["frame times", "largest gap"]
 
 
 def test_a_wrong_tag_and_size_are_named(expected: ExpectedContents) -> None:
@@ -127,12 +132,54 @@ def test_changed_audio_is_named(expected: ExpectedContents, tmp_path: Path) -> N
     assert "copied stream 1 (audio aac eng): drift" in names_of_failures(replace(expected, source=shifted))
 
 
-def test_files_of_different_rates_are_compared_without_their_times(tmp_path: Path) -> None:
+def test_frames_of_another_rate_are_a_difference_unless_an_option_asks_for_them(tmp_path: Path) -> None:
     slow = make_clip(tmp_path / "a.mp4", frames=20, fps=25)
     fast = make_clip(tmp_path / "b.mp4", frames=40, fps=50)
-    verify_files(slow, fast).raise_if_failed()
-    silent = make_clip(tmp_path / "c.mp4", frames=20, audio=1)
-    assert [check.name for check in verify_files(silent, fast).failures] == ["copied streams"]
+    assert {check.name for check in verify_files(slow, fast).failures} == {"frames", "largest gap"}
+    doubled = parse_timing(Reading(), fps="2x")
+    verify_files(slow, fast, options=doubled).raise_if_failed()
+    assert "frames" in {check.name for check in verify_files(slow, slow, options=doubled).failures}
+    with_audio = make_clip(tmp_path / "c.mp4", frames=20, audio=1)
+    assert [check.name for check in verify_files(with_audio, fast, options=doubled).failures] == ["copied streams"]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"fps": "2x"},
+        {"fps": 60},
+        {"fps": "24000/1001"},
+        {"slow_motion": 4},
+        {"fps": 30, "slow_motion": 2},
+        {"start": "1.73", "end": "2.52"},
+        {"start": "0.5", "frames": 11, "fps": 48},
+    ],
+    ids=str,
+)
+def test_the_report_or_the_options_of_a_run_tell_which_frames_to_expect(
+    tmp_path: Path, options: dict[str, Any], suffix: str
+) -> None:
+    times = [Fraction(7, 5) + Fraction(i + (i % 3 == 1) * Fraction(1, 4), 25) for i in range(40)]
+    source = make_clip(tmp_path / f"a{suffix}", frames=40, audio=1, chapters=True, times=times, gop=10)
+    target = tmp_path / f"b{suffix}"
+    run_options = {"fps": None, **options}
+    enhance(source, target, scale=1, interpolation="none" if "fps" in options else "auto", model="nearest",
+            preset="ultrafast", log=False, **run_options)  # fmt: skip
+    verify_files(source, target).raise_if_failed()
+    report_path(target).unlink()
+    verify_files(source, target, options=parse_timing(Reading(), **options)).raise_if_failed()
+    assert not verify_files(source, target).ok
+
+
+def test_a_report_of_another_run_or_with_garbage_is_ignored(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", frames=6)
+    enhance(source, tmp_path / "b.mp4", fps="2x", interpolation="none", log=False)
+    assert read_report(source, tmp_path / "b.mp4") is not None
+    assert read_report(tmp_path / "other.mp4", tmp_path / "b.mp4") is None
+    for text in ("", "[]", "3", "null", '{"source": "a.mp4", "target": "b.mp4"}', "\0\xff"):
+        report_path(tmp_path / "b.mp4").write_text(text)
+        assert read_report(source, tmp_path / "b.mp4") is None
 
 
 def test_a_verification_as_json(expected: ExpectedContents) -> None:
@@ -150,6 +197,10 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.clips import make_clip
 from vidsr.options.codecs import Encoding
+from vidsr.options.enhance import parse_timing
+from vidsr.options.source import Reading
+from vidsr.pipeline.expected_times import read_report
+from vidsr.pipeline.outputs import report_path
 from vidsr.pipeline.verify import verify
 from vidsr.video import VideoReader, VideoWriter
 folder = Path({folder!r})

@@ -98,7 +98,7 @@ def _report(error: Exception) -> ExitCode:
     if isinstance(error, PipeClosed):
         return ExitCode.PIPE_CLOSED  # silently, as other programs end
     if isinstance(error, VidsrError):
-        return _fail(str(error), ExitCode.BUG if isinstance(error, VerifyError) else ExitCode.BAD_REQUEST)
+        return _fail(str(error), ExitCode.VERIFY_FAILED if isinstance(error, VerifyError) else ExitCode.BAD_REQUEST)
     if os.environ.get(TRACEBACK):
         raise error
     return _fail(f"{one_line(error)}; {TRACEBACK}=1 prints the traceback", ExitCode.BUG)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from vidsr.cli.tables import print_json
-from vidsr.options.enhance import parse_reading
+from vidsr.options.enhance import parse_reading, parse_timing
+from vidsr.options.source import Reading
 from vidsr.pipeline.verify import Verification, verify_files
 
 
-def verify(source: Path, target: Path, input_fps: str | None, json: bool) -> None:
+def verify(source: Path, target: Path, input_fps: str | None, json: bool, **timing: Any) -> None:
     """Print every check of the output ``target`` against its ``source``.
+
+    ``timing``: the options of the run that decide the times of its output.
 
     Raises:
         VerifyError: a check failed.
     """
-    verification = verify_files(source, target, parse_reading(input_fps=input_fps))
+    reading = None if input_fps is None else parse_reading(input_fps=input_fps)
+    verification = verify_files(source, target, reading, parse_timing(reading or Reading(), **timing))
     print_verification(verification, json)
     verification.raise_if_failed()
 

@@ -26,8 +26,9 @@ class Command:
 
 
 EXIT_CODES = (
-    "0: done; 1: verification failed, or a bug; 2: wrong request; 3: some files failed; "
-    "4: source truncated, everything readable was processed; 130: interrupted; 141: output pipe closed"
+    "0: done; 1: a bug; 2: wrong request; 3: some files failed; "
+    "4: source truncated, everything readable was processed; 5: verification failed; 130: interrupted; "
+    "141: output pipe closed"
 )
 
 
@@ -180,8 +181,14 @@ COMMANDS: tuple[Command, ...] = (
             argument("source", "SOURCE", "The clip that was enhanced."),
             argument("target", "OUTPUT", "Its output."),
             shared("input_fps", help="Frame rate if the source is an image sequence."),
+            shared("fps", help="The --fps of the run, if its report is not next to the output."),
+            shared("slow_motion", help="Its --slow-motion."),
+            shared("start", help="Its --start."),
+            shared("end", help="Its --end."),
+            shared("frames", help="Its --frames."),
             JSON,
         ),
+        ("vidsr verify clip.mp4 clip.x2.mp4", "vidsr verify clip.mp4 smooth.mp4 --fps 2x"),
     ),
     Command(
         "bench",

@@ -27,6 +27,7 @@ from vidsr.options.source import Reading
 from vidsr.options.table import option, parse_values
 
 READING = tuple(map(option, ("input_fps", "raw", "alpha", "hwaccel", "video_track")))
+TIMING = tuple(map(option, ("fps", "slow_motion", "start", "end", "frames")))  # decide the times of the output
 REQUESTS = ("scale", "height", "size", "fps", "slow_motion", *TASKS)  # at least one of them, or a flag, asks for work
 
 
@@ -121,6 +122,21 @@ def parse_reading(**given: Any) -> Reading:
         OptionError: a value is not accepted.
     """
     return _reading(parse_values(given, READING))
+
+
+def parse_timing(reading: Reading, **given: Any) -> EnhanceOptions | None:
+    """Return the options that decide the times of an output, from the keywords fps, slow_motion, start, end and frames.
+
+    None if no option is given.
+
+    Raises:
+        OptionError: a value is not accepted.
+    """
+    values = parse_values(given, TIMING)
+    if all(value is None for value in values.values()):
+        return None
+    clock, slow_motion = values.pop("fps"), values.pop("slow_motion") or Fraction(1)
+    return EnhanceOptions(clock=clock, slow_motion=slow_motion, reading=reading, **values)
 
 
 def _reading(values: Mapping[str, Any]) -> Reading:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,6 +18,7 @@ from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import first_number
 from vidsr.options.paths import PIPE, Job, frame_log_path, output_path
 from vidsr.options.serialize import to_json
+from vidsr.pipeline.expected_times import end_of_copies
 from vidsr.pipeline.outputs import RunOutputs
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.verify import Verification, verify
@@ -130,11 +130,16 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
             notes=tuple(notes),
             threads=times.by_thread,
             means={} if log is None else log.means,
-            counts=stages.counts | reader.problems,
+            counts=stages.counts | _copy_problems(writer) | reader.problems,
             truncated=reader.truncated is not None,
             log=log_path,
         )
         return _finished(report, writer.expected, outputs)
+
+
+def _copy_problems(writer: Writer) -> dict[str, int]:
+    """Return what the copy of the other streams had to leave out or repair, by name."""
+    return {} if writer.expected is None else dict(writer.expected.copy_problems)
 
 
 @dataclass
@@ -241,7 +246,7 @@ def _open_writer(job: Job, target: Path, plan: Plan, notes: Notes, output: Outpu
         plan.encoding,
         job.source if has_copyable_streams(job.source, options.reading) else None,
         options.start,
-        _end(options, plan.source),
+        end_of_copies(options, plan.source),
         first_number(job.source),
         options.stdout_format == "raw",
         slow_motion(options),
@@ -249,14 +254,6 @@ def _open_writer(job: Job, target: Path, plan: Plan, notes: Notes, output: Outpu
         output,
         options.reading,
     )
-
-
-def _end(options: EnhanceOptions, info: VideoInfo) -> Fraction | None:
-    """Where the copied streams end: with the frames."""
-    if options.frames is None or not info.fps:
-        return options.end
-    after_frames = (options.start or Fraction(0)) + options.frames / info.fps
-    return after_frames if options.end is None else min(after_frames, options.end)
 
 
 def open_reader(source: Path, options: EnhanceOptions, notes: Notes) -> VideoReader:

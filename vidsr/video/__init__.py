@@ -1,8 +1,16 @@
 """Read and write clips and images: the only package that imports av."""
 
-from vidsr.video.containers import FRAMES_ONLY, container_format
+from vidsr.video.containers import FRAMES_ONLY, IMAGES, container_format
 from vidsr.video.formats import nearest_format, nearest_pixel_format, pix_fmt
-from vidsr.video.inspect import ExpectedContents, FileContents, PacketSizes, Track, inspect_file, packet_sizes
+from vidsr.video.inspect import (
+    ExpectedContents,
+    FileContents,
+    PacketSizes,
+    Track,
+    file_clock,
+    inspect_file,
+    packet_sizes,
+)
 from vidsr.video.nvidia import usable_encoding
 from vidsr.video.preflight import carried_streams, lost_streams
 from vidsr.video.probe import probe
@@ -15,6 +23,7 @@ from vidsr.video.writer import NullWriter, VideoWriter, Writer, open_output, ope
 
 __all__ = [
     "FRAMES_ONLY",
+    "IMAGES",
     "ExpectedContents",
     "FileContents",
     "NullWriter",
@@ -27,6 +36,7 @@ __all__ = [
     "Writer",
     "carried_streams",
     "container_format",
+    "file_clock",
     "has_copyable_streams",
     "inspect_file",
     "is_pipe",

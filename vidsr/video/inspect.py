@@ -6,10 +6,12 @@ Decodes every frame and takes the time and digest of every other packet.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from hashlib import blake2b
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 from av.container import InputContainer
@@ -21,9 +23,9 @@ from vidsr.errors import InputError
 from vidsr.frames import VideoInfo
 from vidsr.options.source import Reading
 from vidsr.runtime.process import processors
-from vidsr.video.containers import can_carry, container_format, is_cover, stream_tags
+from vidsr.video.containers import can_carry, container_format, file_tags, is_cover, stream_tags
 from vidsr.video.demux import MICROSECONDS, packets
-from vidsr.video.probe import first_frame, video_info, video_stream, video_tracks
+from vidsr.video.probe import first_frame, to_file_clock, video_info, video_stream, video_tracks
 from vidsr.video.source import is_pipe, open_source, readable
 from vidsr.video.stream_copy import is_dropped
 from vidsr.video.streams import other_streams, stream_info
@@ -35,16 +37,25 @@ MPEG_AUDIO = ("mp1", "mp2", "mp3")  # three layers of one format, which MP4 does
 ADTS_START, ADTS_MASK = b"\xff\xf0", b"\xff\xf6"
 
 
+class CopiedPacket(NamedTuple):
+    """The properties of a packet that a copy keeps."""
+
+    time: Fraction  # seconds
+    duration: Fraction  # seconds; 0 where the container stores none
+    digest: bytes
+
+
 @dataclass
 class Track:
-    """A stream other than the enhanced video stream, with its packets as (time in seconds, digest)."""
+    """A stream with its packets; the enhanced video stream has none here."""
 
     type: str
     codec: str | None
     language: str | None
     title: str | None
     disposition: tuple[str, ...]
-    packets: list[tuple[Fraction, bytes]] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)  # other tags, by name in lower case
+    packets: list[CopiedPacket] = field(default_factory=list)
     timed: bool = True  # False for covers and attached files, whose packet times have no meaning
 
     def __str__(self) -> str:
@@ -59,10 +70,14 @@ class FileContents:
     info: VideoInfo
     tick: Fraction  # time base of the video stream, seconds
     times: list[Fraction]  # of its frames, seconds
-    tracks: list[Track]
+    video: Track  # the video stream
+    tracks: list[Track]  # the other streams
     chapters: list[tuple[Fraction, Fraction, str]]  # start, end, title
+    tags: dict[str, str]  # of the file, by name in lower case
     problems: Counter[str] = field(default_factory=Counter)
     video_track: int = 1  # number of the inspected video stream in a file that holds it and ``tracks``
+    end: Fraction | None = None  # of the last frame, seconds; None where the container stores no duration
+    repeated_packets: int = 0  # packets of the video stream that equal the one before
 
 
 @dataclass(frozen=True)
@@ -76,6 +91,7 @@ class ExpectedContents:
     start: Fraction | None = None
     end: Fraction | None = None
     reading: Reading = field(default_factory=Reading)  # of the source
+    copy_problems: Mapping[str, int] = field(default_factory=dict)  # of the copied streams, by name
 
 
 @dataclass
@@ -124,13 +140,38 @@ def inspect_file(
         container = None if carried_to is None else container_format(carried_to)
         kept = [s for s in other_streams(opened, video) if container is None or can_carry(s, container)]
         tracks = {stream.index: _track(stream, container) for stream in kept}
-        chapters = _chapters(opened)
-        number = 1 + sum(stream in kept and stream.index < video.index for stream in video_tracks(opened))
-    contents = FileContents(path, info, info.time_base or Fraction(1), [], list(tracks.values()), chapters)
-    contents.video_track = number
+        contents = FileContents(
+            path,
+            info,
+            tick=info.time_base or Fraction(1),
+            times=[],
+            video=_track(video, container),
+            tracks=list(tracks.values()),
+            chapters=_chapters(opened),
+            tags=_tags(opened),
+            video_track=1 + sum(stream in kept and stream.index < video.index for stream in video_tracks(opened)),
+        )
     _read_packets(contents, tracks, decode, container or "", reading)
     contents.times.sort()
     return contents
+
+
+def file_clock(
+    path: Path, start: Fraction | None, end: Fraction | None, reading: Reading | None = None
+) -> tuple[Fraction | None, Fraction | None]:
+    """Convert ``start`` and ``end``, seconds from where playback of ``path`` begins, to the file's own clock."""
+    with readable(path), open_source(path, reading) as opened:
+        return to_file_clock(opened, start, end)
+
+
+def _tags(opened: InputContainer) -> dict[str, str]:
+    """Return the tags of the file that a copy keeps, without QuickTime's repetitions for one language."""
+    tags = file_tags(opened.metadata)
+    return {
+        key.lower(): value
+        for key, value in tags.items()
+        if key.partition("-")[0] not in opened.metadata or "-" not in key
+    }
 
 
 def _chapters(opened: InputContainer) -> list[tuple[Fraction, Fraction, str]]:
@@ -150,12 +191,19 @@ def _read_packets(
         video.codec_context.thread_count = _threads(video)
         # the loop filter cannot fail and the frames are not used: saves a tenth of the decoding time
         video.codec_context.options = {"skip_loop_filter": "all"}
+        last = b""
         for packet in packets(opened, list(opened.streams)):
             if packet.stream.index in tracks:
                 _add(tracks[packet.stream.index], packet, container)
-            elif packet.stream is not video:
                 continue
-            elif not decode:
+            if packet.stream is not video:
+                continue
+            if packet.size:
+                contents.repeated_packets += last == (last := _digest(bytes(packet)))
+                if packet.pts is not None and packet.duration:
+                    end = (packet.pts + packet.duration) * packet.time_base
+                    contents.end = end if contents.end is None else max(contents.end, end)
+            if not decode:
                 if packet.pts is not None and not packet.is_discard:
                     contents.times.append(packet.pts * packet.time_base)
             else:
@@ -198,9 +246,10 @@ def _track(stream: Stream, container: str | None) -> Track:
         info.title,
         info.disposition,
     )
+    track.tags = {key.lower(): value for key, value in tags.items()}
     track.timed = stream.type != "attachment" and not is_cover(stream)
     if isinstance(stream, AttachmentStream):
-        track.packets.append((Fraction(0), _digest(stream.data)))
+        track.packets.append(CopiedPacket(Fraction(0), Fraction(0), _digest(stream.data)))
     return track
 
 
@@ -208,7 +257,8 @@ def _add(track: Track, packet: Packet[Stream], container: str) -> None:
     if not packet.size or is_dropped(packet, container):
         return
     stamp = packet.pts if packet.pts is not None else packet.dts
-    track.packets.append(((stamp or 0) * packet.time_base, _digest(bytes(packet))))
+    duration = (packet.duration or 0) * packet.time_base
+    track.packets.append(CopiedPacket((stamp or 0) * packet.time_base, duration, _digest(bytes(packet))))
 
 
 def _digest(data: bytes) -> bytes:

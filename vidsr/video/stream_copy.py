@@ -26,6 +26,8 @@ from vidsr.video.streams import other_streams
 if TYPE_CHECKING:
     from av.container.core import Chapter  # exists for the type checker only
 
+TIMES_REPAIRED = "packet_times_repaired"
+INAUDIBLE = Fraction(1, 1000)  # seconds by which a repair may move a packet without being counted
 PREROLL = Fraction(1, 10)  # seconds that a codec may need before the first packet that is played
 INTERLEAVING = 10  # seconds by which packets of different streams may be out of order in a file
 COVER_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
@@ -159,8 +161,10 @@ class StreamCopier:
         dts = packet.dts if packet.dts is not None else _estimated_dts(packet, last)
         if dts is not None:
             packet.dts = dts if last is None else max(dts, last + 1)
-            if packet.pts is not None:
-                packet.pts = max(packet.pts, packet.dts)
+            if packet.pts is not None and packet.pts < packet.dts:
+                if (packet.dts - packet.pts) * packet.time_base > INAUDIBLE:
+                    self.problems[TIMES_REPAIRED] += 1
+                packet.pts = packet.dts
             self._last[packet.stream.index] = packet.dts
         packet.stream = self._copies[packet.stream.index]
         return packet

@@ -203,7 +203,12 @@ class VideoWriter:
     def expected(self) -> ExpectedContents:
         """The contents that the file should have."""
         times = tuple(stamp * self._tick for stamp in self._stamps)
-        return ExpectedContents(self._file.location, self._coded, times, self._source, *self._range, self._reading)
+        hdr = None if self._encoding.table_entry.params is None else self._coded.hdr  # others cannot write it
+        problems = {} if self._copier is None else dict(self._copier.problems)
+        info = replace(self._coded, hdr=hdr)
+        return ExpectedContents(
+            self._file.location, info, times, self._source, *self._range, self._reading, copy_problems=problems
+        )
 
     def _add_streams(self, container: str) -> VideoStream:
         def add() -> VideoStream:
