@@ -250,3 +250,28 @@ def test_of_two_video_tracks_one_is_enhanced_and_verified_and_the_other_copied(
 def test_a_video_track_that_does_not_exist_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has 2 video tracks: --video-track 3 is too large"):
         enhance(two_tracks(tmp_path / "a.mp4"), tmp_path / "b.mp4", scale=2, model="bicubic", video_track=3)
+
+
+def test_video_that_an_edit_list_cuts_between_keyframes_begins_at_zero(repro: Path) -> None:
+    with VideoReader(repro / "edit_list_no_sync_frame.mp4", end=Fraction(1, 10)) as reader:
+        times = [time for batch in reader.batches(8) for time in batch.times]
+    assert times == [Fraction(i, 30) for i in range(3)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [None, "1"])
+def test_an_edit_list_without_a_keyframe_before_its_start_keeps_the_times(
+    repro: Path, tmp_path: Path, start: str | None
+) -> None:
+    """The file cuts its first 17 frames; the others last 2.37 s, as does the sound, and all are there."""
+    source = repro / "edit_list_no_sync_frame.mp4"
+    target = tmp_path / "b.mkv"
+    report = enhance(source, target, size="160x90", model="bicubic", preset="ultrafast", start=start)
+    assert report.verification is not None
+    assert report.verification.ok
+    assert not report.truncated
+    with VideoReader(source) as reader:
+        times = [time for batch in reader.batches(8) for time in batch.times]
+    assert times[0] == 0
+    assert (len(times), float(times[-1])) == (68, pytest.approx(2.3017, abs=1e-4))
+    assert report.frames == sum(time >= int(start or 0) for time in times)

@@ -17,6 +17,7 @@ REST_LOST = "unreadable_rest"
 LATE_STREAMS = "late_streams_left_out"
 CLOCK_JUMPS = "timestamp_jumps_removed"
 MICROSECONDS = 1_000_000
+MOV = "mov,mp4,m4a,3gp,3g2,mj2"  # FFmpeg's name of MP4 and QuickTime files
 RECORDING_FORMATS = ("mpegts", "mpeg")  # containers whose clock may be reset in the middle
 MAX_GAP = 10  # seconds without audio and video; a longer gap means that the clock was reset
 MAX_STEP_BACK = Fraction(1, 10)  # seconds by which a stream may run back; smaller steps are repaired by the reader
@@ -58,12 +59,25 @@ def seek_to(container: InputContainer, time: Fraction, stream: VideoStream | Non
 
     After a failure the position in the file is undefined: open the file again.
     """
+    if stream is not None and begins_between_keyframes(container, stream):
+        return False
     base = stream.time_base if stream is not None and stream.time_base is not None else Fraction(1, MICROSECONDS)
     try:
         container.seek(int(time / base), stream=stream)
     except av.FFmpegError:
         return False
     return True
+
+
+def begins_between_keyframes(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether an edit list of MP4 cuts the stream where no keyframe comes before.
+
+    FFmpeg then gives the first frames that are played times before zero.
+    """
+    if container.format.name != MOV or not len(stream.index_entries):
+        return False
+    first = stream.index_entries[0]
+    return first.is_discard and not first.is_keyframe
 
 
 class ContinuousClock:

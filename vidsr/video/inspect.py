@@ -24,7 +24,7 @@ from vidsr.frames import VideoInfo
 from vidsr.options.source import Reading
 from vidsr.runtime.process import processors
 from vidsr.video.containers import can_carry, container_format, file_tags, is_cover, stream_tags
-from vidsr.video.demux import MICROSECONDS, packets
+from vidsr.video.demux import MICROSECONDS, begins_between_keyframes, packets
 from vidsr.video.probe import first_frame, to_file_clock, video_info, video_stream, video_tracks
 from vidsr.video.source import is_pipe, open_source, readable
 from vidsr.video.stream_copy import is_dropped
@@ -151,8 +151,13 @@ def inspect_file(
             tags=_tags(opened),
             video_track=1 + sum(stream in kept and stream.index < video.index for stream in video_tracks(opened)),
         )
+        is_early = begins_between_keyframes(opened, video)
     _read_packets(contents, tracks, decode, container or "", reading)
     contents.times.sort()
+    if is_early and contents.times:
+        delay = -min(contents.times[0], Fraction(0))
+        contents.times = [time + delay for time in contents.times]
+        contents.end = None if contents.end is None else contents.end + delay
     return contents
 
 

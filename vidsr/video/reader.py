@@ -21,7 +21,7 @@ from vidsr.options.choices import Deinterlace
 from vidsr.options.image_sequence import is_sequence
 from vidsr.options.source import Reading
 from vidsr.video.deinterlace import deinterlaced, field_order
-from vidsr.video.demux import REST_LOST, packets, seek_to
+from vidsr.video.demux import REST_LOST, begins_between_keyframes, packets, seek_to
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, number, planar_format
 from vidsr.video.nvidia import Nvdec
 from vidsr.video.planes import ONE_THREAD, hides_alpha, is_opaque, stack_planes
@@ -68,6 +68,7 @@ class VideoReader:
         self._reading, self._exact_rgb = reading or Reading(), exact_rgb
         self.truncated: str | None = None  # message about a clip that ends early, once read
         self._problems: Counter[str] = Counter()
+        self._delay = Fraction(0)  # of the frames, seconds; so that none that is played comes before zero
         self._read_to = 0  # file offset of the end of the last packet
         self._gpu = Nvdec(self._reading.hwaccel == "cuda", self.notes)
         with readable(path):
@@ -114,7 +115,10 @@ class VideoReader:
             return None  # `_open` opens the file again, and reads it from its beginning
         self._is_avi = self._container.format.name == "avi"
         self._decoded = self._decode()
-        return next(self._decoded, None)
+        first = next(self._decoded, None)
+        if first is not None and begins_between_keyframes(self._container, self._stream):
+            self._delay = -min(self._time(first) or Fraction(0), Fraction(0))
+        return first
 
     def _raise_without_frame(self) -> NoReturn:
         source = standard_input(self._container)
@@ -243,7 +247,7 @@ class VideoReader:
     def _time(self, frame: VideoFrame) -> Fraction | None:
         base = frame.time_base or self._stream.time_base
         stamp = frame.pts if frame.pts is not None or self._is_avi else frame.dts
-        return None if stamp is None or base is None else stamp * base
+        return None if stamp is None or base is None else stamp * base + self._delay
 
     def _batch(self, taken: list[tuple[VideoFrame, Fraction]], done: int) -> FrameBatch:
         frames, times = zip(*taken, strict=True)

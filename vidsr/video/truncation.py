@@ -9,10 +9,10 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vidsr.video.containers import IMAGES, Y4M
-from vidsr.video.demux import MICROSECONDS
+from vidsr.video.demux import MICROSECONDS, MOV
 
 # For other containers FFmpeg estimates the duration from the file size or the last packet.
-STORE_DURATION = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", IMAGES)
+STORE_DURATION = (MOV, "matroska,webm", IMAGES)
 SLACK_FRAMES, SLACK_SHARE = 4, Fraction(1, 50)  # errors of the header that complete clips have
 
 
@@ -27,10 +27,21 @@ def is_truncated(container: InputContainer, stream: VideoStream, end: Fraction, 
     if container.format.name == Y4M:
         return 0 < read_to < container.size
     expected = _expected_end(container, stream)
-    if expected is None:
+    if expected is None or _is_read_whole(container, stream, read_to):
         return False
     slack = Fraction(0) if container.format.name == IMAGES else max(SLACK_FRAMES * step, SLACK_SHARE * expected)
     return end < expected - slack
+
+
+def _is_read_whole(container: InputContainer, stream: VideoStream, read_to: int) -> bool:
+    """Whether all frames that the index of an MP4 lists were read, whatever duration it states.
+
+    An index that grows fragment by fragment lists only what was read: it proves nothing.
+    """
+    entries = stream.index_entries
+    if container.format.name != MOV or not stream.frames or len(entries) != stream.frames:
+        return False
+    return read_to >= entries[-1].pos + entries[-1].size
 
 
 def _expected_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
