@@ -55,12 +55,12 @@ def test_a_named_pipe_in_a_folder_is_skipped(tmp_path: Path) -> None:
 
 
 def test_outputs_and_unfinished_files_of_earlier_runs_are_no_inputs(tmp_path: Path) -> None:
-    for name in ("a.mp4", "a.x2.mp4", "a.x2.mp4.report.json", "movie.1080p.mkv", "b.part.mp4", "c.failed.mkv"):
+    for name in ("a.mp4", "a.x2.mp4", "a.x2.mp4.report.json", "movie.1080p.mkv", "b.part.mp4", "c.failed2.mkv"):
         write(tmp_path / name)
     found, skipped = names(tmp_path)
     assert found == ["a.mp4", "movie.1080p.mkv"]  # a clip may be called 1080p by its owner: it has no report
     assert skipped["a.x2.mp4"] == "an output of vidsr"
-    assert skipped["b.part.mp4"] == skipped["c.failed.mkv"] == "an unfinished output"
+    assert skipped["b.part.mp4"] == skipped["c.failed2.mkv"] == "an unfinished output"
 
 
 def test_enhanced_images_next_to_their_sources_are_no_inputs(tmp_path: Path) -> None:

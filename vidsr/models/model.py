@@ -74,7 +74,8 @@ class Model:
         """Thousands of multiply-accumulates of the convolutions per input pixel."""
         # For an n x n image the work is a sum of c (n + k)**2; its second difference does not depend on the halo. Sides
         # are multiples of 8, which networks that downscale divide without remainder.
-        smaller, middle, larger = (self._flops(side) for side in (32, 40, 48))
+        shapes = copy.deepcopy(self.network).to("meta")  # tensors of shapes only: nothing is computed
+        smaller, middle, larger = (_flops(shapes, side) for side in (32, 40, 48))
         return (smaller - 2 * middle + larger) / 8**2 / 2 / 2 / 1000
 
     @cached_property
@@ -84,13 +85,6 @@ class Model:
         widest = max(sum(kernel.shape[:2]) * kernel.element_size() for kernel in kernels)
         upscaled = self.scale**2
         return widest * (1 if self.network.shuffles_last else upscaled) + 8 * upscaled
-
-    @torch.inference_mode()
-    def _flops(self, side: int) -> int:
-        process.load_torch_compiler()  # the counter belongs to the compiler
-        with FlopCounterMode(display=False) as counter:
-            self._luma(torch.zeros(1, 1, side, side))
-        return int(counter.get_total_flops())
 
     def self_ensemble(self) -> Model:
         """Return the self-ensemble: the mean over the eight flips and rotations of the input.
@@ -189,6 +183,15 @@ class Model:
         chroma = F.interpolate(ycbcr[:, 1:], size=y.shape[-2:], mode="bicubic", antialias=True)  # a = -0.5
         large = torch.cat([y, chroma], 1)[0].permute(1, 2, 0)
         return codes((large - YCBCR_OFFSET) @ TO_RGB.T)
+
+
+@torch.inference_mode()
+def _flops(network: LumaNetwork, side: int) -> int:
+    """Return the floating-point operations for a square image; the ``network`` is on the device "meta"."""
+    process.load_torch_compiler()  # the counter belongs to the compiler
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 1, side, side, device="meta"), None)
+    return int(counter.get_total_flops())
 
 
 def codes(values: Tensor) -> Tensor:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
+    """Return a context that computes in the types of the tensors; "meta", which computes nothing, has no autocast."""
+    device = tensor.device.type
+    return nullcontext() if device == "meta" else torch.autocast(device, enabled=False)
 
 
 class RepConv(nn.Module):
@@ -34,7 +42,7 @@ class RepConv(nn.Module):
 
     def kernel(self) -> Tensor:
         """Return the 3x3 kernel that equals the sum of the branches."""
-        with torch.autocast(self.weight.device.type, enabled=False):
+        with without_autocast(self.weight):
             centre: Tensor = self.pointwise
             if self.has_identity:
                 centre = centre + torch.eye(len(centre), device=centre.device)

@@ -20,6 +20,7 @@ MAYBE_TEXT = frozenset({".ts", ".mts"})  # MPEG transport streams, or TypeScript
 HEAD_BYTES = 1024  # of a file: a transport stream has control characters in every packet of 188 bytes
 CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 TAG = re.compile(r"\.(?:x\d+(?:\.\d+)?|\d+p|\d+x\d+|slow[\d.]+x|smooth|deblur|denoise|restore|vidsr)$")
+UNFINISHED = re.compile(r"\.(?:part|failed\d*)$")  # of version 0.1, and results that failed verification
 REPORT = ".report.json"  # added to the name of every output
 STILLS = {b"avif": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"mif1": "HEIF"}  # brands in ``ftyp``
 
@@ -103,7 +104,7 @@ def _reason_against(path: Path) -> str:
         return ""
     if not stat.S_ISREG(mode):
         return "not a regular file"  # opening a named pipe would wait for ever
-    if path.stem.endswith((".part", ".failed")):
+    if UNFINISHED.search(path.stem):
         return "an unfinished output"
     if path.with_name(path.name + REPORT).is_file() or (suffix in IMAGE_SUFFIXES and _names_its_source(path)):
         return "an output of vidsr"

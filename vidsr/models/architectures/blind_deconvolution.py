@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from vidsr.models import point_spreads
 from vidsr.models.layers import GlobalFeaturesNetwork, crop_border, pad
+from vidsr.models.reparameterised import without_autocast
 
 SIDE = 128  # taps of the inverse filters each way: a row of peaks 15 pixels apart undoes a motion of 15 pixels
 REACH = SIDE // 2  # radius of the inverse filters, pixels
@@ -95,7 +96,7 @@ class Deconvolution(nn.Module):
 
         The responses of the two inverse filters to every frequency, and the shifts.
         """
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             return self.filters_and_shifts(self.direction_features(x))
 
     def direction_features(self, x: Tensor) -> Tensor:
@@ -146,7 +147,7 @@ class Deconvolution(nn.Module):
 
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
         """Return both deconvolutions of ``x`` without its outermost ``REACH`` pixels, N x 2 x h x w float32."""
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             responses = features[:, :RESPONSES].view(-1, 2, SIDE, SIDE // 2 + 1)
             taps = torch.fft.irfft2(responses, s=(SIDE, SIDE)) * self.fade
             return _convolve(x.float(), taps / taps.sum((-2, -1), keepdim=True))  # a uniform image stays as it is
