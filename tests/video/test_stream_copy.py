@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from tests.clips import make_clip, make_frame
@@ -218,3 +219,31 @@ def test_streams_of_a_clip_in_which_ffmpeg_cannot_seek_are_copied_from_the_start
     found = packets(target, 1)
     assert [digest for _, digest in found] == [digest for _, digest in kept]
     assert max(abs(a - b) for (a, _), (b, _) in zip(found, kept, strict=True)) <= Fraction(1, 1000)
+
+
+@pytest.mark.parametrize("codec", ["libmp3lame", "mp2"])
+@pytest.mark.parametrize("start", [Fraction(101, 100), Fraction(1, 2), Fraction(7, 5)])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_mpeg_audio_of_avi_is_shifted_exactly(tmp_path: Path, codec: str, start: Fraction, suffix: str) -> None:
+    """One tick of such a stream is a whole packet of 26 ms."""
+    source = tmp_path / "a.avi"
+    with av.open(str(source), "w") as output:
+        video, audio = output.add_stream("mpeg4", rate=25), output.add_stream(codec, rate=44100, layout="mono")
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        kind = audio.codec_context.format.name
+        tone = 0.2 * np.sin(np.arange(3 * 44100) ** 1.2 / 9)  # its pitch rises, so that no two packets are equal
+        samples = (tone * 32767).astype(np.int16) if kind.startswith("s16") else (tone * 2**31).astype(np.int32)
+        sound = av.AudioFrame.from_ndarray(samples[None], format=kind, layout="mono")
+        sound.sample_rate, sound.pts, sound.time_base = 44100, 0, Fraction(1, 44100)
+        mixed = audio.encode(sound) + audio.encode(None)
+        for number in range(75):
+            frame = make_frame(number, (64, 48))
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            mixed += video.encode(frame)
+        for packet in sorted(mixed + video.encode(None), key=lambda one: one.dts * one.time_base):
+            output.mux(packet)
+    target = copy(source, tmp_path / f"b{suffix}", start=start)
+    kept = [(time - start, digest) for time, digest in packets(source, 1) if time >= start]
+    found = packets(target, 1)
+    assert [digest for _, digest in found] == [digest for _, digest in kept]
+    assert max(abs(a - b) for (a, _), (b, _) in zip(found, kept, strict=True)) < Fraction(1, 1000)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import chain
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ TIMES_REPAIRED = "packet_times_repaired"
 INAUDIBLE = Fraction(1, 1000)  # seconds by which a repair may move a packet without being counted
 PREROLL = Fraction(1, 10)  # seconds that a codec may need before the first packet that is played
 INTERLEAVING = 10  # seconds by which packets of different streams may be out of order in a file
+COARSE_TICK, FINE_TICK = Fraction(1, 1000), Fraction(1, 90_000)  # seconds
 COVER_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 
 
@@ -215,7 +217,21 @@ def _presentation_time(packet: Packet[Stream]) -> Fraction:
     return ticks * packet.time_base
 
 
+def _refine(packet: Packet[Stream]) -> None:
+    """Divide a coarse time base, such as AVI's: one tick is one packet of MP3, 26 ms."""
+    if packet.time_base <= COARSE_TICK:
+        return
+    parts = ceil(packet.time_base / FINE_TICK)
+    packet.time_base /= parts
+    packet.duration = (packet.duration or 0) * parts
+    for name in ("pts", "dts"):
+        ticks = getattr(packet, name)
+        if ticks is not None:
+            setattr(packet, name, ticks * parts)
+
+
 def _move_earlier(packet: Packet[Stream], seconds: Fraction) -> None:
+    _refine(packet)
     shift = round(seconds / packet.time_base)
     for name in ("pts", "dts"):
         ticks = getattr(packet, name)
