@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from vidsr.cli.progress import Reporter, Verbosity
+from vidsr.cli.progress import Reporter, Verbosity, _measure
 from vidsr.errors import InputError
 from vidsr.frames import VideoInfo
 from vidsr.options.enhance import parse_options
@@ -59,3 +59,19 @@ def test_lines_show_the_rate_and_the_time_left(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("vidsr.cli.progress.LINE_SECONDS", 0.0)
     text = printed(Verbosity.NORMAL, False)
     assert "5/10 frames" in text and "s left" in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_never_exceeds_the_expected_number_of_frames(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    monkeypatch.setattr("vidsr.cli.progress.LINE_SECONDS", 0.0)
+    console = Console(file=StringIO(), force_terminal=terminal, width=120, highlight=False)
+    with Reporter(Verbosity.NORMAL, console) as reporter:
+        reporter.start(Path("in.mp4"), 1, 1)(12, 10)  # headers estimate, and frames came
+        assert all(task.total is None or task.percentage <= 100 for task in reporter._bar.tasks)
+    assert "12/10" not in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_only_psnr_is_shown_in_decibels() -> None:
+    assert _measure("psnr_y", 31.234) == "31.23 dB" and _measure("bicubic_psnr_y", 30.0) == "30.00 dB"
+    assert _measure("mse_y", 12.25) == "12.25"
+    assert _measure("ssim_y", 0.98765) == "0.9877"

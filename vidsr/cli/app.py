@@ -17,6 +17,8 @@ from vidsr import __version__
 from vidsr.cli.signatures import expand_bare_options, with_options
 from vidsr.errors import ExitCode, PipeClosed, VerifyError, VidsrError
 from vidsr.options.commands import COMMANDS, EXIT_CODES, Command
+from vidsr.options.names import check_model
+from vidsr.options.paths import check_inputs
 from vidsr.runtime import interrupt, process
 from vidsr.runtime.error_boundary import machine_errors, one_line
 
@@ -57,12 +59,23 @@ def _add(command: Command) -> None:
     @with_options(command)
     def run_command(**values: Any) -> None:
         with machine_errors():  # here, as Typer has its own way with an OSError
+            _check_names(command, values)
             if command.name in RUNS_NETWORKS:
                 process.defer_torch_compiler()
             function = getattr(import_module(f"vidsr.cli.{command.name}"), command.name)
             code = function(**values) or ExitCode.DONE
             process.flush_stdout()
         raise typer.Exit(code)
+
+
+def _check_names(command: Command, values: dict[str, Any]) -> None:
+    """Refuse missing files and unknown models before anything large is imported, which takes seconds."""
+    for option in command.options:
+        value = values[option.name]
+        if option.positional and command.name != "train":  # the name of a recipe may be that of a shipped one
+            check_inputs(value if option.many else [value])
+        elif option.name == "model" and command.name in RUNS_NETWORKS:
+            check_model(value)
 
 
 for _command in COMMANDS:

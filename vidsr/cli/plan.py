@@ -1,4 +1,7 @@
-"""`vidsr plan`: what a run would do with every file, and its time and size."""
+"""`vidsr plan`: what a run would do with every file, and its time and size.
+
+Options are checked before PyTorch is imported, which takes seconds.
+"""
 
 from __future__ import annotations
 
@@ -6,47 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.cli.search import Searching
-from vidsr.cli.tables import bytes_text, duration_text, print_json, video_text
 from vidsr.errors import ExitCode
 from vidsr.options.enhance import parse_options
-from vidsr.pipeline.estimate import Estimates, FileEstimate, estimate_all
 
 
 def plan(inputs: list[Path], output: Path | None, json: bool, **options: Any) -> ExitCode:
     """Print the plans and estimates of all files for the ``options`` of `parse_options`."""
-    estimates = estimate_all(inputs, output, parse_options(**options), Searching())
+    parsed = parse_options(**options)
+
+    from vidsr.cli.estimates import print_estimates
+    from vidsr.pipeline.estimate import estimate_all
+
+    estimates = estimate_all(inputs, output, parsed, Searching())
     print_estimates(estimates, json)
     return estimates.exit_code
-
-
-def print_estimates(estimates: Estimates, as_json: bool) -> None:
-    """Print the plan of each file, and time, size and memory of the whole run."""
-    if as_json:
-        print_json(estimates.to_json())
-        return
-    for file in estimates.files:
-        print(f"{file.source} -> {file.target}")
-        for name, value in _file_rows(file):
-            print(f"  {name:<8} {value}")
-    for failure in estimates.failed:
-        print(f"{failure.source}: would fail: {failure.problem}")
-    for path in estimates.unopened:
-        print(f"{path}: not opened, estimated by its size")
-    memory = "" if estimates.memory is None else f", {bytes_text(estimates.memory)} of memory"
-    print(
-        f"about {duration_text(estimates.seconds)}, {bytes_text(estimates.bytes)} on disk "
-        f"({bytes_text(estimates.free)} are free){memory}; nothing was written"
-    )
-
-
-def _file_rows(file: FileEstimate) -> list[tuple[str, str]]:
-    rows = [
-        ("video", f"{video_text(file.plan.source)} -> {video_text(file.plan.output)}"),
-        ("stages", ", ".join(file.plan.words) or "none"),
-    ]
-    rows += [("copied", stream) for stream in file.copied_streams]
-    rows += [("note", note.text) for note in file.notes]
-    rows += [("problem", file.problem)] if file.problem else []
-    frames = f"{file.plan.output.frames} frames, " if file.plan.output.frames else ""
-    rows.append(("about", f"{frames}{duration_text(file.seconds)}, {bytes_text(file.bytes)} ({file.basis})"))
-    return rows

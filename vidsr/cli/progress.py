@@ -87,7 +87,7 @@ class Reporter(AbstractContextManager["Reporter"]):
         if total > 1:
             self._bar.add_task("all files", total=total, completed=number - 1)
         task = self._bar.add_task(f"{place}{source.name}", total=None)
-        return lambda done, frames: self._bar.update(task, completed=done, total=frames)
+        return lambda done, frames: self._bar.update(task, completed=done, total=_at_least(done, frames))
 
     def fail(self, source: Path, error: Exception) -> None:
         """Print the error of one file of several; if verbose, with its traceback."""
@@ -111,6 +111,11 @@ class Reporter(AbstractContextManager["Reporter"]):
             self.note(f"{files - failed} of {files} files enhanced, {failed} failed, {skipped} skipped")
 
 
+def _at_least(done: int, frames: int | None) -> int | None:
+    """Return the expected number of ``frames``, an estimate, but not less than are ``done``."""
+    return None if frames is None else max(done, frames)
+
+
 class _Lines:
     """Progress as lines of text, one every ten seconds."""
 
@@ -125,7 +130,7 @@ class _Lines:
         self._printed = now
         rate = done / (now - self._started)
         left = f", {(frames - done) / rate:.0f} s left" if frames and frames > done else ""
-        self._reporter.note(f"  {done}{f'/{frames}' if frames else ''} frames, {rate:.1f} fps{left}")
+        self._reporter.note(f"  {done}{f'/{_at_least(done, frames)}' if frames else ''} frames, {rate:.1f} fps{left}")
 
 
 def summary(report: RunReport, verbosity: Verbosity = Verbosity.NORMAL) -> Table:
@@ -144,7 +149,7 @@ def _summary_rows(report: RunReport, verbosity: Verbosity) -> list[tuple[str, st
         ("frames", f"{report.frames} in {report.seconds:.1f} s, {report.fps:.1f} fps"),
     ]
     rows += [(name.replace("_", " "), str(count)) for name, count in report.counts.items() if count]
-    rows += [(name, f"{mean:.4f}" if "ssim" in name else f"{mean:.2f} dB") for name, mean in report.means.items()]
+    rows += [(name, _measure(name, mean)) for name, mean in report.means.items()]
     if report.threads:
         busy = ", ".join(f"{name} {report.busy(name):.1f} s" for name in report.threads)
         rows.append(("busy", f"{busy}; bottleneck: {report.bottleneck}"))
@@ -156,3 +161,10 @@ def _summary_rows(report: RunReport, verbosity: Verbosity) -> list[tuple[str, st
     if report.log is not None:
         rows.append(("per-frame log", str(report.log)))
     return rows
+
+
+def _measure(name: str, mean: float) -> str:
+    """Return the mean of a log column with its unit: PSNR is in dB, SSIM and MSE have none."""
+    if "ssim" in name:
+        return f"{mean:.4f}"
+    return f"{mean:.2f} dB" if "psnr" in name else f"{mean:.2f}"

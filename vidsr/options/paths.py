@@ -83,11 +83,7 @@ def list_jobs(
         OptionError: the output is one file for several inputs, or the standard input has no output.
     """
     inputs = list(inputs)
-    for path in inputs:
-        if is_sequence(path):
-            ImageSequence(path).contiguous_numbers()
-        elif path != PIPE and not path.exists():
-            raise InputError(f"{path} does not exist: check the path")
+    check_inputs(inputs)
     if output == PIPE and sys.stdout is None:
         raise OutputError("- is the standard output, which is closed: name a file, or open it")
     one_file = len(inputs) == 1 and not inputs[0].is_dir()
@@ -116,6 +112,19 @@ def list_jobs(
         if not found.chosen:
             raise InputError(f"{path} contains no clip and no image{_some(found.left_out)}: name another folder")
     return JobList(tuple(jobs), skipped, unreadable)
+
+
+def check_inputs(inputs: Iterable[Path]) -> None:
+    """Refuse inputs that do not exist.
+
+    Raises:
+        InputError: a file, or an image of a sequence, is missing.
+    """
+    for path in inputs:
+        if is_sequence(path):
+            ImageSequence(path).contiguous_numbers()
+        elif path != PIPE and not path.exists():
+            raise InputError(f"{path} does not exist: check the path")
 
 
 def _next_to(folder: Path, tag: str) -> Path:
