@@ -16,9 +16,9 @@ from vidsr import enhance
 from vidsr.errors import VerifyError
 from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import parse_timing
+from vidsr.options.output_names import report_path
 from vidsr.options.source import Reading
 from vidsr.pipeline.expected_times import read_report
-from vidsr.pipeline.outputs import report_path
 from vidsr.pipeline.verify import verify, verify_files
 from vidsr.video import ExpectedContents, VideoReader, VideoWriter, inspect
 
@@ -200,7 +200,7 @@ from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import parse_timing
 from vidsr.options.source import Reading
 from vidsr.pipeline.expected_times import read_report
-from vidsr.pipeline.outputs import report_path
+from vidsr.options.output_names import report_path
 from vidsr.pipeline.verify import verify
 from vidsr.video import VideoReader, VideoWriter
 folder = Path({folder!r})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from vidsr.api import compare_file
 from vidsr.cli.tables import print_json, print_rows
 from vidsr.evaluate.compare import Comparison, OnRow, Row
 from vidsr.evaluate.contact_sheet import contact_sheet, write_png
-from vidsr.options.enhance import parse_options
+from vidsr.options.enhance import EnhanceOptions, parse_options
 from vidsr.options.paths import list_jobs
 from vidsr.runtime.output_file import OutputFile
 
@@ -44,12 +45,26 @@ def compare(
     """
     parsed = parse_options(scale=scale, **options)
     with score_file(output, overwrite) as on_row:
-        for job in list_jobs(inputs, None, parsed).jobs:
-            comparison = compare_file(job.source, scale, models, parsed, blur, noise, crf, on_row)
+        for source, stem in distinct_stems(inputs, parsed):
+            comparison = compare_file(source, scale, models, parsed, blur, noise, crf, on_row)
             print_comparison(comparison, json)
             if output is not None:
-                path = output / f"{job.source.stem}.compare.{comparison.tag}.png"
+                path = output / f"{stem}.compare.{comparison.tag}.png"
                 write_png(path, contact_sheet(comparison, crops), overwrite)
+
+
+def distinct_stems(inputs: list[Path], options: EnhanceOptions) -> Iterator[tuple[Path, str]]:
+    """Yield every file of ``inputs`` and the beginning of its contact sheet's name, which differs from the others.
+
+    Raises:
+        VidsrError: an input does not exist.
+    """
+    sources = [job.source for job in list_jobs(inputs, None, options).jobs]
+    stems = Counter(source.stem for source in sources)
+    named = Counter(source.name for source in sources)
+    for number, source in enumerate(sources, 1):
+        clash = f"{number}.{source.name}" if named[source.name] > 1 else source.name
+        yield source, source.stem if stems[source.stem] == 1 else clash
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 from vidsr.cli.search import Searching
 from vidsr.errors import ExitCode, OptionError
 from vidsr.options.enhance import EnhanceOptions, parse_options
+from vidsr.options.output_names import distinct_outputs
 from vidsr.options.paths import JobList, list_jobs
 
 
@@ -40,4 +41,4 @@ def list_files(inputs: list[Path], output: Path | None, options: EnhanceOptions)
     listed = list_jobs(inputs, output, options, Searching())
     if isinstance(options.log, Path) and len(listed.jobs) > 1:
         raise OptionError(f"--log {options.log} is one file for {len(listed.jobs)} inputs: leave out --log")
-    return listed
+    return distinct_outputs(listed, options)

@@ -14,6 +14,7 @@ from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import ImageSequence, is_sequence
 from vidsr.options.input_folder import CLIP_SUFFIXES, IMAGE_SUFFIXES, OnFolder, search
 from vidsr.options.parse import decimal
+from vidsr.runtime.output_file import is_unfinished
 
 PIPE = Path("-")  # standard input or output
 
@@ -39,6 +40,8 @@ class Job:
     output: Path | None
     root: Path | None = None  # output folder that keeps the tree of an input folder
     below: Path = Path()  # folder of the source in that tree
+    stem: str | None = None  # of the output's name, where that of the source would clash with another job
+    inputs: tuple[Path, ...] = ()  # all inputs of the run, which no job may replace
 
     @property
     def output_kind(self) -> OutputKind:
@@ -115,7 +118,7 @@ def list_jobs(
 
 
 def check_inputs(inputs: Iterable[Path]) -> None:
-    """Refuse inputs that do not exist.
+    """Refuse inputs that do not exist, and unfinished files.
 
     Raises:
         InputError: a file, or an image of a sequence, is missing.
@@ -123,6 +126,8 @@ def check_inputs(inputs: Iterable[Path]) -> None:
     for path in inputs:
         if is_sequence(path):
             ImageSequence(path).contiguous_numbers()
+        elif is_unfinished(path):
+            raise InputError(f"{path} is the unfinished file of another run: name the clip that the run reads")
         elif path != PIPE and not path.exists():
             raise InputError(f"{path} does not exist: check the path")
 
@@ -157,21 +162,29 @@ def frame_log_path(source: Path, target: Path, options: EnhanceOptions) -> Path 
     return log
 
 
-def output_path(job: Job, options: EnhanceOptions, fps: Fraction | None) -> Path:
+def output_stem(job: Job) -> str:
+    """Return the part of the output's name that says what the source is.
+
+    The clip of an image sequence is named after the sequence's folder and lies next to it.
+    """
+    return job.stem or (job.source.parent.resolve().name if is_sequence(job.source) else job.source.stem)
+
+
+def output_path(job: Job, options: EnhanceOptions, fps: Fraction | None, check: bool = True) -> Path:
     """Return the output path of ``job`` at the output rate ``fps``, such as ``clip.x4.48fps.mp4``.
+
+    With ``check``, it is one that may be written.
 
     Raises:
         OutputError: the output would replace its own source, or an existing file without ``overwrite``.
     """
     target = job.output
     if target is None:
-        # the clip of an image sequence is named after the sequence's folder and lies next to it
         source = job.source.parent.resolve() if is_sequence(job.source) else job.source
         folder = source.parent if job.root is None else job.root / job.below
         suffix = job.source.suffix if job.is_image else container(job.source, options)
-        name = source.name if is_sequence(job.source) else source.stem
-        target = folder / f"{name}.{_tag(options, fps)}{suffix}"
-    if target == PIPE:
+        target = folder / f"{output_stem(job)}.{_tag(options, fps)}{suffix}"
+    if target == PIPE or not check:
         return target
     if is_sequence(target):
         return _free_sequence(ImageSequence(target), job.source, options)

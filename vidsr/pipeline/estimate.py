@@ -15,6 +15,7 @@ from vidsr.frames import VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import file_bytes
 from vidsr.options.input_folder import OnFolder
+from vidsr.options.output_names import distinct_outputs, output_names
 from vidsr.options.paths import PIPE, Job, list_jobs, output_path
 from vidsr.options.serialize import to_json
 from vidsr.pipeline.plan import Plan, make_plan
@@ -98,7 +99,7 @@ def estimate_all(
     Raises:
         VidsrError: nothing could be started, or the only file would fail.
     """
-    listed = list_jobs(inputs, output, options, on_folder)
+    listed = distinct_outputs(list_jobs(inputs, output, options, on_folder), options)
     if pipe := next((job.source for job in listed.jobs if is_pipe(job.source)), None):
         raise OptionError(f"{pipe} is a pipe, which can be read only once: name a file to plan with")
     files: list[FileEstimate] = []
@@ -144,9 +145,9 @@ def _planned(job: Job, options: EnhanceOptions) -> FileEstimate:
             plan = plan_clip(job, options, reader, notes)
     problem = ""
     try:
-        target = output_path(job, options, plan.output.fps)
+        target = output_names(job, options, plan.output.fps).result
     except VidsrError as error:
-        problem, target = str(error), output_path(job, replace(options, overwrite=True), plan.output.fps)
+        problem, target = str(error), output_path(job, options, plan.output.fps, check=False)
     copied: list[str] = []
     if not job.is_image:
         copying = (job.source, target, options.reading, slow_motion(options))

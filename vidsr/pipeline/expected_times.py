@@ -16,8 +16,8 @@ from vidsr.errors import VidsrError
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.frame_rate import Times
+from vidsr.options.output_names import report_path
 from vidsr.options.serialize import from_json
-from vidsr.pipeline.outputs import report_path
 from vidsr.stages.interpolate import Interpolate
 from vidsr.video import FileContents, VideoReader
 from vidsr.video.encoder import tick

@@ -10,38 +10,33 @@ from typing import Any
 
 from vidsr.errors import OutputError
 from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.output_names import OutputNames, report_path
 from vidsr.options.paths import PIPE
 from vidsr.runtime.output_file import OutputFile, write_file
 from vidsr.stages.frame_log import LOG_REMEDY
 from vidsr.video import open_output
 
 
-def report_path(target: Path) -> Path:
-    """Return the path of the report of the result ``target``."""
-    return target.with_name(f"{target.name}.report.json")
-
-
 class RunOutputs(AbstractContextManager["RunOutputs"]):
     """The unfinished files of one run. The end of the block removes those that are not committed.
 
-    ``result`` and ``report`` are None for a pipe and for the null encoder, ``log`` without a frame log.
+    ``result`` is None for a pipe and for the null encoder, ``log`` and ``report`` where there is none.
 
     Raises:
         OutputError: a file exists and ``options.overwrite`` is not set, or it cannot be written.
     """
 
-    def __init__(self, target: Path, log: Path | None, options: EnhanceOptions) -> None:
-        has_file = target != PIPE and not options.encoding.is_null
+    def __init__(self, names: OutputNames, options: EnhanceOptions) -> None:
         self.result = self.log = self.report = None
         with ExitStack() as files:
-            if has_file:
-                self.result = open_output(target, options.overwrite)
+            if names.result != PIPE and not options.encoding.is_null:
+                self.result = open_output(names.result, options.overwrite)
                 files.callback(self.result.discard)
-            if log is not None:
-                self.log = OutputFile(log, options.overwrite, make_folders=options.log is True, remedy=LOG_REMEDY)
+            if names.log is not None:
+                self.log = OutputFile(names.log, options.overwrite, make_folders=options.log is True, remedy=LOG_REMEDY)
                 files.callback(self.log.discard)
-            if has_file:
-                self.report = OutputFile(report_path(target), options.overwrite)
+            if names.report is not None:
+                self.report = OutputFile(names.report, options.overwrite)
                 files.callback(self.report.discard)
             self._files = files.pop_all()
 

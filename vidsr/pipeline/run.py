@@ -16,7 +16,8 @@ from vidsr.errors import Note, Notes, OnNote, OptionError, VidsrError, ignore
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import first_number
-from vidsr.options.paths import PIPE, Job, frame_log_path, output_path
+from vidsr.options.output_names import output_names
+from vidsr.options.paths import PIPE, Job
 from vidsr.options.serialize import to_json
 from vidsr.pipeline.expected_times import end_of_copies
 from vidsr.pipeline.outputs import RunOutputs
@@ -107,9 +108,9 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
     with ExitStack() as files:
         with open_reader(job.source, options, notes) as reader:
             plan = plan_clip(job, options, reader, notes)
-            target = output_path(job, options, plan.output.fps)
-            log_path = frame_log_path(job.source, target, options)
-            outputs = files.enter_context(RunOutputs(target, log_path, options))
+            names = output_names(job, options, plan.output.fps)
+            target, log_path = names.result, names.log
+            outputs = files.enter_context(RunOutputs(names, options))
             notes.extend(lost_streams(job.source, target, options.reading, slow_motion(options)))
             with (
                 _open_reference(options, plan.output) as reference,
@@ -223,7 +224,7 @@ def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes
     if options.interpolates:
         notes.info("still_not_interpolated", f"{job.source} is a still image: no frames are interpolated")
     plan = make_plan(options, info, ClipSamples((image.y,)), notes=notes)
-    target = output_path(job, options, None)
+    target = output_names(job, options, None).result
     with OutputFile(target, options.overwrite, make_folders=True) as file:
         (result,) = build_stages(plan.stages, info)(iter([image]), Stopwatch())
         data = encode_image(target, result, plan.output)  # rounds, in RGB

@@ -110,7 +110,7 @@ def write_data(path: Path, seed: int) -> None:
     rng = torch.Generator().manual_seed(seed)
     sizes = ((40, 52), (48, 36), (44, 44), (40, 40))
     pairs = [make_pair(torch.randint(16, 236, size, generator=rng, dtype=torch.uint8), 2) for size in sizes]
-    write_pairs(pairs[:3], pairs[3:], path, 2)
+    write_pairs(pairs[:3], pairs[3:], path, 2, overwrite=True)
 
 
 def test_trust_is_a_share() -> None:

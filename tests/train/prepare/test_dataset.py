@@ -109,7 +109,7 @@ def test_kinds_and_shares_are_chosen_and_errors_name_wrong_ones(tmp_path: Path) 
     write_image(tmp_path / "a.png")
     make_clip(tmp_path / "b.mkv", 1, (128, 96), codec="ffv1")
     for kinds in (("images",), ("clips",)):
-        summary = dataset.build([tmp_path], tmp_path / "out" / "x.safetensors", (100, 0, 0), kinds=kinds)
+        summary = dataset.build([tmp_path], tmp_path / "out" / f"{kinds[0]}.safetensors", (100, 0, 0), kinds=kinds)
         assert summary.images["train"] == 1
     assert dataset.parse_split("96,4,0") == (96, 4, 0)
     assert dataset.parse_kinds("images,clips") == ("images", "clips")

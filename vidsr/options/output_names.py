@@ -1,0 +1,126 @@
+"""Everything that a run will write: results, frame logs and reports, compared with the inputs and with each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from vidsr.errors import OptionError, OutputError
+from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.image_sequence import ImageSequence, is_sequence
+from vidsr.options.paths import PIPE, Job, JobList, frame_log_path, output_path, output_stem
+
+FileId = tuple[int, int]  # device and inode
+
+
+@dataclass(frozen=True)
+class OutputNames:
+    """The files that one job writes."""
+
+    result: Path
+    log: Path | None = None
+    report: Path | None = None
+
+    @property
+    def paths(self) -> list[Path]:
+        """All of them; of an image sequence its pattern."""
+        return [path for path in (self.result, self.log, self.report) if path is not None and path != PIPE]
+
+
+def report_path(result: Path) -> Path:
+    """Return the path of the report of ``result``."""
+    return result.with_name(f"{result.name}.report.json")
+
+
+def output_names(job: Job, options: EnhanceOptions, fps: Fraction | None) -> OutputNames:
+    """Return the files that ``job`` writes at the output rate ``fps``.
+
+    Raises:
+        OutputError: one of them would replace an input, the reference, another of them, or an existing file without
+            ``overwrite``.
+    """
+    result = output_path(job, options, fps)
+    if job.is_image:
+        names = OutputNames(result)
+    else:
+        has_report = result != PIPE and not options.encoding.is_null
+        log = frame_log_path(job.source, result, options)
+        names = OutputNames(result, log, report_path(result) if has_report else None)
+    _refuse_equal(names)
+    inputs = job.inputs or (job.source,)
+    _refuse_inputs(names, _file_ids([*inputs, *(() if options.reference is None else (options.reference,))]))
+    return names
+
+
+def distinct_outputs(listed: JobList, options: EnhanceOptions) -> JobList:
+    """Return the jobs with output names that differ: on a clash with the suffix of the source, ``a.avi.x2.mkv``.
+
+    Raises:
+        OptionError: two jobs would write the same file.
+        OutputError: with ``overwrite``, a job would replace an input of another job.
+    """
+    sources = tuple(job.source for job in listed.jobs)
+    jobs = [replace(job, inputs=sources) for job in listed.jobs]
+    clashes = Counter(map(_place, _names(jobs, options)))
+    jobs = [
+        replace(job, stem=job.source.name) if clashes[_place(name)] > 1 and output_stem(job) == job.source.stem else job
+        for job, name in zip(jobs, _names(jobs, options), strict=True)
+    ]
+    first: dict[Path, Path] = {}
+    for job, name in zip(jobs, _names(jobs, options), strict=True):
+        other = first.setdefault(_place(name), job.source)
+        if other is not job.source:
+            raise OptionError(
+                f"{other} and {job.source} would both be written to {name}: enhance them in two runs, into two folders"
+            )
+    if options.overwrite:  # otherwise such a job alone is refused, because its output exists
+        _refuse_inputs_of_others(jobs, options)
+    return replace(listed, jobs=tuple(jobs))
+
+
+def _names(jobs: Sequence[Job], options: EnhanceOptions) -> Iterator[Path]:
+    """Yield the result of each job, without its output rate, which only an opened clip tells."""
+    replacing = replace(options, overwrite=True)
+    for job in jobs:
+        yield output_path(job, replacing, None, check=False)
+
+
+def _place(path: Path) -> Path:
+    return path if path == PIPE else path.parent.resolve() / path.name
+
+
+def _refuse_inputs_of_others(jobs: Sequence[Job], options: EnhanceOptions) -> None:
+    inputs = _file_ids([job.source for job in jobs])
+    for job, name in zip(jobs, _names(jobs, options), strict=True):
+        if name != PIPE and (options.clock is None or job.output is not None):
+            _refuse_inputs(OutputNames(name, None, None if job.is_image else report_path(name)), inputs)
+
+
+def _refuse_equal(names: OutputNames) -> None:
+    places = [_place(path) for path in names.paths]
+    for path, place in zip(names.paths, places, strict=True):
+        if places.count(place) > 1:
+            raise OutputError(f"{path} would be written twice in one run: name another --log, or none")
+
+
+def _refuse_inputs(names: OutputNames, inputs: set[FileId]) -> None:
+    for path in names.paths:
+        if not _file_ids([path]).isdisjoint(inputs):
+            raise OutputError(f"{path} is an input of this run: choose another --output")
+
+
+def _file_ids(paths: Iterable[Path]) -> set[FileId]:
+    """Return the identities of the files that exist, links followed."""
+    found = set()
+    for path in paths:
+        sequence = ImageSequence(path) if path != PIPE and is_sequence(path) else None
+        for file in [path] if sequence is None else map(sequence.path, sequence.numbers):
+            try:
+                status = file.stat()
+            except OSError:  # not there
+                continue
+            found.add((status.st_dev, status.st_ino))
+    return found
