@@ -1,5 +1,6 @@
 """Image files: exact values, orientation, alpha, and clear errors."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -167,3 +168,53 @@ def test_an_image_is_upscaled_alike_on_gpu_and_cpu(tmp_path: Path) -> None:
         enhance(source, target, scale=2, model="fast", device=device)
         images.append(cv2.imread(str(target)).astype(int))
     assert np.abs(images[0] - images[1]).max() <= 3
+
+
+def small_image(suffix: str) -> bytes:
+    done, data = cv2.imencode(suffix, np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8))
+    assert done
+    return data.tobytes()
+
+
+def png_bomb() -> bytes:
+    data = bytearray(small_image(".png"))
+    at = data.index(b"IDAT")
+    data[at - 4 : at] = (0xFFFFFFDC).to_bytes(4, "big")
+    return bytes(data)
+
+
+def bmp_bomb() -> bytes:
+    data = bytearray(small_image(".bmp"))
+    data[18:26] = (40_000).to_bytes(4, "little") + (20_000).to_bytes(4, "little")
+    return bytes(data)
+
+
+def tiff_bomb() -> bytes:
+    data = bytearray(small_image(".tif"))
+    order = "little" if data[:2] == b"II" else "big"
+    directory = int.from_bytes(data[4:8], order)
+    for entry in range(directory + 2, directory + 2 + 12 * int.from_bytes(data[directory : directory + 2], order), 12):
+        if int.from_bytes(data[entry : entry + 2], order) == 279:
+            data[entry + 2 : entry + 12] = (
+                (4).to_bytes(2, order) + (1).to_bytes(4, order) + (0xF0000000).to_bytes(4, order)
+            )
+    return bytes(data)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
+def test_an_image_that_declares_gigabytes_is_refused_before_they_are_allocated(tmp_path: Path, suffix: str) -> None:
+    bomb = {".png": png_bomb, ".bmp": bmp_bomb, ".tif": tiff_bomb}[suffix]()
+    (tmp_path / f"good{suffix}").write_bytes(small_image(suffix))
+    assert read_image(tmp_path / f"good{suffix}")[1].width == 64
+    (tmp_path / f"a{suffix}").write_bytes(bomb)
+    with pytest.raises(InputError, match="declares more data than it holds: it is damaged"):
+        read_image(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
+def test_a_truncated_image_is_one_clear_error_or_read(tmp_path: Path, suffix: str) -> None:
+    data = small_image(suffix)
+    for length in range(1, len(data), 97):
+        (tmp_path / f"a{suffix}").write_bytes(data[:length])
+        with suppress(InputError):
+            read_image(tmp_path / f"a{suffix}")

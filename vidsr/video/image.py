@@ -17,6 +17,7 @@ from vidsr.errors import InputError, OutputError
 from vidsr.frames import ColorInfo, FrameBatch, Origin, VideoInfo
 from vidsr.options.choices import Alpha
 from vidsr.runtime.output_file import write_file
+from vidsr.video.declared_sizes import declares_more_than_it_holds
 
 # The protocol of the papers: limited-range BT.601 luma of sRGB images
 RGB_COLOR = ColorInfo(matrix="smpte170m", primaries="bt709", transfer="iec61966-2-1", range="limited")
@@ -115,6 +116,8 @@ def _decoded(path: Path, alpha: Alpha) -> Pixels:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path") from None
+    if declares_more_than_it_holds(data.data):
+        raise InputError(f"{path} declares more data than it holds: it is damaged, get it again")
     # IMREAD_UNCHANGED keeps alpha and grey but ignores the orientation, which cameras write, and they write JPEG
     flags = cv2.IMREAD_UNCHANGED
     if data[:3].tobytes() == JPEG_START:
