@@ -93,3 +93,20 @@ def test_an_output_folder_that_is_a_file_gives_a_one_line_error(tmp_path: Path) 
     (tmp_path / "out").touch()
     with pytest.raises(OutputError, match="out cannot be made: File exists; choose another --output"):
         run_compare(clip, models="nearest", output=tmp_path / "out")
+
+
+def test_d3_existing_scores_are_replaced_only_with_overwrite(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", frames=1, size=(64, 48))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "compare.csv").write_text("mine")
+    with pytest.raises(OutputError, match=r"compare\.csv exists: choose another folder, or give --overwrite"):
+        run_compare(clip, models="nearest", output=tmp_path / "out")
+    assert (tmp_path / "out" / "compare.csv").read_text() == "mine"
+    run_compare(clip, models="nearest", output=tmp_path / "out", overwrite=True)
+    assert (tmp_path / "out" / "compare.csv").read_text().startswith("source,frame")
+
+
+def test_d3_scores_never_replace_an_input(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", frames=1, size=(64, 48)).rename(tmp_path / "compare.csv")
+    with pytest.raises(OutputError, match=r"compare\.csv is an input of this run"):
+        run_compare(clip, models="nearest", output=tmp_path, overwrite=True)

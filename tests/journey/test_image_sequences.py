@@ -16,8 +16,8 @@ from vidsr import compare, enhance
 from vidsr.errors import InputError, Notes, OptionError, OutputError, VerifyError
 from vidsr.options.enhance import parse_options, parse_reading
 from vidsr.options.image_sequence import ImageSequence, is_sequence
+from vidsr.options.output_names import report_path
 from vidsr.options.paths import Job, list_jobs
-from vidsr.pipeline.outputs import report_path
 from vidsr.pipeline.run import enhance_file
 from vidsr.pipeline.verify import verify_files
 from vidsr.runtime.output_file import is_unfinished

@@ -11,7 +11,7 @@ import pytest
 
 from tests.clips import make_clip
 from vidsr import enhance
-from vidsr.pipeline.outputs import report_path
+from vidsr.options.output_names import report_path
 from vidsr.pipeline.verify import verify_files
 
 pytestmark = pytest.mark.skipif(shutil.which("ffprobe") is None, reason="no ffprobe program")

@@ -15,6 +15,7 @@ from vidsr.cli.tables import print_json, print_rows
 from vidsr.evaluate.compare import Comparison, OnRow, Row
 from vidsr.evaluate.contact_sheet import contact_sheet, write_png
 from vidsr.options.enhance import EnhanceOptions, parse_options
+from vidsr.options.output_names import refuse_inputs
 from vidsr.options.paths import list_jobs
 from vidsr.runtime.output_file import OutputFile
 
@@ -44,12 +45,15 @@ def compare(
         VidsrError: a file cannot be read, a method is unknown, or the folder cannot be written.
     """
     parsed = parse_options(scale=scale, **options)
+    if output is not None:
+        refuse_inputs([output / CSV_NAME], inputs)
     with score_file(output, overwrite) as on_row:
         for source, stem in distinct_stems(inputs, parsed):
             comparison = compare_file(source, scale, models, parsed, blur, noise, crf, on_row)
             print_comparison(comparison, json)
             if output is not None:
                 path = output / f"{stem}.compare.{comparison.tag}.png"
+                refuse_inputs([path], inputs)
                 write_png(path, contact_sheet(comparison, crops), overwrite)
 
 

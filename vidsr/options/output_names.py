@@ -106,6 +106,18 @@ def _refuse_equal(names: OutputNames) -> None:
             raise OutputError(f"{path} would be written twice in one run: name another --log, or none")
 
 
+def refuse_inputs(paths: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse to write to ``paths`` if one of them is one of the ``inputs``, by whatever name or link.
+
+    Raises:
+        OutputError: it is.
+    """
+    ids = _file_ids(inputs)
+    for path in paths:
+        if not _file_ids([path]).isdisjoint(ids):
+            raise OutputError(f"{path} is an input of this run: choose another --output")
+
+
 def _refuse_inputs(names: OutputNames, inputs: set[FileId]) -> None:
     for path in names.paths:
         if not _file_ids([path]).isdisjoint(inputs):
