@@ -7,13 +7,14 @@ from the option table.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import wraps
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import torch
 
 from vidsr import models as networks
-from vidsr.errors import OnNote, ignore
+from vidsr.errors import InputError, OnNote, ignore
 from vidsr.evaluate.compare import Comparison, OnRow
 from vidsr.evaluate.interpolation import compare_interpolation
 from vidsr.evaluate.restoration import compare_restoration, parse_damage
@@ -155,7 +156,7 @@ def enhance(
     """
     given = locals()
     process.stop_openmp_spinning()
-    job = Job(Path(source), None if output is None else Path(output))
+    job = Job(_path(source, "source"), None if output is None else _path(output, "output"))
     options = parse_options(**_values(given, "enhance"))
     with machine_errors(job.source):
         return enhance_file(job, options, on_frames or ignore, on_note or ignore)
@@ -213,8 +214,9 @@ def compare(
     given = locals()
     process.stop_openmp_spinning()
     options = parse_options(**_values(given, "compare"))
-    with machine_errors(Path(source)):
-        return compare_file(Path(source), scale, models, options, blur, noise, crf)
+    clip = _path(source, "source")
+    with machine_errors(clip):
+        return compare_file(clip, scale, models, options, blur, noise, crf)
 
 
 def compare_file(
@@ -272,8 +274,9 @@ def verify(
     """
     reading = None if input_fps is None else parse_reading(input_fps=input_fps)
     options = parse_timing(reading or Reading(), fps=fps, slow_motion=slow_motion, start=start, end=end, frames=frames)
-    with machine_errors(Path(output)):
-        return verify_files(Path(source), Path(output), reading, options)
+    clip, result = _path(source, "source"), _path(output, "output")
+    with machine_errors(result):
+        return verify_files(clip, result, reading, options)
 
 
 def load_model(
@@ -299,6 +302,18 @@ def load_model(
         ModelError: there are no such weights; the message lists those that exist.
     """
     return networks.load_model(name, scale, device, dtype, WEIGHTS_DOMAIN.get(domain, domain))
+
+
+def _path(value: str | Path, name: str) -> Path:
+    """Return an argument as a path.
+
+    Raises:
+        InputError: it is empty, or not a path but an image.
+    """
+    if not isinstance(value, str | PathLike) or not str(value):
+        given = "is empty" if isinstance(value, str) else f"is a {type(value).__name__}"
+        raise InputError(f"{name} {given}: give the path of a file, or call the model of load_model with an image")
+    return Path(value)
 
 
 def _values(given: Mapping[str, Any], command: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import atexit
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from typing import ParamSpec, TypeVar, cast
 
 import numba
@@ -24,7 +25,20 @@ def jit(function: Callable[P, R]) -> Callable[P, R]:
     Sums may be reordered so that they are vectorised. Planes hold no NaN or infinity.
     """
     compiled = numba.njit(function, cache=True, nogil=True, fastmath=True, error_model="numpy")
+    cache = getattr(compiled, "_cache", None)  # none where NUMBA_DISABLE_JIT is set
+    if cache is not None:
+        cache.save_overload = _without_disk_errors(cache.save_overload)
     return cast("Callable[P, R]", compiled)
+
+
+def _without_disk_errors(save: Callable[..., None]) -> Callable[..., None]:
+    """Return ``save`` of Numba's cache for a disk that may be full: the next process compiles again."""
+
+    def saved(*arguments: object) -> None:
+        with suppress(OSError):
+            save(*arguments)
+
+    return saved
 
 
 def ensure_cache_folder() -> None:

@@ -140,7 +140,14 @@ class Model:
     def __call__(self, source: Tensor | Image, features: Tensor | None = None) -> Tensor | Image:
         """Return ``source`` upscaled or restored; ``features``: `global_features` of the image if it is a tile."""
         if isinstance(source, Tensor):
+            if source.ndim != 4 or source.shape[1] != 1 or not source.is_floating_point():
+                raise ModelError(
+                    f"tensor has shape {tuple(source.shape)} and type {source.dtype}: give luma N x 1 x H x W as "
+                    "floats from 0 to 1, or an image as a NumPy array"
+                )
             return self._luma(source, features)
+        if not isinstance(source, np.ndarray):  # a PIL image, or a list
+            source = np.asarray(source)
         if source.dtype != np.uint8 or not (source.ndim == 2 or (source.ndim == 3 and source.shape[2] == 3)):
             raise ModelError(
                 f"image has shape {source.shape} and type {source.dtype}: give uint8 H x W x 3 (RGB) or H x W"

@@ -87,12 +87,14 @@ def parse_height(value: int | str, flag: str) -> Height:
     return Height(parse_int(value, flag, maximum=MAX_SIDE))
 
 
-def parse_size(text: str, flag: str) -> Size:
-    """Return the size that ``text`` names, such as 1920x1080.
+def parse_size(text: str | tuple[int, int], flag: str) -> Size:
+    """Return the size that ``text`` names, such as 1920x1080; or a pair of numbers.
 
     Raises:
         OptionError: it is not a width and a height.
     """
+    if not isinstance(text, str):
+        text = "x".join(str(parse_int(side, flag)) for side in text)
     match = re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())
     if match is None:
         raise OptionError(f"{flag} {shortened(text)!r} is not a size: write it as 1920x1080")

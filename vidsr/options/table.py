@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from vidsr.errors import OptionError
 from vidsr.options.choices import (
     Alpha,
     Deinterlace,
@@ -26,7 +27,7 @@ from vidsr.options.choices import (
 )
 from vidsr.options.frame_rate import parse_fps, parse_slow_motion
 from vidsr.options.output_size import parse_factor, parse_height, parse_size
-from vidsr.options.parse import parse_bytes, parse_choice, parse_int, parse_time
+from vidsr.options.parse import parse_bytes, parse_choice, parse_int, parse_time, shortened
 from vidsr.options.source import RawFormat, parse_rate
 
 REQUIRED = ...  # the default of an option without one
@@ -91,9 +92,25 @@ class Option:
         value = self.old_words.get(value, value) if isinstance(value, str) else value
         if value is None:
             return None
-        if self.parse is not None:
-            return self.parse(value, self.flag)
-        return parse_choice(value, self.choices, self.flag) if self.choices else value
+        try:
+            if self.parse is not None:
+                return self.parse(value, self.flag)
+            if self.choices:
+                return parse_choice(value, self.choices, self.flag)
+            return self._of_kind(value)
+        except (TypeError, ValueError, AttributeError, OverflowError):  # in a Python call: of a type not in the hints
+            text = shortened(repr(value))
+            raise OptionError(f"{self.flag} {text} cannot be used: give {self.values or 'text'}") from None
+
+    def _of_kind(self, value: Any) -> Any:
+        """Return a value that has no parser, as the type that the command line would give."""
+        if self.many:
+            return [value] if isinstance(value, str) else list(value)
+        if self.kind is float:
+            return float(value)
+        if self.kind is str and self.python is None and not isinstance(value, str):
+            raise TypeError
+        return value
 
 
 def _text(parse: Parser) -> Parser:
