@@ -171,7 +171,7 @@ def refuse_existing(path: Path, overwrite: bool, remedy: str = "choose another -
         OutputError: it is in the way, or its name is too long.
     """
     try:
-        mode = path.lstat()
+        path.lstat()
     except FileNotFoundError:
         return
     except OSError as error:
@@ -180,7 +180,7 @@ def refuse_existing(path: Path, overwrite: bool, remedy: str = "choose another -
         raise OutputError(f"{path} is a folder: name a file, or end the folder with a slash")
     if not overwrite:
         raise OutputError(f"{path} exists: {remedy}, or give --overwrite")
-    if not (path.is_symlink() or os.path.isfile(path)) or not mode.st_mode:  # noqa: PTH113
+    if not (path.is_symlink() or path.is_file()):
         raise OutputError(f"{path} is a device or a pipe: {remedy}")
 
 
