@@ -12,6 +12,7 @@ import av
 import pytest
 
 from tests.clips import make_clip
+from tests.damage import written_again
 from vidsr import enhance
 from vidsr.errors import VerifyError
 from vidsr.options.codecs import Encoding
@@ -182,6 +183,14 @@ def test_a_report_of_another_run_or_with_garbage_is_ignored(tmp_path: Path) -> N
         assert read_report(source, tmp_path / "b.mp4") is None
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_audio_with_a_gap_passes(tmp_path: Path, suffix: str) -> None:
+    """MP4 lets the packet before a gap last through it."""
+    make_clip(tmp_path / "a.mkv", frames=40, audio=1)
+    written_again(tmp_path / "a.mkv", tmp_path / "gap.mkv", lambda parts: parts.drop("audio0", range(20, 30)))
+    verify(copied(tmp_path / "gap.mkv", tmp_path / f"b{suffix}")).raise_if_failed()
+
+
 def test_a_verification_as_json(expected: ExpectedContents) -> None:
     report = verify(expected).to_json()
     assert report["ok"] is True
@@ -196,6 +205,7 @@ from fractions import Fraction
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.clips import make_clip
+from tests.damage import written_again
 from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import parse_timing
 from vidsr.options.source import Reading

@@ -320,10 +320,11 @@ def packet_checks(name: str, wanted: list[CopiedPacket], after: Track, left: Cou
         left["packet_times_repaired"] -= late
         drifts = drifts[:-late] or [Fraction(0)]
     yield close(f"{name}: drift", Fraction(0), drifts[-1], MILLISECOND)
-    # those of audio follow from its samples, and codecs such as Vorbis let FFmpeg only estimate them
+    # each packet of audio lasts until the next one, in MP4 through a gap too; the last one may be cut by a sample count
     longest = max(packet.duration for packet in wanted)
-    changes = [abs(a.duration - b.duration) for a, b in pairs if a.duration]
-    allowed = MILLISECOND if after.type == "subtitle" else max(longest, MILLISECOND)
+    is_text = after.type == "subtitle"
+    changes = [abs(a.duration - b.duration) for a, b in (pairs if is_text else pairs[-1:]) if a.duration]
+    allowed = MILLISECOND if is_text else max(longest, MILLISECOND)
     yield close(f"{name}: durations", Fraction(0), max(changes, default=Fraction(0)), allowed)
 
 
