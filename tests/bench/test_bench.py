@@ -85,6 +85,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("bench") / "clip.mp4", frames=6, size=(64, 48), audio=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg program")
 def test_ffmpeg_and_opencv_are_baselines_of_a_run(clip: Path) -> None:
     measured = bench(clip, {"scale": "2", "fps": "2x", "model": "bicubic", "frames": 5}, rounds=1)

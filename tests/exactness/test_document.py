@@ -11,7 +11,15 @@ from tests.exactness.table import REPO
 LINES = DOCUMENT.read_text().splitlines()
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if not row.tested_in], ids=lambda row: row.name)
+SLOW = {"three_hours_at_60_fps"}
+MEASURED = [
+    pytest.param(row, marks=pytest.mark.slow if row.name in SLOW else (), id=row.name)
+    for row in ROWS
+    if not row.tested_in
+]
+
+
+@pytest.mark.parametrize("row", MEASURED)
 def test_the_claim_holds(row: Row, tmp_path: Path) -> None:
     try:
         finding = row.measure(tmp_path)

@@ -89,7 +89,9 @@ def bursts(path: Path, layout: str = "mono", rate: int = 48000) -> Path:
     return path
 
 
-@pytest.mark.parametrize("factor", [Fraction(3, 2), Fraction(2), Fraction(8)])
+@pytest.mark.parametrize(
+    "factor", [Fraction(3, 2), *(pytest.param(Fraction(n), marks=pytest.mark.slow) for n in (2, 8))]
+)
 def test_slowed_audio_keeps_its_pitch_and_its_time_to_a_hundredth_of_a_source_second(
     tmp_path: Path, factor: Fraction
 ) -> None:

@@ -221,6 +221,7 @@ assert torch.allclose(Runner(compiled, cpu)(luma, 255), Runner(model, cpu)(luma,
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 def test_a_compiled_network_equals_the_network(tmp_path: Path) -> None:
     environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "TORCHINDUCTOR_COMPILE_THREADS": "1"}

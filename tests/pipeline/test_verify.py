@@ -151,7 +151,7 @@ def test_frames_of_another_rate_are_a_difference_unless_an_option_asks_for_them(
         {"fps": "2x"},
         {"fps": 60},
         {"fps": "24000/1001"},
-        {"slow_motion": 4},
+        pytest.param({"slow_motion": 4}, marks=pytest.mark.slow),
         {"fps": 30, "slow_motion": 2},
         {"start": "1.73", "end": "2.52"},
         {"start": "0.5", "frames": 11, "fps": 48},

@@ -14,6 +14,8 @@ from traceback import extract_tb
 
 from vidsr.errors import DeviceError, InputError, OutputError, PipeClosed, VidsrError
 
+PACKAGE = Path(__file__).parents[1]
+
 # What helps against an OSError, by its number
 REMEDIES = {
     errno.ENAMETOOLONG: "give it a shorter name",
@@ -87,7 +89,7 @@ def one_line(error: Exception) -> str:
     """Return the message of ``error``; that of a bug names the type of the exception and the place in the code."""
     if isinstance(error, VidsrError):
         return str(error)
-    places = [place for place in extract_tb(error.__traceback__) if f"{os.sep}vidsr{os.sep}" in place.filename]
+    places = [place for place in extract_tb(error.__traceback__) if Path(place.filename).is_relative_to(PACKAGE)]
     place = f" in {Path(places[-1].filename).name}:{places[-1].lineno}" if places else ""
     text = " ".join(str(error).split())
     words = f" ({text})" if text else ""
