@@ -193,7 +193,10 @@ def psnr_y(model: Model, folder: Path) -> float:
 
 
 @pytest.mark.more
-@pytest.mark.parametrize("entry", SHIPPED, ids=IDS)
+@pytest.mark.parametrize(
+    "entry",
+    [pytest.param(e, marks=pytest.mark.slow if e.name == "deblur" else (), id=e.path.stem) for e in SHIPPED],
+)
 def test_half_precision_costs_at_most_two_hundredths_of_a_decibel(
     entry: weight_files.WeightsFile, images: Path
 ) -> None:

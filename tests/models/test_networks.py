@@ -22,6 +22,15 @@ INTERPOLATION = ("refine", "superslomo")  # tests/train/tasks/test_interpolate.p
 LUMA_NETWORKS = [name for name in ARCHITECTURES if name not in INTERPOLATION]
 CASES = [(name, scale) for name in LUMA_NETWORKS for scale in ((1,) if name in RESTORATION else (2, 3, 4))]
 CASES += [(name, 1) for name in DECONVOLVING]
+# `make test` runs one of the three networks with blind deconvolution where a test takes long
+SLOW = ("deconvolved", "gated_unet deconvolving")
+
+
+def tiered(cases: list[tuple[str, int]]) -> list[Any]:
+    """``cases``, those of `SLOW` in the slow tier only."""
+    return [pytest.param(*case, marks=pytest.mark.slow if case[0] in SLOW else ()) for case in cases]
+
+
 # smaller networks of the same architecture, for speed
 SMALLER: dict[str, dict[str, int]] = {"srresnet": {"channels": 16, "blocks": 3}, "residual": {"channels": 32}}
 
@@ -32,7 +41,7 @@ def network_of(name: str, scale: int) -> LumaNetwork:
     return build_network(DECONVOLVING.get(name, name), settings).eval().requires_grad_(False)
 
 
-@pytest.mark.parametrize(("name", "scale"), CASES)
+@pytest.mark.parametrize(("name", "scale"), tiered(CASES))
 @pytest.mark.parametrize("size", [(1, 1), (17, 12), (8, 23)])
 def test_the_output_has_scale_times_the_size_in_float32(name: str, scale: int, size: tuple[int, int]) -> None:
     y = network_of(name, scale)(torch.rand(2, 1, *size))
@@ -124,7 +133,7 @@ def test_networks_without_anchor_freeze_the_identity_channel(name: str) -> None:
 
 
 @pytest.mark.parametrize("branches", [True, False])
-@pytest.mark.parametrize(("name", "scale"), CASES)
+@pytest.mark.parametrize(("name", "scale"), tiered(CASES))
 def test_the_collapsed_network_equals_its_training_form(name: str, scale: int, branches: bool) -> None:
     network = network_of(name, scale)
     network.for_training(keep=False, branches=branches)
@@ -145,7 +154,7 @@ def test_the_collapsed_network_equals_its_training_form(name: str, scale: int, b
 
 
 @pytest.mark.parametrize("branches", [True, False])
-@pytest.mark.parametrize(("name", "scale"), [case for case in CASES if case[1] < 3])
+@pytest.mark.parametrize(("name", "scale"), tiered([case for case in CASES if case[1] < 3]))
 def test_the_training_form_can_keep_the_function_of_its_warm_start(name: str, scale: int, branches: bool) -> None:
     network = network_of(name, scale)
     x = torch.rand(1, 1, 40, 44)
@@ -181,10 +190,10 @@ def test_restoration_networks_refuse_other_scales_than_1(name: str) -> None:
         build_network(name, {"scale": 2})
 
 
-@pytest.mark.parametrize("name", [*RESTORATION, *DECONVOLVING])
+@pytest.mark.parametrize(("name", "scale"), tiered([(name, 1) for name in (*RESTORATION, *DECONVOLVING)]))
 @pytest.mark.parametrize("tile", [1, 8, 31])
-def test_tiles_of_any_side_equal_the_whole_image(name: str, tile: int) -> None:
-    network = network_of(name, 1)
+def test_tiles_of_any_side_equal_the_whole_image(name: str, scale: int, tile: int) -> None:
+    network = network_of(name, scale)
     for parameter in network.parameters():
         if parameter.ndim == 1 or not parameter.any():
             parameter.copy_(0.1 * torch.rand(parameter.shape))
