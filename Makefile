@@ -13,7 +13,7 @@ DEMO_OUTPUT := out/phone_dog.x4.2x.mp4
 
 help:
 	@echo "make demo        upscale $(DEMO_CLIP) by four at twice its frame rate"
-	@echo "make test        style, types, import rules, then the tests with their coverage"
+	@echo "make test        style, types, import rules, then the tests (coverage from Python 3.12 on)"
 	@echo "make test-slow   the tests that take longer"
 	@echo "make check       style, types and import rules only"
 	@echo "make format      format the code"
