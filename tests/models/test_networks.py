@@ -73,7 +73,7 @@ def test_the_halo_is_the_radius_of_the_receptive_field(name: str, scale: int) ->
     assert reach >= network.halo - slack - step, "a tile's halo would be wasteful"
 
 
-@pytest.mark.parametrize(("name", "scale"), CASES)
+@pytest.mark.parametrize(("name", "scale"), tiered(CASES))
 def test_channels_last_gives_the_same_output(name: str, scale: int) -> None:
     network = network_of(name, scale)
     x = torch.rand(1, 1, 24, 20)
@@ -191,7 +191,7 @@ def test_restoration_networks_refuse_other_scales_than_1(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "scale"), tiered([(name, 1) for name in (*RESTORATION, *DECONVOLVING)]))
-@pytest.mark.parametrize("tile", [1, 8, 31])
+@pytest.mark.parametrize("tile", [pytest.param(1, marks=pytest.mark.slow), 8, 31])
 def test_tiles_of_any_side_equal_the_whole_image(name: str, scale: int, tile: int) -> None:
     network = network_of(name, scale)
     for parameter in network.parameters():
