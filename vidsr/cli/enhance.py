@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vidsr.cli.search import Searching
+from vidsr.cli.folder_search import Searching
 from vidsr.errors import ExitCode, OptionError
 from vidsr.options.enhance import EnhanceOptions, parse_options
 from vidsr.options.output_names import distinct_outputs

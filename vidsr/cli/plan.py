@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vidsr.cli.search import Searching
+from vidsr.cli.folder_search import Searching
 from vidsr.errors import ExitCode
 from vidsr.options.enhance import parse_options
 
