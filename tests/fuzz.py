@@ -65,10 +65,15 @@ def outcome(whole: Path, folder: Path, number: int, seed: int, verify: bool = Fa
     target.write_text(EXISTING)
     started = time.monotonic()
     result = "done"
+    failed: set[Path] = set()
     try:
         enhance(source, target, scale=1, preset="ultrafast", log="none", verify=verify, overwrite=True)
-    except VerifyError as error:  # the file was written, and the run names its fault
+    except VerifyError as error:  # the run names the fault of its output and keeps it under another name
         result = type(error).__name__
+        kept = target.with_stem(f"{target.stem}.failed")
+        failed = {kept, kept.with_name(f"{kept.name}.report.json")}
+        assert all(path.exists() for path in failed), f"seed {seed}"
+        assert target.read_text() == EXISTING, f"seed {seed} replaced the existing file by a failed one"
     except VidsrError as error:
         result = type(error).__name__
         assert "\n" not in str(error), f"seed {seed}: {error}"
@@ -77,5 +82,7 @@ def outcome(whole: Path, folder: Path, number: int, seed: int, verify: bool = Fa
         assert target.stat().st_size > 100
     assert time.monotonic() - started < SECONDS, f"seed {seed}"
     allowed = {source.name, "target.mp4", "target.mkv", "target.mp4.report.json", "target.mkv.report.json"}
-    assert {path.name for path in folder.iterdir()} <= allowed, f"seed {seed}"
+    assert {path.name for path in folder.iterdir()} <= allowed | {path.name for path in failed}, f"seed {seed}"
+    for path in failed:
+        path.unlink()  # the next seed starts without them
     return result
