@@ -86,6 +86,7 @@ def enhance(
     raw: str | None = None,
     video_track: int | None = None,
     alpha: Literal["refuse", "drop"] = "refuse",
+    max_pixels: str | int | None = None,
     hwaccel: Literal["none", "cuda"] = "none",
     deinterlace: Literal["auto", "off", "force"] = "auto",
     log: str | Path | bool | None = None,
@@ -140,6 +141,7 @@ def enhance(
         raw: Format of raw video, for example 480x270:yuv420p:24000/1001.
         video_track: Number of the video track to enhance, from 1; the others are copied. Default: the players' choice.
         alpha: Transparency: refuse the clip, or drop the alpha channel.
+        max_pixels: Refuse a source of more pixels; its header is read first. Default: 256M.
         hwaccel: Hardware decoder; cuda is NVIDIA's NVDEC.
         deinterlace: Deinterlace: interlaced clips, none or all.
         log: Per-frame CSV file, or none. Default: OUTPUT.frames.csv.

@@ -23,10 +23,10 @@ from vidsr.options.frame_rate import Clock
 from vidsr.options.output_size import SAME_SIZE, OutputSize, Size, only_size
 from vidsr.options.parse import decimal
 from vidsr.options.restoration import TASKS, Restoration, parse_restoration
-from vidsr.options.source import Reading
+from vidsr.options.source import MAX_PIXELS, Reading
 from vidsr.options.table import option, parse_values
 
-READING = tuple(map(option, ("input_fps", "raw", "alpha", "hwaccel", "video_track")))
+READING = tuple(map(option, ("input_fps", "raw", "alpha", "hwaccel", "video_track", "max_pixels")))
 TIMING = tuple(map(option, ("fps", "slow_motion", "start", "end", "frames")))  # decide the times of the output
 REQUESTS = ("scale", "height", "size", "fps", "slow_motion", *TASKS)  # at least one of them, or a flag, asks for work
 
@@ -116,7 +116,7 @@ def parse_options(**given: Any) -> EnhanceOptions:
 
 
 def parse_reading(**given: Any) -> Reading:
-    """Return how to read a source from the keywords input_fps, raw, alpha, hwaccel and video_track.
+    """Return how to read a source from the keywords input_fps, raw, alpha, hwaccel, video_track and max_pixels.
 
     Raises:
         OptionError: a value is not accepted.
@@ -140,7 +140,14 @@ def parse_timing(reading: Reading, **given: Any) -> EnhanceOptions | None:
 
 
 def _reading(values: Mapping[str, Any]) -> Reading:
-    return Reading(values["input_fps"], values["raw"], values["alpha"], values["hwaccel"], values["video_track"])
+    return Reading(
+        values["input_fps"],
+        values["raw"],
+        values["alpha"],
+        values["hwaccel"],
+        values["video_track"],
+        values["max_pixels"] or MAX_PIXELS,
+    )
 
 
 def _check_request(values: Mapping[str, Any]) -> None:

@@ -27,8 +27,8 @@ from vidsr.options.choices import (
 )
 from vidsr.options.frame_rate import parse_fps, parse_slow_motion
 from vidsr.options.output_size import parse_factor, parse_height, parse_size
-from vidsr.options.parse import parse_bytes, parse_choice, parse_int, parse_time, shortened
-from vidsr.options.source import RawFormat, parse_rate
+from vidsr.options.parse import parse_bytes, parse_choice, parse_int, parse_pixels, parse_time, shortened
+from vidsr.options.source import MAX_PIXELS, RawFormat, parse_rate
 
 REQUIRED = ...  # the default of an option without one
 
@@ -197,6 +197,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("video_track", SOURCE, "Number of the video track to enhance, from 1; the others are copied.",
            kind=int, metavar="N", parse=parse_int, default_text="the players' choice"),
     Option("alpha", SOURCE, "Transparency: refuse the clip, or drop the alpha channel.", kind=Alpha, default="refuse"),
+    Option("max_pixels", SOURCE, "Refuse a source of more pixels; its header is read first.", metavar="500M",
+           python=str | int, parse=_text(parse_pixels), default_text=f"{MAX_PIXELS // 10**6}M"),
     Option("hwaccel", SOURCE, "Hardware decoder; cuda is NVIDIA's NVDEC.", kind=Hwaccel, default="none"),
     Option("deinterlace", SOURCE, "Deinterlace: interlaced clips, none or all.", kind=Deinterlace, default="auto"),
     Option("log", OUTPUT, "Per-frame CSV file, or none.", metavar="PATH|none", python=str | Path | bool,

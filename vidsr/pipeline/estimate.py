@@ -138,7 +138,7 @@ def _planned(job: Job, options: EnhanceOptions) -> FileEstimate:
     """The plan of one file, from its headers and sample frames."""
     notes = Notes()
     if job.is_image:
-        image, info = read_image(job.source, options.reading.alpha)
+        image, info = read_image(job.source, options.reading.alpha, options.reading.max_pixels)
         plan = make_plan(options, info, ClipSamples((image.y,)), notes=notes)
     else:
         with open_reader(job.source, options, notes) as reader:

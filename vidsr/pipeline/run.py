@@ -218,7 +218,7 @@ def _finished(report: RunReport, expected: ExpectedContents | None, outputs: Run
 
 def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes: Notes) -> RunReport:
     started = perf_counter()
-    image, info = read_image(job.source, options.reading.alpha)
+    image, info = read_image(job.source, options.reading.alpha, options.reading.max_pixels)
     if is_animated(job.source):
         notes.info("first_frame_only", f"{job.source} is animated: only its first frame is enhanced")
     if options.interpolates:
