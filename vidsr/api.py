@@ -51,8 +51,9 @@ def enhance(
     *,
     # options: begin
     scale: str | int | float | Fraction | None = None,
-    height: int | None = None,
+    height: str | int | None = None,
     size: str | None = None,
+    fit: Literal["stretch", "pad", "crop"] = "stretch",
     square_pixels: bool = False,
     fps: str | int | Fraction | None = None,
     interpolation: Literal["auto", "flow", "net", "superslomo", "blend", "none"] = "auto",
@@ -74,7 +75,7 @@ def enhance(
     tile: int | None = None,
     compile: bool = False,
     memory: str | int | None = None,
-    codec: str = "libx264",
+    codec: str = "auto",
     crf: float | None = None,
     preset: str | None = None,
     encoder_options: Iterable[str] | None = None,
@@ -108,6 +109,7 @@ def enhance(
         scale: Factor for width and height, any positive number.
         height: Output height; the width keeps the aspect ratio.
         size: Output width and height, for example 1920x1080.
+        fit: A clip of another aspect ratio than --size: stretch it, pad it with black, or crop it.
         square_pixels: Resize an anamorphic clip to square pixels.
         fps: Output frame rate: a factor or frames per second; new frames are interpolated.
         interpolation: Method that makes interpolated frames.
@@ -129,7 +131,7 @@ def enhance(
         tile: Side of a tile in source pixels, 32 or more, to save memory.
         compile: Compile the network first; pays off in long runs.
         memory: Memory limit for the run.
-        codec: FFmpeg video encoder; null writes nothing.
+        codec: Format, or FFmpeg encoder; auto: one that plays everywhere; null: none.
         crf: Quality; lower is better and larger. Default: 18.
         preset: Encoder speed. Default: medium.
         encoder_options: Option for the encoder; repeatable.
