@@ -5,9 +5,11 @@ more in the slow one.
 """
 
 import os
+from typing import TypeVar
 
 from hypothesis import settings
 
+T = TypeVar("T")
 SLOW = os.environ.get("VIDSR_TIER") == "slow"
 TIMES_MORE = 10  # examples in the slow tier
 
@@ -17,6 +19,6 @@ def examples(few: int) -> settings:
     return settings(deadline=None, max_examples=few * TIMES_MORE if SLOW else few)
 
 
-def few_or_many(few: int, many: int) -> int:
+def few_or_many(few: T, many: T) -> T:
     """``few`` at every commit, ``many`` in the slow tier."""
     return many if SLOW else few

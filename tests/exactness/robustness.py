@@ -15,9 +15,10 @@ from time import perf_counter
 import av
 import numpy as np
 
-from tests import damage, fuzz
+from tests import damage
 from tests.clips import make_clip
 from tests.exactness.table import REPO, Finding, Unmeasured, folder, row, run
+from tests.fuzz import calls as fuzz
 from vidsr.cli.batch import enhance_listed
 from vidsr.cli.progress import Reporter, Verbosity
 from vidsr.errors import VidsrError

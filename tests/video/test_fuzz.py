@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz import outcome, whole_clips
+from tests.fuzz.calls import outcome, whole_clips
 from tests.tiers import few_or_many
 
 
