@@ -51,8 +51,9 @@ def enhance(
     *,
     # options: begin
     scale: str | int | float | Fraction | None = None,
-    height: int | None = None,
+    height: str | int | None = None,
     size: str | None = None,
+    fit: Literal["stretch", "pad", "crop"] = "stretch",
     square_pixels: bool = False,
     fps: str | int | Fraction | None = None,
     interpolation: Literal["auto", "flow", "net", "superslomo", "blend", "none"] = "auto",
@@ -74,7 +75,7 @@ def enhance(
     tile: int | None = None,
     compile: bool = False,
     memory: str | int | None = None,
-    codec: str = "libx264",
+    codec: str = "auto",
     crf: float | None = None,
     preset: str | None = None,
     encoder_options: Iterable[str] | None = None,
@@ -86,6 +87,7 @@ def enhance(
     raw: str | None = None,
     video_track: int | None = None,
     alpha: Literal["refuse", "drop"] = "refuse",
+    max_pixels: str | int | None = None,
     hwaccel: Literal["none", "cuda"] = "none",
     deinterlace: Literal["auto", "off", "force"] = "auto",
     log: str | Path | bool | None = None,
@@ -107,6 +109,7 @@ def enhance(
         scale: Factor for width and height, any positive number.
         height: Output height; the width keeps the aspect ratio.
         size: Output width and height, for example 1920x1080.
+        fit: A clip of another aspect ratio than --size: stretch it, pad it with black, or crop it.
         square_pixels: Resize an anamorphic clip to square pixels.
         fps: Output frame rate: a factor or frames per second; new frames are interpolated.
         interpolation: Method that makes interpolated frames.
@@ -128,7 +131,7 @@ def enhance(
         tile: Side of a tile in source pixels, 32 or more, to save memory.
         compile: Compile the network first; pays off in long runs.
         memory: Memory limit for the run.
-        codec: FFmpeg video encoder; null writes nothing.
+        codec: Format, or FFmpeg encoder; auto: one that plays everywhere; null: none.
         crf: Quality; lower is better and larger. Default: 18.
         preset: Encoder speed. Default: medium.
         encoder_options: Option for the encoder; repeatable.
@@ -140,6 +143,7 @@ def enhance(
         raw: Format of raw video, for example 480x270:yuv420p:24000/1001.
         video_track: Number of the video track to enhance, from 1; the others are copied. Default: the players' choice.
         alpha: Transparency: refuse the clip, or drop the alpha channel.
+        max_pixels: Refuse a source of more pixels; its header is read first. Default: 256M.
         hwaccel: Hardware decoder; cuda is NVIDIA's NVDEC.
         deinterlace: Deinterlace: interlaced clips, none or all.
         log: Per-frame CSV file, or none. Default: OUTPUT.frames.csv.

@@ -25,14 +25,18 @@ def listed(*inputs: Path, output: Path | None = None, **options: object) -> JobL
 
 def test_d5_clips_that_differ_in_their_suffix_get_names_of_their_own(tmp_path: Path) -> None:
     touch(tmp_path, "a.avi", "a.wmv", "b.avi")
-    names = [output_path(job, X2, None).name for job in listed(tmp_path).jobs]
+    names = [output_path(job, X2).name for job in listed(tmp_path).jobs]
     assert names == ["a.avi.x2.mkv", "a.wmv.x2.mkv", "b.x2.mkv"]
 
 
-@pytest.mark.parametrize("fps", [None, "2x"])
-def test_d5_two_clips_of_one_name_are_refused_whatever_overwrite_says(tmp_path: Path, fps: str | None) -> None:
+@pytest.mark.parametrize(("fps", "tag"), [(None, "x2"), ("2x", "x2.2x")])
+def test_d5_two_clips_of_one_name_are_refused_whatever_overwrite_says(
+    tmp_path: Path, fps: str | None, tag: str
+) -> None:
     touch(tmp_path, "d1/a.mp4", "d2/a.mp4")
-    with pytest.raises(OptionError, match=r"d1/a\.mp4 and .*d2/a\.mp4 would both be written to .*same/a\.mp4\.x2\.mp4"):
+    with pytest.raises(
+        OptionError, match=rf"d1/a\.mp4 and .*d2/a\.mp4 would both be written to .*same/a\.mp4\.{tag}\.mp4"
+    ):
         listed(tmp_path / "d1/a.mp4", tmp_path / "d2/a.mp4", output=tmp_path / "same", fps=fps)
 
 
@@ -52,25 +56,25 @@ def test_d3_no_file_of_a_run_replaces_its_input(tmp_path: Path, name: str, link:
         (tmp_path / name).symlink_to(tmp_path / "c.mp4")
     job = Job(tmp_path / (name if link == "none" else "c.mp4"), tmp_path / "z.mp4")
     with pytest.raises(OutputError, match=r"is the input itself|is an input of this run"):
-        output_names(job, parse_options(scale=2, overwrite=True), None)
+        output_names(job, parse_options(scale=2, overwrite=True))
 
 
 def test_d3_no_file_of_a_run_replaces_its_reference(tmp_path: Path) -> None:
     touch(tmp_path, "c.mp4", "y.mp4.report.json")
     options = parse_options(scale=2, overwrite=True, reference=tmp_path / "y.mp4.report.json")
     with pytest.raises(OutputError, match="is an input of this run"):
-        output_names(Job(tmp_path / "c.mp4", tmp_path / "y.mp4"), options, None)
+        output_names(Job(tmp_path / "c.mp4", tmp_path / "y.mp4"), options)
 
 
 def test_d3_the_log_and_the_report_are_different_files(tmp_path: Path) -> None:
     touch(tmp_path, "c.mp4")
     options = parse_options(scale=2, log=tmp_path / "o.mp4.report.json")
     with pytest.raises(OutputError, match="would be written twice in one run: name another --log"):
-        output_names(Job(tmp_path / "c.mp4", tmp_path / "o.mp4"), options, None)
+        output_names(Job(tmp_path / "c.mp4", tmp_path / "o.mp4"), options)
 
 
 def test_an_output_without_a_clash_keeps_its_short_name(tmp_path: Path) -> None:
     touch(tmp_path, "a.mp4", "b.mp4")
-    names = [output_names(job, X2, None) for job in listed(tmp_path / "a.mp4", tmp_path / "b.mp4").jobs]
+    names = [output_names(job, X2) for job in listed(tmp_path / "a.mp4", tmp_path / "b.mp4").jobs]
     assert [name.result.name for name in names] == ["a.x2.mp4", "b.x2.mp4"]
     assert isinstance(names[0], OutputNames) and names[0].report == tmp_path / "a.x2.mp4.report.json"

@@ -7,7 +7,7 @@ import pytest
 from tests.commands import run_vidsr
 from vidsr.errors import ExitCode, OptionError
 from vidsr.options.enhance import parse_options
-from vidsr.options.parse import parse_bytes, parse_fraction, parse_int, parse_time, shortened
+from vidsr.options.parse import parse_bytes, parse_fraction, parse_int, parse_pixels, parse_time, shortened
 
 MANY = "9" * 5000  # more digits than Python turns into an integer
 
@@ -74,3 +74,16 @@ def test_numbers_within_the_limits_are_exact() -> None:
 def test_long_values_are_shortened_in_messages() -> None:
     assert shortened("4") == "4" and shortened("x" * 99) == "x" * 40 + "..."
     assert shortened(10**5000) == "a number of many digits"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("500M", 500_000_000), ("1.5k", 1500), ("20000", 20_000), ("1G", 10**9)]
+)
+def test_numbers_of_pixels(text: str, expected: int) -> None:
+    assert parse_pixels(text, "--max-pixels") == expected
+
+
+@pytest.mark.parametrize("text", ["", "many", "0", "-5", "5T", "2G", "9" * 320])
+def test_a_wrong_number_of_pixels_is_one_clear_error(text: str) -> None:
+    with pytest.raises(OptionError, match="is not a number of pixels up to 1073M: write 500M"):
+        parse_pixels(text, "--max-pixels")

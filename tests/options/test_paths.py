@@ -1,6 +1,5 @@
 """Paths: the input files, the output names, and no file replaced by accident."""
 
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -21,26 +20,28 @@ def files(folder: Path, *names: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "options", "fps", "name"),
+    ("source", "options", "name"),
     [
-        ("a.mp4", X4_2X, Fraction(48), "a.x4.48fps.mp4"),
-        ("a.b.mkv", X4, Fraction(25), "a.b.x4.mkv"),
-        ("a.avi", X4, None, "a.x4.mkv"),
-        ("a.webm", X4, None, "a.x4.mkv"),  # H.264 does not go into WebM
-        ("a.webm", parse_options(scale=4, codec="libvpx-vp9"), None, "a.x4.webm"),
-        ("a.mp4", parse_options(scale=2, codec="ffv1"), None, "a.x2.mkv"),
-        ("a.mp4", parse_options(scale=2, codec="prores_ks"), None, "a.x2.mov"),
-        ("a.mp4", parse_options(fps="60000/1001"), Fraction(60000, 1001), "a.59.94fps.mp4"),
-        ("a.mp4", parse_options(height=1080), None, "a.1080p.mp4"),
-        ("a.mp4", parse_options(slow_motion="2.5x"), Fraction(25), "a.slow2.5x.mp4"),
-        ("a.mp4", parse_options(repeats="interpolate"), Fraction(25), "a.smooth.mp4"),
-        ("a.JPG", X4, None, "a.x4.JPG"),
+        ("a.mp4", X4_2X, "a.x4.2x.mp4"),
+        ("a.b.mkv", X4, "a.b.x4.mkv"),
+        ("a.avi", X4, "a.x4.mkv"),
+        ("a.gif", X4, "a.x4.mp4"),
+        ("a.webm", X4, "a.x4.webm"),
+        ("a.webm", parse_options(scale=4, codec="h264"), "a.x4.mkv"),  # H.264 does not go into WebM
+        ("a.webm", parse_options(scale=4, codec="libvpx-vp9"), "a.x4.webm"),
+        ("a.mp4", parse_options(scale=2, codec="ffv1"), "a.x2.mkv"),
+        ("a.mp4", parse_options(scale=2, codec="prores"), "a.x2.mov"),
+        ("a.mp4", parse_options(fps="60000/1001"), "a.59.94fps.mp4"),
+        ("a.mp4", parse_options(height="1080p"), "a.1080p.mp4"),
+        ("a.mp4", parse_options(slow_motion="2.5x"), "a.slow2.5x.mp4"),
+        ("a.mp4", parse_options(repeats="interpolate"), "a.smooth.mp4"),
+        ("a.JPG", X4, "a.x4.JPG"),
     ],
 )
 def test_the_default_output_is_next_to_the_source_and_named_after_the_options(
-    tmp_path: Path, source: str, options: EnhanceOptions, fps: Fraction | None, name: str
+    tmp_path: Path, source: str, options: EnhanceOptions, name: str
 ) -> None:
-    assert output_path(Job(tmp_path / source, None), options, fps) == tmp_path / name
+    assert output_path(Job(tmp_path / source, None), options) == tmp_path / name
 
 
 def test_a_folder_is_searched_recursively_and_its_tree_kept(tmp_path: Path) -> None:
@@ -50,13 +51,13 @@ def test_a_folder_is_searched_recursively_and_its_tree_kept(tmp_path: Path) -> N
     listed = list_jobs([folder], tmp_path / "out", X4)
     assert [job.source.name for job in listed.jobs] == ["a.mkv", "b.mp4", "c.MOV"]
     assert {path.name for path in listed.skipped} == {"notes.txt", "cover.jpg"}
-    assert output_path(listed.jobs[2], X4, None) == tmp_path / "out" / "deep" / "er" / "c.x4.mov"
+    assert output_path(listed.jobs[2], X4) == tmp_path / "out" / "deep" / "er" / "c.x4.mov"
 
 
 def test_the_default_output_of_a_folder_is_a_folder_next_to_it(tmp_path: Path) -> None:
     files(tmp_path / "in", "a.mp4")
     (job,) = list_jobs([tmp_path / "in"], None, X4).jobs
-    assert output_path(job, X4, None) == tmp_path / "in.x4" / "a.x4.mp4"
+    assert output_path(job, X4) == tmp_path / "in.x4" / "a.x4.mp4"
     for fps, name in (("2x", "in.2x"), ("60", "in.60fps")):
         (job,) = list_jobs([tmp_path / "in"], None, parse_options(fps=fps)).jobs
         assert job.root == tmp_path / name
@@ -70,13 +71,13 @@ def test_a_folder_of_images_gives_its_images(tmp_path: Path) -> None:
 def test_one_clip_is_written_to_exactly_the_output_path(tmp_path: Path) -> None:
     files(tmp_path, "a.mp4")
     (job,) = list_jobs([tmp_path / "a.mp4"], tmp_path / "b.mkv", X4).jobs
-    assert output_path(job, X4, None) == tmp_path / "b.mkv"
+    assert output_path(job, X4) == tmp_path / "b.mkv"
 
 
 def test_one_clip_is_written_into_an_output_folder(tmp_path: Path) -> None:
     files(tmp_path, "a.mp4")
     (job,) = list_jobs([tmp_path / "a.mp4"], tmp_path / "out", X4).jobs
-    assert output_path(job, X4, None) == tmp_path / "out" / "a.x4.mp4"
+    assert output_path(job, X4) == tmp_path / "out" / "a.x4.mp4"
 
 
 def test_one_output_file_for_several_clips_is_refused(tmp_path: Path) -> None:
@@ -97,15 +98,15 @@ def test_an_existing_output_is_only_replaced_with_overwrite(tmp_path: Path) -> N
     files(tmp_path, "a.mp4", "a.x4.mp4")
     job = Job(tmp_path / "a.mp4", None)
     with pytest.raises(OutputError, match=r"a\.x4\.mp4 exists: choose another --output, or give --overwrite"):
-        output_path(job, X4, None)
-    assert output_path(job, parse_options(scale=4, overwrite=True), None) == tmp_path / "a.x4.mp4"
+        output_path(job, X4)
+    assert output_path(job, parse_options(scale=4, overwrite=True)) == tmp_path / "a.x4.mp4"
 
 
 def test_the_input_is_never_replaced_even_through_a_link(tmp_path: Path) -> None:
     files(tmp_path, "a.mp4")
     (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
     with pytest.raises(OutputError, match="is the input itself"):
-        output_path(Job(tmp_path / "a.mp4", tmp_path / "link.mp4"), parse_options(scale=4, overwrite=True), None)
+        output_path(Job(tmp_path / "a.mp4", tmp_path / "link.mp4"), parse_options(scale=4, overwrite=True))
 
 
 def test_a_log_replaces_no_clip_of_the_run_and_no_existing_file(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tests.clips import make_frame
 from vidsr import enhance
 from vidsr.errors import InputError, Notes, OutputError
 from vidsr.stages import rounding
+from vidsr.video.declared_sizes import image_size
 from vidsr.video.image import read_image, write_image
 
 RANDOM = np.random.default_rng(0)
@@ -209,6 +210,75 @@ def test_an_image_that_declares_gigabytes_is_refused_before_they_are_allocated(t
     (tmp_path / f"a{suffix}").write_bytes(bomb)
     with pytest.raises(InputError, match="declares more data than it holds: it is damaged"):
         read_image(tmp_path / f"a{suffix}")
+
+
+def a_large_header(suffix: str, width: int = 20_000, height: int = 30_000) -> bytes:
+    """A small image whose header has another size, and enough data for a run-length or zlib decoder to fill it."""
+    data = bytearray(small_image(suffix))
+    if suffix == ".png":
+        data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    elif suffix == ".jpg":
+        at = data.index(b"\xff\xc0")
+        data[at + 5 : at + 9] = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+    elif suffix == ".bmp":
+        data[18:26] = width.to_bytes(4, "little") + height.to_bytes(4, "little")
+        data[30] = 1
+    elif suffix == ".tif":
+        directory = int.from_bytes(data[4:8], "little")
+        for entry in range(directory + 2, directory + 2 + 12 * data[directory], 12):
+            tag = int.from_bytes(data[entry : entry + 2], "little")
+            if tag in (256, 257):
+                data[entry + 2 : entry + 12] = (
+                    (4).to_bytes(2, "little")
+                    + (1).to_bytes(4, "little")
+                    + (width if tag == 256 else height).to_bytes(4, "little")
+                )
+    else:
+        data[21:25] = (width - 1 | (height - 1) << 14).to_bytes(4, "little")
+    return bytes(data)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif", ".webp"])
+def test_the_size_in_the_header_is_known_before_the_image_is_decoded(suffix: str) -> None:
+    assert image_size(memoryview(small_image(suffix))) == (64, 48)
+    for length in range(60):
+        image_size(memoryview(small_image(suffix)[:length]))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".tif", ".webp"])
+def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    (tmp_path / f"a{suffix}").write_bytes(a_large_header(suffix, 16_383, 16_383))
+    monkeypatch.setattr(cv2, "imdecode", None)
+    with pytest.raises(
+        InputError, match=r"is 16383x16383, more than 256 million pixels: --max-pixels raises the limit"
+    ):
+        read_image(tmp_path / f"a{suffix}")
+
+
+def test_max_pixels_lowers_and_raises_the_limit_of_images(tmp_path: Path) -> None:
+    path = coloured(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"is 32x24, more than 0\.0005 million pixels"):
+        enhance(path, tmp_path / "b.png", scale=2, model="bicubic", max_pixels=500)
+    enhance(path, tmp_path / "b.png", scale=2, model="bicubic", max_pixels="1K")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp"])
+def test_an_image_that_cannot_fill_the_declared_size_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """A run-length BMP and a PNG hold fewer pixels than the header declares, however well they compress."""
+    (tmp_path / f"a{suffix}").write_bytes(a_large_header(suffix))
+    monkeypatch.setattr(cv2, "imdecode", None)
+    with pytest.raises(InputError, match="declares more data than it holds: it is damaged"):
+        read_image(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize("shape", [(3000, 4000, 3), (3000, 4000)])
+def test_a_plain_area_that_compresses_well_is_no_bomb(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = save(tmp_path / "a.png", np.zeros(shape, np.uint8))
+    assert read_image(path)[1].width == 4000
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])

@@ -12,6 +12,7 @@ import pytest
 from tests.clips import make_clip, make_frame, numbered_chroma, numbered_luma, read_number
 from vidsr.errors import InputError
 from vidsr.frames import FrameBatch, Origin
+from vidsr.options.source import Reading
 from vidsr.video import VideoReader, probe, streams
 
 LOSSLESS: dict[str, Any] = {"codec": "ffv1"}
@@ -347,3 +348,18 @@ def test_phone_clip_of_variable_rate(data: Path) -> None:
     for y, (_, planes) in zip(frames, truth, strict=True):
         assert np.array_equal(y[0].numpy(), planes[:1080])
     assert problems == {}
+
+
+def test_a_y4m_header_that_declares_more_than_the_file_holds_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.y4m"
+    path.write_bytes(b"YUV4MPEG2 W4000 H3000 F25:1 Ip A1:1 C420\nFRAME\n" + bytes(5000))
+    with pytest.raises(InputError, match="declares frames of 18000000 bytes and holds less than one: it is truncated"):
+        VideoReader(path)
+
+
+def test_a_clip_of_too_many_pixels_is_refused_before_a_frame_is_decoded(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.mp4", frames=1, size=(64, 48))
+    with pytest.raises(InputError, match=r"is 64x48, more than 0\.003 million pixels: --max-pixels raises the limit"):
+        VideoReader(path, reading=Reading(max_pixels=3000))
+    with VideoReader(path, reading=Reading(max_pixels=3072)) as reader:
+        assert reader.info.width == 64

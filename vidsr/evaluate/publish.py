@@ -10,15 +10,19 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from vidsr.errors import ModelError
 from vidsr.evaluate import model_cards
 from vidsr.evaluate.image_sets import MEAN, evaluate
 from vidsr.evaluate.restoration_sets import degradation_kind, evaluate_restoration
 from vidsr.models import Model, from_file, weight_files
+from vidsr.models.layers import LumaNetwork
 
 
 def publish(weights: Path, folders: Sequence[Path], target: Path = weight_files.WEIGHTS) -> dict[str, dict[str, float]]:
     """Copy ``weights`` to the folder ``target`` with their scores; return folder name -> score -> value."""
     model = from_file(weights)
+    if not isinstance(model.network, LumaNetwork):
+        raise ModelError(f"{weights} is of another program: give weights that vidsr train has made")
     measured = _restoration(model, folders) if model.scale == 1 else _upscaling(model, folders)
     scores = {
         folder: {name: round(value, 4 if name == "ssim" else 3) for name, value in row.items()}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vidsr.models.architectures.unshuffled import Unshuffled
 from vidsr.models.equivariant import use_orbit_convolutions
-from vidsr.models.layers import LumaNetwork
+from vidsr.models.layers import ImageNetwork
 
 
 class ConvReLU(nn.Module):
@@ -34,7 +34,7 @@ class ConvReLU(nn.Module):
         return result
 
 
-def fuse_layers(network: LumaNetwork) -> LumaNetwork:
+def fuse_layers(network: ImageNetwork) -> ImageNetwork:
     """Return a copy of ``network`` with convolutions and ReLUs fused, or ``network`` if PyTorch cannot do that."""
     if next(network.parameters()).device.type != "cpu" or not _has_kernel(network.dtype):
         return network

@@ -16,31 +16,60 @@ from vidsr.models.reparameterised import reparameterise
 Edge = Literal["symmetric", "reflect"]
 
 
-class LumaNetwork(nn.Module):
+class ImageNetwork(nn.Module):
+    """A network that maps an image to a larger one: N x channels x H x W in [0, 1] -> N x channels x scale*H x scale*W.
+
+    The result is float32 and not clipped. `LumaNetwork` works on luma, `vidsr.models.rgb_network.RgbNetwork` on RGB.
+    """
+
+    channels: int  # 1: luma, 3: RGB
+    scale: int
+    halo: int  # radius of the receptive field, input pixels; a multiple of the alignment
+    # Networks that work at a fraction of the size divide the image into squares of this side. Tiles must begin at the
+    # corner of a square and hold whole squares.
+    alignment: int = 1
+    # Whether the upscaled input is added to the output of the layers. Otherwise the layers carry the mean of the image,
+    # for which bf16 has too few digits.
+    anchored = True
+    shuffles_last = False  # whether all layers work at the input size, and a pixel shuffle ends the network
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights, in which the body runs."""
+        return next(self.parameters()).dtype
+
+    @property
+    def half_precisions(self) -> tuple[torch.dtype, ...]:
+        """Half precisions that are exact enough for this kind of network."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
+        """Return the larger image. ``features``: the `global_features` of the image of which ``x`` is a tile."""
+        raise NotImplementedError
+
+    def global_features(self, x: Tensor) -> Tensor | None:
+        """Return features of the whole image that its tiles need; most networks need none."""
+        return None
+
+
+class LumaNetwork(ImageNetwork):
     """A luma network: N x 1 x H x W in [0, 1] (code / peak) -> N x 1 x scale*H x scale*W float32.
 
     The image is padded once, by the receptive field, and no convolution pads. (Zero padding inside costs 0.6 dB on Set5
     when training, rightly, leaves out of the loss what padding reached.)
 
     The weights of an anchored network may be cast to bf16 or fp16. The input is cast to them inside; the anchor, which
-    carries the mean of the image, stays in float32.
+    carries the mean of the image, stays in float32. Without an anchor the layers stay in float32, in inference and in
+    training, and training starts from exactly their first weights.
     """
 
-    scale: int
-    halo: int  # radius of the receptive field, input pixels; a multiple of the alignment
-    # Networks that work at a fraction of the size divide the image into squares of this side. Tiles must begin at the
-    # corner of a square and hold whole squares.
-    alignment: int = 1
-    # Whether the upscaled input is added to the output of the layers. Otherwise the layers carry the mean of the image:
-    # they stay in float32, in inference and in training, and training starts from exactly their first weights.
-    anchored = True
-    shuffles_last = False  # whether all layers work at the input size, and a pixel shuffle ends the network
+    channels = 1
     edge: Edge = "symmetric"
 
     @property
-    def dtype(self) -> torch.dtype:
-        """Type of the weights, in which the body runs."""
-        return next(self.parameters()).dtype
+    def half_precisions(self) -> tuple[torch.dtype, ...]:
+        """Both, if the network has an anchor."""
+        return (torch.bfloat16, torch.float16) if self.anchored else ()
 
     def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
         """Return upscaled luma, float32, not clipped.
@@ -55,10 +84,6 @@ class LumaNetwork(nn.Module):
         """Pad ``x`` by ``halo`` pixels, and further to the right and below up to the alignment."""
         right, bottom = (self.halo + -n % self.alignment for n in (x.shape[-1], x.shape[-2]))
         return pad(x, self.halo, right, self.halo, bottom, self.edge)
-
-    def global_features(self, x: Tensor) -> Tensor | None:
-        """Return features of the whole image that its tiles need; most networks need none."""
-        return None
 
     def interior_given(self, x: Tensor, features: Tensor | None) -> Tensor:
         """Return the `interior`, given the global features."""

@@ -20,10 +20,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vidsr.device import DTYPES
 from vidsr.errors import DeviceError, ModelError
-from vidsr.models import weight_files
+from vidsr.models import checkpoints, weight_files
 from vidsr.models.equivariant import is_equivariant
 from vidsr.models.fused import fuse_layers
-from vidsr.models.layers import LumaNetwork, SubpixelNetwork
+from vidsr.models.layers import ImageNetwork, LumaNetwork, SubpixelNetwork
 from vidsr.models.self_ensemble import MARK, SelfEnsemble
 from vidsr.runtime import process
 
@@ -39,20 +39,25 @@ TO_RGB = torch.linalg.inv(TO_YCBCR)
 class Model:
     """Trained weights in their network, on a device, in a precision.
 
-    ``model(y)`` maps luma N x 1 x H x W in [0, 1] to float32 at ``scale`` times the size. ``model(image)`` maps a uint8
-    NumPy image (H x W x 3 RGB, or H x W grey) to the upscaled uint8 image.
+    ``model(y)`` maps luma N x 1 x H x W in [0, 1] to float32 at ``scale`` times the size; an RGB network maps N x 3 x H
+    x W. ``model(image)`` maps a uint8 NumPy image (H x W x 3 RGB, or H x W grey) to the upscaled uint8 image.
     """
 
     name: str
     domain: str
     path: Path
-    network: LumaNetwork
+    network: ImageNetwork
     metadata: dict[str, str]
 
     @property
     def scale(self) -> int:
         """Upscaling factor; 1 of a restoration network."""
         return self.network.scale
+
+    @property
+    def channels(self) -> int:
+        """Planes that the network maps: 1 for luma, 3 for RGB."""
+        return self.network.channels
 
     @property
     def halo(self) -> int:
@@ -90,10 +95,12 @@ class Model:
         """Return the self-ensemble: the mean over the eight flips and rotations of the input.
 
         Raises:
-            ModelError: the model does not upscale, or is equivariant.
+            ModelError: the model does not upscale, is equivariant, or is an RGB network.
         """
+        if not isinstance(self.network, LumaNetwork):
+            raise ModelError(f"{self.name} works on RGB, and {MARK} is for networks on luma: leave it out")
         model = replace(self, name=self.name + MARK, network=SelfEnsemble(self.network))
-        if is_equivariant(self.in_float32().network):
+        if is_equivariant(copy.deepcopy(self.network).float()):
             raise ModelError(f"{self.name} x{self.scale} is equivariant already: leave out the {MARK} after its name")
         return model
 
@@ -140,12 +147,13 @@ class Model:
     def __call__(self, source: Tensor | Image, features: Tensor | None = None) -> Tensor | Image:
         """Return ``source`` upscaled or restored; ``features``: `global_features` of the image if it is a tile."""
         if isinstance(source, Tensor):
-            if source.ndim != 4 or source.shape[1] != 1 or not source.is_floating_point():
+            if source.ndim != 4 or source.shape[1] != self.channels or not source.is_floating_point():
+                kind = "luma" if self.channels == 1 else "RGB"
                 raise ModelError(
-                    f"tensor has shape {tuple(source.shape)} and type {source.dtype}: give luma N x 1 x H x W as "
-                    "floats from 0 to 1, or an image as a NumPy array"
+                    f"tensor has shape {tuple(source.shape)} and type {source.dtype}: give {kind} N x {self.channels} "
+                    "x H x W as floats from 0 to 1, or an image as a NumPy array"
                 )
-            return self._luma(source, features)
+            return self._planes(source, features)
         if not isinstance(source, np.ndarray):  # a PIL image, or a list
             source = np.asarray(source)
         if source.dtype != np.uint8 or not (source.ndim == 2 or (source.ndim == 3 and source.shape[2] == 3)):
@@ -157,11 +165,11 @@ class Model:
 
     @torch.inference_mode()
     def global_features(self, y: Tensor) -> Tensor | None:
-        """Return the features of a whole image (luma as for a call) that its tiles need; None if they need none."""
+        """Return the features of a whole image (planes as for a call) that its tiles need; None if they need none."""
         return self.network.global_features(y.to(next(self.network.parameters()).device))
 
     @torch.inference_mode()
-    def _luma(self, y: Tensor, features: Tensor | None = None) -> Tensor:
+    def _planes(self, y: Tensor, features: Tensor | None = None) -> Tensor:
         device = next(self.network.parameters()).device
         result: Tensor = self.network(y.to(device), features)
         return result
@@ -181,23 +189,28 @@ class Model:
         return network.residual(network.with_halo(y))
 
     def _grey(self, image: Tensor) -> Tensor:
-        y = self._luma(image[None, None].float() / 255)
+        if self.channels == 3:
+            return self._rgb(image[:, :, None].expand(-1, -1, 3)).float().mean(2).round().to(torch.uint8)
+        y = self._planes(image[None, None].float() / 255)
         return codes(y[0, 0].cpu() * 255)
 
     def _rgb(self, image: Tensor) -> Tensor:
+        if self.channels == 3:
+            rgb = self._planes(image.permute(2, 0, 1)[None].float() / 255)
+            return codes(rgb[0].permute(1, 2, 0).cpu() * 255)
         ycbcr = (image.float() @ TO_YCBCR.T + YCBCR_OFFSET).permute(2, 0, 1)[None]
-        y = self._luma(ycbcr[:, :1] / 255).cpu() * 255
+        y = self._planes(ycbcr[:, :1] / 255).cpu() * 255
         chroma = F.interpolate(ycbcr[:, 1:], size=y.shape[-2:], mode="bicubic", antialias=True)  # a = -0.5
         large = torch.cat([y, chroma], 1)[0].permute(1, 2, 0)
         return codes((large - YCBCR_OFFSET) @ TO_RGB.T)
 
 
 @torch.inference_mode()
-def _flops(network: LumaNetwork, side: int) -> int:
+def _flops(network: ImageNetwork, side: int) -> int:
     """Return the floating-point operations for a square image; the ``network`` is on the device "meta"."""
     process.load_torch_compiler()  # the counter belongs to the compiler
     with FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, 1, side, side, device="meta"), None)
+        network(torch.zeros(1, network.channels, side, side, device="meta"), None)
     return int(counter.get_total_flops())
 
 
@@ -209,16 +222,16 @@ def codes(values: Tensor) -> Tensor:
 def from_file(
     path: Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, name: str = "", domain: str = ""
 ) -> Model:
-    """Return the model in a weights file.
+    """Return the model in a weights file: one of vidsr's, or a checkpoint of another architecture.
 
-    It is in ``dtype``, unless the file lists other half precisions or the network has no anchor: then in float32.
+    It is in ``dtype``, unless that is a half precision in which the network is not exact enough: then in float32.
 
     Raises:
         ModelError: the file is absent, damaged, or does not fit the architecture that it names.
     """
-    network, metadata = weight_files.read(path)
+    network, metadata = checkpoints.read_network(path)
     supported = [DTYPES[half] for half in metadata.get("halves", "bf16, fp16").split(", ") if half]
-    kept = dtype if network.anchored and dtype in supported else torch.float32
+    kept = dtype if dtype in supported and dtype in network.half_precisions else torch.float32
     network = network.to(device, kept, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Model(name or path.stem, domain, path, network, metadata)
 

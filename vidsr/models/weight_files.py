@@ -119,13 +119,19 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors and metadata of a weights file."""
+def read_state(path: Path, tensors: bool = True) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and metadata of a weights file; without ``tensors`` the metadata only."""
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            names = file.keys() if tensors else ()
+            return {key: file.get_tensor(key) for key in names}, file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} is not a readable weights file: {error}") from None
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a weights file: empty if it has none, as in files of other programs."""
+    return read_state(path, tensors=False)[1]
 
 
 def read(path: Path) -> tuple[LumaNetwork, dict[str, str]]:

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 Alpha = Literal["refuse", "drop"]  # what to do with transparency that is in use
 Deinterlace = Literal["auto", "off", "force"]
 Domain = Literal["auto", "clean", "compressed"]  # what the weights were trained for
+Fit = Literal["stretch", "pad", "crop"]  # how a clip fills an output of another aspect ratio
 Hwaccel = Literal["none", "cuda"]  # what decodes the source
 Interpolation = Literal["auto", "flow", "net", "superslomo", "blend", "none"]
 OutputChroma = Literal["420", "422", "444"]

@@ -10,6 +10,13 @@ from vidsr.errors import OptionError
 
 RATE_OPTIONS = frozenset({"qp", "b", "cq", "global_quality"})  # each replaces the default constant quality
 NULL_CODEC = "null"  # writes nothing, to measure everything but the encoder
+AUTO = "auto"  # chosen from the clip and the container, by `vidsr.pipeline.choose.choose_encoding`
+
+# Names of formats that `--codec` takes for FFmpeg's encoders
+FORMATS = {
+    "h264": "libx264", "x264": "libx264", "avc": "libx264", "h265": "libx265", "x265": "libx265", "hevc": "libx265",
+    "av1": "libsvtav1", "vp8": "libvpx", "vp9": "libvpx-vp9", "prores": "prores_ks",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,7 @@ _X264 = Codec(
 )
 # The default qualities of the other encoders aim at the look of libx264's 18; they were not tuned by measurement.
 CODECS: dict[str, Codec] = {
+    AUTO: Codec(Quality("crf", 18, 63), Speed("preset", "medium", (*_X26X, *_digits(13)))),
     "libx264": _X264,
     "libx265": replace(
         _X264,
@@ -141,12 +149,15 @@ class Encoding:
         options: Iterable[str] = (),
         threads: int = 0,
     ) -> Encoding:
-        """Return the encoding for the values of the options; ``options`` are ``key=value`` texts.
+        """Return the encoding for the values of the options: ``codec`` is an encoder or one of `FORMATS`.
+
+        ``options`` are ``key=value`` texts.
 
         Raises:
             OptionError: the codec does not accept the quality or preset, or an option is not ``key=value``.
         """
-        return cls(codec, crf, preset, tuple(_pair(text) for text in options), threads)
+        name = FORMATS.get(codec.lower(), codec)
+        return cls(name, crf, preset, tuple(_pair(text) for text in options), threads)
 
     def frame_threads(self, height: int, processors: int) -> int:
         """Return the number of libx264's threads, one per frame of ``height`` rows; 0 is its own choice.

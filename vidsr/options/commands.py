@@ -167,7 +167,7 @@ COMMANDS: tuple[Command, ...] = (
             own("noise", "Sigma in 8-bit codes, or poisson:GAIN.", metavar="SIGMA"),
             own("scale", "Factor, for example 1/4.", default="1", metavar="FACTOR"),
             own("kernel", "Kernel that downscales.", default="bicubic", metavar="NAME"),
-            shared("codec", help="FFmpeg video encoder."),
+            shared("codec", help="Format, such as h264 or av1, or FFmpeg encoder.", default="libx264", metavar="NAME"),
             shared("crf", help="Quality; higher is worse.", default_text=""),
             shared("preset", default_text=""),
             own("seed", "Seed of the noise.", int, 0, metavar="N"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,15 @@ from vidsr.options.choices import (
     Repeats,
     StdoutFormat,
 )
-from vidsr.options.codecs import Encoding
+from vidsr.options.codecs import AUTO, Encoding
 from vidsr.options.frame_rate import Clock
 from vidsr.options.output_size import SAME_SIZE, OutputSize, Size, only_size
 from vidsr.options.parse import decimal
 from vidsr.options.restoration import TASKS, Restoration, parse_restoration
-from vidsr.options.source import Reading
+from vidsr.options.source import MAX_PIXELS, Reading
 from vidsr.options.table import option, parse_values
 
-READING = tuple(map(option, ("input_fps", "raw", "alpha", "hwaccel", "video_track")))
+READING = tuple(map(option, ("input_fps", "raw", "alpha", "hwaccel", "video_track", "max_pixels")))
 TIMING = tuple(map(option, ("fps", "slow_motion", "start", "end", "frames")))  # decide the times of the output
 REQUESTS = ("scale", "height", "size", "fps", "slow_motion", *TASKS)  # at least one of them, or a flag, asks for work
 
@@ -51,7 +51,7 @@ class EnhanceOptions:
     tile: int | None = None  # side of a tile in source pixels; None takes the whole frame
     compile: bool = False  # run networks through PyTorch's compiler
     memory: int | None = None  # limit in bytes; None is the memory of the machine
-    encoding: Encoding = field(default_factory=Encoding)
+    encoding: Encoding = field(default_factory=lambda: Encoding(AUTO))
     reading: Reading = field(default_factory=Reading)
     stdout_format: StdoutFormat = "y4m"
     chroma: OutputChroma | None = None  # None is the source's, or the nearest that the encoder accepts
@@ -77,6 +77,8 @@ class EnhanceOptions:
             raise OptionError(f"--slow-motion {decimal(self.slow_motion)}x is faster: give 1x or more, such as 8x")
         if self.square_pixels and isinstance(self.output_size, Size):
             raise OptionError("--square-pixels and --size both set the width: use --height or --scale")
+        if self.reference is not None and isinstance(self.output_size, Size) and self.output_size.canvas:
+            raise OptionError("--reference measures whole frames: leave out --fit")
         if self.reference is not None and self.log is False:
             raise OptionError("--reference needs the per-frame log for its measures: leave out --log none")
         if self.start is not None and self.end is not None and self.end <= self.start:
@@ -100,7 +102,7 @@ def parse_options(**given: Any) -> EnhanceOptions:
     _check_request(values)
     restorations = [parse_restoration(task, values.pop(task), values.pop(f"{task}_model")) for task in TASKS]
     return EnhanceOptions(
-        output_size=only_size(**{name: values.pop(name) for name in ("scale", "height", "size")}),
+        output_size=_fitted(only_size(**{name: values.pop(name) for name in ("scale", "height", "size")}), values),
         clock=values.pop("fps"),
         slow_motion=values.pop("slow_motion") or Fraction(1),
         restorations=tuple(one for one in restorations if one is not None),
@@ -116,7 +118,7 @@ def parse_options(**given: Any) -> EnhanceOptions:
 
 
 def parse_reading(**given: Any) -> Reading:
-    """Return how to read a source from the keywords input_fps, raw, alpha, hwaccel and video_track.
+    """Return how to read a source from the keywords input_fps, raw, alpha, hwaccel, video_track and max_pixels.
 
     Raises:
         OptionError: a value is not accepted.
@@ -140,7 +142,24 @@ def parse_timing(reading: Reading, **given: Any) -> EnhanceOptions | None:
 
 
 def _reading(values: Mapping[str, Any]) -> Reading:
-    return Reading(values["input_fps"], values["raw"], values["alpha"], values["hwaccel"], values["video_track"])
+    return Reading(
+        values["input_fps"],
+        values["raw"],
+        values["alpha"],
+        values["hwaccel"],
+        values["video_track"],
+        values["max_pixels"] or MAX_PIXELS,
+    )
+
+
+def _fitted(size: OutputSize, values: dict[str, Any]) -> OutputSize:
+    """Return ``size`` with the way a clip of another aspect ratio fills it, which leaves ``values``."""
+    fit = values.pop("fit")
+    if isinstance(size, Size):
+        return replace(size, fit=fit)
+    if fit != "stretch":
+        raise OptionError(f"--fit {fit} has no effect without --size: add --size 1920x1080")
+    return size
 
 
 def _check_request(values: Mapping[str, Any]) -> None:

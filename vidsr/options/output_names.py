@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 from vidsr.errors import OptionError, OutputError
@@ -35,14 +34,14 @@ def report_path(result: Path) -> Path:
     return result.with_name(f"{result.name}.report.json")
 
 
-def output_names(job: Job, options: EnhanceOptions, fps: Fraction | None) -> OutputNames:
-    """Return the files that ``job`` writes at the output rate ``fps``.
+def output_names(job: Job, options: EnhanceOptions) -> OutputNames:
+    """Return the files that ``job`` writes.
 
     Raises:
         OutputError: one of them would replace an input, the reference, another of them, or an existing file without
             ``overwrite``.
     """
-    result = output_path(job, options, fps)
+    result = output_path(job, options)
     if job.is_image:
         names = OutputNames(result)
     else:
@@ -82,10 +81,10 @@ def distinct_outputs(listed: JobList, options: EnhanceOptions) -> JobList:
 
 
 def _names(jobs: Sequence[Job], options: EnhanceOptions) -> Iterator[Path]:
-    """Yield the result of each job, without its output rate, which only an opened clip tells."""
+    """Yield the result of each job."""
     replacing = replace(options, overwrite=True)
     for job in jobs:
-        yield output_path(job, replacing, None, check=False)
+        yield output_path(job, replacing, check=False)
 
 
 def _place(path: Path) -> Path:
@@ -95,7 +94,7 @@ def _place(path: Path) -> Path:
 def _refuse_inputs_of_others(jobs: Sequence[Job], options: EnhanceOptions) -> None:
     inputs = _file_ids([job.source for job in jobs])
     for job, name in zip(jobs, _names(jobs, options), strict=True):
-        if name != PIPE and (options.clock is None or job.output is not None):
+        if name != PIPE:
             _refuse_inputs(OutputNames(name, None, None if job.is_image else report_path(name)), inputs)
 
 

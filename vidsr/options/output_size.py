@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vidsr.errors import OptionError
+from vidsr.options.choices import Fit
 from vidsr.options.parse import decimal, parse_fraction, parse_int, shortened
 
 
@@ -44,14 +45,32 @@ class Height:
 
 @dataclass(frozen=True)
 class Size:
-    """A fixed width and height."""
+    """A fixed width and height; ``fit`` is how a source of another aspect ratio fills it."""
 
     width: int
     height: int
+    fit: Fit = "stretch"
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """Output width and height, whatever the source's."""
-        return self.width, self.height
+        """Width and height that a source of ``width`` x ``height`` is resized to.
+
+        Both are at most those of the output to pad, at least those to crop, and even where they differ from them.
+        """
+        if self.fit == "stretch":
+            return self.width, self.height
+        choose = min if self.fit == "pad" else max
+        factor = choose(Fraction(self.width, width), Fraction(self.height, height))
+        return self._side(width * factor, self.width), self._side(height * factor, self.height)
+
+    def _side(self, side: Fraction, output: int) -> int:
+        if side == output:
+            return output
+        return max(2, min(2 * round(side / 2), output)) if self.fit == "pad" else max(2 * round(side / 2), output)
+
+    @property
+    def canvas(self) -> tuple[int, int] | None:
+        """Width and height to pad or crop to; None without either."""
+        return None if self.fit == "stretch" else (self.width, self.height)
 
     @property
     def tag(self) -> str:
@@ -61,30 +80,32 @@ class Size:
 
 MAX_FACTOR = 1000
 MAX_SIDE = 1_000_000  # pixels
+HEIGHTS = {"4k": 2160, "8k": 4320}  # names of heights; 1080p is 1080
 
 OutputSize = Factor | Height | Size
 SAME_SIZE = Factor(Fraction(1))
 
 
 def parse_factor(text: str, flag: str) -> Factor:
-    """Return the factor that ``text`` names: 4, 1.5 or 3/2.
+    """Return the factor that ``text`` names: 4, 2x, 1.5 or 3/2.
 
     Raises:
         OptionError: it is not a positive number, or above `MAX_FACTOR`.
     """
-    factor = parse_fraction(text, flag)
+    factor = parse_fraction(text.strip().rstrip("xX×"), flag)
     if factor > MAX_FACTOR:
         raise OptionError(f"{flag} {shortened(text)} is too large: give at most {MAX_FACTOR}")
     return Factor(factor)
 
 
 def parse_height(value: int | str, flag: str) -> Height:
-    """Return a height of ``value`` rows.
+    """Return a height of ``value`` rows: 1080, 1080p or 4k.
 
     Raises:
-        OptionError: it is not a positive whole number.
+        OptionError: it is not a positive whole number, nor one of `HEIGHTS`.
     """
-    return Height(parse_int(value, flag, maximum=MAX_SIDE))
+    name = value.strip().lower() if isinstance(value, str) else value
+    return Height(HEIGHTS.get(str(name)) or parse_int(str(name).removesuffix("p"), flag, maximum=MAX_SIDE))
 
 
 def parse_size(text: str | tuple[int, int], flag: str) -> Size:

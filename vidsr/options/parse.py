@@ -11,6 +11,8 @@ from vidsr.errors import OptionError
 BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 MAX_SECONDS = 10**9  # of a time: 31 years; FFmpeg counts 64 bits of nanoseconds
+PIXELS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+MOST_PIXELS = 1 << 30  # of a frame or image: OpenCV reads no more
 MAX_BYTES = 1 << 60  # of an amount of memory
 MAX_INT = 10**9  # of every whole number
 MAX_DIGITS = 100  # of a fraction, as text
@@ -64,6 +66,20 @@ def parse_bytes(text: str, flag: str) -> int:
     amount = 0.0 if match is None else float(match[1]) * BYTES[match[2].upper()]
     if not 1 <= amount <= MAX_BYTES:
         raise OptionError(f"{flag} {shortened(text)!r} is not an amount of memory: write 4G or 800M")
+    return int(amount)
+
+
+def parse_pixels(text: str, flag: str) -> int:
+    """Return a number of pixels from ``500M`` (millions) or a plain number.
+
+    Raises:
+        OptionError: the text has none of these forms, or the number is above `MOST_PIXELS`.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)", text.strip(), re.IGNORECASE)
+    amount = 0.0 if match is None else float(match[1]) * PIXELS[match[2].upper()]
+    if not 1 <= amount <= MOST_PIXELS:
+        most = f"{MOST_PIXELS // PIXELS['M']}M"
+        raise OptionError(f"{flag} {shortened(text)!r} is not a number of pixels up to {most}: write 500M")
     return int(amount)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 from vidsr.errors import InputError, OptionError, OutputError, ignore
+from vidsr.options.codecs import AUTO
 from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.frame_rate import Times
 from vidsr.options.image_sequence import ImageSequence, is_sequence
 from vidsr.options.input_folder import CLIP_SUFFIXES, IMAGE_SUFFIXES, OnFolder, search
 from vidsr.options.parse import decimal
@@ -22,8 +23,10 @@ OutputKind = Literal["clip", "planes", "images"]  # an encoded file; y4m or raw 
 
 # Containers that are written. A source in another container gives Matroska, which holds every stream.
 WRITTEN = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
+FRAMES_ONLY = frozenset({".gif", ".apng"})  # sources without other streams, which any container holds
 # Containers that accept a codec, and the one to fall back to.
 CONTAINERS: dict[str, tuple[frozenset[str], str]] = {
+    AUTO: (WRITTEN, ".mkv"),
     "ffv1": (frozenset({".mkv"}), ".mkv"),
     "prores_ks": (frozenset({".mov", ".mkv"}), ".mov"),
     "libvpx-vp9": (frozenset({".webm", ".mkv", ".mp4", ".m4v"}), ".webm"),
@@ -108,7 +111,7 @@ def list_jobs(
             jobs.append(Job(path, None, output))
             continue
         found = search(path, output, on_folder)
-        root = output if output is not None else _next_to(path, _folder_tag(options))
+        root = output if output is not None else _next_to(path, _tag(options))
         jobs += [Job(file, None, root, file.parent.relative_to(path)) for file in found.chosen]
         skipped |= found.skipped
         unreadable |= found.unreadable
@@ -170,8 +173,8 @@ def output_stem(job: Job) -> str:
     return job.stem or (job.source.parent.resolve().name if is_sequence(job.source) else job.source.stem)
 
 
-def output_path(job: Job, options: EnhanceOptions, fps: Fraction | None, check: bool = True) -> Path:
-    """Return the output path of ``job`` at the output rate ``fps``, such as ``clip.x4.48fps.mp4``.
+def output_path(job: Job, options: EnhanceOptions, check: bool = True) -> Path:
+    """Return the output path of ``job``, such as ``clip.x4.2x.mp4``.
 
     With ``check``, it is one that may be written.
 
@@ -183,7 +186,7 @@ def output_path(job: Job, options: EnhanceOptions, fps: Fraction | None, check: 
         source = job.source.parent.resolve() if is_sequence(job.source) else job.source
         folder = source.parent if job.root is None else job.root / job.below
         suffix = job.source.suffix if job.is_image else container(job.source, options)
-        target = folder / f"{output_stem(job)}.{_tag(options, fps)}{suffix}"
+        target = folder / f"{output_stem(job)}.{_tag(options)}{suffix}"
     if target == PIPE or not check:
         return target
     if is_sequence(target):
@@ -212,21 +215,16 @@ def _free_sequence(target: ImageSequence, source: Path, options: EnhanceOptions)
 def container(source: Path, options: EnhanceOptions) -> str:
     """Return the suffix of the output: that of ``source``, or of a container that accepts the codec."""
     suffix = source.suffix.lower()
-    suffix = suffix if suffix in WRITTEN else ".mkv"
+    if suffix not in WRITTEN:
+        suffix = ".mp4" if suffix in FRAMES_ONLY or is_sequence(source) else ".mkv"
     allowed, fallback = CONTAINERS.get(options.encoding.codec, OTHER_CODECS)
     return suffix if suffix in allowed else fallback
 
 
-def _tag(options: EnhanceOptions, fps: Fraction | None) -> str:
-    return _tags(options, "" if options.clock is None or fps is None else f"{decimal(fps)}fps")
-
-
-def _folder_tag(options: EnhanceOptions) -> str:
-    return _tags(options, "" if options.clock is None else str(options.clock).replace(" ", ""))
-
-
-def _tags(options: EnhanceOptions, rate: str) -> str:
-    """Return the part of a file name that tells what was done."""
+def _tag(options: EnhanceOptions) -> str:
+    """Return the part of a file or folder name that tells what was asked for: x4.2x, deblur.1080p.60fps."""
+    clock = options.clock
+    rate = "" if clock is None else str(clock) if isinstance(clock, Times) else f"{decimal(clock.fps)}fps"
     slow = "" if options.slow_motion == 1 else f"slow{decimal(options.slow_motion)}x"
     smooth = "smooth" if options.repeats == "interpolate" else ""
     tags = (*(one.task for one in options.restorations), options.output_size.tag, slow, smooth, rate)

@@ -10,6 +10,7 @@ from vidsr.errors import OptionError
 from vidsr.options.choices import Alpha, Hwaccel
 from vidsr.options.parse import parse_fraction, shortened
 
+MAX_PIXELS = 256_000_000  # of a source: 16000x16000. FFmpeg decodes at most 268 million pixels.
 DEFAULT_SEQUENCE_RATE = Fraction(25)  # frames per second of an image sequence; FFmpeg's default too
 
 
@@ -52,6 +53,7 @@ class Reading:
     alpha: Alpha = "refuse"
     hwaccel: Hwaccel = "none"  # decoder of the enhanced frames; measurements of a source decode on the CPU
     video_track: int | None = None  # number of the video track, from 1, covers not counted; None is the players' choice
+    max_pixels: int = MAX_PIXELS  # of a frame; a header that declares more is refused
 
     @property
     def sequence_rate(self) -> Fraction:

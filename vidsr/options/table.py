@@ -18,6 +18,7 @@ from vidsr.options.choices import (
     Alpha,
     Deinterlace,
     Domain,
+    Fit,
     Hwaccel,
     Interpolation,
     OutputChroma,
@@ -27,8 +28,8 @@ from vidsr.options.choices import (
 )
 from vidsr.options.frame_rate import parse_fps, parse_slow_motion
 from vidsr.options.output_size import parse_factor, parse_height, parse_size
-from vidsr.options.parse import parse_bytes, parse_choice, parse_int, parse_time, shortened
-from vidsr.options.source import RawFormat, parse_rate
+from vidsr.options.parse import parse_bytes, parse_choice, parse_int, parse_pixels, parse_time, shortened
+from vidsr.options.source import MAX_PIXELS, RawFormat, parse_rate
 
 REQUIRED = ...  # the default of an option without one
 
@@ -139,10 +140,12 @@ STRENGTH = str | float | bool
 # fmt: off
 OPTIONS: tuple[Option, ...] = (
     Option("scale", SIZE, "Factor for width and height, any positive number.",
-           metavar="1|2|3|4|N", python=NUMBER, parse=_text(parse_factor)),
+           metavar="2|2x|1.5|N", python=NUMBER, parse=_text(parse_factor)),
     Option("height", SIZE, "Output height; the width keeps the aspect ratio.",
-           kind=int, metavar="PIXELS", parse=parse_height),
+           metavar="1080|1080p|4k", python=str | int, parse=parse_height),
     Option("size", SIZE, "Output width and height, for example 1920x1080.", metavar="WIDTHxHEIGHT", parse=parse_size),
+    Option("fit", SIZE, "A clip of another aspect ratio than --size: stretch it, pad it with black, or crop it.",
+           kind=Fit, default="stretch"),
     Option("square_pixels", SIZE, "Resize an anamorphic clip to square pixels.", kind=bool, default=False),
     Option("fps", RATE, "Output frame rate: a factor or frames per second; new frames are interpolated.",
            metavar="2x|60|60000/1001", python=EXACT, parse=_text(parse_fps)),
@@ -178,7 +181,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("compile", ENGINE, "Compile the network first; pays off in long runs.", kind=bool, default=False),
     Option("memory", ENGINE, "Memory limit for the run.",
            metavar="4G|800M", python=str | int, parse=_text(parse_bytes)),
-    Option("codec", ENCODING, "FFmpeg video encoder; null writes nothing.", default="libx264", metavar="NAME"),
+    Option("codec", ENCODING, "Format, or FFmpeg encoder; auto: one that plays everywhere; null: none.", default="auto",
+           metavar="auto|h264|h265|hevc|av1|vp9|prores|NAME"),
     Option("crf", ENCODING, "Quality; lower is better and larger.", kind=float, metavar="N", default_text="18"),
     Option("preset", ENCODING, "Encoder speed.", metavar="NAME", default_text="medium"),
     Option("encoder_options", ENCODING, "Option for the encoder; repeatable.",
@@ -197,6 +201,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("video_track", SOURCE, "Number of the video track to enhance, from 1; the others are copied.",
            kind=int, metavar="N", parse=parse_int, default_text="the players' choice"),
     Option("alpha", SOURCE, "Transparency: refuse the clip, or drop the alpha channel.", kind=Alpha, default="refuse"),
+    Option("max_pixels", SOURCE, "Refuse a source of more pixels; its header is read first.", metavar="500M",
+           python=str | int, parse=_text(parse_pixels), default_text=f"{MAX_PIXELS // 10**6}M"),
     Option("hwaccel", SOURCE, "Hardware decoder; cuda is NVIDIA's NVDEC.", kind=Hwaccel, default="none"),
     Option("deinterlace", SOURCE, "Deinterlace: interlaced clips, none or all.", kind=Deinterlace, default="auto"),
     Option("log", OUTPUT, "Per-frame CSV file, or none.", metavar="PATH|none", python=str | Path | bool,

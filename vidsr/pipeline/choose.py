@@ -18,9 +18,10 @@ from vidsr.models import available_scales, load_model
 from vidsr.models.self_ensemble import MARK
 from vidsr.models.weight_files import WEIGHTS, frame_network_path, list_weights, sha256
 from vidsr.options.choices import Interpolation, OutputChroma
-from vidsr.options.codecs import Encoding
+from vidsr.options.codecs import AUTO, CODECS, Encoding
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.frame_rate import Times
+from vidsr.options.output_size import Size
 from vidsr.options.paths import OutputKind
 from vidsr.options.restoration import CLASSICAL, DENOISERS, NETWORKS, Restoration
 from vidsr.stages.build import build_restore
@@ -28,6 +29,7 @@ from vidsr.stages.classical import Classical
 from vidsr.stages.diagnosis import ClipSamples, Diagnosis, diagnose, is_compressed
 from vidsr.stages.specs import (
     ConvertSpec,
+    FitSpec,
     InterpolateSpec,
     NetworkSpec,
     RestoreSpec,
@@ -39,7 +41,10 @@ from vidsr.video import nearest_pixel_format
 
 # The first that has weights for the wanted scales. `best` costs 2.7 times `balanced`, which only a GPU can spare.
 DEFAULT_MODELS = {"cpu": ("balanced",), "cuda": ("best", "balanced")}
-FEW_PLAYERS = ("libx264", "libx265")  # in 4:4:4: the profiles of browsers and of most devices lack it
+FEW_PLAYERS = ("libx264", "libx265", "libvpx-vp9")  # in 4:4:4: browsers and most devices lack the profile
+# Codecs of animations and of image sequences, as their decoders are called: RGB, or JPEG without subsampling
+IMAGE_CODECS = ("gif", "apng", "png", "webp", "bmp", "tiff", "mjpeg")
+SAME_ASPECT = Fraction(1, 100)  # share by which aspect ratios may differ unnoticed
 NETWORK_ENGINES = ("net", "superslomo")
 
 
@@ -217,6 +222,36 @@ def choose_domain(
     return "video" if is_compressed(info) and trained.issuperset(scales) else "clean"
 
 
+def choose_encoding(options: EnhanceOptions, info: VideoInfo, container: str) -> Encoding:
+    """Return the encoder that plays most widely for a clip of ``info`` in a ``container``, unless the user named one.
+
+    Options for the encoder are libx264's, unless the user named another one.
+    """
+    encoding = options.encoding
+    if encoding.codec != AUTO:
+        return encoding
+    width, _ = options.output_size.size(info.width, info.height)
+    is_deep = info.depth > 8 and width >= CODECS["libx265"].min_width and not encoding.options
+    if container == ".webm":
+        return replace(encoding, codec="libsvtav1" if is_deep or info.codec == "av1" else "libvpx-vp9")
+    return replace(encoding, codec="libx265" if is_deep else "libx264")
+
+
+def choose_fit(options: EnhanceOptions, info: VideoInfo, notes: Notes) -> FitSpec | None:
+    """Return the stage that pads or crops; None where the resized clip has the wanted size."""
+    size = options.output_size
+    if not isinstance(size, Size):
+        return None
+    if size.canvas is not None:
+        return None if size.canvas == size.size(info.width, info.height) else FitSpec(*size.canvas)
+    if abs(Fraction(size.width * info.height, size.height * info.width) - 1) > SAME_ASPECT:
+        notes.info(
+            "aspect_changed",
+            f"{info.width}x{info.height} is stretched to {size.width}x{size.height}: --fit pad or crop keeps the shape",
+        )
+    return None
+
+
 def choose_convert(
     chroma: OutputChroma | None, info: VideoInfo, encoding: Encoding, output_kind: OutputKind, notes: Notes
 ) -> ConvertSpec | None:
@@ -232,6 +267,10 @@ def choose_convert(
     if chroma and output_kind == "images":
         raise OptionError(f"--chroma {chroma}: images are RGB or grey, so leave it out")
     wanted = info if chroma is None else replace(info, chroma=chroma)
+    is_image = info.codec in IMAGE_CODECS and info.chroma == "444"
+    if chroma is None and output_kind == "clip" and is_image and encoding.codec in FEW_PLAYERS:
+        wanted = replace(info, chroma="420", depth=min(info.depth, 10))
+        notes.info("chroma_reduced", "images become 4:2:0, which every player shows: --chroma 444 keeps all colour")
     coded = nearest_pixel_format(wanted, encoding, notes) if output_kind == "clip" else wanted
     if coded.chroma == "444" and chroma is None and encoding.codec in FEW_PLAYERS:
         notes.info("not_widely_playable", "4:4:4, as the source is, is not shown by every player: --chroma 420 is")

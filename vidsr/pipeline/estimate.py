@@ -138,16 +138,16 @@ def _planned(job: Job, options: EnhanceOptions) -> FileEstimate:
     """The plan of one file, from its headers and sample frames."""
     notes = Notes()
     if job.is_image:
-        image, info = read_image(job.source, options.reading.alpha)
+        image, info = read_image(job.source, options.reading.alpha, options.reading.max_pixels)
         plan = make_plan(options, info, ClipSamples((image.y,)), notes=notes)
     else:
         with open_reader(job.source, options, notes) as reader:
             plan = plan_clip(job, options, reader, notes)
     problem = ""
     try:
-        target = output_names(job, options, plan.output.fps).result
+        target = output_names(job, options).result
     except VidsrError as error:
-        problem, target = str(error), output_path(job, options, plan.output.fps, check=False)
+        problem, target = str(error), output_path(job, options, check=False)
     copied: list[str] = []
     if not job.is_image:
         copying = (job.source, target, options.reading, slow_motion(options))

@@ -21,6 +21,8 @@ from vidsr.options.paths import OutputKind
 from vidsr.options.serialize import from_json, to_json
 from vidsr.pipeline.choose import (
     choose_convert,
+    choose_encoding,
+    choose_fit,
     choose_interpolate,
     choose_restores,
     choose_temporal_denoise,
@@ -32,6 +34,7 @@ from vidsr.stages.frame_log import COLUMNS, REFERENCE_COLUMNS, change_column
 from vidsr.stages.memory_budget import MemoryBudget, divide_memory, limit_encoder
 from vidsr.stages.specs import (
     ConvertSpec,
+    FitSpec,
     InterpolateSpec,
     MeasureSpec,
     NetworkSpec,
@@ -87,7 +90,7 @@ class Plan:
     @property
     def words(self) -> tuple[str, ...]:
         """Stages in words, for the summary."""
-        shown = RestoreSpec | TemporalDenoiseSpec | InterpolateSpec | UpscaleSpec
+        shown = RestoreSpec | TemporalDenoiseSpec | InterpolateSpec | UpscaleSpec | FitSpec
         return tuple(str(spec) for spec in self.stages if isinstance(spec, shown))
 
     @property
@@ -127,6 +130,7 @@ def make_plan(
     output_kind: OutputKind = "clip",
     notes: Notes | None = None,
     logged: bool = False,
+    container: str = ".mp4",
 ) -> Plan:
     """Decide everything that ``options`` leave open for a source of ``info``.
 
@@ -134,6 +138,7 @@ def make_plan(
 
     ``samples``: sample frames, needed only where something is restored. ``notes`` receives what the user should know;
     notes that it holds already become part of the plan. ``logged``: whether a per-frame log is written.
+    ``container``: suffix of the output.
 
     Raises:
         OptionError, ModelError, DeviceError: the options cannot be met.
@@ -148,7 +153,9 @@ def make_plan(
         for compute in choose_all(options.device, options.precision)
     )
     first = computes[0]  # of several devices, all but the upscale runs on the first
-    encoding = usable_encoding(options.encoding, notes) if is_clip and output_kind == "clip" else options.encoding
+    encoding = options.encoding
+    if is_clip and output_kind == "clip":
+        encoding = usable_encoding(choose_encoding(options, info, container), notes)
     restores = choose_restores(options, info, first, samples or ClipSamples(), notes)
     stages = _in_order(
         info,
@@ -156,6 +163,7 @@ def make_plan(
         choose_interpolate(options, info, first, notes),
         choose_upscale(options, info, computes),
         choose_convert(options.chroma, info, encoding, output_kind, notes),
+        choose_fit(options, info, notes),
         rounds=is_clip and output_kind != "images",
         logged=is_clip and logged,
         measured=options.reference is not None,
@@ -187,6 +195,7 @@ def _in_order(
     interpolate: InterpolateSpec | None,
     upscale: UpscaleSpec | None,
     convert: ConvertSpec | None,
+    fit: FitSpec | None,
     *,
     rounds: bool,
     logged: bool,
@@ -204,4 +213,4 @@ def _in_order(
     resized = (upscale, interpolate, tap) if shrinks else (interpolate, tap, upscale)
     changes = tuple(change_column(spec.name) for spec in same_size if spec is not None)
     measure = MeasureSpec((*COLUMNS, *changes, *(REFERENCE_COLUMNS if measured else ()))) if logged else None
-    return tuple(spec for spec in (*same_size, *resized, convert, rounding, measure) if spec is not None)
+    return tuple(spec for spec in (*same_size, *resized, convert, rounding, measure, fit) if spec is not None)

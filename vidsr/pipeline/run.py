@@ -17,7 +17,7 @@ from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import first_number
 from vidsr.options.output_names import output_names
-from vidsr.options.paths import PIPE, Job
+from vidsr.options.paths import PIPE, Job, container
 from vidsr.options.serialize import to_json
 from vidsr.pipeline.expected_times import end_of_copies
 from vidsr.pipeline.outputs import RunOutputs
@@ -108,7 +108,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
     with ExitStack() as files:
         with open_reader(job.source, options, notes) as reader:
             plan = plan_clip(job, options, reader, notes)
-            names = output_names(job, options, plan.output.fps)
+            names = output_names(job, options)
             target, log_path = names.result, names.log
             outputs = files.enter_context(RunOutputs(names, options))
             notes.extend(lost_streams(job.source, target, options.reading, slow_motion(options)))
@@ -165,7 +165,8 @@ def plan_clip(job: Job, options: EnhanceOptions, reader: VideoReader, notes: Not
     """
     samples = sample_clip(job.source, options, reader.info)
     logged = options.log is not False and (job.output != PIPE or options.log is not True)
-    return make_plan(options, reader.info, samples, job.output_kind, notes, logged)
+    suffix = container(job.source, options) if job.output is None else job.output.suffix.lower()
+    return make_plan(options, reader.info, samples, job.output_kind, notes, logged, suffix)
 
 
 def _stream(reader: VideoReader, plan: Plan, stages: Stages, writer: Writer, times: Times, on_frames: OnFrames) -> int:
@@ -218,13 +219,13 @@ def _finished(report: RunReport, expected: ExpectedContents | None, outputs: Run
 
 def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes: Notes) -> RunReport:
     started = perf_counter()
-    image, info = read_image(job.source, options.reading.alpha)
+    image, info = read_image(job.source, options.reading.alpha, options.reading.max_pixels)
     if is_animated(job.source):
         notes.info("first_frame_only", f"{job.source} is animated: only its first frame is enhanced")
     if options.interpolates:
         notes.info("still_not_interpolated", f"{job.source} is a still image: no frames are interpolated")
     plan = make_plan(options, info, ClipSamples((image.y,)), notes=notes)
-    target = output_names(job, options, None).result
+    target = output_names(job, options).result
     with OutputFile(target, options.overwrite, make_folders=True) as file:
         (result,) = build_stages(plan.stages, info)(iter([image]), Stopwatch())
         data = encode_image(target, result, plan.output)  # rounds, in RGB

@@ -12,6 +12,7 @@ from typing import Any
 
 from vidsr.errors import VerifyError
 from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.parse import MOST_PIXELS
 from vidsr.options.source import Reading
 from vidsr.pipeline.checks import (
     Check,
@@ -83,7 +84,8 @@ def verify(expected: ExpectedContents) -> Verification:
     if expected.source is not None:
         source = inspect_file(expected.source, expected.path, decode=False, reading=expected.reading)
         track = source.video_track
-    target = inspect_file(expected.path, reading=Reading(rate=expected.info.fps, video_track=track))
+    reading = Reading(rate=expected.info.fps, video_track=track, max_pixels=MOST_PIXELS)
+    target = inspect_file(expected.path, reading=reading)
     return _verification(expected, source, target)
 
 
@@ -128,7 +130,7 @@ def verify_files(
         options = replace(options, reading=replace(reading, video_track=track))
     before = inspect_file(source, target, decode=False, reading=options.reading)
     rate = output_info(before.info, options).fps
-    after = inspect_file(target, reading=Reading(rate=rate, video_track=before.video_track))
+    after = inspect_file(target, reading=Reading(rate=rate, video_track=before.video_track, max_pixels=MOST_PIXELS))
     expected = _expected(before, after, options, report)
     if container_format(target) in FRAMES_ONLY:  # of the picture's facts these tell little, of its times nothing
         checks = [equal("frames", len(expected.times), len(after.times)), decodes(after)]

@@ -17,6 +17,7 @@ from vidsr.models.weight_files import WEIGHTS, frame_network_path, sha256
 from vidsr.options.output_size import Size
 from vidsr.stages import PER_FRAME, Context, Stage
 from vidsr.stages.convert import Convert
+from vidsr.stages.fit import Fit
 from vidsr.stages.frame_log import Changes, FrameLog, Measure, Tap
 from vidsr.stages.interpolate import Interpolate
 from vidsr.stages.interpolation_engines import make_engine
@@ -26,6 +27,7 @@ from vidsr.stages.restore import Restore
 from vidsr.stages.rounding import Finish
 from vidsr.stages.specs import (
     ConvertSpec,
+    FitSpec,
     InterpolateSpec,
     MeasureSpec,
     NetworkSpec,
@@ -134,6 +136,8 @@ def build_stages(
                 stage = Convert(info, spec.chroma, spec.depth)
             case RoundSpec():
                 stage = Finish(spec.depth, spec.rounds)
+            case FitSpec():
+                stage = Fit(info, spec.width, spec.height)
             case TapSpec():
                 convert = next((one for one in specs if isinstance(one, ConvertSpec)), None)
                 tap = Tap(None if convert is None else Convert(info, convert.chroma, convert.depth))
@@ -220,6 +224,8 @@ def output_of(specs: Sequence[StageSpec], info: VideoInfo) -> VideoInfo:
                 info = Upscale(Size(spec.width, spec.height), info, (), spec.kernel).output(info)
             case ConvertSpec():
                 info = Convert(info, spec.chroma, spec.depth).output(info)
+            case FitSpec():
+                info = Fit(info, spec.width, spec.height).output(info)
     return info
 
 

@@ -139,6 +139,17 @@ class RoundSpec:
 
 
 @dataclass(frozen=True)
+class FitSpec:
+    """Pad with black, or crop, to ``width`` x ``height``."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"pad or crop to {self.width}x{self.height}"
+
+
+@dataclass(frozen=True)
 class TapSpec:
     """Keep the frames that pass here for the per-frame log, which compares the output with them."""
 
@@ -157,6 +168,7 @@ StageSpec = (
     | UpscaleSpec
     | ConvertSpec
     | RoundSpec
+    | FitSpec
     | TapSpec
     | MeasureSpec
 )  # fmt: skip

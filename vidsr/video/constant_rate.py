@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from vidsr.errors import Notes, OptionError
 from vidsr.frames import VideoInfo
-from vidsr.options.codecs import Encoding
+from vidsr.options.codecs import AUTO, Encoding
 
 FALLBACK_FPS = Fraction(25)  # for clips of unknown rate
 HALF = Fraction(1, 2)
@@ -76,5 +76,5 @@ def refuse_encoder_options(encoding: Encoding, kind: str) -> None:
     Raises:
         OptionError: ``encoding`` has other than default values.
     """
-    if encoding != Encoding(threads=encoding.threads):
+    if encoding not in [Encoding(codec, threads=encoding.threads) for codec in (AUTO, "libx264")]:
         raise OptionError(f"{kind} uses no encoder: leave out --codec, --crf, --preset and --encoder-option")

@@ -16,8 +16,9 @@ from vidsr.color import rgb_to_ycbcr, to_rgb
 from vidsr.errors import InputError, OutputError
 from vidsr.frames import ColorInfo, FrameBatch, Origin, VideoInfo
 from vidsr.options.choices import Alpha
+from vidsr.options.source import MAX_PIXELS
 from vidsr.runtime.output_file import write_file
-from vidsr.video.declared_sizes import declares_more_than_it_holds
+from vidsr.video.declared_sizes import check_image
 
 # The protocol of the papers: limited-range BT.601 luma of sRGB images
 RGB_COLOR = ColorInfo(matrix="smpte170m", primaries="bt709", transfer="iec61966-2-1", range="limited")
@@ -35,7 +36,7 @@ EIGHT_BIT_ONLY = (".jpg", ".jpeg", ".webp", ".bmp")
 Pixels = npt.NDArray[np.unsignedinteger[Any]]  # uint8 or uint16
 
 
-def read_image(path: Path, alpha: Alpha = "refuse") -> tuple[FrameBatch, VideoInfo]:
+def read_image(path: Path, alpha: Alpha = "refuse", max_pixels: int = MAX_PIXELS) -> tuple[FrameBatch, VideoInfo]:
     """Read an image as one frame at time 0, and return it with its properties.
 
     RGB becomes 4:4:4 planes of float32 code values that are not rounded, so nothing is lost. Grey becomes luma
@@ -43,9 +44,10 @@ def read_image(path: Path, alpha: Alpha = "refuse") -> tuple[FrameBatch, VideoIn
     ``alpha`` is drop.
 
     Raises:
-        InputError: the file is not an image of 8 or 16 bits, or it is transparent and ``alpha`` is refuse.
+        InputError: the file is not an image of 8 or 16 bits, it has more than ``max_pixels``, or it is transparent and
+            ``alpha`` is refuse.
     """
-    pixels = _decoded(path, alpha)
+    pixels = _decoded(path, alpha, max_pixels)
     height, width = pixels.shape[:2]
     depth = DEPTHS[pixels.dtype]
     if pixels.ndim == 2:
@@ -110,14 +112,13 @@ def upright(planes: Pixels, matrix: tuple[int, ...] | None) -> Pixels:
     return planes[:, :: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
-def _decoded(path: Path, alpha: Alpha) -> Pixels:
+def _decoded(path: Path, alpha: Alpha, max_pixels: int) -> Pixels:
     """Return grey (H x W) or BGR (H x W x 3) pixels."""
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path") from None
-    if declares_more_than_it_holds(data.data):
-        raise InputError(f"{path} declares more data than it holds: it is damaged, get it again")
+    check_image(path, data.data, max_pixels)
     # IMREAD_UNCHANGED keeps alpha and grey but ignores the orientation, which cameras write, and they write JPEG
     flags = cv2.IMREAD_UNCHANGED
     if data[:3].tobytes() == JPEG_START:

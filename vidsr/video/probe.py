@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from vidsr.errors import InputError
 from vidsr.frames import ColorInfo, FieldOrder, VideoInfo
 from vidsr.options.source import Reading
+from vidsr.video.declared_sizes import check_clip
 from vidsr.video.demux import MICROSECONDS, packets
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, PlanarFormat, planar_format
 from vidsr.video.sidedata import read_display_matrix, read_hdr, side_data
@@ -34,7 +35,8 @@ def video_stream(container: InputContainer, path: Path, reading: Reading | None 
     """Return the stream to enhance: the one that ``reading`` names, or that players display.
 
     Raises:
-        InputError: the file has no such video stream, or this FFmpeg build cannot decode it.
+        InputError: the file has no such video stream, this FFmpeg build cannot decode it, or its frames are larger
+            than ``reading`` allows.
     """
     candidates = video_tracks(container)
     number = None if reading is None else reading.video_track
@@ -48,6 +50,7 @@ def video_stream(container: InputContainer, path: Path, reading: Reading | None 
         stream = candidates[number - 1]
     if stream.codec_context is None:
         raise InputError(f"{path} has a video stream that this FFmpeg build cannot decode: convert it first")
+    check_clip(path, container, stream, (reading or Reading()).max_pixels)
     return stream
 
 

@@ -80,8 +80,9 @@ def load_teachers(recipe: Recipe, device: torch.device) -> list[LumaNetwork]:
         if network.scale != recipe.scale:
             raise OptionError(f"recipe {recipe.name}: teacher {name} has scale {network.scale}, not {recipe.scale}")
         equivariant = is_equivariant(network)
-        network = fuse_layers(network.to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]
-        teachers.append(network if equivariant else SelfEnsemble(network))
+        fused = fuse_layers(network.to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]
+        assert isinstance(fused, LumaNetwork)  # a copy of the same class
+        teachers.append(fused if equivariant else SelfEnsemble(fused))
     return teachers
 
 

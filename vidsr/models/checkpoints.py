@@ -1,0 +1,160 @@
+"""Checkpoints of other people's networks: read without running code, and recognised by their tensors.
+
+A checkpoint is a dictionary of tensors in a .safetensors file or in a pickle (.pth, .pt). Its names and shapes tell the
+architecture and its size.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from vidsr.errors import ModelError
+from vidsr.models import weight_files
+from vidsr.models.layers import ImageNetwork
+
+PICKLES = (".pth", ".pt", ".pkl", ".ckpt")
+WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model")  # around the tensors, the best first
+PREFIXES = ("module.", "generator.", "netG.")  # of every name, from wrappers in training
+MOST_TENSORS = 10_000
+
+# Architectures, each with `recognise(state) -> Config | None` and perhaps `translate(state)`: (module, function that
+# makes the network)
+UPSCALERS: tuple[tuple[str, str], ...] = (
+    ("compact", "Compact"),
+    ("rrdbnet", "RRDBNet"),
+    ("span", "make"),
+    ("smfanet", "SmfaNet"),
+)
+
+
+def read_network(path: Path) -> tuple[ImageNetwork, dict[str, str]]:
+    """Return the network that upscales or restores in a file, on the CPU in float32, and its metadata.
+
+    Files of vidsr name their architecture; others are recognised by their tensors.
+
+    Raises:
+        ModelError: the file is absent, damaged, or of an unknown architecture.
+    """
+    if path.suffix.lower() not in PICKLES and "architecture" in weight_files.read_metadata(path):
+        return weight_files.read(path)
+    network, architecture = build(path, read_checkpoint(path))
+    assert isinstance(network, ImageNetwork)
+    return network, {"architecture": architecture}
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint, in float32, without the wrappers of training.
+
+    Raises:
+        ModelError: the file is unreadable, holds anything but tensors, or its tensors are not finite.
+    """
+    data = _unpickled(path) if path.suffix.lower() in PICKLES else _safetensors(path)
+    for wrapper in WRAPPERS:
+        if isinstance(data, Mapping) and isinstance(data.get(wrapper), Mapping):
+            data = data[wrapper]
+            break
+    state = {name: value for name, value in data.items() if isinstance(value, Tensor)} if _is_named(data) else {}
+    if not state or len(state) > MOST_TENSORS:
+        raise ModelError(f"{path} holds no weights of a network: give a file of named tensors")
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return {name: _plain(tensor, path) for name, tensor in state.items()}
+
+
+def build(
+    path: Path, state: Mapping[str, Tensor], architectures: tuple[tuple[str, str], ...] = UPSCALERS
+) -> tuple[nn.Module, str]:
+    """Return the network with the tensors of the file ``path``, and the name of its architecture.
+
+    Raises:
+        ModelError: the tensors are of no known architecture, or do not fit it.
+    """
+    for name, maker in architectures:
+        module = importlib.import_module(f"vidsr.models.architectures.{name}")
+        translate = getattr(module, "translate", dict)
+        try:
+            tensors = translate(state)
+            config = module.recognise(tensors)
+            if config is None:
+                continue
+            with torch.device("meta"):  # the tensors of the file become the parameters, so a hostile size costs nothing
+                network: nn.Module = getattr(module, maker)(config)
+            known = network.state_dict().keys()
+            network.load_state_dict({name: tensors[name] for name in known}, assign=True)
+        except (ValueError, KeyError, IndexError, RuntimeError, AttributeError) as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise ModelError(f"{path} does not fit the architecture {name}: {reason}") from None
+        return network.eval().requires_grad_(False), name
+    names = ", ".join(name for name, _ in architectures)
+    raise ModelError(f"{path} holds weights of an unknown architecture: vidsr knows {names} and ncnn graphs")
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ModelError(f"{path} is not a readable weights file: {str(error).splitlines()[0]}") from None
+
+
+def _unpickled(path: Path) -> Any:
+    """Return the data of a pickle that holds nothing but tensors and containers; no code of the file runs."""
+    try:
+        _refuse_compressed(path)
+        with warnings.catch_warnings(action="ignore"):  # of an old pickle, which then loads or raises
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "weights_only" in str(error) or "Unsupported" in str(error):
+            raise ModelError(
+                f"{path} holds code, not only weights: give a file of tensors, such as .safetensors"
+            ) from None
+        raise ModelError(f"{path} is not a readable weights file: {_first_line(error)}") from None
+    except Exception as error:  # a hostile pickle raises anything
+        raise ModelError(f"{path} is not a readable weights file: {_first_line(error)}") from None
+
+
+def _refuse_compressed(path: Path) -> None:
+    """PyTorch compresses nothing; a compressed file could unpack to more than the memory."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                raise ValueError("it unpacks to more bytes than it has")
+
+
+def _is_named(data: Any) -> bool:
+    return isinstance(data, Mapping) and all(isinstance(name, str) for name in data)
+
+
+def _plain(tensor: Tensor, path: Path) -> Tensor:
+    """Return ``tensor`` in memory of its own.
+
+    Raises:
+        ModelError: it declares more values than it holds, or one is not finite.
+    """
+    if (
+        tensor.is_sparse
+        or tensor.is_quantized
+        or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes()
+    ):
+        raise ModelError(
+            f"{path} declares a tensor of shape {tuple(tensor.shape)} that it does not hold: it is damaged"
+        )
+    tensor = tensor.detach().float().clone(memory_format=torch.contiguous_format)
+    if not torch.isfinite(tensor).all():
+        raise ModelError(f"{path} holds values that are not finite: the network was not trained to the end")
+    return tensor
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
