@@ -1,6 +1,8 @@
 """Publishing: weights get their scores, and a model card."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -12,7 +14,8 @@ from vidsr.cli.models import print_models
 from vidsr.evaluate import model_cards as cards
 from vidsr.evaluate.publish import main as publish_main
 from vidsr.evaluate.publish import publish
-from vidsr.models import build_network, load_model, weight_files
+from vidsr.models import build_network, list_models, load_model, weight_files
+from vidsr.options.weights_index import INDEX, read_index
 
 
 def test_published_weights_carry_their_scores_and_get_a_card(
@@ -84,3 +87,19 @@ def test_the_shipped_cards_are_those_of_the_shipped_weights(tmp_path: Path) -> N
         assert cards.card(model).splitlines()[2] in committed, (
             f"run python -m vidsr.evaluate.model_cards: {entry.path.name}"
         )
+
+
+def test_the_index_that_vidsr_models_prints_fits_the_shipped_weights(tmp_path: Path) -> None:
+    assert read_index() == list_models(), "run python -m vidsr.evaluate.model_cards"
+    assert read_index(tmp_path) is None  # no index
+    (tmp_path / INDEX).write_text((weight_files.WEIGHTS / INDEX).read_text())
+    assert read_index(tmp_path) is None  # an index of other files
+
+
+def test_vidsr_models_does_not_import_pytorch() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.argv = ['vidsr', 'models']; from vidsr.cli.app import run; run()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "balanced x4 clean" in done.stdout and "lanczos" in done.stdout and "wiener" in done.stdout

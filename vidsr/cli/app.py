@@ -17,13 +17,14 @@ from vidsr import __version__
 from vidsr.cli.signatures import expand_bare_options, with_options
 from vidsr.errors import ExitCode, PipeClosed, VerifyError, VidsrError
 from vidsr.options.commands import COMMANDS, EXIT_CODES, Command
-from vidsr.options.names import check_model
+from vidsr.options.names import check_codec, check_device, check_model
 from vidsr.options.paths import check_inputs
 from vidsr.runtime import interrupt, process
 from vidsr.runtime.error_boundary import machine_errors, one_line
 
 TRACEBACK = "VIDSR_TRACEBACK"  # environment variable that shows where an unexpected exception comes from
 RUNS_NETWORKS = ("enhance", "plan")  # and these need PyTorch's compiler only on request
+CHECKS = {"model": check_model, "device": check_device, "codec": check_codec}  # of option values, before PyTorch
 
 app = typer.Typer(
     name="vidsr",
@@ -69,13 +70,13 @@ def _add(command: Command) -> None:
 
 
 def _check_names(command: Command, values: dict[str, Any]) -> None:
-    """Refuse missing files and unknown models before anything large is imported, which takes seconds."""
+    """Refuse missing files and unknown names before anything large is imported, which takes seconds."""
     for option in command.options:
         value = values[option.name]
         if option.positional and command.name != "train":  # the name of a recipe may be that of a shipped one
             check_inputs(value if option.many else [value])
-        elif option.name == "model" and command.name in RUNS_NETWORKS:
-            check_model(value)
+        elif option.name in CHECKS and (option.name != "model" or command.name in RUNS_NETWORKS):
+            CHECKS[option.name](value)
 
 
 for _command in COMMANDS:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.cli.tables import print_json, print_rows
-from vidsr.kernels.resample import KERNELS
-from vidsr.models import list_models
-from vidsr.models.weight_files import WEIGHTS
+from vidsr.options.names import KERNELS, WEIGHTS
 from vidsr.options.restoration import CLASSICAL
+from vidsr.options.weights_index import read_index
 
 
 def models(json: bool) -> None:
@@ -20,7 +19,11 @@ def models(json: bool) -> None:
 
 def print_models(as_json: bool, folder: Path = WEIGHTS) -> None:
     """Print the networks with weights in ``folder``, and the classical methods."""
-    rows = list_models(folder)
+    rows = read_index(folder)
+    if rows is None:  # weights of the user's own: their networks are built
+        from vidsr.models import list_models
+
+        rows = list_models(folder)
     if as_json:
         print_json(rows)
         return

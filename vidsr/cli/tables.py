@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from vidsr.errors import PipeClosed
-from vidsr.frames import VideoInfo
 from vidsr.options.parse import decimal
+
+if TYPE_CHECKING:
+    from vidsr.frames import VideoInfo
 
 PIPE_WIDTH = 240  # columns where stdout is not a terminal, so that a program reads whole lines
 

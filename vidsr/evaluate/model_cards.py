@@ -1,4 +1,4 @@
-"""Write the model cards, weights/README.md, from the metadata of the weights files."""
+"""Write the model cards, weights/README.md, and the index that `vidsr models` prints, from the weights files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vidsr.evaluate.restoration_sets import PROBES, degradation_kind
-from vidsr.models import Model, load_model, weight_files
+from vidsr.models import Model, list_models, load_model, weight_files
 from vidsr.models.frame_network import FramePair, MotionField
+from vidsr.options.weights_index import INDEX
 from vidsr.runtime.output_file import write_file
 
 HEAD = """# Model cards
@@ -132,11 +133,12 @@ def _settings(config: str) -> str:
 
 
 def write(folder: Path = weight_files.WEIGHTS) -> Path:
-    """Write the cards of all weights files in ``folder``, and return the path of the README."""
+    """Write the cards and the index of all weights files in ``folder``, and return the path of the README."""
     models = [load_model(e.name, e.scale, domain=e.domain, folder=folder) for e in weight_files.list_weights(folder)]
     cards = [card(model) for model in models]
     cards += [frames_card(path) for path in sorted(folder.glob(f"*{weight_files.FRAME_NETWORK_END}"))]
     path = folder / "README.md"
+    write_file(folder / INDEX, (json.dumps(list_models(folder), indent=1) + "\n").encode(), overwrite=True)
     write_file(path, (HEAD + "\n".join(cards)).encode(), overwrite=True)
     return path
 

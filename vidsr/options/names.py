@@ -1,14 +1,16 @@
-"""Names of networks and kernels that upscale, known without PyTorch: wrong ones are reported at once."""
+"""Names of networks, kernels, devices and encoders, checked without PyTorch: wrong ones are reported at once."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from vidsr.errors import ModelError
+from vidsr.errors import DeviceError, ModelError
+from vidsr.options.codecs import CODECS, NULL_CODEC
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 UPSCALER = re.compile(r"(?P<name>[a-z0-9_-]+)-clean-x\d\.safetensors")
+DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,4})?")
 KERNELS = ("nearest", "bilinear", "bicubic", "bicubic_opencv", "lanczos")  # of vidsr.kernels.resample
 
 
@@ -22,3 +24,25 @@ def check_model(name: str) -> None:
     networks = sorted({match["name"] for match in matches if match})
     if name != "auto" and name not in KERNELS and name.removesuffix("+") not in networks:
         raise ModelError(f"no model is called {name!r}: choose auto, {', '.join([*networks, *KERNELS])}")
+
+
+def check_device(name: str) -> None:
+    """Refuse a ``--device`` that is none on any machine; whether this one has it, PyTorch tells later.
+
+    Raises:
+        DeviceError: it is neither auto, cpu, cuda nor a list of CUDA devices.
+    """
+    if not all(DEVICE.fullmatch(one.strip()) for one in name.split(",")):
+        raise DeviceError(f"--device {name!r} is unknown: choose auto, cpu, cuda, cuda:N or cuda:0,cuda:1")
+
+
+def check_codec(name: str) -> None:
+    """Refuse a ``--codec`` that this FFmpeg does not have; those of the table are checked with their options.
+
+    Raises:
+        OptionError: it has no such video encoder.
+    """
+    if name not in CODECS and name != NULL_CODEC:
+        from vidsr.runtime.encoders import find_encoder
+
+        find_encoder(name)

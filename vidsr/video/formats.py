@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from av.codec import Codec
-from av.codec.codec import UnknownCodecError
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
@@ -16,6 +15,7 @@ from vidsr.color import default_matrix
 from vidsr.errors import Notes, OptionError
 from vidsr.frames import Chroma, VideoInfo
 from vidsr.options.codecs import Encoding
+from vidsr.runtime.encoders import find_encoder
 
 DEPTHS = (8, 9, 10, 12, 14, 16)
 ENDIAN = "le" if sys.byteorder == "little" else "be"
@@ -105,15 +105,7 @@ def encoder(encoding: Encoding) -> Codec:
     Raises:
         OptionError: this FFmpeg build has no such video encoder.
     """
-    try:
-        codec = Codec(encoding.codec, "w")
-    except UnknownCodecError:
-        raise OptionError(
-            f"--codec {encoding.codec} is not in this FFmpeg build: try libx264, libx265 or libsvtav1"
-        ) from None
-    if codec.type != "video":
-        raise OptionError(f"--codec {encoding.codec} encodes {codec.type}: name a video encoder, such as libx264")
-    return codec
+    return find_encoder(encoding.codec)
 
 
 def nearest_format(info: VideoInfo, encoding: Encoding, notes: Notes) -> VideoInfo:
