@@ -56,7 +56,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install $(PIP_FLAGS) -c constraints.txt --no-build-isolation -e '.[dev]'
+	$(PIP) install $(PIP_FLAGS) -c constraints.txt --no-build-isolation -e '.[dev,community]'
 	@touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

@@ -120,6 +120,19 @@ def test_models_lists_the_weights() -> None:
     assert "fast" in run_vidsr("models").stdout
     listed = json.loads(run_vidsr("models", "--json").stdout)
     assert all(len(row["sha256"]) == 64 for row in listed)
+    (community,) = (row for row in listed if row["name"] == "x4plus")
+    assert (community["licence"], community["scale"]) == ("BSD-3-Clause", 4)
+
+
+def test_models_verifies_checksums(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run_vidsr("models", "verify")
+    assert result.returncode == 0 and "weights files have the checksums" in result.stdout
+    assert all(file["ok"] for file in json.loads(run_vidsr("models", "verify", "--json").stdout))
+    monkeypatch.setattr("vidsr.models.weight_files.sha256", lambda path: "0" * 64)
+    result = run_vidsr("models", "verify")
+    assert result.returncode == ExitCode.VERIFY_FAILED
+    assert "fast-clean-x2.safetensors: differs" in result.stdout and "install them again" in result.stderr
+    assert run_vidsr("models", "check").returncode == ExitCode.BAD_REQUEST
 
 
 def test_verify_passes_an_output_of_its_source_and_fails_another(clip: Path, tmp_path: Path) -> None:

@@ -103,3 +103,9 @@ def test_vidsr_models_does_not_import_pytorch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "balanced x4 clean" in done.stdout and "lanczos" in done.stdout and "wiener" in done.stdout
+
+
+def test_the_checksums_of_the_shipped_weights_are_listed() -> None:
+    assert (weight_files.WEIGHTS / weight_files.CHECKSUMS).read_text() == cards.checksums(), (
+        "run python -m vidsr.evaluate.model_cards"
+    )

@@ -69,11 +69,15 @@ def _add(command: Command) -> None:
         raise typer.Exit(code)
 
 
+# the name of a recipe may be that of a shipped one
+FILE_ARGUMENTS = {one.name for command in COMMANDS for one in command.options if one.positional} - {"recipe", "action"}
+
+
 def _check_names(command: Command, values: dict[str, Any]) -> None:
     """Refuse missing files and unknown names before anything large is imported, which takes seconds."""
     for option in command.options:
         value = values[option.name]
-        if option.positional and command.name != "train":  # the name of a recipe may be that of a shipped one
+        if option.name in FILE_ARGUMENTS:
             check_inputs(value if option.many else [value])
         elif option.name in CHECKS and (option.name != "model" or command.name in RUNS_NETWORKS):
             CHECKS[option.name](value)

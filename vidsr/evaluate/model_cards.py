@@ -133,14 +133,20 @@ def _settings(config: str) -> str:
 
 
 def write(folder: Path = weight_files.WEIGHTS) -> Path:
-    """Write the cards and the index of all weights files in ``folder``, and return the path of the README."""
+    """Write the cards, index and checksums of all weights files in ``folder``; return the path of the README."""
     models = [load_model(e.name, e.scale, domain=e.domain, folder=folder) for e in weight_files.list_weights(folder)]
     cards = [card(model) for model in models]
     cards += [frames_card(path) for path in sorted(folder.glob(f"*{weight_files.FRAME_NETWORK_END}"))]
     path = folder / "README.md"
     write_file(folder / INDEX, (json.dumps(list_models(folder), indent=1) + "\n").encode(), overwrite=True)
     write_file(path, (HEAD + "\n".join(cards)).encode(), overwrite=True)
+    write_file(folder / weight_files.CHECKSUMS, checksums(folder).encode(), overwrite=True)
     return path
+
+
+def checksums(folder: Path = weight_files.WEIGHTS) -> str:
+    """Return the checksums of all weights files in ``folder``, as the program sha256sum reads them."""
+    return "".join(f"{weight_files.sha256(path)}  {path.name}\n" for path in sorted(folder.glob("*.safetensors")))
 
 
 if __name__ == "__main__":

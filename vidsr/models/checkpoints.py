@@ -21,8 +21,12 @@ from torch import Tensor, nn
 
 from vidsr.errors import ModelError
 from vidsr.models import weight_files
+from vidsr.models.architectures.ncnn_graph import NcnnGraph
 from vidsr.models.layers import ImageNetwork
+from vidsr.models.ncnn_files import read_ncnn
+from vidsr.models.rgb_network import RgbNetwork
 
+OWN = ".safetensors"  # of vidsr, and of other programs
 PICKLES = (".pth", ".pt", ".pkl", ".ckpt")
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model")  # around the tensors, the best first
 PREFIXES = ("module.", "generator.", "netG.")  # of every name, from wrappers in training
@@ -46,11 +50,23 @@ def read_network(path: Path) -> tuple[ImageNetwork, dict[str, str]]:
     Raises:
         ModelError: the file is absent, damaged, or of an unknown architecture.
     """
-    if path.suffix.lower() not in PICKLES and "architecture" in weight_files.read_metadata(path):
+    if path.suffix.lower() == OWN and "architecture" in weight_files.read_metadata(path):
         return weight_files.read(path)
+    if path.suffix.lower() in weight_files.NCNN:
+        return _read_ncnn(path), {"architecture": "ncnn_graph"}
     network, architecture = build(path, read_checkpoint(path))
     assert isinstance(network, ImageNetwork)
     return network, {"architecture": architecture}
+
+
+def _read_ncnn(path: Path) -> RgbNetwork:
+    layers = read_ncnn(path)
+    try:
+        network = NcnnGraph(layers)
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{path} is no ncnn network that upscales RGB: {_first_line(error)}") from None
+    network.eval().requires_grad_(False)
+    return network
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:

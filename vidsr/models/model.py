@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vidsr.device import DTYPES
 from vidsr.errors import DeviceError, ModelError
-from vidsr.models import checkpoints, weight_files
+from vidsr.models import checkpoints, model_files, weight_files
 from vidsr.models.equivariant import is_equivariant
 from vidsr.models.fused import fuse_layers
 from vidsr.models.layers import ImageNetwork, LumaNetwork, SubpixelNetwork
@@ -138,7 +137,7 @@ class Model:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the weights file."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+        return weight_files.sha256(self.path)
 
     @overload
     def __call__(self, source: Tensor, features: Tensor | None = None) -> Tensor: ...
@@ -244,37 +243,36 @@ def load_model(
     domain: str = "clean",
     folder: Path = weight_files.WEIGHTS,
 ) -> Model:
-    """Return the shipped model ``name`` for ``scale``, on ``device`` in ``dtype``; ``name+``: its self-ensemble.
+    """Return the model ``name`` for ``scale``, on ``device`` in ``dtype``; ``name+``: its self-ensemble.
 
-    ``domain``: ``clean`` (trained on bicubic downscaling), ``video`` (on compressed clips), ``any`` (restoration, x1).
+    ``name``: a shipped model, a community network, or a model file. ``domain`` of shipped models: ``clean`` (trained on
+    bicubic downscaling), ``video`` (on compressed clips), ``any`` (restoration, x1).
 
     Raises:
-        ModelError: the model, scale or domain does not exist; the message lists those that do.
+        ModelError: the model, scale or domain does not exist, a package is missing, or a file has another checksum.
     """
     if name.endswith(MARK):
         return load_model(name.removesuffix(MARK), scale, device, dtype, domain, folder).self_ensemble()
-    named = [e for e in weight_files.list_weights(folder) if e.name == name]
-    if not named:
-        names = sorted({e.name for e in weight_files.list_weights(folder)})
-        raise ModelError(f"no model is called {name!r}: choose {', '.join(names) or 'another folder'}")
+    named = model_files.find(name, folder)
     for entry in named:
-        if (entry.scale, entry.domain) == (scale, domain):
-            return from_file(entry.path, device, dtype, name, domain)
-    have = ", ".join(f"x{e.scale} {e.domain}" for e in named)
+        if entry.scale == scale and entry.domain in (domain, model_files.ANY_DOMAIN):
+            model_files.check_sum(entry)
+            return from_file(entry.path, device, dtype, entry.name, entry.domain)
+    have = ", ".join(f"x{e.scale} {e.domain}".strip() for e in named)
     raise ModelError(f"model {name!r} has no weights for x{scale} {domain}: choose {have}")
 
 
 def available_scales(name: str, domain: str = "clean", folder: Path = weight_files.WEIGHTS) -> tuple[int, ...]:
-    """Return the scales of the shipped model ``name`` (or ``name+``), smallest first.
+    """Return the scales above 1 of the model ``name`` (or ``name+``), smallest first.
 
     Raises:
-        ModelError: the model does not exist; the message lists those that do.
+        ModelError: the model does not exist or does not upscale, or a package is missing.
     """
-    entries = weight_files.list_weights(folder)
-    scales = tuple(e.scale for e in entries if (e.name, e.domain) == (name.removesuffix(MARK), domain))
+    entries = model_files.find(name.removesuffix(MARK), folder)
+    scales = tuple(e.scale for e in entries if e.domain in (domain, model_files.ANY_DOMAIN) and e.scale > 1)
     if not scales:
-        names = sorted({e.name for e in entries if e.domain == domain})
-        raise ModelError(f"no model is called {name!r}: choose {', '.join(names) or 'another folder'}")
+        names = sorted({e.name for e in weight_files.list_weights(folder) if e.domain == domain})
+        raise ModelError(f"model {name!r} does not upscale: choose {', '.join(names) or 'another folder'}")
     return scales
 
 

@@ -25,6 +25,8 @@ Network = LumaNetwork | FrameNetwork
 
 FRAME_NETWORK_END = "-frames.safetensors"  # end of the file names of interpolation networks
 WEIGHTS = Path(__file__).parent.parent / "weights"
+CHECKSUMS = "SHA256SUMS"  # of the shipped weights
+NCNN = (".param", ".bin")  # the two files of a network of ncnn
 LARGE = 60_000  # parameters; files of larger networks are in fp16
 FILE_NAME = re.compile(r"(?P<name>[a-z0-9_-]+)-(?P<domain>clean|video|any)-x(?P<scale>\d)\.safetensors")
 
@@ -115,8 +117,9 @@ def write(path: Path, network: Network, metadata: dict[str, str]) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a weights file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return the SHA-256 of a weights file; of ncnn, that of the .param and the .bin file, one after the other."""
+    parts = [path.with_suffix(end) for end in NCNN] if path.suffix.lower() in NCNN else [path]
+    return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
 
 
 def read_state(path: Path, tensors: bool = True) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -208,7 +208,16 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command("info", "Print the streams of a file.", (argument("file", "FILE", "A clip or an image."), JSON)),
-    Command("models", "List the networks with their weights, and the classical kernels.", (JSON,)),
+    Command(
+        "models",
+        "List the networks with their weights, and the classical kernels; or verify the checksums of all weights.",
+        (
+            Option("action", GENERAL, "Compare the checksums of all installed weights instead.", Literal["verify"],
+                   positional=True, own=True),
+            JSON,
+        ),
+        ("vidsr models", "vidsr models verify"),
+    ),
 )
 # fmt: on
 

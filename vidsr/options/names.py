@@ -7,6 +7,8 @@ from pathlib import Path
 
 from vidsr.errors import DeviceError, ModelError
 from vidsr.options.codecs import CODECS, NULL_CODEC
+from vidsr.options.community import find_models
+from vidsr.options.model_names import check_installed, check_model_file, is_model_file, unknown_model
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 UPSCALER = re.compile(r"(?P<name>[a-z0-9_-]+)-clean-x\d\.safetensors")
@@ -18,12 +20,18 @@ def check_model(name: str) -> None:
     """Refuse a ``--model`` that no run knows; ``NAME+`` is a self-ensemble.
 
     Raises:
-        ModelError: the message lists the networks and the kernels.
+        ModelError: the message lists the networks and the kernels, or names the package to install.
     """
+    if is_model_file(name):
+        check_model_file(name)
+        return
+    if find_models(name):
+        check_installed(name)
+        return
     matches = (UPSCALER.fullmatch(path.name) for path in WEIGHTS.glob("*.safetensors"))
     networks = sorted({match["name"] for match in matches if match})
     if name != "auto" and name not in KERNELS and name.removesuffix("+") not in networks:
-        raise ModelError(f"no model is called {name!r}: choose auto, {', '.join([*networks, *KERNELS])}")
+        raise ModelError(unknown_model(name, ["auto", *networks, *KERNELS]))
 
 
 def check_device(name: str) -> None:

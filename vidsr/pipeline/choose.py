@@ -14,7 +14,7 @@ from vidsr.device import Compute
 from vidsr.errors import Notes, OptionError
 from vidsr.frames import VideoInfo
 from vidsr.kernels.resample import KERNELS
-from vidsr.models import available_scales, load_model
+from vidsr.models import available_scales, load_model, model_files
 from vidsr.models.self_ensemble import MARK
 from vidsr.models.weight_files import WEIGHTS, frame_network_path, list_weights, sha256
 from vidsr.options.choices import Interpolation, OutputChroma
@@ -181,8 +181,8 @@ def choose_network(
     return NetworkSpec(
         name=name,
         scale=scale,
-        domain=domain,
-        file=model.path.name,
+        domain=model.domain,
+        file=model_files.stored_name(model.path, folder),
         sha256=model.sha256,
         device=str(compute.device),
         precision=replace(compute, dtype=model.network.dtype).precision,

@@ -11,7 +11,7 @@ import torch
 from vidsr.device import DTYPES, Compute
 from vidsr.errors import ModelError
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.models import Model, from_file
+from vidsr.models import Model, from_file, model_files
 from vidsr.models.self_ensemble import MARK
 from vidsr.models.weight_files import WEIGHTS, frame_network_path, sha256
 from vidsr.options.output_size import Size
@@ -199,7 +199,7 @@ def load(spec: NetworkSpec, folder: Path = WEIGHTS) -> Model:
     """Return the network of ``spec`` on its device."""
     compute = compute_of(spec)
     name = spec.name.removesuffix(MARK)
-    model = from_file(folder / spec.file, compute.device, compute.dtype, name, spec.domain)
+    model = from_file(model_files.located(spec.file, folder), compute.device, compute.dtype, name, spec.domain)
     check_weights(model.path, spec)
     return model if name == spec.name else model.self_ensemble()
 

@@ -26,8 +26,8 @@ class NetworkSpec:
 
     name: str  # with "+" at the end: self-ensemble
     scale: int
-    domain: str
-    file: str  # name of the weights file
+    domain: str  # "" of networks of other people
+    file: str  # name of the weights file; the path of one of the user's
     sha256: str
     device: str  # cpu, cuda:0
     precision: FloatType
@@ -119,7 +119,8 @@ class UpscaleSpec:
         first = self.networks[0]
         scales = " then ".join(f"x{network.scale}" for network in first)
         devices = ", ".join(str(networks[0]) for networks in self.networks)
-        return f"{first[0].name} ({first[0].domain}) {scales} ({devices}) {size}"
+        domain = f" ({first[0].domain})" if first[0].domain else ""
+        return f"{first[0].name}{domain} {scales} ({devices}) {size}"
 
 
 @dataclass(frozen=True)
