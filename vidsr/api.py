@@ -25,10 +25,11 @@ from vidsr.options.enhance import EnhanceOptions, parse_options, parse_reading, 
 from vidsr.options.paths import Job
 from vidsr.options.source import Reading
 from vidsr.options.table import current_names
-from vidsr.pipeline.run import OnFrames, RunReport, enhance_file
+from vidsr.pipeline.run import OnFrames, RunReport
 from vidsr.pipeline.verify import Verification, verify_files
 from vidsr.runtime import process
 from vidsr.runtime.error_boundary import machine_errors
+from vidsr.segments.enhance import enhance_file
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -95,6 +96,8 @@ def enhance(
     verify: bool = True,
     reference: str | Path | None = None,
     overwrite: bool = False,
+    segment: str | int | float | Fraction = "10s",
+    fresh: bool = False,
     # options: end
     on_frames: OnFrames | None = None,
     on_note: OnNote | None = None,
@@ -151,6 +154,8 @@ def enhance(
         verify: Verify the finished file against the plan (default).
         reference: True high-resolution clip to measure the output against.
         overwrite: Replace an existing output.
+        segment: Length of the segments of a long clip, which an interrupted run keeps; 0: one segment.
+        fresh: Discard the segments of an interrupted run.
 
     Returns:
         Sizes, frame counts, times, measures and the verification of the run.

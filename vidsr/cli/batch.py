@@ -6,9 +6,9 @@ from vidsr.cli.progress import Reporter
 from vidsr.errors import ExitCode, InputError, Note
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.paths import JobList
-from vidsr.pipeline.run import enhance_file
 from vidsr.runtime import interrupt
 from vidsr.runtime.error_boundary import machine_errors
+from vidsr.segments.enhance import enhance_file
 
 SHOWN_ONCE = ("color_assumed", "color_tagged")  # codes of notes
 

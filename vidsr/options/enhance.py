@@ -64,6 +64,8 @@ class EnhanceOptions:
     verify: bool = True  # check the finished file against the plan
     overwrite: bool = False
     square_pixels: bool = False  # resize an anamorphic clip to square pixels
+    segment: Fraction = Fraction(10)  # seconds of source time in one segment of a long clip; 0: the whole clip
+    fresh: bool = False  # discard the segments of an earlier run
 
     def __post_init__(self) -> None:
         if self.slow_audio and self.slow_motion == 1:

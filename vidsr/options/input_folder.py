@@ -21,6 +21,7 @@ HEAD_BYTES = 1024  # of a file: a transport stream has control characters in eve
 CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 TAG = re.compile(r"\.(?:x\d+(?:\.\d+)?|\d+p|\d+x\d+|slow[\d.]+x|smooth|deblur|denoise|restore|vidsr)$")
 UNFINISHED = re.compile(r"\.(?:part|failed\d*)$")  # of version 0.1, and results that failed verification
+JOB_FOLDER = ".vidsr"  # ends the name of a folder with the segments of an unfinished job
 REPORT = ".report.json"  # added to the name of every output
 STILLS = {b"avif": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"mif1": "HEIF"}  # brands in ``ftyp``
 
@@ -86,6 +87,7 @@ def _files(folder: Path, output: Path | None, unreadable: dict[Path, str], on_fo
     # os.walk does not follow links to folders, so a loop of links is no problem
     for parent, folders, names in os.walk(folder, onerror=note):
         on_folder(Path(parent))
+        folders[:] = [name for name in folders if not name.endswith(JOB_FOLDER)]
         if outside is not None:  # results of an earlier run
             folders[:] = [name for name in folders if Path(parent, name).resolve() != outside]
         for name in names:

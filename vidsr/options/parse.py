@@ -56,6 +56,15 @@ def parse_time(text: str, flag: str) -> Fraction:
     return seconds
 
 
+def parse_segment(text: str, flag: str) -> Fraction:
+    """Return exact seconds from ``10s``, ``10`` or ``0``.
+
+    Raises:
+        OptionError: the text is not a time.
+    """
+    return parse_time(text.strip().removesuffix("s"), flag)
+
+
 def parse_bytes(text: str, flag: str) -> int:
     """Return bytes from ``4G``, ``800M`` or a plain number, in powers of 1024.
 

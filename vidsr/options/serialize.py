@@ -80,6 +80,8 @@ def _read(hint: Any, data: Any) -> Any:
     if isinstance(hint, type) and is_dataclass(hint):
         hints = _hints(hint)
         return hint(**{name: _read(hints[name], item) for name, item in data.items() if name != TYPE_KEY})
+    if issubclass(hint, tuple):  # with named fields
+        return hint(*data)
     if issubclass(hint, Fraction | Path | Enum):
         return hint(data)
     if not isinstance(data, (int, float) if hint is float else hint):

@@ -28,7 +28,15 @@ from vidsr.options.choices import (
 )
 from vidsr.options.frame_rate import parse_fps, parse_slow_motion
 from vidsr.options.output_size import parse_factor, parse_height, parse_size
-from vidsr.options.parse import parse_bytes, parse_choice, parse_int, parse_pixels, parse_time, shortened
+from vidsr.options.parse import (
+    parse_bytes,
+    parse_choice,
+    parse_int,
+    parse_pixels,
+    parse_segment,
+    parse_time,
+    shortened,
+)
 from vidsr.options.source import MAX_PIXELS, RawFormat, parse_rate
 
 REQUIRED = ...  # the default of an option without one
@@ -213,6 +221,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("reference", OUTPUT, "True high-resolution clip to measure the output against.",
            kind=Path, metavar="PATH", python=str | Path, parse=lambda value, flag: Path(value)),
     Option("overwrite", OUTPUT, "Replace an existing output.", kind=bool, default=False),
+    Option("segment", OUTPUT, "Length of the segments of a long clip, which an interrupted run keeps; 0: one segment.",
+           metavar="10s|0", python=NUMBER, default="10s", parse=_text(parse_segment)),
+    Option("fresh", OUTPUT, "Discard the segments of an interrupted run.", kind=bool, default=False),
 )
 # fmt: on
 

@@ -117,8 +117,9 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
                 nullcontext() if log_path is None else FrameLog(log_path, plan.log_columns, outputs.log) as log,
             ):
                 stages = build_stages(plan.stages, plan.source, log, reference, times.stages)
-                with _open_writer(job, target, plan, notes, outputs.result) as writer:
-                    frames = _stream(reader, plan, stages, writer, times, on_frames)
+                with open_clip_writer(job, target, plan, notes, outputs.result) as writer:
+                    decoded = mark_repeats(reader.batches(plan.frames_per_batch))
+                    frames = run_stages(decoded, reader, plan, stages, writer, times, on_frames)
         if reader.truncated is not None:
             notes.warn("source_truncated", reader.truncated)
         report = RunReport(
@@ -131,14 +132,14 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
             notes=tuple(notes),
             threads=times.by_thread,
             means={} if log is None else log.means,
-            counts=stages.counts | _copy_problems(writer) | reader.problems,
+            counts=stages.counts | copy_problems(writer) | reader.problems,
             truncated=reader.truncated is not None,
             log=log_path,
         )
-        return _finished(report, writer.expected, outputs)
+        return finish(report, writer.expected, outputs)
 
 
-def _copy_problems(writer: Writer) -> dict[str, int]:
+def copy_problems(writer: Writer) -> dict[str, int]:
     """Return what the copy of the other streams had to leave out or repair, by name."""
     return {} if writer.expected is None else dict(writer.expected.copy_problems)
 
@@ -169,12 +170,19 @@ def plan_clip(job: Job, options: EnhanceOptions, reader: VideoReader, notes: Not
     return make_plan(options, reader.info, samples, job.output_kind, notes, logged, suffix)
 
 
-def _stream(reader: VideoReader, plan: Plan, stages: Stages, writer: Writer, times: Times, on_frames: OnFrames) -> int:
-    """Send all frames of ``reader`` through ``stages`` to ``writer``; return how many were written."""
-    decoded = times.decode.timed("decode", mark_repeats(reader.batches(plan.frames_per_batch)))
+def run_stages(
+    decoded: Iterator[FrameBatch],
+    reader: VideoReader,
+    plan: Plan,
+    stages: Stages,
+    writer: Writer,
+    times: Times,
+    on_frames: OnFrames,
+) -> int:
+    """Send ``decoded`` frames of ``reader`` through ``stages`` to ``writer``; return how many were written."""
     frames = 0
     with (
-        prefetch(decoded, QUEUE_BATCHES, "decode", plan.memory.queue) as batches,
+        prefetch(times.decode.timed("decode", decoded), QUEUE_BATCHES, "decode", plan.memory.queue) as batches,
         prefetch(stages(batches, times.stages, WAIT), QUEUE_BATCHES, "stages", plan.memory.queue) as enhanced,
         reader.interruptible(),
     ):
@@ -191,7 +199,7 @@ def _written(batches: Iterator[FrameBatch], writer: Writer) -> Iterator[int]:
         yield len(batch)
 
 
-def _finished(report: RunReport, expected: ExpectedContents | None, outputs: RunOutputs) -> RunReport:
+def finish(report: RunReport, expected: ExpectedContents | None, outputs: RunOutputs) -> RunReport:
     """Verify the result, then give it and the other files of the run their names; return the report.
 
     What fails is kept as ``NAME.failed.SUFFIX``, with the reason in its report.
@@ -240,7 +248,12 @@ def slow_motion(options: EnhanceOptions) -> SlowMotion | None:
     return None if options.slow_motion == 1 else SlowMotion(options.slow_motion, options.slow_audio)
 
 
-def _open_writer(job: Job, target: Path, plan: Plan, notes: Notes, output: OutputFile | None) -> Writer:
+def open_clip_writer(job: Job, target: Path, plan: Plan, notes: Notes, output: OutputFile | None) -> Writer:
+    """Open the output of a run, with the other streams of the source.
+
+    Raises:
+        OptionError, OutputError: see the writers.
+    """
     options = plan.options
     return open_writer(
         target,

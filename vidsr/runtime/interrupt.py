@@ -28,6 +28,7 @@ SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides it
 
 _requested = False
 _installed = False
+_line = LINE
 
 
 class Interrupted(BaseException):
@@ -59,6 +60,12 @@ def check() -> None:
         raise Interrupted
 
 
+def set_line(text: str | None) -> None:
+    """Set the line that an interrupt prints; None is the usual one."""
+    global _line
+    _line = LINE if text is None else f"vidsr: interrupted; {text}\n"
+
+
 def run_guarded(function: Callable[[], NoReturn]) -> NoReturn:
     """Call ``function``, which ends the process; after a signal, whatever it raises ends the process too."""
     install()
@@ -75,7 +82,7 @@ def leave() -> NoReturn:
     with suppress(BaseException):
         atexit._run_exitfuncs()
     with suppress(OSError):
-        os.write(2, ((SHOW_CURSOR if os.isatty(2) else "") + LINE).encode())
+        os.write(2, ((SHOW_CURSOR if os.isatty(2) else "") + _line).encode())
     os._exit(EXIT_CODE)
 
 

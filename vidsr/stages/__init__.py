@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 from vidsr.frames import FrameBatch, VideoInfo
@@ -41,6 +42,21 @@ class Context:
         return first, stop
 
 
+@dataclass(frozen=True)
+class StreamRange:
+    """The part of a run whose frames a segment makes, and where in the run its input begins."""
+
+    first: int = 0  # number of the first source frame that the stages receive
+    clip_start: Fraction | None = None  # time of the first frame of the run; None: of the first frame received
+    begin: Fraction | None = None  # source time from which on output frames are wanted; None: from the first on
+    end: Fraction | None = None  # source time at which they end; None: at the end
+
+    def holds(self, time: Fraction) -> bool:
+        """Whether an output frame at ``time`` of the source is wanted."""
+        return (self.begin is None or time >= self.begin) and (self.end is None or time < self.end)
+
+
+WHOLE_RUN = StreamRange()
 PER_FRAME = Context()  # of a stage that makes each frame from the same frame alone
 
 

@@ -15,10 +15,11 @@ from vidsr.models import Model, from_file, model_files
 from vidsr.models.self_ensemble import MARK
 from vidsr.models.weight_files import WEIGHTS, frame_network_path, sha256
 from vidsr.options.output_size import Size
-from vidsr.stages import PER_FRAME, Context, Stage
+from vidsr.stages import PER_FRAME, WHOLE_RUN, Context, Stage, StreamRange
 from vidsr.stages.convert import Convert
 from vidsr.stages.fit import Fit
-from vidsr.stages.frame_log import Changes, FrameLog, Measure, Tap
+from vidsr.stages.frame_log import Changes, FrameLog, LogRows, Measure, Tap
+from vidsr.stages.in_range import InRange
 from vidsr.stages.interpolate import Interpolate
 from vidsr.stages.interpolation_engines import make_engine
 from vidsr.stages.network_engine import NetworkEngine
@@ -105,16 +106,18 @@ class Stages:
 def build_stages(
     specs: Sequence[StageSpec],
     info: VideoInfo,
-    log: FrameLog | None = None,
+    log: FrameLog | LogRows | None = None,
     reference: VideoReader | None = None,
     watch: Stopwatch | None = None,
     one_thread: bool = False,
     folder: Path = WEIGHTS,
+    part: StreamRange = WHOLE_RUN,
 ) -> Stages:
     """Return fresh stages for frames of ``info``.
 
     ``log`` is where a measuring stage writes, ``reference`` the true frames it compares with. Stages charge their
-    parts to ``watch``, that of the thread they run on. With ``one_thread`` none starts threads of its own.
+    parts to ``watch``, that of the thread they run on. With ``one_thread`` none starts threads of its own. The
+    output is that of ``part`` of the run; the input holds the context around it too.
 
     Raises:
         ModelError: a weights file is absent or differs from the one in its spec.
@@ -129,7 +132,7 @@ def build_stages(
             case TemporalDenoiseSpec():
                 stage = TemporalDenoise(info.depth, spec.strength, logged=log is not None)
             case InterpolateSpec():
-                stage = build_interpolate(spec, info, watch if one_thread else None)
+                stage = replace(build_interpolate(spec, info, watch if one_thread else None), part=part)
             case UpscaleSpec():
                 stage = build_upscale(spec, info, watch, folder)
             case ConvertSpec():
@@ -150,6 +153,8 @@ def build_stages(
         if isinstance(stage, Restore | TemporalDenoise):
             changes.append(stage.changes)
         stages.append(stage)
+        if part != WHOLE_RUN and stage.context != PER_FRAME and not isinstance(spec, InterpolateSpec):
+            stages += [] if any(isinstance(one, InterpolateSpec) for one in specs) else [InRange(part)]
         info = stage.output(info)
     return Stages(tuple(stages))
 
@@ -227,6 +232,18 @@ def output_of(specs: Sequence[StageSpec], info: VideoInfo) -> VideoInfo:
             case FitSpec():
                 info = Fit(info, spec.width, spec.height).output(info)
     return info
+
+
+def context_of(specs: Sequence[StageSpec], info: VideoInfo) -> Context:
+    """Return the context that stages need around a range of a source of ``info``, without loading a network."""
+    context = PER_FRAME
+    for spec in specs:
+        match spec:
+            case InterpolateSpec():
+                context += Interpolate(spec.clock, None, info, spec.repeats, spec.slow_motion).context
+            case TemporalDenoiseSpec():
+                context += TemporalDenoise.context
+    return context
 
 
 def compute_of(spec: NetworkSpec) -> Compute:

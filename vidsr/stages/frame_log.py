@@ -73,6 +73,31 @@ class Changes:
         return self._psnr[index]
 
 
+class LogRows:
+    """Rows of the per-frame log, and the sums of its columns."""
+
+    def __init__(self, columns: tuple[str, ...], file: TextIO) -> None:
+        self.sums: dict[str, float] = dict.fromkeys(columns, 0.0)
+        self.counts: dict[str, int] = dict.fromkeys(columns, 0)
+        self.writer = csv.DictWriter(file, columns)
+
+    def add(self, row: dict[str, str | int | float]) -> None:
+        """Write the row of one frame.
+
+        Infinite values (of identical frames) do not count towards the means.
+        """
+        self.writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})
+        for key, value in row.items():
+            if isinstance(value, float) and math.isfinite(value):
+                self.sums[key] += value
+                self.counts[key] += 1
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Mean of every measured column that has a finite value."""
+        return {k: self.sums[k] / n for k, n in self.counts.items() if n}
+
+
 class FrameLog(AbstractContextManager["FrameLog"]):
     """The CSV file of a run and the means of its columns.
 
@@ -84,42 +109,37 @@ class FrameLog(AbstractContextManager["FrameLog"]):
         self.columns = columns
         self._is_own = output is None
         self._output = output
-        self._sums: dict[str, float] = dict.fromkeys(columns, 0.0)
-        self._counts: dict[str, int] = dict.fromkeys(columns, 0)
         self._file: TextIO
 
     def __enter__(self) -> FrameLog:
         if self._output is None:
             self._output = OutputFile(self.path, remedy=LOG_REMEDY)
-        with _named_errors(self.path):
+        with named_log_errors(self.path):
             self._file = self._output.part.open("w", newline="")
-        self._writer = csv.DictWriter(self._file, self.columns)
-        self._writer.writeheader()
+        self._rows = LogRows(self.columns, self._file)
+        self._rows.writer.writeheader()
         return self
 
     def add(self, row: dict[str, str | int | float]) -> None:
         """Write the row of one frame.
 
-        Infinite values (of identical frames) do not count towards the means.
+        Raises:
+            OutputError: the file cannot be written.
         """
-        with _named_errors(self.path):
-            self._writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})
-        for key, value in row.items():
-            if isinstance(value, float) and math.isfinite(value):
-                self._sums[key] += value
-                self._counts[key] += 1
+        with named_log_errors(self.path):
+            self._rows.add(row)
 
     @property
     def means(self) -> dict[str, float]:
         """Mean of every measured column that has a finite value."""
-        return {k: self._sums[k] / n for k, n in self._counts.items() if n}
+        return self._rows.means
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._output is not None
         try:
-            with _named_errors(self.path):
+            with named_log_errors(self.path):
                 self._file.close()
             if kind is None and self._is_own:
                 self._output.commit()
@@ -131,7 +151,8 @@ class FrameLog(AbstractContextManager["FrameLog"]):
 
 
 @contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
+def named_log_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` into an `OutputError` that names the log."""
     try:
         yield
     except OSError as error:
@@ -172,7 +193,7 @@ class Measure:
     def __init__(
         self,
         tap: Tap,
-        log: FrameLog,
+        log: FrameLog | LogRows,
         peak: int,
         references: Iterator[FrameBatch] | None = None,
         changes: Sequence[Changes] = (),

@@ -19,7 +19,7 @@ from vidsr.kernels.workers import numba_pool_is_thread_safe
 from vidsr.options.choices import Repeats
 from vidsr.options.frame_rate import Clock, Times
 from vidsr.runtime.concurrency import ordered_map
-from vidsr.stages import Context
+from vidsr.stages import WHOLE_RUN, Context, StreamRange
 from vidsr.stages.batching import frames_per_batch, rebatched, single_frames
 from vidsr.stages.interpolation_engines import Engine, PreparedPair
 from vidsr.stages.source_times import LONGEST_REPEAT, SourceFrame, evenly_spaced, merged_repeats, with_output_times
@@ -64,7 +64,7 @@ class Interpolate:
     New frames are made by ``engine``; without one, the nearer source frame is shown. ``repeats``: "keep" leaves
     repeated frames as they are. "interpolate" goes from one distinct frame to the next (film at 24 in 60, animation on
     twos). ``slow`` stretches all output times, 8 for eight times slower. ``counts`` holds the number of frames of each
-    kind so far.
+    kind so far. ``part`` limits the output to a part of the run.
     """
 
     clock: Clock
@@ -74,6 +74,7 @@ class Interpolate:
     slow: Fraction = Fraction(1)
     threads: int = field(default_factory=lambda: 2 if numba_pool_is_thread_safe() else 1)  # that estimate motion
     watch: Stopwatch | None = None  # times the motion estimation; needs ``threads`` = 1
+    part: StreamRange = WHOLE_RUN
     name: str = "interpolate"
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("interpolated", "held_at_cuts", "repeats"), 0), init=False
@@ -105,7 +106,7 @@ class Interpolate:
 
     def __call__(self, batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
         """Yield batches of at most 16 frames and, unless one frame is larger, 32 MB."""
-        start: Fraction | None = None
+        start = self.part.clip_start
         for batch in rebatched(self._frames(batches)):
             start = batch.times[0] if start is None else start
             yield _slowed(batch, start, self.slow)
@@ -123,12 +124,13 @@ class Interpolate:
             interval = next(intervals, None)
             while interval is not None:
                 following = next(intervals, None)
-                yield from self._interval_frames(interval, before, None if following is None else following.motion)
+                after = None if following is None else following.motion
+                yield from self._interval_frames(self._in_part(interval), before, after)
                 before, interval = interval.motion, following
 
     def _sources(self, batches: Iterator[FrameBatch]) -> Iterator[SourceFrame]:
         """Yield the source frames between which to interpolate."""
-        sources = with_output_times(single_frames(batches), self.clock, self.info)
+        sources = with_output_times(single_frames(batches), self.clock, self.info, self.part)
         if self.repeats == "keep" or self.info.fps is None:
             yield from sources
             return
@@ -178,6 +180,16 @@ class Interpolate:
             flow_confidence = pair.flow_confidence
         is_cut = scene_cuts.is_cut(a.thumbnail, b.thumbnail, flow_confidence)
         return replace(interval, pair=None) if is_cut else interval
+
+    def _in_part(self, interval: Interval) -> Interval:
+        """Return ``interval`` with the wanted output times only."""
+        if self.part.begin is None and self.part.end is None:
+            return interval
+        a, between, b = (
+            [time for time in times if self.part.holds(time)]
+            for times in (interval.times_of_a, interval.between, interval.times_of_b)
+        )
+        return replace(interval, times_of_a=a, between=between, times_of_b=b)
 
     def _interval_frames(self, interval: Interval, before: Any, after: Any) -> Iterator[OutputFrames]:
         """Yield the output frames of one interval.

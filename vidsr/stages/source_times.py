@@ -9,6 +9,7 @@ from fractions import Fraction
 from vidsr.flow import scene_cuts
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.frame_rate import Clock
+from vidsr.stages import WHOLE_RUN, StreamRange
 
 LONGEST_REPEAT = 4  # repeats of one frame; after more of them, or a gap as long, the clip counts as standing still
 
@@ -33,20 +34,23 @@ class SourceFrame:
         return self.frame.times[0]
 
 
-def with_output_times(frames: Iterator[FrameBatch], clock: Clock, info: VideoInfo) -> Iterator[SourceFrame]:
+def with_output_times(
+    frames: Iterator[FrameBatch], clock: Clock, info: VideoInfo, part: StreamRange = WHOLE_RUN
+) -> Iterator[SourceFrame]:
     """Yield every single frame with its output times of ``clock``.
 
     They reach up to the next frame. The last frame is shown for at most one average interval, whatever gap precedes it
     in a clip of variable frame rate. A frame before a long gap is shown during it, as in the source. A copy of it
-    follows one usual interval before the next frame, and motion starts from that copy.
+    follows one usual interval before the next frame, and motion starts from that copy. ``part`` is where in the run
+    the frames lie.
     """
     period = Fraction(0) if info.fps is None else 1 / info.fps
     source, step, gap, image = None, period, period, 0
-    for index, frame in enumerate(frames):
+    for index, frame in enumerate(frames, part.first):
         image += not frame.repeats[0]
         following = SourceFrame(frame, scene_cuts.thumbnail(frame.y, info.depth), image)
         if source is None:
-            clock = clock.starting_at(following.time)
+            clock = clock.starting_at(following.time if part.clip_start is None else part.clip_start)
         else:
             source.times += clock.between(source.time, following.time, index - 1)
             usual, gap = max(gap, period), following.time - source.time

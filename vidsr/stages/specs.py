@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from vidsr.device import FloatType
@@ -185,6 +185,22 @@ def networks_of(spec: StageSpec) -> Iterator[NetworkSpec]:
         case UpscaleSpec(networks=devices):
             for networks in devices:
                 yield from networks
+
+
+def on_device(spec: StageSpec, device: str) -> StageSpec:
+    """Return ``spec`` with its networks on ``device``, one of each."""
+
+    def moved(network: NetworkSpec) -> NetworkSpec:
+        return replace(network, device=device)
+
+    match spec:
+        case RestoreSpec(method=NetworkSpec() as network):
+            return replace(spec, method=moved(network))
+        case InterpolateSpec(network=NetworkSpec() as network):
+            return replace(spec, network=moved(network))
+        case UpscaleSpec(networks=(first, *_)):
+            return replace(spec, networks=(tuple(map(moved, first)),))
+    return spec
 
 
 def _strength(strength: float) -> str:

@@ -25,6 +25,7 @@ from vidsr.options.source import Reading
 from vidsr.runtime.process import processors
 from vidsr.video.containers import can_carry, container_format, file_tags, is_cover, stream_tags
 from vidsr.video.demux import MICROSECONDS, begins_between_keyframes, packets
+from vidsr.video.payload import payload_digest
 from vidsr.video.probe import first_frame, to_file_clock, video_info, video_stream, video_tracks
 from vidsr.video.source import is_pipe, open_source, readable
 from vidsr.video.stream_copy import is_dropped
@@ -78,6 +79,7 @@ class FileContents:
     video_track: int = 1  # number of the inspected video stream in a file that holds it and ``tracks``
     end: Fraction | None = None  # of the last frame, seconds; None where the container stores no duration
     repeated_packets: int = 0  # packets of the video stream that equal the one before
+    packets: list[bytes] = field(default_factory=list)  # digest of each, without what containers rewrite; not decoded
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class ExpectedContents:
     end: Fraction | None = None
     reading: Reading = field(default_factory=Reading)  # of the source
     copy_problems: Mapping[str, int] = field(default_factory=dict)  # of the copied streams, by name
+    packets: tuple[bytes, ...] = ()  # digest of each video packet, where its frames were decoded and checked before
 
 
 @dataclass
@@ -196,6 +199,7 @@ def _read_packets(
         video.codec_context.thread_count = _threads(video)
         # the loop filter cannot fail and the frames are not used: saves a tenth of the decoding time
         video.codec_context.options = {"skip_loop_filter": "all"}
+        codec = video.codec_context.codec.canonical_name
         last = b""
         for packet in packets(opened, list(opened.streams)):
             if packet.stream.index in tracks:
@@ -208,6 +212,8 @@ def _read_packets(
                 if packet.pts is not None and packet.duration:
                     end = (packet.pts + packet.duration) * packet.time_base
                     contents.end = end if contents.end is None else max(contents.end, end)
+                if not decode:
+                    contents.packets.append(payload_digest(bytes(packet), codec, in_container=True))
             if not decode:
                 if packet.pts is not None and not packet.is_discard:
                     contents.times.append(packet.pts * packet.time_base)

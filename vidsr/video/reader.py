@@ -41,7 +41,8 @@ class VideoReader:
 
     ``start`` and ``end`` are seconds from where playback begins, as in players. Frame times are on the clip's own
     clock: the first frame of a clip that starts at 1.4 s has the time 1.4 s. ``deinterlace`` selects whether interlaced
-    frames become progressive, one for one: auto, off, or force. Batches hold integers. With ``exact_rgb``, RGB frames
+    frames become progressive, one for one: auto, off, or force. The first frame has the number ``first``. Batches hold
+    integers. With ``exact_rgb``, RGB frames
     become float32 code values that are not rounded. Use the reader as a context manager.
 
     Raises:
@@ -61,12 +62,15 @@ class VideoReader:
         reading: Reading | None = None,
         exact_rgb: bool = False,
         notes: Notes | None = None,
+        first: int = 0,
     ) -> None:
         self.path = path
         self.notes = Notes() if notes is None else notes
         self._asked, self._frames, self._threads = (start, end), frames, threads
+        self._first_number = first
         self._reading, self._exact_rgb = reading or Reading(), exact_rgb
         self.truncated: str | None = None  # message about a clip that ends early, once read
+        self.deinterlaces = False  # whether each frame depends on its neighbours
         self._problems: Counter[str] = Counter()
         self._delay = Fraction(0)  # of the frames, seconds; so that none that is played comes before zero
         self._read_to = 0  # file offset of the end of the last packet
@@ -157,6 +161,7 @@ class VideoReader:
         if order == "progressive":
             return frames
         self.info = replace(self.info, field_order="progressive")
+        self.deinterlaces = True
         self.notes.info(
             "deinterlaced",
             f"interlaced, {order} field first: deinterlaced by bwdif (--deinterlace off keeps the fields)",
@@ -252,7 +257,8 @@ class VideoReader:
     def _batch(self, taken: list[tuple[VideoFrame, Fraction]], done: int) -> FrameBatch:
         frames, times = zip(*taken, strict=True)
         y, uv = stack_planes(frames, self.info, self._format, self._exact_rgb)
-        return FrameBatch(y, uv, times, tuple(Origin(done + i) for i in range(len(taken))))
+        number = self._first_number + done
+        return FrameBatch(y, uv, times, tuple(Origin(number + i) for i in range(len(taken))))
 
     def _checked(self, number: int, frame: VideoFrame) -> VideoFrame:
         """Return the frame after checking that its size and format match those of the first one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -12,10 +12,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 import av
-import torch
 from av.container import OutputContainer
 from av.packet import Packet
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidsr.errors import Notes, OutputError
@@ -26,15 +24,19 @@ from vidsr.options.source import Reading
 from vidsr.runtime.output_file import OutputFile
 from vidsr.video.containers import IMAGES, Y4M, container_format
 from vidsr.video.demux import CLOCK_JUMPS
-from vidsr.video.encoder import MOST_TICKS, add_video_stream, note_unwritable, open_encoder, set_color, tick
+from vidsr.video.encoder import MOST_TICKS, add_video_stream, note_unwritable, open_encoder, tick
 from vidsr.video.formats import nearest_format
+from vidsr.video.frame_encoder import FrameEncoder
 from vidsr.video.image_sequence import ImageSequenceWriter, OutputImages
 from vidsr.video.inspect import ExpectedContents
-from vidsr.video.planes import empty_frame, fill_plane, plane_view
+from vidsr.video.packet_file import EncodedPacket
+from vidsr.video.segment_writer import parameters
 from vidsr.video.slow_audio import SlowMotion, SlowMotionCopier
 from vidsr.video.source import reason
 from vidsr.video.stream_copy import StreamCopier
 from vidsr.video.y4m import Y4mWriter
+
+RANDOM_NUMBERS = ("matroska", "webm")  # whose muxer numbers files at random unless it has to be bit-exact
 
 
 class Writer(Protocol):
@@ -151,25 +153,24 @@ class VideoWriter:
         self._coded = nearest_format(info, encoding, self.notes)
         self._encoding = encoding
         self._source = streams_from
-        self._stamps = array("q")
         self._tick = tick(info)
-        self._first: int | None = None  # ticks of the first and the last frame passed to the encoder
-        self._last: int | None = None
-        self._decoded: int | None = None  # decoding time of the last packet from the encoder, ticks
+        self._copies_packets = False
         container = container_format(path)
         self._copier = _make_copier(streams_from, start, end, slow, reading)
         if slow is not None:
             self._source = None  # slow motion copies no packets that verification could compare
         self._range = (start, end) if self._copier is None else self._copier.range
-        self._start = self._range[0] or Fraction(0)
         self._is_own = output is None
         self._file = output or OutputFile(path)
         try:
             note_unwritable(info, encoding, container, self.notes)
             options = {} if self._copier is None else self._copier.muxer_options(container)
+            options |= {"fflags": "+bitexact"} if container in RANDOM_NUMBERS else {}
             self._output = _create(self._file.part, container, options | _movie_timescale(container, self._tick))
             self._stream = self._add_streams(container)
             open_encoder(self._stream, self._encoding)
+            start = self._range[0] or Fraction(0)
+            self._encoder = FrameEncoder(path, info, self._coded, self._stream, self._tick, start)
         except BaseException:
             self._abandon()
             raise
@@ -195,14 +196,36 @@ class VideoWriter:
         Raises:
             OutputError: the file cannot be written.
         """
-        for i, time in enumerate(batch.times):
-            uv = None if batch.uv is None else batch.uv[i]
-            self._encode(self._frame(batch.y[i, 0], uv, time))
+        for packet in self._encoder.encode(batch):
+            self._mux(packet)
+
+    @property
+    def codec(self) -> str:
+        """FFmpeg's name of the format of the video packets."""
+        return self._stream.codec_context.codec.canonical_name
+
+    @property
+    def parameters(self) -> str:
+        """Digest of what a decoder needs to know of the encoder."""
+        return parameters(self._stream)
+
+    def write_encoded(self, packets: Iterable[EncodedPacket]) -> None:
+        """Write packets that encoders of the same settings have made, in decoding order, in place of frames.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        self._copies_packets = True
+        for encoded in packets:
+            self._encoder.stamps.append(encoded.pts)
+            packet = encoded.packet(self._tick)
+            packet.stream = self._stream
+            self._mux(packet)
 
     @property
     def expected(self) -> ExpectedContents:
         """The contents that the file should have."""
-        times = tuple(stamp * self._tick for stamp in self._stamps)
+        times = tuple(stamp * self._tick for stamp in sorted(self._encoder.stamps))
         hdr = None if self._encoding.table_entry.params is None else self._coded.hdr  # others cannot write it
         problems = {} if self._copier is None else dict(self._copier.problems)
         info = replace(self._coded, hdr=hdr)
@@ -216,67 +239,20 @@ class VideoWriter:
 
         return add() if self._copier is None else self._copier.add_streams(self._output, container, add)
 
-    def _frame(self, y: torch.Tensor, uv: torch.Tensor | None, time: Fraction) -> VideoFrame:
-        coded = self._coded
-        # libswscale converts depth and chroma for the encoder, but treats grey as full range
-        chroma = coded.chroma if uv is None else self.info.chroma
-        info = replace(self.info, width=coded.width, height=coded.height, chroma=chroma)
-        frame = empty_frame(info)
-        fill_plane(frame, 0, info.depth, y.numpy())
-        if uv is not None:
-            fill_plane(frame, 1, info.depth, uv[0].numpy())
-            fill_plane(frame, 2, info.depth, uv[1].numpy())
-        elif chroma != "gray":
-            for index in (1, 2):
-                plane_view(frame, index, info.depth)[:] = 1 << (info.depth - 1)
-        frame.pts = self._ticks(time)
-        frame.time_base = self._tick
-        set_color(frame, info)
-        if info.fps is not None:
-            frame.duration = round(1 / info.fps / self._tick)
-        return frame
-
-    def _ticks(self, time: Fraction) -> int:
-        """Round a time to the nearest tick, later than the previous frame.
-
-        It is rounded nowhere else.
-        """
-        ticks = round((time - self._start) / self._tick)
-        self._last = ticks if self._last is None else max(ticks, self._last + 1)
-        self._first = self._last if self._first is None else self._first
-        self._stamps.append(self._last)
-        return self._last
-
-    def _encode(self, frame: VideoFrame | None) -> None:
+    def _mux(self, packet: Packet[VideoStream]) -> None:
         try:
-            for packet in self._stream.encode(frame):
-                self._mux(packet)
+            if self._copier is not None:
+                assert packet.dts is not None
+                self._copier.write_until(self._output, packet.dts * packet.time_base)
+            self._output.mux(packet)
         except av.FFmpegError as error:
             raise OutputError(f"{self.path} cannot be written ({reason(error)}): check the disk") from None
 
-    def _mux(self, packet: Packet[VideoStream]) -> None:
-        self._repair_dts(packet)
-        if self._copier is not None:
-            assert packet.dts is not None
-            self._copier.write_until(self._output, packet.dts * packet.time_base)
-        self._output.mux(packet)
-
-    def _repair_dts(self, packet: Packet[VideoStream]) -> None:
-        """Set a missing or wrong decoding time: x265 sets none in very short clips.
-
-        A correct one is later than the previous one and not later than the presentation time. It is no further before
-        the first frame than the last frame is after it.
-        """
-        assert packet.pts is not None and self._first is not None and self._last is not None
-        earliest = 2 * self._first - self._last if self._decoded is None else self._decoded + 1
-        if packet.dts is None or not earliest <= packet.dts <= packet.pts:
-            packet.dts = min(earliest, packet.pts)
-        self._decoded = packet.dts
-
     def _finish(self) -> None:
-        if self._last is None:
-            raise OutputError(f"{self.path} would hold no frame: choose another --start or --end")
-        self._encode(None)
+        self._encoder.check_frames()
+        if not self._copies_packets:
+            for packet in self._encoder.flush():
+                self._mux(packet)
         try:
             if self._copier is not None:
                 self._copier.write_until(self._output, None)

@@ -1,0 +1,76 @@
+"""Frames before encoding are those of a run without segments, at every border: compared after a lossless encoder."""
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clips import make_clip
+from tests.segments.runs import FPS, FRAMES, GOP, digests, run, source
+from tests.tiers import SLOW
+
+DENOISE = {"denoise": 1, "denoise_model": "bilateral"}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "bicubic": {"scale": 2, "model": "bicubic"},
+    "network": {"scale": 2, "model": "fast"},
+    "fps 2x": {"fps": "2x"},
+    "fps 5/2x counts frames from the first of the run": {"fps": "5/2x"},
+    "fps 60": {"fps": "60"},
+    "fps 12 drops frames": {"fps": "12"},
+    "slow motion": {"slow_motion": "3x", "fps": "30"},
+    "temporal denoising": DENOISE,
+    "temporal denoising and interpolation": DENOISE | {"fps": "2x", "scale": "0.5", "model": "bicubic"},
+    "part of the clip": {"fps": "2x", "start": "0.5", "end": "3.3"},
+    "part of the clip, in frames": {"fps": "5/2x", "start": "0.52", "frames": 70},
+    "deinterlacing": {"deinterlace": "force", "scale": 2, "model": "bicubic"},
+    "deinterlacing and interpolation": {"deinterlace": "force", "fps": "2x"},
+}
+QUICK = ("network", "fps 5/2x counts frames from the first of the run", "temporal denoising and interpolation",
+         "part of the clip", "deinterlacing and interpolation")  # fmt: skip
+
+
+def assert_same(clip: Path, folder: Path, **options: Any) -> None:
+    whole = run(clip, folder / "whole.mkv", "0", **options)
+    cut = run(clip, folder / "cut.mkv", **options)
+    assert digests(folder / "cut.mkv") == digests(folder / "whole.mkv")
+    logs = [(folder / f"{name}.mkv.frames.csv").read_bytes() for name in ("cut", "whole")]
+    assert logs[0] == logs[1]
+    assert (cut.counts, cut.frames, cut.output) == (whole.counts, whole.frames, whole.output)
+    assert cut.means == pytest.approx(whole.means)
+    assert "packets as encoded" in [check.name for check in cut.verification.checks]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIONS if SLOW or name in QUICK])
+def test_frames_equal_those_of_a_whole_run(tmp_path: Path, name: str) -> None:
+    assert_same(source(tmp_path), tmp_path, **OPTIONS[name])
+
+
+def test_a_variable_rate_and_a_long_gap(tmp_path: Path) -> None:
+    gaps = [Fraction(1 + number % 3, 50) for number in range(FRAMES)]
+    gaps[GOP * 4 - 1] = Fraction(1)  # a frame that stands for a second, before a keyframe
+    times = [sum(gaps[:number], Fraction(0)) for number in range(FRAMES)]
+    clip = make_clip(tmp_path / "vfr.mkv", FRAMES, fps=FPS, gop=GOP, times=times)
+    assert_same(clip, tmp_path, fps="2x")
+
+
+def test_repeated_frames_and_a_scene_cut_at_borders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tests.clips
+
+    shown = [*range(20), *[20] * 40, *range(21, 61)]  # stands still for longer than a segment
+    frame = tests.clips.make_frame
+    monkeypatch.setattr(tests.clips, "make_frame", lambda number, *more: frame(shown[number], *more))
+    clip = make_clip(tmp_path / "still.mkv", FRAMES, fps=FPS, gop=GOP, codec="ffv1")
+    assert_same(clip, tmp_path, **DENOISE, fps="2x")
+
+
+def test_open_groups_of_frames(tmp_path: Path) -> None:
+    options = {"x264-params": f"open-gop=1:keyint={GOP}:bframes=3:scenecut=0"}
+    assert_same(source(tmp_path, "open.mp4", options=options), tmp_path, fps="2x")
+
+
+def test_times_grow_across_borders(tmp_path: Path) -> None:
+    run(source(tmp_path), tmp_path / "cut.mkv", fps="2x")
+    times = [time for time, _ in digests(tmp_path / "cut.mkv")]
+    assert all(before < after for before, after in pairwise(times))

@@ -1,0 +1,115 @@
+"""Enhance one file: a long clip in segments, everything else in one run.
+
+    cut -> job folder -> run each segment that is not finished -> assemble -> remove the job folder
+
+A run that ends early leaves the job folder, and the same command continues.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from time import perf_counter
+
+from vidsr.errors import Notes, OnNote, ignore
+from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.output_names import output_names
+from vidsr.options.paths import Job
+from vidsr.pipeline.run import OnFrames, RunReport, open_reader, plan_clip, slow_motion
+from vidsr.pipeline.run import enhance_file as enhance_whole
+from vidsr.runtime import interrupt
+from vidsr.segments.assemble import assemble
+from vidsr.segments.cut import Cut, cut_clip
+from vidsr.segments.job import Fingerprint, SegmentedJob
+from vidsr.segments.job_folder import JobFolder
+from vidsr.segments.run_segment import run_segment
+from vidsr.segments.segment_report import SegmentReport
+from vidsr.video import file_clock, lost_streams
+from vidsr.video.packet_index import packet_index
+
+ZERO = Fraction(0)
+
+
+def enhance_file(
+    job: Job, options: EnhanceOptions, on_frames: OnFrames = ignore, on_note: OnNote = ignore
+) -> RunReport:
+    """Enhance one clip or image and return the report.
+
+    Raises:
+        VidsrError: in one line; no partial output is left, except finished segments in the job folder.
+    """
+    interrupt.set_line(None)
+    cut = None if not _may_be_cut(job, options) else _cut(job, options)
+    if cut is None:
+        return enhance_whole(job, options, on_frames, on_note)
+    return _enhance_in_segments(job, options, cut, on_frames, Notes(on_note))
+
+
+def _may_be_cut(job: Job, options: EnhanceOptions) -> bool:
+    """Whether the output can be made from segments; a clip may still be too short."""
+    reasons_against = (
+        not options.segment,
+        job.is_image,
+        job.output_kind != "clip",
+        options.encoding.is_null,
+        options.reference is not None,  # its frames are read in one go
+        options.repeats == "interpolate",  # depends on frames at any distance where repeats are unclear
+    )
+    return not any(reasons_against)
+
+
+def _cut(job: Job, options: EnhanceOptions) -> Cut | None:
+    index = packet_index(job.source, options.reading, 2 * options.segment)
+    if index is None:
+        return None
+    start, end = file_clock(job.source, options.start, options.end, options.reading)
+    return cut_clip(index, options.segment, start, end, options.frames)
+
+
+def _enhance_in_segments(files: Job, options: EnhanceOptions, cut: Cut, on_frames: OnFrames, notes: Notes) -> RunReport:
+    started = perf_counter()
+    with open_reader(files.source, options, notes) as reader:
+        plan = plan_clip(files, options, reader, notes)
+        deinterlaces = reader.deinterlaces
+    names = output_names(files, options)
+    notes.extend(lost_streams(files.source, names.result, options.reading, slow_motion(options)))
+    played_from, output_zero = file_clock(files.source, ZERO, options.start or ZERO, options.reading)
+    assert played_from is not None and output_zero is not None
+    folder = JobFolder.of(names.result)
+    with folder.locked():
+        job = folder.begin(
+            SegmentedJob(
+                source=files.source.resolve(),
+                target=names.result.resolve(),
+                fingerprint=Fingerprint.of(files.source),
+                plan=plan,
+                cut=cut,
+                played_from=played_from,
+                output_zero=output_zero if options.start is not None else ZERO,
+                deinterlaces=deinterlaces,
+            ),
+            options.fresh,
+        )
+        reports = folder.finished(job, notes)
+        earlier = sum(report.seconds for report in reports.values())
+        if reports:
+            notes.info("resuming", f"resuming: {len(reports)} of {len(cut.segments)} segments done")
+        _run_missing(folder, job, reports, on_frames)
+        in_order = [reports[index] for index in range(len(cut.segments))]
+        report = assemble(job, folder, files, names, in_order, perf_counter() - started + earlier, notes)
+        folder.remove()
+    interrupt.set_line(None)
+    return report
+
+
+def _run_missing(folder: JobFolder, job: SegmentedJob, reports: dict[int, SegmentReport], on_frames: OnFrames) -> None:
+    """Run the segments without a report, in order, and add theirs to ``reports``."""
+    total, done = len(job.cut.segments), sum(report.frames for report in reports.values())
+
+    def show(frames: int, _: int | None) -> None:
+        on_frames(done + frames, job.plan.output.frames)
+
+    for index in (one for one in range(total) if one not in reports):
+        if reports:
+            interrupt.set_line(f"{len(reports)} of {total} segments are finished: the same command continues")
+        reports[index] = run_segment(folder.path, index, on_frames=show)
+        done += reports[index].frames

@@ -1,0 +1,189 @@
+"""The job folder ``OUTPUT.vidsr`` next to an output: the plan and the finished segments. Its files are the journal.
+
+plan.json       the `SegmentedJob`
+00042.packets   encoded packets of segment 42
+00042.json      its `SegmentReport`, written last: a segment with this file is finished
+lock            host and process of the run that works here
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vidsr.errors import Notes, OutputError
+from vidsr.options.input_folder import JOB_FOLDER
+from vidsr.options.serialize import from_json, to_json
+from vidsr.runtime.output_file import OutputFile, write_file
+from vidsr.segments.job import SegmentedJob
+from vidsr.segments.segment_report import SegmentReport
+from vidsr.video.packet_file import is_intact
+
+REMEDY = "free some space or check its permissions, and run the same command again"
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, StopIteration)  # of damaged JSON
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """The files of a job in segments."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, target: Path) -> JobFolder:
+        """Return the job folder of an output."""
+        return cls(target.with_name(target.name + JOB_FOLDER))
+
+    def packets(self, index: int) -> Path:
+        """Return the path of the packets of a segment."""
+        return self.path / f"{index:05}.packets"
+
+    def report(self, index: int) -> Path:
+        """Return the path of the report of a segment."""
+        return self.path / f"{index:05}.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Context in which no other run works on the job. A folder without a finished segment goes at the end.
+
+        Raises:
+            OutputError: another run works on it, or the folder cannot be made.
+        """
+        file = self._lock()
+        try:
+            yield
+        finally:
+            if not self._has_segments:
+                self.remove()
+            os.close(file)
+
+    def _lock(self) -> int:
+        """Make the folder and lock it; return the lock file."""
+        while True:
+            with _named_errors(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+                file = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                self._claim(file)
+                if os.path.samestat(os.fstat(file), (self.path / "lock").stat()):
+                    return file
+            except FileNotFoundError:  # the run that held it has just removed the folder
+                pass
+            except BaseException:
+                os.close(file)
+                raise
+            os.close(file)
+
+    def _claim(self, file: int) -> None:
+        here = f"process {os.getpid()} on {socket.gethostname()}"
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(file, 200).decode(errors="replace") or "unknown"
+            raise OutputError(f"{self.path} is in use by {holder}: wait for it, or choose another --output") from None
+        except OSError:  # a file system without locks
+            pass
+        with _named_errors(self.path):
+            os.ftruncate(file, 0)
+            os.pwrite(file, here.encode(), 0)
+
+    def begin(self, job: SegmentedJob, fresh: bool) -> SegmentedJob:
+        """Return the job to do: that of an earlier run, which fits ``job``, or ``job`` itself in an empty folder.
+
+        Raises:
+            OutputError: the folder belongs to another job.
+        """
+        stored = None if fresh else self._stored()
+        if stored is not None:
+            difference = stored.difference(job)
+            if difference is None:
+                return stored
+            if self._has_segments:
+                raise OutputError(
+                    f"{self.path} holds segments made {difference}: give the same command, or --fresh to begin again"
+                )
+        self._clear()
+        write_file(self.path / "plan.json", _encoded(job.to_json()), overwrite=True, remedy=REMEDY)
+        return job
+
+    def read_job(self) -> SegmentedJob:
+        """Return the job of this folder.
+
+        Raises:
+            OutputError: there is none, or it is damaged.
+        """
+        job = self._stored()
+        assert job is not None
+        return job
+
+    def _stored(self) -> SegmentedJob | None:
+        path = self.path / "plan.json"
+        if not path.exists():
+            if self._has_segments:
+                raise OutputError(f"{self.path} has segments and no plan.json: give --fresh to begin again")
+            return None
+        try:
+            return SegmentedJob.from_json(json.loads(path.read_bytes()))
+        except UNREADABLE:
+            raise OutputError(f"{path} is damaged: give --fresh to begin again") from None
+
+    def new_packets(self, index: int) -> OutputFile:
+        """Return the file for the packets of a segment."""
+        return OutputFile(self.packets(index), overwrite=True, remedy=REMEDY)
+
+    def store(self, report: SegmentReport) -> None:
+        """Store the report of a segment, whose packets are in place."""
+        write_file(self.report(report.index), _encoded(to_json(report)), overwrite=True, remedy=REMEDY)
+
+    def finished(self, job: SegmentedJob, notes: Notes) -> dict[int, SegmentReport]:
+        """Return the reports of the finished segments by number; those that are damaged are noted and left out."""
+        found = {}
+        for index in range(len(job.cut.segments)):
+            if not self.report(index).exists():
+                continue
+            report = self._read(index)
+            if report is not None and is_intact(self.packets(index), report.encoded.digest):
+                found[index] = report
+            else:
+                notes.info("segment_damaged", f"segment {index} in {self.path} is damaged: it is made again")
+        return found
+
+    def _read(self, index: int) -> SegmentReport | None:
+        try:
+            report = from_json(SegmentReport, json.loads(self.report(index).read_bytes()))
+        except UNREADABLE:
+            return None
+        return report if report.index == index else None
+
+    def remove(self) -> None:
+        """Remove the folder and everything in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @property
+    def _has_segments(self) -> bool:
+        return any(self.path.glob("[0-9]*.json"))
+
+    def _clear(self) -> None:
+        for path in self.path.glob("[0-9]*.*"):
+            with suppress(OSError):
+                path.unlink()
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror}): {REMEDY}") from None
+
+
+def _encoded(data: Any) -> bytes:
+    return (json.dumps(data, separators=(",", ":")) + "\n").encode()

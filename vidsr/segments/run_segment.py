@@ -1,0 +1,66 @@
+"""Run one segment of a job: decode, stages, encode, check, store. Only a path and a number come in.
+
+The run is idempotent: the same segment gives the same files, and a segment that was not finished leaves none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from time import perf_counter
+
+from vidsr.errors import Notes, ignore
+from vidsr.pipeline.run import OnFrames, Times, run_stages
+from vidsr.segments.job_folder import JobFolder
+from vidsr.segments.segment_report import SegmentReport
+from vidsr.segments.source_frames import open_segment
+from vidsr.stages import StreamRange
+from vidsr.stages.build import build_stages, context_of
+from vidsr.stages.frame_log import LogRows
+from vidsr.stages.specs import on_device
+from vidsr.video.segment_writer import SegmentWriter
+
+
+def run_segment(folder: Path, index: int, device: str = "", on_frames: OnFrames = ignore) -> SegmentReport:
+    """Make segment ``index`` of the job in ``folder`` and return its report.
+
+    ``device`` replaces the device of the plan's networks. ``on_frames`` gets the number of frames written so far.
+
+    Raises:
+        VidsrError: in one line; the segment leaves no file.
+    """
+    files = JobFolder(folder)
+    job = files.read_job()
+    job.fingerprint.check(job.source)
+    started = perf_counter()
+    segment = job.cut.segments[index]
+    plan = (
+        job.plan if not device else replace(job.plan, stages=tuple(on_device(one, device) for one in job.plan.stages))
+    )
+    times, notes, rows = Times(), Notes(), StringIO(newline="")
+    log = LogRows(plan.log_columns, rows) if plan.log_columns else None
+    with open_segment(job, segment, context_of(plan.stages, plan.source), notes) as frames:
+        part = StreamRange(frames.first, job.cut.start, segment.first.time, segment.end)
+        stages = build_stages(plan.stages, plan.source, log, None, times.stages, part=part)
+        with files.new_packets(index) as output:
+            with SegmentWriter(output.part, job.target, plan.output, plan.encoding, job.output_zero) as writer:
+                written = run_stages(frames.batches, frames.reader, plan, stages, writer, times, on_frames)
+            if plan.options.verify:
+                writer.verify()
+    report = SegmentReport(
+        index=index,
+        frames=written,
+        encoded=writer.encoded,
+        device=device,
+        seconds=perf_counter() - started,
+        log=rows.getvalue(),
+        log_sums={} if log is None else log.sums,
+        log_counts={} if log is None else log.counts,
+        counts=stages.counts | frames.reader.problems,
+        threads=times.by_thread,
+        notes=tuple(notes),
+        truncated=frames.reader.truncated,
+    )
+    files.store(report)
+    return report
