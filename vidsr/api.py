@@ -133,7 +133,7 @@ def enhance(
         batch: Frames per network call.
         tile: Side of a tile in source pixels, 32 or more, to save memory.
         compile: Compile the network first; pays off in long runs.
-        memory: Memory limit for the run.
+        memory: Memory limit for the run. Default: 80 % of the free memory.
         codec: Format, or FFmpeg encoder; auto: one that plays everywhere; null: none.
         crf: Quality; lower is better and larger. Default: 18.
         preset: Encoder speed. Default: medium.

@@ -188,7 +188,7 @@ OPTIONS: tuple[Option, ...] = (
            kind=int, metavar="PIXELS", parse=_parse_tile),
     Option("compile", ENGINE, "Compile the network first; pays off in long runs.", kind=bool, default=False),
     Option("memory", ENGINE, "Memory limit for the run.",
-           metavar="4G|800M", python=str | int, parse=_text(parse_bytes)),
+           metavar="4G|800M", python=str | int, parse=_text(parse_bytes), default_text="80 % of the free memory"),
     Option("codec", ENCODING, "Format, or FFmpeg encoder; auto: one that plays everywhere; null: none.", default="auto",
            metavar="auto|h264|h265|hevc|av1|vp9|prores|NAME"),
     Option("crf", ENCODING, "Quality; lower is better and larger.", kind=float, metavar="N", default_text="18"),

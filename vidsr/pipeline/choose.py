@@ -27,6 +27,17 @@ from vidsr.options.restoration import CLASSICAL, DENOISERS, NETWORKS, Restoratio
 from vidsr.stages.build import build_restore
 from vidsr.stages.classical import Classical
 from vidsr.stages.diagnosis import ClipSamples, Diagnosis, diagnose, is_compressed
+from vidsr.stages.memory_budget import (
+    BASE,
+    LEAST_NETWORK,
+    LEAST_ROWS,
+    MemoryBudget,
+    clip_need,
+    divide_memory,
+    limit_memory,
+    row_bytes,
+    still_need,
+)
 from vidsr.stages.specs import (
     ConvertSpec,
     FitSpec,
@@ -36,6 +47,7 @@ from vidsr.stages.specs import (
     TemporalDenoiseSpec,
     UpscaleSpec,
 )
+from vidsr.stages.temporal_denoise import HELD_BYTES
 from vidsr.stages.upscale import REDUCTION_KERNEL, network_factors
 from vidsr.video import nearest_pixel_format
 
@@ -142,15 +154,43 @@ def choose_engine(options: EnhanceOptions, compute: Compute, notes: Notes) -> In
     return "flow"
 
 
+def output_dimensions(options: EnhanceOptions, info: VideoInfo) -> tuple[int, int]:
+    """Return the width and height that ``options`` ask for."""
+    return options.output_size.size(*(info.square_size if options.square_pixels else (info.width, info.height)))
+
+
+def choose_memory(
+    options: EnhanceOptions, info: VideoInfo, encoding: Encoding, notes: Notes
+) -> tuple[MemoryBudget, int | None]:
+    """Return the memory of each part of the run, and the source rows of a still that run at a time (None: all).
+
+    Raises:
+        OptionError, DeviceError: the run needs more than it may take.
+    """
+    width, height = output_dimensions(options, info)
+    output = replace(info, width=width, height=height)
+    if info.fps is not None:
+        averages = options.temporal_denoise and options.restorations
+        need = clip_need(info, output, encoding, HELD_BYTES * info.width * info.height if averages else 0)
+        return divide_memory(limit_memory(options.memory, need, output, notes), need.held), None
+    classical = any(wanted.method in CLASSICAL for wanted in options.restorations)
+    need = still_need(info, output, bool(options.restorations), not classical)
+    limit = limit_memory(options.memory, need, output, notes)
+    if limit is None or need.whole <= limit:
+        return divide_memory(limit), None
+    free = limit - BASE - need.held
+    network = max(LEAST_NETWORK, free // 2)
+    rows = max(LEAST_ROWS, (free - network) // row_bytes(info, output))
+    return MemoryBudget(network), rows
+
+
 def choose_upscale(options: EnhanceOptions, info: VideoInfo, computes: tuple[Compute, ...]) -> UpscaleSpec | None:
     """Return the stage that reaches the wanted size; None if the source has it.
 
     Raises:
         ModelError, OptionError: the network has no weights for the scale.
     """
-    width, height = options.output_size.size(
-        *(info.square_size if options.square_pixels else (info.width, info.height))
-    )
+    width, height = output_dimensions(options, info)
     if (width, height) == (info.width, info.height):
         return None
     factor = max(Fraction(width, info.width), Fraction(height, info.height))

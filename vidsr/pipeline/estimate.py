@@ -18,6 +18,7 @@ from vidsr.options.input_folder import OnFolder
 from vidsr.options.output_names import distinct_outputs, output_names
 from vidsr.options.paths import PIPE, Job, list_jobs, output_path
 from vidsr.options.serialize import to_json
+from vidsr.pipeline.image_strips import sample_luma
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.run import open_reader, plan_clip, slow_motion
 from vidsr.pipeline.trial_run import Trial, peak_memory, trial_run
@@ -25,7 +26,7 @@ from vidsr.runtime import interrupt
 from vidsr.runtime.error_boundary import machine_errors, one_line
 from vidsr.stages.diagnosis import ClipSamples
 from vidsr.video import carried_streams, is_pipe, lost_streams
-from vidsr.video.image import read_image
+from vidsr.video.image import image_info, read_pixels
 
 STARTUP = process_time()  # seconds of the imports, which the run spends again
 OPENING_SECONDS = 6.0  # for opening files; the others are estimated by their size
@@ -138,8 +139,9 @@ def _planned(job: Job, options: EnhanceOptions) -> FileEstimate:
     """The plan of one file, from its headers and sample frames."""
     notes = Notes()
     if job.is_image:
-        image, info = read_image(job.source, options.reading.alpha, options.reading.max_pixels)
-        plan = make_plan(options, info, ClipSamples((image.y,)), notes=notes)
+        pixels = read_pixels(job.source, options.reading.alpha, options.reading.max_pixels)
+        samples = ClipSamples((sample_luma(pixels),)) if options.restorations else ClipSamples()
+        plan = make_plan(options, image_info(job.source, pixels), samples, notes=notes)
     else:
         with open_reader(job.source, options, notes) as reader:
             plan = plan_clip(job, options, reader, notes)

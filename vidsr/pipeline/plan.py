@@ -24,6 +24,7 @@ from vidsr.pipeline.choose import (
     choose_encoding,
     choose_fit,
     choose_interpolate,
+    choose_memory,
     choose_restores,
     choose_temporal_denoise,
     choose_upscale,
@@ -31,7 +32,7 @@ from vidsr.pipeline.choose import (
 from vidsr.stages.build import output_of
 from vidsr.stages.diagnosis import ClipSamples
 from vidsr.stages.frame_log import COLUMNS, REFERENCE_COLUMNS, change_column
-from vidsr.stages.memory_budget import MemoryBudget, divide_memory, limit_encoder
+from vidsr.stages.memory_budget import MemoryBudget, limit_encoder
 from vidsr.stages.specs import (
     ConvertSpec,
     FitSpec,
@@ -46,7 +47,6 @@ from vidsr.stages.specs import (
     UpscaleSpec,
     networks_of,
 )
-from vidsr.stages.temporal_denoise import HELD_BYTES
 from vidsr.video import usable_encoding
 
 MAX_BATCH_FRAMES = 16  # of a batch, however small they are: more would only wait longer
@@ -71,6 +71,7 @@ class Plan:
     encoding: Encoding
     frames_per_batch: int  # decoded at a time
     memory: MemoryBudget
+    rows_per_strip: int | None  # source rows of an image that run at a time; None: all
     notes: tuple[Note, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -141,21 +142,19 @@ def make_plan(
     ``container``: suffix of the output.
 
     Raises:
-        OptionError, ModelError, DeviceError: the options cannot be met.
+        OptionError, ModelError, DeviceError: the options cannot be met, or the run needs more memory than it may take.
     """
     notes = Notes() if notes is None else notes
     is_clip = info.fps is not None
-    pixels = info.width * info.height
-    averages = is_clip and options.temporal_denoise and options.restorations
-    memory = divide_memory(options.memory, HELD_BYTES * pixels if averages else 0)
+    encoding = options.encoding
+    if is_clip and output_kind == "clip":
+        encoding = usable_encoding(choose_encoding(options, info, container), notes)
+    memory, rows_per_strip = choose_memory(options, info, encoding, notes)
     computes = tuple(
         replace(compute, memory=memory.network if compute.device.type == "cpu" else None)
         for compute in choose_all(options.device, options.precision)
     )
     first = computes[0]  # of several devices, all but the upscale runs on the first
-    encoding = options.encoding
-    if is_clip and output_kind == "clip":
-        encoding = usable_encoding(choose_encoding(options, info, container), notes)
     restores = choose_restores(options, info, first, samples or ClipSamples(), notes)
     stages = _in_order(
         info,
@@ -183,8 +182,11 @@ def make_plan(
         output=output,
         stages=stages,
         encoding=encoding,
-        frames_per_batch=max(1, min(MAX_BATCH_FRAMES, first.pixel_budget // pixels, memory.frames(info, output))),
+        frames_per_batch=max(
+            1, min(MAX_BATCH_FRAMES, first.pixel_budget // (info.width * info.height), memory.frames(info, output))
+        ),
         memory=memory,
+        rows_per_strip=rows_per_strip,
         notes=tuple(notes),
     )
 

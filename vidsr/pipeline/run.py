@@ -20,6 +20,7 @@ from vidsr.options.output_names import output_names
 from vidsr.options.paths import PIPE, Job, container
 from vidsr.options.serialize import to_json
 from vidsr.pipeline.expected_times import end_of_copies
+from vidsr.pipeline.image_strips import enhanced_pixels, sample_luma
 from vidsr.pipeline.outputs import RunOutputs
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.verify import Verification, verify
@@ -39,7 +40,7 @@ from vidsr.video import (
     lost_streams,
     open_writer,
 )
-from vidsr.video.image import encode_image, is_animated, read_image
+from vidsr.video.image import encode_pixels, image_info, is_animated, read_pixels
 
 QUEUE_BATCHES = 2
 WAIT = "wait"  # the step in which a thread waits for the one before it
@@ -227,16 +228,17 @@ def finish(report: RunReport, expected: ExpectedContents | None, outputs: RunOut
 
 def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes: Notes) -> RunReport:
     started = perf_counter()
-    image, info = read_image(job.source, options.reading.alpha, options.reading.max_pixels)
+    pixels = read_pixels(job.source, options.reading.alpha, options.reading.max_pixels)
+    info = image_info(job.source, pixels)
     if is_animated(job.source):
         notes.info("first_frame_only", f"{job.source} is animated: only its first frame is enhanced")
     if options.interpolates:
         notes.info("still_not_interpolated", f"{job.source} is a still image: no frames are interpolated")
-    plan = make_plan(options, info, ClipSamples((image.y,)), notes=notes)
+    samples = ClipSamples((sample_luma(pixels),)) if options.restorations else ClipSamples()
+    plan = make_plan(options, info, samples, notes=notes)
     target = output_names(job, options).result
     with OutputFile(target, options.overwrite, make_folders=True) as file:
-        (result,) = build_stages(plan.stages, info)(iter([image]), Stopwatch())
-        data = encode_image(target, result, plan.output)  # rounds, in RGB
+        data = encode_pixels(target, enhanced_pixels(pixels, info, plan, target))
         with file.named_errors():
             file.part.write_bytes(data)
     on_frames(1, 1)

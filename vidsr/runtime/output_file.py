@@ -154,7 +154,9 @@ class OutputFile:
             raise OutputError(f"{self.path} cannot be written ({error.strerror}): {self._remedy}") from None
 
 
-def write_file(path: Path, data: bytes, overwrite: bool = False, remedy: str = "choose another --output") -> None:
+def write_file(
+    path: Path, data: bytes | memoryview, overwrite: bool = False, remedy: str = "choose another --output"
+) -> None:
     """Write ``data`` to ``path``, completely or not at all.
 
     Raises:

@@ -14,7 +14,7 @@ import torch
 
 from vidsr.color import rgb_to_ycbcr, to_rgb
 from vidsr.errors import InputError, OutputError
-from vidsr.frames import ColorInfo, FrameBatch, Origin, VideoInfo
+from vidsr.frames import Chroma, ColorInfo, FrameBatch, Origin, VideoInfo
 from vidsr.options.choices import Alpha
 from vidsr.options.source import MAX_PIXELS
 from vidsr.runtime.output_file import write_file
@@ -47,19 +47,29 @@ def read_image(path: Path, alpha: Alpha = "refuse", max_pixels: int = MAX_PIXELS
         InputError: the file is not an image of 8 or 16 bits, it has more than ``max_pixels``, or it is transparent and
             ``alpha`` is refuse.
     """
-    pixels = _decoded(path, alpha, max_pixels)
+    pixels = read_pixels(path, alpha, max_pixels)
+    return frame_of(pixels), image_info(path, pixels)
+
+
+def image_info(path: Path, pixels: Pixels) -> VideoInfo:
+    """Return the properties of the image that ``pixels`` of ``path`` form."""
     height, width = pixels.shape[:2]
+    chroma: Chroma = "gray" if pixels.ndim == 2 else "444"
+    color = GRAY_COLOR if pixels.ndim == 2 else RGB_COLOR
+    return VideoInfo(width, height, None, chroma, DEPTHS[pixels.dtype], color, frames=1, codec=path.suffix[1:])
+
+
+def frame_of(pixels: Pixels) -> FrameBatch:
+    """Return grey (H x W) or BGR (H x W x 3) pixels as one frame, see `read_image`."""
     depth = DEPTHS[pixels.dtype]
+    uv: torch.Tensor | None = None
     if pixels.ndim == 2:
-        y, uv, color = torch.from_numpy(pixels.astype(np.float32))[None, None], None, GRAY_COLOR
+        y = torch.from_numpy(pixels.astype(np.float32))[None, None]
     else:
         peak = (1 << depth) - 1
         rgb = torch.from_numpy(pixels[..., 2::-1].astype(np.float32)).permute(2, 0, 1)[None] / peak
-        (y, uv), color = rgb_to_ycbcr(rgb, RGB_COLOR, depth), RGB_COLOR
-    info = VideoInfo(
-        width, height, None, "gray" if uv is None else "444", depth, color, frames=1, codec=path.suffix[1:]
-    )
-    return FrameBatch(y, uv, (Fraction(0),), (Origin(0),)), info
+        y, uv = rgb_to_ycbcr(rgb, RGB_COLOR, depth)
+    return FrameBatch(y, uv, (Fraction(0),), (Origin(0),))
 
 
 def is_animated(path: Path) -> bool:
@@ -83,15 +93,18 @@ def write_image(path: Path, frame: FrameBatch, info: VideoInfo, overwrite: bool 
     write_file(path, encode_image(path, frame, info), overwrite)
 
 
-def encode_image(path: Path, frame: FrameBatch, info: VideoInfo) -> bytes:
+def encode_image(path: Path, frame: FrameBatch, info: VideoInfo) -> memoryview:
     """Return the contents of the image file ``path``, as `write_image` writes it."""
-    suffix = path.suffix.lower()
-    peak = 255 if info.depth == 8 or suffix in EIGHT_BIT_ONLY else 65535
+    return encode_pixels(path, pixels_of(path, frame, info))
+
+
+def pixels_of(path: Path, frame: FrameBatch, info: VideoInfo) -> Pixels:
+    """Return the grey (H x W) or BGR (H x W x 3) pixels of a frame, as the format of ``path`` stores them."""
+    peak = 255 if info.depth == 8 or path.suffix.lower() in EIGHT_BIT_ONLY else 65535
     planes = to_rgb(frame, info)[0, : 1 if frame.uv is None else 3]
     rounded: Pixels = (planes * peak).round_().clamp_(0, peak).cpu().numpy().astype(f"u{peak.bit_length() // 8}")
     rounded = upright(rounded, info.display_matrix)
-    pixels = np.ascontiguousarray(rounded[0] if frame.uv is None else rounded[::-1].transpose(1, 2, 0))
-    return _encoded(path, pixels, QUALITY_FLAGS.get(suffix, []))
+    return np.ascontiguousarray(rounded[0] if frame.uv is None else rounded[::-1].transpose(1, 2, 0))
 
 
 def upright(planes: Pixels, matrix: tuple[int, ...] | None) -> Pixels:
@@ -112,8 +125,12 @@ def upright(planes: Pixels, matrix: tuple[int, ...] | None) -> Pixels:
     return planes[:, :: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
-def _decoded(path: Path, alpha: Alpha, max_pixels: int) -> Pixels:
-    """Return grey (H x W) or BGR (H x W x 3) pixels."""
+def read_pixels(path: Path, alpha: Alpha = "refuse", max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Return grey (H x W) or BGR (H x W x 3) pixels of 8 or 16 bits.
+
+    Raises:
+        InputError: see `read_image`.
+    """
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
@@ -135,11 +152,17 @@ def _decoded(path: Path, alpha: Alpha, max_pixels: int) -> Pixels:
     return pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., 0]
 
 
-def _encoded(path: Path, pixels: Pixels, parameters: list[int]) -> bytes:
+def encode_pixels(path: Path, pixels: Pixels) -> memoryview:
+    """Return the contents of the image file ``path`` for grey or BGR ``pixels``.
+
+    Raises:
+        OutputError: OpenCV cannot write the format of the suffix.
+    """
+    suffix = path.suffix.lower()
     try:
-        done, data = cv2.imencode(path.suffix.lower(), pixels, parameters)
+        done, data = cv2.imencode(suffix, pixels, QUALITY_FLAGS.get(suffix, []))
     except cv2.error:
         done = False
     if not done:
         raise OutputError(f"{path} names no image format that can be written: end the name in .png")
-    return data.tobytes()
+    return data.data
