@@ -61,6 +61,7 @@ def enhance(
     repeats: Literal["keep", "interpolate"] = "keep",
     slow_motion: str | int | Fraction | None = None,
     slow_audio: bool = False,
+    clean: bool | None = None,
     deblur: str | float | bool | None = None,
     denoise: str | float | bool | None = None,
     restore: str | float | bool | None = None,
@@ -119,6 +120,8 @@ def enhance(
         repeats: Repeated frames: keep them, or interpolate over them.
         slow_motion: Slow down by this factor; leaves out the audio.
         slow_audio: Keep the audio in slow motion, at its pitch.
+        clean: Restore, denoise and deblur as far as the clip needs it. Default: on if no size, rate or restoration is
+            given.
         deblur: Deblurring strength, 0 to 1; auto: only if the clip is blurred.
         denoise: Denoising strength, 0 to 1; auto: only if the clip is noisy.
         restore: Strength of artefact removal, 0 to 1; auto: only if compression is visible.

@@ -78,7 +78,6 @@ def test_a_process_returns_the_exit_code_of_a_wrong_request(clip: Path) -> None:
     ("arguments", "line"),
     [
         (("--scale", "0"), "--scale 0 is not positive"),
-        ((), "nothing to do"),
         (("--scale", "2", "--model", "no_such"), "no_such"),
         (("--scale", "2", "--device", "tpu"), "--device 'tpu'"),
         (("--scale", "2", "--codec", "no_such"), "no_such"),

@@ -60,7 +60,6 @@ def test_the_output_size_has_a_tag_for_file_names(tag: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ({}, "nothing to do"),
         ({"scale": "4", "height": 1080}, "--scale and --height both set"),
         ({"scale": "0"}, "--scale 0 is not positive"),
         ({"scale": "-2"}, "is not positive"),

@@ -42,7 +42,7 @@ def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
         (("degrade", "a.mp4", "-o", "b.mp4", "--codec", "aac"), "--codec aac encodes audio: name a video encoder"),
         (("enhance", "a.mp4", "--scale", "2", "--device", "gpu"), "--device 'gpu' is unknown: choose auto, cpu, cuda"),
         (("compare", "a.mp4", "--device", "cuda:0,tpu"), "--device 'cuda:0,tpu' is unknown"),
-        (("plan", "a.mp4"), "nothing to do"),
+        (("plan", "a.mp4", "--scale", "0"), "not positive"),
         (("enhance", "a.mp4", "--scale", "0"), "--scale 0 is not positive"),
     ],
 )

@@ -14,6 +14,7 @@ from vidsr.options.enhance import parse_options
 from vidsr.pipeline.choose import choose_domain, choose_engine, choose_model
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.stages.build import build_stages
+from vidsr.stages.diagnosis import ClipSamples, suits_compressed_weights
 from vidsr.stages.frame_log import COLUMNS, FrameLog
 from vidsr.stages.stopwatch import Stopwatch
 
@@ -46,7 +47,20 @@ def names(plan: Plan) -> list[str]:
 def test_the_domain_of_the_weights_follows_the_source(
     asked: str, info: VideoInfo, scales: tuple[int, ...], domain: str
 ) -> None:
-    assert choose_domain(parse_options(scale=4, domain=asked), info, "balanced", scales) == domain
+    options = parse_options(scale=4, domain=asked)
+    compressed = suits_compressed_weights(info, None)
+    assert choose_domain(options, info, "balanced", scales, compressed=compressed) == domain
+
+
+@pytest.mark.parametrize(
+    ("codec", "quantizer", "domain"),
+    [("h264", 21.9, "clean"), ("h264", 22.0, "video"), ("mpeg2video", 4.0, "clean"), ("ffv1", 30.0, "clean")],
+)
+def test_the_quantizer_decides_the_domain_whatever_the_bit_rate_says(codec: str, quantizer: float, domain: str) -> None:
+    for bits_per_pixel in (0.01, 0.5):
+        info = clip(codec, bits_per_pixel)
+        (words,) = make_plan(parse_options(scale=2), info, ClipSamples((), quantizer)).words
+        assert words.startswith(f"balanced ({domain}) x2")
 
 
 def test_the_words_of_a_plan_name_the_chosen_model() -> None:
@@ -63,7 +77,7 @@ def test_auto_chooses_best_on_a_gpu_if_it_has_weights(tmp_path: Path) -> None:
     assert chosen == {1: "best", 2: "best", 3: "balanced", 4: "best", 8: "best", 12: "balanced"}
     assert choose_model("cpu", options, sharp, Fraction(4), tmp_path) == "balanced"
     (tmp_path / "balanced-video-x4.safetensors").touch()
-    assert choose_model("cuda", options, clip(), Fraction(4), tmp_path) == "balanced"
+    assert choose_model("cuda", options, clip(), Fraction(4), tmp_path, compressed=True) == "balanced"
     assert choose_model("cuda", options, sharp, Fraction(4), tmp_path) == "best"
 
 

@@ -51,6 +51,9 @@ def test_the_quantizer_is_read_if_compression_matters(tmp_path: Path) -> None:
     assert values[0] is not None and values[1] is not None and values[0] < 18 < 35 < values[1] <= 51
     assert sample_clip(fine, parse_options(deblur="auto"), info).quantizer is None
     assert sample_clip(fine, parse_options(deblur="0.5"), info).quantizer == values[0]
-    assert sample_clip(fine, parse_options(scale=2), info) == ClipSamples()
+    assert sample_clip(fine, parse_options(scale=2), info) == ClipSamples((), values[0])
+    for options in ({"model": "bicubic"}, {"domain": "clean"}):
+        assert sample_clip(fine, parse_options(scale=2, **options), info) == ClipSamples()  # type: ignore[arg-type]
+    assert sample_clip(fine, parse_options(fps="2x"), info) == ClipSamples()
     lossless = make_clip(tmp_path / "a.mkv", frames=3, codec="ffv1")
     assert mean_quantizer(lossless) is None

@@ -158,7 +158,9 @@ def test_the_plan_holds_the_checksum_of_a_network_and_the_stage_refuses_other_we
     config = Config(scale=1, channels=4, layers=1)
     weight_files.write(tmp_path / "deblur-fast-any-x1.safetensors", Plain(config), metadata("plain", config))
     options = parse_options(deblur="0.5", device="cpu", precision="fp32")
-    (restore,) = choose_restores(options, INFO, CPU, clip_samples(shapes()), Notes(), tmp_path)
+    (restore,) = choose_restores(
+        options, INFO, CPU, clip_samples(shapes()), diagnose(clip_samples(shapes()), INFO), Notes(), tmp_path
+    )
     assert str(restore) == "deblur: deblur-fast (cpu fp32), strength 0.5"
     assert isinstance(restore.method, NetworkSpec)
     path = tmp_path / "deblur-fast-any-x1.safetensors"
@@ -168,7 +170,15 @@ def test_the_plan_holds_the_checksum_of_a_network_and_the_stage_refuses_other_we
     with pytest.raises(ModelError, match="is not the weights file of the plan"):
         build_restore(other, INFO, folder=tmp_path)
     with pytest.raises(ModelError, match="no model is called 'denoise'"):
-        choose_restores(parse_options(denoise="1", device="cpu"), INFO, CPU, ClipSamples(), Notes(), tmp_path)
+        choose_restores(
+            parse_options(denoise="1", device="cpu"),
+            INFO,
+            CPU,
+            ClipSamples(),
+            diagnose(ClipSamples(), INFO),
+            Notes(),
+            tmp_path,
+        )
 
 
 def lossless(clip: Path, target: Path, **options: object) -> tuple[list[FrameBatch], list[FrameBatch], list[str]]:

@@ -74,7 +74,7 @@ def _declaration(option: Option) -> Any:
 def _flags(option: Option, name: str) -> str:
     """Return the spelling of a flag; an option that is on by default can be switched off."""
     name = name.replace("_", "-")
-    return f"--{name}/--no-{name}" if option.kind is bool and option.default else f"--{name}"
+    return f"--{name}/--no-{name}" if option.negative or (option.kind is bool and option.default) else f"--{name}"
 
 
 def current(command: Command, given: dict[str, Any]) -> dict[str, Any]:

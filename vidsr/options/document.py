@@ -59,7 +59,7 @@ def _tables(command: Command) -> Iterator[str]:
 
 def _row(option: Option, in_python: bool) -> str:
     name = option.metavar if option.positional else " ".join(f"`{flag}`" for flag in option.flags or (option.flag,))
-    if option.kind is bool and option.default:
+    if option.negative or (option.kind is bool and option.default):
         name = f"{name} `--no-{option.name.replace('_', '-')}`"
     value = "" if option.positional else ", ".join(f"`{word}`" for word in option.values.split("|") if word)
     default = option.default_text or ("" if option.default in (None, REQUIRED) else f"`{option.default}`")

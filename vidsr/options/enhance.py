@@ -20,9 +20,9 @@ from vidsr.options.choices import (
 )
 from vidsr.options.codecs import AUTO, Encoding
 from vidsr.options.frame_rate import Clock
-from vidsr.options.output_size import SAME_SIZE, OutputSize, Size, only_size
+from vidsr.options.output_size import SAME_SIZE, Automatic, OutputSize, Size, only_size
 from vidsr.options.parse import decimal
-from vidsr.options.restoration import TASKS, Restoration, parse_restoration
+from vidsr.options.restoration import TASKS, Restoration, Task, parse_restoration
 from vidsr.options.source import MAX_PIXELS, Reading
 from vidsr.options.table import option, parse_values
 
@@ -42,6 +42,7 @@ class EnhanceOptions:
     slow_motion: Fraction = Fraction(1)  # time is stretched by this factor
     slow_audio: bool = False  # stretch the audio too, at its pitch; otherwise slow motion leaves it out
     restorations: tuple[Restoration, ...] = ()  # in the order they run
+    clean: bool = False  # the restorations were not asked for one by one: do what improves the upscaled clip
     temporal_denoise: bool = True  # average restored frames along the motion
     model: str = "auto"
     domain: Domain = "auto"
@@ -95,16 +96,21 @@ class EnhanceOptions:
 def parse_options(**given: Any) -> EnhanceOptions:
     """Return the options that the keywords ask for; their names, types and defaults are those of the option table.
 
+    Where no option asks for work, the clip is upscaled by two, to at most 4K, and restored as far as it needs it.
+
     Raises:
-        OptionError: a value is not accepted, two options contradict each other, or none asks for work.
+        OptionError: a value is not accepted, or two options contradict each other.
         TypeError: there is no option of that name.
     """
     values = parse_values(given)
     values["log"] = True if values["log"] is None else values["log"]
-    _check_request(values)
-    restorations = [parse_restoration(task, values.pop(task), values.pop(f"{task}_model")) for task in TASKS]
+    is_bare = not _asks_for_work(values)
+    if values["clean"] is None:
+        values["clean"] = is_bare
+    size = _fitted(only_size(**{name: values.pop(name) for name in ("scale", "height", "size")}), values)
+    restorations = [_restoration(task, values) for task in TASKS]
     return EnhanceOptions(
-        output_size=_fitted(only_size(**{name: values.pop(name) for name in ("scale", "height", "size")}), values),
+        output_size=Automatic() if is_bare else size,
         clock=values.pop("fps"),
         slow_motion=values.pop("slow_motion") or Fraction(1),
         restorations=tuple(one for one in restorations if one is not None),
@@ -164,11 +170,14 @@ def _fitted(size: OutputSize, values: dict[str, Any]) -> OutputSize:
     return size
 
 
-def _check_request(values: Mapping[str, Any]) -> None:
-    """Raise an OptionError if the parsed ``values`` ask for no work."""
-    if values["square_pixels"] or values["repeats"] != "keep" or any(values[name] is not None for name in REQUESTS):
-        return
-    raise OptionError(
-        "nothing to do: set a size (--scale 4, --height 1080, --size 1920x1080), a frame rate (--fps 2x), "
-        "--slow-motion 8x, --repeats interpolate, or --deblur, --denoise or --restore"
-    )
+def _asks_for_work(values: Mapping[str, Any]) -> bool:
+    """Whether the parsed ``values`` ask for a size, a rate or a restoration."""
+    if values["square_pixels"] or values["repeats"] != "keep":
+        return True
+    return any(values[name] is not None for name in REQUESTS)
+
+
+def _restoration(task: Task, values: dict[str, Any]) -> Restoration | None:
+    """Return the restoration of one task, whose options leave ``values``; `--clean` asks for those not given."""
+    strength, model = values.pop(task), values.pop(f"{task}_model")
+    return parse_restoration(task, "auto" if strength is None and values["clean"] else strength, model)

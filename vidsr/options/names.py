@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from vidsr.errors import DeviceError, ModelError
-from vidsr.options.codecs import CODECS, NULL_CODEC
+from vidsr.options.codecs import CODECS, FORMATS, NULL_CODEC
 from vidsr.options.community import find_models
 from vidsr.options.model_names import check_installed, check_model_file, is_model_file, unknown_model
 
@@ -50,6 +50,7 @@ def check_codec(name: str) -> None:
     Raises:
         OptionError: it has no such video encoder.
     """
+    name = FORMATS.get(name.lower(), name)
     if name not in CODECS and name != NULL_CODEC:
         from vidsr.runtime.encoders import find_encoder
 

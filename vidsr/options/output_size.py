@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 from vidsr.errors import OptionError
 from vidsr.options.choices import Fit
@@ -78,11 +79,35 @@ class Size:
         return f"{self.width}x{self.height}"
 
 
+@dataclass(frozen=True)
+class Automatic:
+    """Twice the size of the source, but at most 4K: the default where no option asks for a size."""
+
+    factor: ClassVar[int] = 2
+    longest: ClassVar[int] = 3840  # pixels
+    shortest: ClassVar[int] = 2160
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Output width and height for a source of ``width`` x ``height``, which never shrinks."""
+        return self.concrete(width, height).size(width, height)
+
+    def concrete(self, width: int, height: int) -> Factor:
+        """Return the factor for a source of ``width`` x ``height``."""
+        long, short = max(width, height), min(width, height)
+        factor = min(Fraction(self.factor), Fraction(self.longest, long), Fraction(self.shortest, short))
+        return Factor(max(Fraction(1), factor))
+
+    @property
+    def tag(self) -> str:
+        """The part of an output's file name that tells the size, before the source is known."""
+        return f"x{self.factor}"
+
+
 MAX_FACTOR = 1000
 MAX_SIDE = 1_000_000  # pixels
 HEIGHTS = {"4k": 2160, "8k": 4320}  # names of heights; 1080p is 1080
 
-OutputSize = Factor | Height | Size
+OutputSize = Factor | Height | Size | Automatic
 SAME_SIZE = Factor(Fraction(1))
 
 

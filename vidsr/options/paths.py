@@ -227,5 +227,6 @@ def _tag(options: EnhanceOptions) -> str:
     rate = "" if clock is None else str(clock) if isinstance(clock, Times) else f"{decimal(clock.fps)}fps"
     slow = "" if options.slow_motion == 1 else f"slow{decimal(options.slow_motion)}x"
     smooth = "smooth" if options.repeats == "interpolate" else ""
-    tags = (*(one.task for one in options.restorations), options.output_size.tag, slow, smooth, rate)
+    tasks = [] if options.clean else [one.task for one in options.restorations]
+    tags = (*tasks, options.output_size.tag, slow, smooth, rate)
     return ".".join(tag for tag in tags if tag) or "vidsr"

@@ -65,6 +65,7 @@ class Option:
     flags: tuple[str, ...] = ()  # spellings on the command line that do not follow from the name
     many: bool = False  # may be given several times
     positional: bool = False  # an argument without a flag
+    negative: bool = False  # a flag without a default, which may be switched on or off
     minimum: int | None = None
     bare: str = ""  # value of the flag alone, without a value behind it
     own: bool = False  # of one command only, and unknown to `parse_options`
@@ -163,6 +164,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("slow_motion", RATE, "Slow down by this factor; leaves out the audio.",
            metavar="8x", python=EXACT, parse=_text(parse_slow_motion)),
     Option("slow_audio", RATE, "Keep the audio in slow motion, at its pitch.", kind=bool, default=False),
+    Option("clean", RESTORATION, "Restore, denoise and deblur as far as the clip needs it.", kind=bool,
+           python=bool, default_text="on if no size, rate or restoration is given", negative=True),
     Option("deblur", RESTORATION, "Deblurring strength, 0 to 1; auto: only if the clip is blurred.",
            metavar="N|auto", python=STRENGTH, bare="1"),
     Option("denoise", RESTORATION, "Denoising strength, 0 to 1; auto: only if the clip is noisy.",

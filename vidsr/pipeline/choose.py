@@ -26,7 +26,7 @@ from vidsr.options.paths import OutputKind
 from vidsr.options.restoration import CLASSICAL, DENOISERS, NETWORKS, Restoration
 from vidsr.stages.build import build_restore
 from vidsr.stages.classical import Classical
-from vidsr.stages.diagnosis import ClipSamples, Diagnosis, diagnose, is_compressed
+from vidsr.stages.diagnosis import ClipSamples, Diagnosis, suits_compressed_weights
 from vidsr.stages.memory_budget import (
     BASE,
     LEAST_NETWORK,
@@ -65,13 +65,15 @@ def choose_restores(
     info: VideoInfo,
     compute: Compute,
     samples: ClipSamples,
+    diagnosis: Diagnosis,
     notes: Notes,
     folder: Path = WEIGHTS,
 ) -> tuple[RestoreSpec, ...]:
     """Return the restoring stages in order; ``notes`` receives the diagnosis behind each decision."""
     if not options.restorations:
         return ()
-    diagnosis = diagnose(samples, info)
+    if options.clean:
+        return _cleaning(options, info, compute, diagnosis, notes, folder)
     chosen: list[RestoreSpec] = []
     for wanted in options.restorations:
         found = f"{wanted.task}: {diagnosis.words(wanted.task)}"
@@ -86,6 +88,28 @@ def choose_restores(
             if wanted.strength is not None:
                 found += diagnosis.advice(wanted.task)
         notes.info("diagnosis", found)
+    return tuple(chosen)
+
+
+def _cleaning(
+    options: EnhanceOptions, info: VideoInfo, compute: Compute, diagnosis: Diagnosis, notes: Notes, folder: Path
+) -> tuple[RestoreSpec, ...]:
+    """Return the restorations of `--clean`, and note in one line what was decided, and why.
+
+    Weights for compressed clips remove artefacts while they upscale, so that restoration before them helps only where
+    compression is coarse.
+    """
+    width, height = options.output_size.size(info.width, info.height)
+    upscales = width > info.width and height > info.height
+    chosen: list[RestoreSpec] = []
+    words = []
+    for wanted in options.restorations:
+        needed = wanted.strength is not None or diagnosis.needs(wanted.task, upscales)
+        if needed:
+            chosen.append(choose_restore(wanted, options, compute, diagnosis, folder))
+        words.append(f"{'' if needed else 'no '}{wanted.task} ({diagnosis.words(wanted.task)})")
+    size = f"{info.width}x{info.height} to {width}x{height}" if upscales else f"{info.width}x{info.height}"
+    notes.info("decided", f"{size}; {', '.join(words)}; --no-clean restores nothing")
     return tuple(chosen)
 
 
@@ -184,8 +208,12 @@ def choose_memory(
     return MemoryBudget(network), rows
 
 
-def choose_upscale(options: EnhanceOptions, info: VideoInfo, computes: tuple[Compute, ...]) -> UpscaleSpec | None:
+def choose_upscale(
+    options: EnhanceOptions, info: VideoInfo, computes: tuple[Compute, ...], compressed: bool = False
+) -> UpscaleSpec | None:
     """Return the stage that reaches the wanted size; None if the source has it.
+
+    ``compressed``: whether weights for compressed clips suit the source better.
 
     Raises:
         ModelError, OptionError: the network has no weights for the scale.
@@ -195,11 +223,14 @@ def choose_upscale(options: EnhanceOptions, info: VideoInfo, computes: tuple[Com
         return None
     factor = max(Fraction(width, info.width), Fraction(height, info.height))
     device = computes[0].device.type
-    model = choose_model(device, options, info, factor) if options.model == "auto" else options.model
+    model = (
+        choose_model(device, options, info, factor, compressed=compressed) if options.model == "auto" else options.model
+    )
     if model in KERNELS:
         return UpscaleSpec(width, height, model)
     scales = network_factors(factor, available_scales(model))
-    domain = choose_domain(options, info, model, scales) if scales else ""  # without scales it becomes smaller
+    # without scales it becomes smaller
+    domain = choose_domain(options, info, model, scales, compressed=compressed) if scales else ""
     networks = tuple(
         tuple(choose_network(model, scale, domain, options, compute) for scale in scales)
         for compute in (computes if scales else ())
@@ -233,8 +264,29 @@ def choose_network(
     )
 
 
+def choose_compressed(
+    options: EnhanceOptions,
+    info: VideoInfo,
+    samples: ClipSamples,
+    diagnosis: Diagnosis,
+    restores: Sequence[RestoreSpec],
+) -> bool:
+    """Whether weights for compressed clips suit the source better: it is compressed, or has some noise.
+
+    Clean weights amplify noise that is too weak to be removed first.
+    """
+    if options.clean and not restores and diagnosis.has_some_noise:
+        return True
+    return suits_compressed_weights(info, samples.quantizer)
+
+
 def choose_model(
-    device: str, options: EnhanceOptions, info: VideoInfo, factor: Fraction, folder: Path = WEIGHTS
+    device: str,
+    options: EnhanceOptions,
+    info: VideoInfo,
+    factor: Fraction,
+    folder: Path = WEIGHTS,
+    compressed: bool = False,
 ) -> str:
     """Return the best model that ``device`` has time for.
 
@@ -244,22 +296,27 @@ def choose_model(
     """
     *better, sure = DEFAULT_MODELS[device]
     scales = network_factors(factor, available_scales(sure, folder=folder))
-    domain = choose_domain(options, info, sure, scales, folder)
+    domain = choose_domain(options, info, sure, scales, folder, compressed)
     trained = {(entry.name, entry.scale) for entry in list_weights(folder) if entry.domain == domain}
     return next((name for name in better if all((name, scale) in trained for scale in scales)), sure)
 
 
 def choose_domain(
-    options: EnhanceOptions, info: VideoInfo, model: str, scales: tuple[int, ...], folder: Path = WEIGHTS
+    options: EnhanceOptions,
+    info: VideoInfo,
+    model: str,
+    scales: tuple[int, ...],
+    folder: Path = WEIGHTS,
+    compressed: bool = False,
 ) -> str:
     """Return the domain of the weights, as weight files call it.
 
-    It is ``video`` for a visibly compressed clip if there are such weights, else ``clean``.
+    It is ``video`` for a clip that such weights suit better (``compressed``), if they exist; else ``clean``.
     """
     if options.domain != "auto":
         return "video" if options.domain == "compressed" else options.domain
     trained = {e.scale for e in list_weights(folder) if (e.name, e.domain) == (model.removesuffix(MARK), "video")}
-    return "video" if is_compressed(info) and trained.issuperset(scales) else "clean"
+    return "video" if compressed and trained.issuperset(scales) else "clean"
 
 
 def choose_encoding(options: EnhanceOptions, info: VideoInfo, container: str) -> Encoding:

@@ -147,9 +147,9 @@ def _planned(job: Job, options: EnhanceOptions) -> FileEstimate:
             plan = plan_clip(job, options, reader, notes)
     problem = ""
     try:
-        target = output_names(job, options).result
+        target = output_names(job, plan.options).result
     except VidsrError as error:
-        problem, target = str(error), output_path(job, options, check=False)
+        problem, target = str(error), output_path(job, plan.options, check=False)
     copied: list[str] = []
     if not job.is_image:
         copying = (job.source, target, options.reading, slow_motion(options))

@@ -17,9 +17,11 @@ from vidsr.errors import Note, Notes
 from vidsr.frames import VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.output_size import Automatic
 from vidsr.options.paths import OutputKind
 from vidsr.options.serialize import from_json, to_json
 from vidsr.pipeline.choose import (
+    choose_compressed,
     choose_convert,
     choose_encoding,
     choose_fit,
@@ -30,7 +32,7 @@ from vidsr.pipeline.choose import (
     choose_upscale,
 )
 from vidsr.stages.build import output_of
-from vidsr.stages.diagnosis import ClipSamples
+from vidsr.stages.diagnosis import ClipSamples, diagnose
 from vidsr.stages.frame_log import COLUMNS, REFERENCE_COLUMNS, change_column
 from vidsr.stages.memory_budget import MemoryBudget, limit_encoder
 from vidsr.stages.specs import (
@@ -137,14 +139,18 @@ def make_plan(
 
     A still image has no ``fps``.
 
-    ``samples``: sample frames, needed only where something is restored. ``notes`` receives what the user should know;
-    notes that it holds already become part of the plan. ``logged``: whether a per-frame log is written.
+    ``samples``: sample frames and quantizer, needed only where something is restored or upscaled. ``notes`` receives
+    what the user should know; notes that it holds already become part of the plan. ``logged``: whether a per-frame log
+    is written.
     ``container``: suffix of the output.
 
     Raises:
         OptionError, ModelError, DeviceError: the options cannot be met, or the run needs more memory than it may take.
     """
     notes = Notes() if notes is None else notes
+    samples = samples or ClipSamples()
+    if isinstance(options.output_size, Automatic):
+        options = replace(options, output_size=options.output_size.concrete(info.width, info.height))
     is_clip = info.fps is not None
     encoding = options.encoding
     if is_clip and output_kind == "clip":
@@ -155,12 +161,14 @@ def make_plan(
         for compute in choose_all(options.device, options.precision)
     )
     first = computes[0]  # of several devices, all but the upscale runs on the first
-    restores = choose_restores(options, info, first, samples or ClipSamples(), notes)
+    diagnosis = diagnose(samples, info)
+    restores = choose_restores(options, info, first, samples, diagnosis, notes)
+    compressed = choose_compressed(options, info, samples, diagnosis, restores)
     stages = _in_order(
         info,
         (*restores, choose_temporal_denoise(options, info, restores)),
         choose_interpolate(options, info, first, notes),
-        choose_upscale(options, info, computes),
+        choose_upscale(options, info, computes, compressed),
         choose_convert(options.chroma, info, encoding, output_kind, notes),
         choose_fit(options, info, notes),
         rounds=is_clip and output_kind != "images",

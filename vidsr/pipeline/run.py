@@ -37,6 +37,7 @@ from vidsr.video import (
     VideoReader,
     Writer,
     has_copyable_streams,
+    is_pipe,
     lost_streams,
     open_writer,
 )
@@ -109,7 +110,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
     with ExitStack() as files:
         with open_reader(job.source, options, notes) as reader:
             plan = plan_clip(job, options, reader, notes)
-            names = output_names(job, options)
+            names = output_names(job, plan.options)
             target, log_path = names.result, names.log
             outputs = files.enter_context(RunOutputs(names, options))
             notes.extend(lost_streams(job.source, target, options.reading, slow_motion(options)))
@@ -165,6 +166,10 @@ def plan_clip(job: Job, options: EnhanceOptions, reader: VideoReader, notes: Not
     Raises:
         VidsrError: the options cannot be met.
     """
+    if options.clean and is_pipe(job.source):
+        notes.info("not_cleaned", "a pipe is read only once, before it can be judged: nothing is restored")
+        asked = tuple(one for one in options.restorations if one.strength is not None)
+        options = replace(options, clean=False, restorations=asked)
     samples = sample_clip(job.source, options, reader.info)
     logged = options.log is not False and (job.output != PIPE or options.log is not True)
     suffix = container(job.source, options) if job.output is None else job.output.suffix.lower()
@@ -236,7 +241,7 @@ def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes
         notes.info("still_not_interpolated", f"{job.source} is a still image: no frames are interpolated")
     samples = ClipSamples((sample_luma(pixels),)) if options.restorations else ClipSamples()
     plan = make_plan(options, info, samples, notes=notes)
-    target = output_names(job, options).result
+    target = output_names(job, plan.options).result
     with OutputFile(target, options.overwrite, make_folders=True) as file:
         data = encode_pixels(target, enhanced_pixels(pixels, info, plan, target))
         with file.named_errors():

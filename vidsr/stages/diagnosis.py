@@ -21,6 +21,8 @@ from vidsr.errors import InputError, OptionError
 from vidsr.frames import VideoInfo
 from vidsr.kernels.blur_noise_estimate import blur_sigma, motion_blur_sigma, noise_sigma
 from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.names import KERNELS
+from vidsr.options.output_size import SAME_SIZE
 from vidsr.options.restoration import CLASSICAL, Task
 from vidsr.video import VideoReader, is_pipe, mean_quantizer
 
@@ -31,12 +33,22 @@ Plane = NDArray[Any]  # float32, H x W, 8-bit code values
 BITS_PER_PIXEL = {"h264": 0.15, "hevc": 0.1, "vp9": 0.1, "av1": 0.08, "vp8": 0.2, "mpeg4": 0.3, "mpeg2video": 0.4}
 
 # Mean quantizers from which steps of 14 code values and more are visible, for codecs whose quantizer can be read.
-COARSE = {"h264": 27.0, "mpeg2video": 16.0, "mpeg4": 16.0, "vp9": 96.0}
+VISIBLE = {"h264": 27.0, "mpeg2video": 16.0, "mpeg4": 16.0, "vp9": 96.0}
+
+# Mean quantizers from which restoration helps before an upscale by weights for compressed clips, which remove artefacts
+# themselves (benchmarks/domain.py); where the quantizer is unknown, the share of the bits per pixel above.
+COARSE = {"h264": 34.0, "mpeg2video": 36.0, "mpeg4": 36.0, "vp9": 180.0}
+COARSE_SHARE = 0.4
+
+# Mean quantizers from which weights for compressed clips upscale better than those for clean clips, on average over the
+# test clips (benchmarks/domain.py)
+COMPRESSED_FROM = {"h264": 22.0, "mpeg2video": 6.0, "mpeg4": 6.0, "vp9": 57.0}
 
 BLURRED = 1.15  # pixels: edges of sharp frames have 0 to 1.1 (benchmarks/restoration.py, part auto)
 NOISY = 3.0  # 8-bit code values; the deblurring networks cope with less
 # Noise halves when the size is halved. Fine texture, which looks like noise at full size, grows instead.
 LIKE_NOISE = 0.75
+SOME_NOISE, LIKE_SOME_NOISE = 1.5, 0.85  # the same, of noise that only decides the weights (benchmarks/defaults.py)
 PLACES = 5  # sample frames
 
 
@@ -51,12 +63,13 @@ class ClipSamples:
 def sample_clip(source: Path, options: EnhanceOptions, info: VideoInfo) -> ClipSamples:
     """Return up to five frames, evenly spread over the wanted part of the clip, and its mean quantizer.
 
-    A clip of unknown duration gives its first frames. Nothing is read unless ``options`` restore something.
+    A clip of unknown duration gives its first frames. Only what ``options`` need is read; a pipe is not.
 
     Raises:
         OptionError: the source is a pipe, and the strength or sigma would come from the samples.
     """
-    if not options.restorations:
+    chooses_weights = options.domain == "auto" and options.model not in KERNELS and options.output_size != SAME_SIZE
+    if not options.restorations and not chooses_weights:
         return ClipSamples()
     if is_pipe(source):
         for wanted in options.restorations:
@@ -72,9 +85,9 @@ def sample_clip(source: Path, options: EnhanceOptions, info: VideoInfo) -> ClipS
         return ClipSamples()
     fixed = [wanted.task for wanted in options.restorations if wanted.strength is not None]
     # `restore` removes compression artefacts; a `deblur` of fixed strength would take them for blur
-    is_needed = "deblur" in fixed or any(wanted.task == "restore" for wanted in options.restorations)
+    is_needed = "deblur" in fixed or any(wanted.task == "restore" for wanted in options.restorations) or chooses_weights
     quantizer = mean_quantizer(source, options.reading) if is_needed else None
-    return ClipSamples(_spread(source, options, info), quantizer)
+    return ClipSamples(_spread(source, options, info) if options.restorations else (), quantizer)
 
 
 def _spread(source: Path, options: EnhanceOptions, info: VideoInfo) -> tuple[Tensor, ...]:
@@ -112,15 +125,23 @@ class Diagnosis:
     noise: float  # standard deviation, 8-bit code values; of fine texture where `noise_at_half` is not far below
     noise_at_half: float  # the same, measured at half the size
     compressed: bool
+    coarse: bool  # compressed so much that restoration helps even before weights for compressed clips
     coding: str  # how compression was measured, in words
 
-    def needs(self, task: Task) -> bool:
-        """Whether ``task`` would improve the clip."""
+    def needs(self, task: Task, upscales: bool = False) -> bool:
+        """Whether ``task`` would improve the clip; ``upscales``: before weights for compressed clips upscale it."""
+        if task == "deblur" and upscales and self.compressed:
+            return False  # the widths of edges tell little, and sharpening makes artefacts visible
         return {
-            "restore": self.compressed,
+            "restore": self.coarse if upscales else self.compressed,
             "denoise": self.noise >= NOISY and self.noise_at_half < LIKE_NOISE * self.noise,
             "deblur": max(self.blur, self.motion_blur) >= BLURRED,
         }[task]
+
+    @property
+    def has_some_noise(self) -> bool:
+        """Whether there is noise that an upscale would amplify, below what `denoise` is for."""
+        return self.noise >= SOME_NOISE and self.noise_at_half < LIKE_SOME_NOISE * self.noise
 
     def advice(self, task: Task) -> str:
         """Return a hint where the user asks for ``task`` although `auto` would not.
@@ -147,27 +168,30 @@ class Diagnosis:
 def diagnose(samples: ClipSamples, info: VideoInfo) -> Diagnosis:
     """Return the diagnosis of a clip from its ``samples`` and ``info``."""
     planes = [frame[0, 0].cpu().numpy().astype(np.float32) * np.float32(255 / info.peak) for frame in samples.frames]
-    compressed, coding = _coding(samples.quantizer, info)
+    compressed, coarse, coding = _coding(samples.quantizer, info)
     return Diagnosis(
         blur=_median([blur_sigma(plane) for plane in planes]),
         motion_blur=_median([motion_blur_sigma(plane) for plane in planes]),
         noise=_median([noise_sigma(plane) for plane in planes]),
         noise_at_half=_median([noise_sigma(_half(plane)) for plane in planes]),
         compressed=compressed,
+        coarse=coarse,
         coding=coding,
     )
 
 
-def _coding(quantizer: float | None, info: VideoInfo) -> tuple[bool, str]:
-    """Whether compression is visible, and the reason.
+def _coding(quantizer: float | None, info: VideoInfo) -> tuple[bool, bool, str]:
+    """Whether compression is visible, whether it is coarse, and the reason.
 
     The quantizer if known, else the bit rate.
     """
-    if quantizer is not None and info.codec in COARSE:
-        return quantizer >= COARSE[info.codec], f"{info.codec} with a mean quantizer of {quantizer:.0f}"
+    if quantizer is not None and info.codec in VISIBLE:
+        words = f"{info.codec} with a mean quantizer of {quantizer:.0f}"
+        return quantizer >= VISIBLE[info.codec], quantizer >= COARSE[info.codec], words
     spent = bits_per_pixel(info)
     words = "unknown" if spent is None else f"{spent:.2f}"
-    return is_compressed(info), f"{info.codec or 'image'}, bits per pixel {words}"
+    coarse = is_compressed(info, COARSE_SHARE)
+    return is_compressed(info), coarse, f"{info.codec or 'image'}, bits per pixel {words}"
 
 
 def bits_per_pixel(info: VideoInfo) -> float | None:
@@ -177,10 +201,17 @@ def bits_per_pixel(info: VideoInfo) -> float | None:
     return info.bit_rate / float(info.width * info.height * info.fps)
 
 
-def is_compressed(info: VideoInfo) -> bool:
-    """Whether the bit rate per pixel is so low that compression is visible."""
+def is_compressed(info: VideoInfo, share: float = 1.0) -> bool:
+    """Whether the bit rate per pixel is below ``share`` of that at which compression becomes visible."""
     spent, enough = bits_per_pixel(info), BITS_PER_PIXEL.get(info.codec)
-    return spent is not None and enough is not None and spent < enough
+    return spent is not None and enough is not None and spent < share * enough
+
+
+def suits_compressed_weights(info: VideoInfo, quantizer: float | None) -> bool:
+    """Whether weights for compressed clips upscale a clip better: by its ``quantizer``, or by the bit rate."""
+    if quantizer is not None and info.codec in COMPRESSED_FROM:
+        return quantizer >= COMPRESSED_FROM[info.codec]
+    return is_compressed(info)
 
 
 def _half(plane: Plane) -> Plane:

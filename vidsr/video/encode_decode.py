@@ -13,6 +13,7 @@ import numpy.typing as npt
 from av import Packet, VideoStream
 
 from vidsr.options.codecs import Encoding
+from vidsr.video.quantizer import EXPORT, quantizer_of
 
 Encoder = Literal["libx264", "libx265", "libvpx-vp9", "mpeg4", "mpeg2video"]
 
@@ -67,6 +68,17 @@ def encode_and_decode(
     return np.stack([frame.to_ndarray()[:height, :width] for frame in _decode(packets, codec.decoder)])
 
 
+def encode_and_measure(
+    luma: npt.NDArray[np.uint8], encoder: Encoder, quality: int
+) -> tuple[npt.NDArray[np.uint8], float | None]:
+    """Return the frames of `encode_and_decode`, sides even, and their mean quantizer; None where it is not exported."""
+    height, width = luma.shape[1:]
+    codec = _CODECS[encoder]
+    packets = _encode(luma[:, : height & ~1, : width & ~1], encoder, {**codec.speed, **codec.rate_control(quality)})
+    frames = list(_decode(packets, codec.decoder, EXPORT))
+    return np.stack([frame.to_ndarray()[: height & ~1] for frame in frames]), quantizer_of(frames)
+
+
 def _encode(luma: npt.NDArray[np.uint8], encoder: Encoder, options: dict[str, str]) -> Iterator[Packet[VideoStream]]:
     height, width = luma.shape[1:]
     context = _context(encoder, "w")
@@ -82,8 +94,11 @@ def _encode(luma: npt.NDArray[np.uint8], encoder: Encoder, options: dict[str, st
     yield from context.encode(None)
 
 
-def _decode(packets: Iterable[Packet[VideoStream]], decoder: str) -> Iterator[av.VideoFrame]:
+def _decode(
+    packets: Iterable[Packet[VideoStream]], decoder: str, options: dict[str, str] | None = None
+) -> Iterator[av.VideoFrame]:
     context = _context(decoder, "r")
+    context.options = options or {}
     for packet in packets:
         yield from context.decode(packet)
     yield from context.decode(None)

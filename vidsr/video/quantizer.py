@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from vidsr.video.probe import video_stream
 from vidsr.video.sidedata import side_data
 from vidsr.video.source import open_source, readable
 
+EXPORT = {"export_side_data": "venc_params"}  # option of a decoder
 FRAMES = 24  # from the start: some of each frame type (I, P, B)
 HEADER = "INNii"  # AVVideoEncParams: number of blocks, offset, block size, quantizer type, quantizer of the frame
 BLOCK = np.dtype("5i4")  # AVVideoBlockParams: x, y, width, height, offset to the frame's quantizer
@@ -31,11 +33,20 @@ def mean_quantizer(path: Path, reading: Reading | None = None) -> float | None:
     """
     with readable(path), open_source(path, reading) as container:
         stream = video_stream(container, path, reading)
-        stream.codec_context.options = {"export_side_data": "venc_params"}
+        stream.codec_context.options = EXPORT
         found: list[float | None] = []
         with suppress(FFmpegError):  # of a damaged clip, use the readable frames
-            frames = (frame for packet in packets(container, [stream]) for frame in stream.decode(packet))
-            found.extend(_quantizer(frame) for frame in islice(frames, FRAMES))
+            decoded = (frame for packet in packets(container, [stream]) for frame in stream.decode(packet))
+            found.extend(_quantizer(frame) for frame in islice(decoded, FRAMES))
+    return _mean(found)
+
+
+def quantizer_of(frames: Iterable[VideoFrame]) -> float | None:
+    """Return the mean quantizer of frames from a decoder with the options `EXPORT`; None if it exported none."""
+    return _mean(map(_quantizer, frames))
+
+
+def _mean(found: Iterable[float | None]) -> float | None:
     known = [value for value in found if value is not None]
     return float(np.mean(known)) if known else None
 
