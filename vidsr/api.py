@@ -71,6 +71,7 @@ def enhance(
     temporal_denoise: bool = True,
     model: str = "auto",
     domain: Literal["auto", "clean", "compressed"] = "auto",
+    chroma_from: Literal["guided", "kernel"] = "guided",
     device: str = "auto",
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     batch: int | None = None,
@@ -131,6 +132,7 @@ def enhance(
         temporal_denoise: Average restored frames along the motion (default).
         model: A network or a classical kernel (see vidsr models); NAME+ is a self-ensemble.
         domain: Weights for clean or for compressed clips.
+        chroma_from: Chroma upscaling: guided by the luma of the network, or the bicubic kernel.
         device: Device for the networks; cuda: all GPUs.
         precision: Number format of the networks.
         batch: Frames per network call.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
-from math import gcd
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -76,13 +76,16 @@ def resize(
     peak: int | None = None,
     shift_x: float = 0.0,
     shift_y: float = 0.0,
+    ratio_x: Fraction | None = None,
+    ratio_y: Fraction | None = None,
 ) -> Plane:
     """Return ``image`` resized to ``width`` and ``height``.
 
     ``image`` is ... x H x W, uint8, uint16 or float32. ``dtype`` is that of the result (default: the image's). Integers
     are rounded once, halves up, and clipped to ``peak`` (default: the largest value of the type); float32 is neither.
     ``out`` receives the result instead of a new array. ``shift_x`` and ``shift_y`` move every sampling position, in
-    samples of ``image``, for chroma that is not centred on its luma.
+    samples of ``image``, for chroma that is not centred on its luma. ``ratio_x`` and ``ratio_y`` are the samples of
+    ``image`` per sample of the result where these are not the quotients of the sizes, as for chroma of odd sizes.
 
     Raises:
         ValueError: a side is empty, or ``out`` does not fit.
@@ -93,22 +96,23 @@ def resize(
         raise ValueError(f"cannot resize {image.shape} to {shape}: a side is empty")
     planes = as_planes(image)
     out = result_array(out, shape, image.dtype if dtype is None else dtype)
-    x = resampling_axis(image.shape[-1], width, kernel, shift_x)
-    y = resampling_axis(image.shape[-2], height, kernel, shift_y)
+    x = resampling_axis(image.shape[-1], width, kernel, shift_x, ratio_x)
+    y = resampling_axis(image.shape[-2], height, kernel, shift_y, ratio_y)
     filter_planes(planes, out.reshape(-1, height, width), x, y, peak)
     return out
 
 
 @lru_cache(maxsize=64)
-def resampling_axis(n_in: int, n_out: int, kernel: str, shift: float = 0.0) -> Axis:
+def resampling_axis(n_in: int, n_out: int, kernel: str, shift: float = 0.0, ratio: Fraction | None = None) -> Axis:
     """Return the axis that resizes ``n_in`` samples to ``n_out``.
 
-    The weights of each output sample sum to 1.
+    ``ratio``: input samples per output sample; None is the quotient of both. The weights of a sample sum to 1.
     """
     shape = KERNELS[kernel]
-    stretch = max(1.0, n_in / n_out) if shape.antialias else 1.0
+    ratio = Fraction(n_in, n_out) if ratio is None else ratio
+    stretch = max(1.0, float(ratio)) if shape.antialias else 1.0
     radius = shape.radius * stretch
-    period, step = n_out // gcd(n_in, n_out), n_in // gcd(n_in, n_out)
+    period, step = ratio.denominator, ratio.numerator
     j = np.arange(period)
     centre = ((2 * j + 1) * step - period) / (2 * period) + shift  # an integer before the division, so exact
     first = np.floor(centre - radius).astype(np.int64) + 1
@@ -117,6 +121,8 @@ def resampling_axis(n_in: int, n_out: int, kernel: str, shift: float = 0.0) -> A
     weights[np.abs(weights) < NEGLIGIBLE] = 0
     used = np.flatnonzero(weights.any(axis=0))
     weights = weights[:, used[0] : used[-1] + 1] / weights.sum(axis=1, keepdims=True)
-    repeats = n_out // period
-    first = (first + used[0] + step * np.arange(repeats)[:, None]).ravel()
-    return make_axis(n_in, first, np.tile(weights, (repeats, 1)), shape.border, period, step)
+    repeats = -(-n_out // period)
+    first = (first + used[0] + step * np.arange(repeats)[:, None]).ravel()[:n_out]
+    weights = np.tile(weights, (repeats, 1))[:n_out]
+    period = period if n_out % period == 0 else 0  # of whole periods only
+    return make_axis(n_in, first, weights, shape.border, period, step)

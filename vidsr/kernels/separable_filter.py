@@ -50,9 +50,10 @@ def make_axis(
     """Return the axis with the given ``weights``.
 
     Output ``j`` is the sum over k of ``weights[j, k]`` times input sample ``first[j] + k``. ``first`` must not
-    decrease. ``period`` and ``step`` mean that ``first[j + period] == first[j] + step``, with equal weights.
+    decrease. ``period`` and ``step`` mean that ``first[j + period] == first[j] + step``, with equal weights. With a
+    period of 0 nothing repeats.
     """
-    if max(period, step) > LONGEST_PERIOD:
+    if period == 0 or max(period, step) > LONGEST_PERIOD:
         period, step = 0, 1
     rows = np.pad(weights.astype(np.float32), ((0, 0), (0, -weights.shape[1] % TAPS)))
     pad = max(0, -int(first.min()))

@@ -10,6 +10,7 @@ from typing import Any
 
 from vidsr.errors import OptionError
 from vidsr.options.choices import (
+    ChromaFrom,
     Deinterlace,
     Domain,
     Interpolation,
@@ -46,6 +47,7 @@ class EnhanceOptions:
     temporal_denoise: bool = True  # average restored frames along the motion
     model: str = "auto"
     domain: Domain = "auto"
+    chroma_from: ChromaFrom = "guided"
     device: str = "auto"
     precision: Precision = "auto"
     batch: int | None = None  # frames per network call; None chooses by pixel budget

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 from vidsr.errors import OptionError
 from vidsr.options.choices import (
     Alpha,
+    ChromaFrom,
     Deinterlace,
     Domain,
     Fit,
@@ -183,6 +184,8 @@ OPTIONS: tuple[Option, ...] = (
            default="auto", metavar="NAME"),
     Option("domain", ENGINE, "Weights for clean or for compressed clips.",
            kind=Domain, default="auto", old_name="source", old_words={"video": "compressed"}),
+    Option("chroma_from", ENGINE, "Chroma upscaling: guided by the luma of the network, or the bicubic kernel.",
+           kind=ChromaFrom, default="guided"),
     Option("device", ENGINE, "Device for the networks; cuda: all GPUs.",
            default="auto", metavar="auto|cpu|cuda[:N,...]"),
     Option("precision", ENGINE, "Number format of the networks.", kind=Precision, default="auto"),

@@ -235,7 +235,9 @@ def choose_upscale(
         tuple(choose_network(model, scale, domain, options, compute) for scale in scales)
         for compute in (computes if scales else ())
     )
-    return UpscaleSpec(width, height, REDUCTION_KERNEL, networks)
+    return UpscaleSpec(
+        width, height, REDUCTION_KERNEL, networks, chroma_from=options.chroma_from if networks else "kernel"
+    )
 
 
 def choose_network(

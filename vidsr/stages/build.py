@@ -187,7 +187,7 @@ def build_upscale(
 ) -> Upscale:
     """Return the resizing stage for frames of ``info``."""
     runners = tuple(tuple(build_runner(network, folder) for network in networks) for networks in spec.networks)
-    return Upscale(Size(spec.width, spec.height), info, runners, spec.kernel, spec.rounds, watch)
+    return Upscale(Size(spec.width, spec.height), info, runners, spec.kernel, spec.rounds, watch, spec.chroma_from)
 
 
 def build_runner(spec: NetworkSpec, folder: Path = WEIGHTS) -> Runner:

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from vidsr.device import FloatType
 from vidsr.frames import Chroma
-from vidsr.options.choices import Interpolation, Repeats
+from vidsr.options.choices import ChromaFrom, Interpolation, Repeats
 from vidsr.options.frame_rate import Clock, Times
 from vidsr.options.parse import decimal
 from vidsr.options.restoration import Task
@@ -111,6 +111,7 @@ class UpscaleSpec:
     kernel: str
     networks: tuple[tuple[NetworkSpec, ...], ...] = ()
     rounds: bool = False  # round to integers at once, where no stage in between needs the fractions
+    chroma_from: ChromaFrom = "kernel"
 
     def __str__(self) -> str:
         size = f"to {self.width}x{self.height}"

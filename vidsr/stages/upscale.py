@@ -1,4 +1,4 @@
-"""Resizing: luma by a network or a classical kernel, chroma by bicubic with its siting kept."""
+"""Resizing: luma by a network or a classical kernel, chroma guided by luma or by bicubic, with its siting kept."""
 
 from __future__ import annotations
 
@@ -16,16 +16,20 @@ from torch import Tensor
 from vidsr.color import DEFAULT_LOCATION, LOCATIONS
 from vidsr.errors import OptionError
 from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo
+from vidsr.kernels.guided_chroma import ChromaAxis, resize_chroma, upscale_chroma
 from vidsr.kernels.resample import resize
+from vidsr.options.choices import ChromaFrom
 from vidsr.options.output_size import OutputSize
 from vidsr.runtime.concurrency import ordered_map
 from vidsr.stages import PER_FRAME
 from vidsr.stages.network_runner import Runner
 from vidsr.stages.repeats import spread, with_distinct
+from vidsr.stages.rounding import rounded
 from vidsr.stages.stopwatch import Stopwatch
 from vidsr.stages.tile_reuse import TileReuse
 
 CHROMA_KERNEL = "bicubic"
+BYTE = 8  # bits of uint8
 REDUCTION_KERNEL = "lanczos"  # from the size that networks reach to the wanted one
 
 
@@ -33,7 +37,8 @@ class Upscale:
     """Upscale luma by networks one after the other, then resize to the exact ``size`` with ``kernel``.
 
     ``runners`` holds the runners of those networks for each device; devices take batches in turn. With ``rounds``
-    frames become integers at once, which is cheaper where no stage in between needs the fractions.
+    frames become integers at once, which is cheaper where no stage in between needs the fractions. ``chroma_from``:
+    whether chroma follows the upscaled luma.
     """
 
     name = "upscale"
@@ -47,10 +52,11 @@ class Upscale:
         kernel: str,
         rounds: bool = False,
         watch: Stopwatch | None = None,
+        chroma_from: ChromaFrom = "kernel",
     ) -> None:
         self.devices = [[TileReuse(runner) for runner in device] for device in runners or [[]]]
         self.kernel = kernel
-        self.peak = info.peak
+        self.depth, self.peak = info.depth, info.peak
         self.source = (info.width, info.height)
         self.width, self.height = size.size(info.width, info.height)
         self.repeated = 0  # repeated frames
@@ -58,6 +64,7 @@ class Upscale:
         self.rounds = rounds
         self.watch = watch or Stopwatch()  # for the parts of this stage
         self.location = info.color.chroma_location or DEFAULT_LOCATION
+        self.chroma_from = chroma_from
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """Return ``info`` at the new size.
@@ -91,7 +98,8 @@ class Upscale:
         if distinct is None:
             return batch, None
         y = self._luma(distinct.y, device, watch)
-        return batch, distinct.planes(y, None if distinct.uv is None else self._chroma(distinct, watch))
+        with watch.step("chroma"):
+            return batch, distinct.planes(y, None if distinct.uv is None else self._chroma(distinct.y, distinct.uv, y))
 
     def _luma(self, y: Tensor, device: list[TileReuse], watch: Stopwatch) -> Tensor:
         with watch.step("network"):
@@ -100,50 +108,38 @@ class Upscale:
                 reached = (y.shape[-1] * scale, y.shape[-2] * scale)
                 y = reuse(y, self.peak, rounded=self.rounds and reached == (self.width, self.height))
         with watch.step("resize"):
-            return self._resized(y, self.width, self.height, self.kernel)
+            return resize_planes(y, self.width, self.height, self.kernel, self.peak if self.rounds else None)
 
-    def _resized(
-        self, planes: Tensor, width: int, height: int, kernel: str, shift_x: float = 0.0, shift_y: float = 0.0
-    ) -> Tensor:
-        return resize_planes(planes, width, height, kernel, shift_x, shift_y, self.peak if self.rounds else None)
-
-    def _chroma(self, batch: FrameBatch, watch: Stopwatch) -> Tensor:
-        assert batch.uv is not None
-        sx, sy = self.subsampling
-        at_x, at_y = LOCATIONS[self.location]
-        width, height = -(-self.width // sx), -(-self.height // sy)
-        shift_x = siting_shift(sx, at_x, Fraction(self.width, batch.y.shape[-1]))
-        shift_y = siting_shift(sy, at_y, Fraction(self.height, batch.y.shape[-2]))
-        with watch.step("chroma"):
-            return self._resized(batch.uv, width, height, CHROMA_KERNEL, shift_x, shift_y)
+    def _chroma(self, luma: Tensor, uv: Tensor, large_luma: Tensor) -> Tensor:
+        x, y = (
+            ChromaAxis(step, at, n_in, n_out)
+            for step, at, n_in, n_out in zip(
+                self.subsampling,
+                LOCATIONS[self.location],
+                (luma.shape[-1], luma.shape[-2]),
+                (self.width, self.height),
+                strict=True,
+            )
+        )
+        if luma.shape == large_luma.shape:
+            return uv
+        dtype = np.float32 if not self.rounds else np.uint8 if self.depth == BYTE else np.uint16
+        peak = self.peak if self.rounds else None
+        result = np.empty((len(uv), 2, y.n_out, x.n_out), dtype)
+        planes = uv.cpu().numpy()
+        if self.chroma_from == "kernel":
+            resize_chroma(planes, x, y, CHROMA_KERNEL, result, peak)
+        else:  # the guide is rounded in every case, so that chroma does not depend on where luma is rounded
+            small, large = (rounded(one, self.depth).cpu().numpy()[:, 0] for one in (luma, large_luma))
+            upscale_chroma(planes, small, large, x, y, self.depth, result, peak)
+        return torch.from_numpy(result)
 
 
 def _near_one(ratio: Fraction) -> bool:
     return abs(ratio - 1) < Fraction(1, 50)
 
 
-def siting_shift(step: int, at: float, factor: Fraction) -> float:
-    """Return the shift, in source chroma samples, that keeps the siting of chroma when it is resized by ``factor``.
-
-    A plain resize puts sample j of the output at (j + 1/2) / factor - 1/2 of the input. That is right for samples
-    midway between two luma samples (``at`` 1/2, see `vidsr.color.LOCATIONS`). Other samples lie (1/2 - at) / 2 chroma
-    samples before that, in the input and in the output. ``step``: luma samples per chroma sample.
-    """
-    if step == 1:
-        return 0.0
-    offset = (0.5 - at) / 2
-    return offset - offset / float(factor)
-
-
-def resize_planes(
-    planes: Tensor,
-    width: int,
-    height: int,
-    kernel: str,
-    shift_x: float = 0.0,
-    shift_y: float = 0.0,
-    peak: int | None = None,
-) -> Tensor:
+def resize_planes(planes: Tensor, width: int, height: int, kernel: str, peak: int | None = None) -> Tensor:
     """Resize N x C x H x W code values to N x C x ``height`` x ``width`` on the CPU; planes of that size are returned.
 
     The result is float32, or integers from 0 to ``peak`` if it is given.
@@ -151,10 +147,7 @@ def resize_planes(
     if planes.shape[-2:] == (height, width):
         return planes
     dtype = np.float32 if peak is None else np.uint8 if peak <= np.iinfo(np.uint8).max else np.uint16
-    result = resize(
-        planes.cpu().numpy(), width, height, kernel, dtype=dtype, peak=peak, shift_x=shift_x, shift_y=shift_y
-    )
-    return torch.from_numpy(result)
+    return torch.from_numpy(resize(planes.cpu().numpy(), width, height, kernel, dtype=dtype, peak=peak))
 
 
 def network_factors(factor: Fraction, available: tuple[int, ...]) -> tuple[int, ...]:

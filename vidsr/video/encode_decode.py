@@ -59,13 +59,28 @@ def encode_and_decode(
     Raises:
         OptionError: the frames are too narrow for the encoder.
     """
-    Encoding(encoder).check_width(luma.shape[2])
     height, width = luma.shape[1:]
     even = np.pad(luma, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")  # 4:2:0 needs even sizes
+    return encode_and_decode_420(even, _neutral(even), encoder, quality, preset)[0][:, :height, :width]
+
+
+def encode_and_decode_420(
+    luma: npt.NDArray[np.uint8], uv: npt.NDArray[np.uint8], encoder: Encoder, quality: int, preset: str | None = None
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Return the planes of a 4:2:0 clip after encoding and decoding it, as `encode_and_decode` does.
+
+    ``luma`` is T x H x W of even sizes, ``uv`` T x 2 x H/2 x W/2.
+
+    Raises:
+        OptionError: the frames are too narrow for the encoder.
+    """
+    Encoding(encoder).check_width(luma.shape[2])
     codec = _CODECS[encoder]
     speed = codec.speed if preset is None else {**codec.speed, "preset": preset}
-    packets = _encode(even, encoder, {**speed, **codec.rate_control(quality)})
-    return np.stack([frame.to_ndarray()[:height, :width] for frame in _decode(packets, codec.decoder)])
+    packets = _encode(luma, uv, encoder, {**speed, **codec.rate_control(quality)})
+    height = luma.shape[1]
+    frames: npt.NDArray[np.uint8] = np.stack([frame.to_ndarray() for frame in _decode(packets, codec.decoder)])
+    return frames[:, :height], frames[:, height:].reshape(len(frames), *uv.shape[1:])
 
 
 def encode_and_measure(
@@ -74,20 +89,27 @@ def encode_and_measure(
     """Return the frames of `encode_and_decode`, sides even, and their mean quantizer; None where it is not exported."""
     height, width = luma.shape[1:]
     codec = _CODECS[encoder]
-    packets = _encode(luma[:, : height & ~1, : width & ~1], encoder, {**codec.speed, **codec.rate_control(quality)})
+    even = luma[:, : height & ~1, : width & ~1]
+    packets = _encode(even, _neutral(even), encoder, {**codec.speed, **codec.rate_control(quality)})
     frames = list(_decode(packets, codec.decoder, EXPORT))
     return np.stack([frame.to_ndarray()[: height & ~1] for frame in frames]), quantizer_of(frames)
 
 
-def _encode(luma: npt.NDArray[np.uint8], encoder: Encoder, options: dict[str, str]) -> Iterator[Packet[VideoStream]]:
+def _neutral(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return the 4:2:0 chroma of grey frames."""
+    return np.full((len(luma), 2, luma.shape[1] // 2, luma.shape[2] // 2), NEUTRAL, np.uint8)
+
+
+def _encode(
+    luma: npt.NDArray[np.uint8], uv: npt.NDArray[np.uint8], encoder: Encoder, options: dict[str, str]
+) -> Iterator[Packet[VideoStream]]:
     height, width = luma.shape[1:]
     context = _context(encoder, "w")
     context.width, context.height, context.pix_fmt = width, height, "yuv420p"
     context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
     context.options = options
-    planes = np.full((height * 3 // 2, width), NEUTRAL, np.uint8)
-    for index, plane in enumerate(luma):
-        planes[:height] = plane
+    for index, (y, chroma) in enumerate(zip(luma, uv, strict=True)):
+        planes = np.concatenate([y, chroma.reshape(height // 2, width)])
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts = index
         yield from context.encode(frame)
