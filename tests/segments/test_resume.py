@@ -231,3 +231,29 @@ run()
     last = done.stderr.strip().splitlines()[-1]
     assert last == f"vidsr: interrupted; 2 of {SEGMENTS} segments are finished: the same command continues"
     assert finished(output) == ["00000.json", "00001.json"]
+
+
+def test_a_kill_after_the_output_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip, output = source(tmp_path), tmp_path / "out.mkv"
+
+    def stop(*_: Any) -> None:
+        raise Stopped
+
+    monkeypatch.setattr(JobFolder, "remove", stop)
+    with pytest.raises(Stopped):
+        run(clip, output)
+    monkeypatch.undo()
+    before = output.read_bytes()
+    run(clip, output)
+    assert output.read_bytes() == before
+    assert not JobFolder.of(output).path.exists()
+
+
+def test_another_file_in_the_place_of_the_output_is_kept(tmp_path: Path) -> None:
+    clip, output = source(tmp_path), tmp_path / "out.mkv"
+    interrupted(clip, output)
+    output.write_text("mine")
+    with pytest.raises(OutputError, match="exists"):
+        run(clip, output)
+    assert output.read_text() == "mine"
+    assert finished(output)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from vidsr.errors import Notes, OutputError
+from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.output_names import OutputNames
 from vidsr.options.paths import Job
 from vidsr.pipeline.outputs import RunOutputs
@@ -25,6 +26,7 @@ def assemble(
     folder: JobFolder,
     files: Job,
     names: OutputNames,
+    options: EnhanceOptions,
     reports: Sequence[SegmentReport],
     seconds: float,
     notes: Notes,
@@ -38,7 +40,7 @@ def assemble(
         VerifyError: the output differs from the plan.
     """
     plan, digests = job.plan, list[bytes]()
-    with RunOutputs(names, plan.options) as outputs:
+    with RunOutputs(names, options) as outputs:
         with open_clip_writer(files, names.result, plan, notes, outputs.result) as writer:
             assert isinstance(writer, VideoWriter)
             for report in reports:
@@ -69,6 +71,8 @@ def assemble(
             truncated=truncated is not None,
             log=names.log,
         )
+        assert outputs.result is not None
+        folder.note_output(outputs.result.part)
         return finish(done, replace(writer.expected, packets=tuple(digests)), outputs)
 
 

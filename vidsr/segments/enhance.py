@@ -7,13 +7,14 @@ A run that ends early leaves the job folder, and the same command continues.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from time import perf_counter
 
 from vidsr.errors import Notes, OnNote, ignore
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.output_names import output_names
-from vidsr.options.paths import Job
+from vidsr.options.paths import Job, output_path
 from vidsr.pipeline.run import OnFrames, RunReport, open_reader, plan_clip, slow_motion
 from vidsr.pipeline.run import enhance_file as enhance_whole
 from vidsr.runtime import interrupt
@@ -70,11 +71,13 @@ def _enhance_in_segments(files: Job, options: EnhanceOptions, cut: Cut, on_frame
     with open_reader(files.source, options, notes) as reader:
         plan = plan_clip(files, options, reader, notes)
         deinterlaces = reader.deinterlaces
+    folder = JobFolder.of(output_path(files, options, check=False))
+    if folder.has_made(output_path(files, options, check=False)):
+        options = replace(options, overwrite=True)  # what is in the way is the output of this job
     names = output_names(files, options)
     notes.extend(lost_streams(files.source, names.result, options.reading, slow_motion(options)))
     played_from, output_zero = file_clock(files.source, ZERO, options.start or ZERO, options.reading)
     assert played_from is not None and output_zero is not None
-    folder = JobFolder.of(names.result)
     with folder.locked():
         job = folder.begin(
             SegmentedJob(
@@ -95,7 +98,7 @@ def _enhance_in_segments(files: Job, options: EnhanceOptions, cut: Cut, on_frame
             notes.info("resuming", f"resuming: {len(reports)} of {len(cut.segments)} segments done")
         _run_missing(folder, job, reports, on_frames)
         in_order = [reports[index] for index in range(len(cut.segments))]
-        report = assemble(job, folder, files, names, in_order, perf_counter() - started + earlier, notes)
+        report = assemble(job, folder, files, names, options, in_order, perf_counter() - started + earlier, notes)
         folder.remove()
     interrupt.set_line(None)
     return report

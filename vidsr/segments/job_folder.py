@@ -1,9 +1,10 @@
 """The job folder ``OUTPUT.vidsr`` next to an output: the plan and the finished segments. Its files are the journal.
 
-plan.json       the `SegmentedJob`
-00042.packets   encoded packets of segment 42
-00042.json      its `SegmentReport`, written last: a segment with this file is finished
-lock            host and process of the run that works here
+- plan.json: the `SegmentedJob`
+- 00042.packets: encoded packets of segment 42
+- 00042.json: its `SegmentReport`, written last: a segment with this file is finished
+- output.json: what the output is known by, written just before it gets its name
+- lock: host and process of the run that works here
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vidsr.errors import Notes, OutputError
+from vidsr.errors import InputError, Notes, OutputError
 from vidsr.options.input_folder import JOB_FOLDER
 from vidsr.options.serialize import from_json, to_json
 from vidsr.runtime.output_file import OutputFile, write_file
-from vidsr.segments.job import SegmentedJob
+from vidsr.segments.job import Fingerprint, SegmentedJob
 from vidsr.segments.segment_report import SegmentReport
 from vidsr.video.packet_file import is_intact
 
@@ -162,6 +163,18 @@ class JobFolder:
         except UNREADABLE:
             return None
         return report if report.index == index else None
+
+    def note_output(self, part: Path) -> None:
+        """Store what tells the finished output, still at ``part``, from every other file."""
+        write_file(self.path / "output.json", _encoded(to_json(Fingerprint.of(part))), overwrite=True, remedy=REMEDY)
+
+    def has_made(self, target: Path) -> bool:
+        """Whether ``target`` is the output of this job, whose run ended before it could remove the folder."""
+        try:
+            made = from_json(Fingerprint, json.loads((self.path / "output.json").read_bytes()))
+            return target.is_file() and Fingerprint.of(target) == made
+        except (*UNREADABLE, InputError):
+            return False
 
     def remove(self) -> None:
         """Remove the folder and everything in it."""
