@@ -265,6 +265,7 @@ def verify(
     start: str | int | Fraction | None = None,
     end: str | int | Fraction | None = None,
     frames: int | None = None,
+    video_track: int | None = None,
 ) -> Verification:
     """Check times, tags and streams of an output against its source, and decode every frame.
 
@@ -279,6 +280,7 @@ def verify(
         start: Its ``start``.
         end: Its ``end``.
         frames: Its ``frames``.
+        video_track: Its ``video_track``.
 
     Returns:
         Every check with its result; ``ok`` tells whether all passed.
@@ -286,7 +288,9 @@ def verify(
     Raises:
         VidsrError: a file cannot be read.
     """
-    reading = None if input_fps is None else parse_reading(input_fps=input_fps)
+    reading = None
+    if input_fps is not None or video_track is not None:
+        reading = parse_reading(input_fps=input_fps, video_track=video_track)
     options = parse_timing(reading or Reading(), fps=fps, slow_motion=slow_motion, start=start, end=end, frames=frames)
     clip, result = _path(source, "source"), _path(output, "output")
     with machine_errors(result):

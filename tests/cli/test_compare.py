@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tests.clips import make_clip
+from tests.commands import run_vidsr
 from tests.limits import no_more_than
 from vidsr.cli.compare import compare
-from vidsr.errors import InputError, OutputError
+from vidsr.errors import ExitCode, InputError, OutputError
 from vidsr.evaluate.restoration import INPUT
 from vidsr.options.commands import BY_NAME
 
@@ -37,6 +38,26 @@ def test_a_folder_of_images_gives_a_csv_file_and_a_contact_sheet_for_each(
     with (tmp_path / "out" / "compare.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 4
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"a.compare.x2.png", "grey.compare.x2.png"}
+
+
+def test_a_file_that_cannot_be_compared_does_not_end_the_comparison_of_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "c"):
+        make_clip(tmp_path / f"{name}.mp4", frames=1, size=(64, 48))
+    (tmp_path / "b.mp4").write_bytes(b"not a clip" * 99)
+    clips = [tmp_path / f"{name}.mp4" for name in "abc"]
+    done = run_vidsr("compare", *clips, "--models", "nearest", "--scale", "2", "-o", tmp_path / "out")
+    assert done.returncode == ExitCode.SOME_FAILED
+    assert "a.mp4: 64x48" in done.stdout and "c.mp4: 64x48" in done.stdout
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
+    assert "b.mp4 cannot be read" in line
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("compare.csv", "a.compare.x2.png", "c.compare.x2.png")
+    }
+    none = run_vidsr("compare", clips[1], clips[1], "--models", "nearest", "--scale", "2", "-o", tmp_path / "none")
+    assert none.returncode == ExitCode.BAD_REQUEST and "none of the 2 files could be compared" in none.stderr
+    assert not (tmp_path / "none").exists()
 
 
 def test_json_output_has_a_score_for_each_method(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

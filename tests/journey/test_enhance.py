@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -373,6 +374,54 @@ def test_the_log_has_a_row_per_frame_measured_against_the_reference(tmp_path: Pa
     assert len(lines) == 5
     assert report.means["psnr_y"] == pytest.approx(report.means["bicubic_psnr_y"]), "bicubic against itself"
     assert report.means["psnr_y_consistency"] > 30
+
+
+@pytest.mark.parametrize(("later", "suffix"), [("1/1000", ".mkv"), ("2/1000", ".mkv"), ("7/1", ".mp4")])
+def test_a_reference_that_starts_later_is_aligned_and_measures_every_frame(
+    tmp_path: Path, later: str, suffix: str
+) -> None:
+    rate = Fraction(30000, 1001)  # Matroska rounds its times to milliseconds
+    truth = make_clip(
+        tmp_path / f"truth{suffix}", size=(128, 96), times=[i / rate + Fraction(later) for i in range(10)], crf=0
+    )
+    low = make_clip(tmp_path / "low.mp4", frames=10, fps=rate)
+    report = run(low, tmp_path / "b.mkv", reference=truth)
+    assert report.counts["measured_frames"] == report.frames == 10
+    assert report.means["psnr_y"] > 20  # blocks of the right number; another frame is far below
+
+
+def test_frames_that_the_reference_lacks_are_counted_and_noted(tmp_path: Path) -> None:
+    truth = make_clip(tmp_path / "truth.mp4", size=(128, 96), times=[Fraction(i, 25) for i in (0, 1, 2, 5, 6)])
+    low = make_clip(tmp_path / "low.mp4", frames=10)
+    notes = Notes()
+    report = run(low, tmp_path / "b.mkv", reference=truth, on_note=notes.add)
+    assert report.counts["measured_frames"] == 5
+    assert any("measured 5 of 10 frames" in text for text in notes.texts)
+    rows = [line.split(",") for line in (tmp_path / "b.mkv.frames.csv").read_text().splitlines()]
+    measured = [int(row[0]) for row in rows[1:] if row[rows[0].index("psnr_y")]]
+    assert measured == [0, 1, 2, 5, 6]
+
+
+@pytest.mark.parametrize("rotation", [90, 270])
+@pytest.mark.parametrize(
+    ("options", "stored", "shown"),
+    [
+        ({"height": 96}, (96, 72), (72, 96)),
+        ({"size": "60x80"}, (80, 60), (60, 80)),
+        ({"size": "80x80", "fit": "pad"}, (80, 80), (80, 80)),
+        ({"scale": 2}, (128, 96), (96, 128)),
+    ],
+)
+def test_sizes_of_a_portrait_phone_clip_mean_the_frame_that_is_shown(
+    tmp_path: Path, rotation: int, options: dict[str, Any], stored: tuple[int, int], shown: tuple[int, int]
+) -> None:
+    source = make_clip(tmp_path / "a.mp4", frames=2, size=(64, 48), rotation=rotation)
+    report = enhance(source, tmp_path / "b.mp4", model="bicubic", **options)
+    assert (report.output.width, report.output.height) == stored
+    assert report.output.is_on_its_side and report.output.rotation % 360 == rotation
+    enhance(source, tmp_path / "%d.png", model="bicubic", **options)
+    image = cv2.imread(str(tmp_path / "1.png"))
+    assert image is not None and (image.shape[1], image.shape[0]) == shown
 
 
 def test_memory_in_flight_is_bounded_by_the_queues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,16 +110,15 @@ def failed_check(expected: ExpectedContents) -> Verification:
     return Verification(expected.path, (Check("frames", "3", "2", False),))
 
 
-def test_d11_a_result_that_fails_the_verification_never_has_its_name(
+def test_d11_a_result_that_fails_the_verification_gives_exit_code_5_and_never_has_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = make_clip(tmp_path / "c.mp4", frames=3)
     (tmp_path / "o.mp4").write_text("old and good")
     monkeypatch.setattr(run, "verify", failed_check)
     done = run_vidsr("enhance", clip, *FAST, "-o", tmp_path / "o.mp4", "--overwrite")
-    assert (
-        done.returncode != 0 and "frames: expected 3, found 2" in done.stderr and "kept as o.failed.mp4" in done.stderr
-    )
+    assert done.returncode == ExitCode.VERIFY_FAILED, done.stderr
+    assert "frames: expected 3, found 2" in done.stderr and "kept as o.failed.mp4" in done.stderr
     assert (tmp_path / "o.mp4").read_text() == "old and good"
     assert '"failure": "' in (tmp_path / "o.failed.mp4.report.json").read_text()
     assert set(contents(tmp_path)) == {"c.mp4", "o.mp4", "o.failed.mp4", "o.failed.mp4.report.json"}

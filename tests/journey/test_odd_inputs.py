@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from tests.clips import make_clip, read_number
+from tests.commands import run_vidsr
 from vidsr import enhance
-from vidsr.errors import InputError, Notes, OptionError, OutputError
+from vidsr.errors import ExitCode, InputError, Notes, OptionError, OutputError
 from vidsr.frames import VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import parse_options
@@ -245,6 +246,16 @@ def test_of_two_video_tracks_one_is_enhanced_and_verified_and_the_other_copied(
     assert any("2 video tracks: enhancing #0" in text for text in notes.texts) == (track is None)
     with av.open(str(tmp_path / f"b{suffix}")) as container:
         assert [(stream.width, stream.height) for stream in container.streams.video] == sizes
+
+
+def test_verify_is_told_which_video_track_was_enhanced(tmp_path: Path) -> None:
+    source, output = two_tracks(tmp_path / "a.mp4"), tmp_path / "b.mp4"
+    enhance(source, output, scale=2, model="bicubic", video_track=2)
+    assert run_vidsr("verify", source, output, "--video-track", "2").returncode == ExitCode.DONE
+    (tmp_path / "b.mp4.report.json").unlink()  # which names the track too
+    assert run_vidsr("verify", source, output, "--video-track", "2").returncode == ExitCode.DONE
+    assert run_vidsr("verify", source, output, "--video-track", "1").returncode == ExitCode.VERIFY_FAILED
+    assert run_vidsr("verify", source, output, "--video-track", "3").returncode == ExitCode.BAD_REQUEST
 
 
 def test_a_video_track_that_does_not_exist_is_one_clear_error(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,13 +14,15 @@ from typing import Any
 import pytest
 
 from tests.clips import make_clip
-from vidsr.errors import ExitCode, InputError, ModelError, OptionError
-from vidsr.options.enhance import parse_options
+from vidsr.errors import ExitCode, InputError, ModelError, OnNote, OptionError, ignore
+from vidsr.kernels import jit
+from vidsr.options.enhance import EnhanceOptions, parse_options
 from vidsr.options.paths import Job
+from vidsr.pipeline import trial_run
 from vidsr.pipeline.estimate import Estimates, estimate_all
-from vidsr.pipeline.run import enhance_file
+from vidsr.pipeline.run import RunReport, enhance_file
 from vidsr.pipeline.trial_run import Trial, _line, _next_length
-from vidsr.video import PacketSizes, packet_sizes
+from vidsr.video import PacketSizes, packet_sizes, probe
 
 
 def everything(folder: Path) -> dict[str, tuple[int, int]]:
@@ -176,3 +180,32 @@ def test_the_expected_frames_are_those_of_the_range(tmp_path: Path) -> None:
         wanted = parse_options(scale=1, overwrite=True, preset="ultrafast", **options)  # type: ignore[arg-type]
         enhance_file(job, wanted, lambda _, total: expected.append(total))  # noqa: B023
         assert set(expected) == {frames}
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_kernels_that_a_fresh_installation_compiles_do_not_multiply_the_estimate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_kept: bool
+) -> None:
+    """The first run takes 20 s to compile, and a tenth of a second for each frame."""
+    clock = [0.0]
+    runs: list[int] = []
+
+    @contextmanager
+    def compile_time() -> Iterator[jit.Compilation]:
+        yield jit.Compilation(0.0 if runs else 20.0)
+
+    def enhance(job: Job, options: EnhanceOptions, on_note: OnNote = ignore) -> RunReport:
+        clock[0] += (0.0 if runs else 20.0) + 0.1 * (options.frames or 0)
+        report = enhance_file(job, options, on_note=on_note)
+        runs.append(report.frames)
+        return report
+
+    monkeypatch.setattr(jit, "_cache_is_temporary", not is_kept)
+    monkeypatch.setattr(trial_run, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(trial_run, "compile_time", compile_time)
+    monkeypatch.setattr(trial_run, "enhance_file", enhance)
+    options = parse_options(scale=2, model="nearest", preset="ultrafast", log=False)
+    source = make_clip(tmp_path / "a.mp4", frames=100)
+    trial = trial_run.trial_run(source, "b.mp4", probe(source), options, 9.0)
+    assert runs[:3] == [1, 4, 16]
+    assert trial.seconds(1000) == pytest.approx(100 + (0 if is_kept else 20), rel=0.1)

@@ -71,6 +71,16 @@ SLOW_CLEANUP = """
         time.sleep(60)
 """
 BLOCKING_EXIT_HANDLER = SLOW_CLEANUP.replace("os.write(2, b'cleaned up\\n')", "time.sleep(60)")
+IN_AN_EXIT_HANDLER = """
+    import atexit, time
+    from vidsr.runtime.process import exit_quickly
+    atexit.register(lambda: (print('ready', flush=True), time.sleep(0.5)))
+    exit_quickly(0)
+"""
+
+
+def test_an_interrupt_of_a_finished_run_does_not_disturb_its_exit_handlers() -> None:
+    assert run_guarded(IN_AN_EXIT_HANDLER, 0.0)[:2] == (ExitCode.DONE, "")
 
 
 def test_an_interrupt_that_a_library_turns_into_an_error_is_an_interrupt() -> None:

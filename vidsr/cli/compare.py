@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,14 @@ from typing import Any
 
 from vidsr.api import compare_file
 from vidsr.cli.tables import print_json, print_rows
+from vidsr.errors import ExitCode, InputError, PipeClosed
 from vidsr.evaluate.compare import Comparison, OnRow, Row
 from vidsr.evaluate.contact_sheet import contact_sheet, write_png
 from vidsr.options.enhance import EnhanceOptions, parse_options
 from vidsr.options.output_names import refuse_inputs
 from vidsr.options.paths import list_jobs
+from vidsr.runtime import interrupt
+from vidsr.runtime.error_boundary import as_vidsr_error, one_line
 from vidsr.runtime.output_file import OutputFile
 
 CSV_NAME = "compare.csv"
@@ -36,29 +40,42 @@ def compare(
     overwrite: bool,
     json: bool,
     **options: Any,
-) -> None:
+) -> ExitCode:
     """Compare methods on every file of ``inputs`` with the ``options`` of `parse_options`, and print a table for each.
 
-    With ``output``, write compare.csv and a contact sheet of ``crops`` crops per file to that folder.
+    With ``output``, write compare.csv and a contact sheet of ``crops`` crops per file to that folder. Of several files,
+    those that fail are reported and the others go on.
 
     Raises:
-        VidsrError: a file cannot be read, a method is unknown, or the folder cannot be written.
+        VidsrError: the only file cannot be compared, or the folder cannot be written.
     """
     parsed = parse_options(scale=scale, **options)
     if output is not None:
         refuse_inputs([output / CSV_NAME], inputs)
+    named, failed = distinct_stems(inputs, parsed), 0
     with score_file(output, overwrite) as on_row:
-        for source, stem in distinct_stems(inputs, parsed):
-            comparison = compare_file(source, scale, models, parsed, blur, noise, crf, on_row)
-            print_comparison(comparison, json)
-            if output is not None:
-                path = output / f"{stem}.compare.{comparison.tag}.png"
-                refuse_inputs([path], inputs)
-                write_png(path, contact_sheet(comparison, crops), overwrite)
+        for source, stem in named:
+            try:
+                comparison = compare_file(source, scale, models, parsed, blur, noise, crf, on_row)
+                print_comparison(comparison, json)
+                if output is not None:
+                    path = output / f"{stem}.compare.{comparison.tag}.png"
+                    refuse_inputs([path], inputs)
+                    write_png(path, contact_sheet(comparison, crops), overwrite)
+            except Exception as error:
+                interrupt.check()
+                known = as_vidsr_error(error, source) or error
+                if len(named) == 1 or isinstance(known, PipeClosed):
+                    raise
+                print(f"failed: {source}: {one_line(known)}", file=sys.stderr)
+                failed += 1
+        if failed == len(named):
+            raise InputError(f"none of the {failed} files could be compared: see the lines above")
+    return ExitCode.SOME_FAILED if failed else ExitCode.DONE
 
 
-def distinct_stems(inputs: list[Path], options: EnhanceOptions) -> Iterator[tuple[Path, str]]:
-    """Yield every file of ``inputs`` and the beginning of its contact sheet's name, which differs from the others.
+def distinct_stems(inputs: list[Path], options: EnhanceOptions) -> list[tuple[Path, str]]:
+    """Return every file of ``inputs`` and the beginning of its contact sheet's name, which differs from the others.
 
     Raises:
         VidsrError: an input does not exist.
@@ -66,9 +83,11 @@ def distinct_stems(inputs: list[Path], options: EnhanceOptions) -> Iterator[tupl
     sources = [job.source for job in list_jobs(inputs, None, options).jobs]
     stems = Counter(source.stem for source in sources)
     named = Counter(source.name for source in sources)
+    distinct = []
     for number, source in enumerate(sources, 1):
         clash = f"{number}.{source.name}" if named[source.name] > 1 else source.name
-        yield source, source.stem if stems[source.stem] == 1 else clash
+        distinct.append((source, source.stem if stems[source.stem] == 1 else clash))
+    return distinct
 
 
 @contextmanager

@@ -148,7 +148,7 @@ def _summary_rows(report: RunReport, verbosity: Verbosity) -> list[tuple[str, st
         ("stages", ", ".join(report.plan.words)),
         ("frames", f"{report.frames} in {report.seconds:.1f} s, {report.fps:.1f} fps"),
     ]
-    rows += [(name.replace("_", " "), str(count)) for name, count in report.counts.items() if count]
+    rows += [(name.replace("_", " "), _count(name, count, report)) for name, count in report.counts.items() if count]
     rows += [(name, _measure(name, mean)) for name, mean in report.means.items()]
     if report.threads:
         busy = ", ".join(f"{name} {report.busy(name):.1f} s" for name in report.threads)
@@ -161,6 +161,10 @@ def _summary_rows(report: RunReport, verbosity: Verbosity) -> list[tuple[str, st
     if report.log is not None:
         rows.append(("per-frame log", str(report.log)))
     return rows
+
+
+def _count(name: str, count: int, report: RunReport) -> str:
+    return f"{count} of {report.frames}" if name == "measured_frames" else str(count)
 
 
 def _measure(name: str, mean: float) -> str:

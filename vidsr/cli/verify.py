@@ -11,7 +11,9 @@ from vidsr.options.source import Reading
 from vidsr.pipeline.verify import Verification, verify_files
 
 
-def verify(source: Path, target: Path, input_fps: str | None, json: bool, **timing: Any) -> None:
+def verify(
+    source: Path, target: Path, input_fps: str | None, video_track: int | None, json: bool, **timing: Any
+) -> None:
     """Print every check of the output ``target`` against its ``source``.
 
     ``timing``: the options of the run that decide the times of its output.
@@ -19,7 +21,9 @@ def verify(source: Path, target: Path, input_fps: str | None, json: bool, **timi
     Raises:
         VerifyError: a check failed.
     """
-    reading = None if input_fps is None else parse_reading(input_fps=input_fps)
+    reading = None
+    if input_fps is not None or video_track is not None:
+        reading = parse_reading(input_fps=input_fps, video_track=video_track)
     verification = verify_files(source, target, reading, parse_timing(reading or Reading(), **timing))
     print_verification(verification, json)
     verification.raise_if_failed()

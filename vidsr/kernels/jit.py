@@ -5,11 +5,13 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import ParamSpec, TypeVar, cast
 
 import numba
+from numba.core.event import install_timer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,16 +43,45 @@ def _without_disk_errors(save: Callable[..., None]) -> Callable[..., None]:
     return saved
 
 
+@dataclass
+class Compilation:
+    """Seconds that Numba spent compiling; loading from its cache is not counted."""
+
+    seconds: float = 0.0
+
+    @property
+    def of_every_process(self) -> float:
+        """Seconds that the next process spends again, because nothing keeps the machine code."""
+        return self.seconds if _cache_is_temporary else 0.0
+
+
+@contextmanager
+def compile_time() -> Iterator[Compilation]:
+    """Measure the compilation within a block, on any thread."""
+    time = Compilation()
+
+    def add(seconds: float) -> None:
+        time.seconds += seconds
+
+    with install_timer("numba:compile", add):
+        yield time
+
+
+_cache_is_temporary = False
+
+
 def ensure_cache_folder() -> None:
     """Give Numba a temporary cache folder if it finds no writable one.
 
     Without a folder Numba raises RuntimeError. The temporary one lasts as long as this process.
     """
+    global _cache_is_temporary
     try:
         numba.njit(_nothing, cache=True)
     except RuntimeError:
         folder = tempfile.mkdtemp(prefix="vidsr-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        _cache_is_temporary = True
         numba.config.CACHE_DIR = folder  # type: ignore[attr-defined]  # set when Numba is imported
 
 

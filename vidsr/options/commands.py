@@ -186,6 +186,7 @@ COMMANDS: tuple[Command, ...] = (
             shared("start", help="Its --start."),
             shared("end", help="Its --end."),
             shared("frames", help="Its --frames."),
+            shared("video_track", help="Its --video-track.", default_text=""),
             JSON,
         ),
         ("vidsr verify clip.mp4 clip.x2.mp4", "vidsr verify clip.mp4 smooth.mp4 --fps 2x"),

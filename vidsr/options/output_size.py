@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar
 
@@ -23,6 +23,11 @@ class Factor:
         return max(1, round(width * self.value)), max(1, round(height * self.value))
 
     @property
+    def turned(self) -> Factor:
+        """The same size of a frame that is stored on its side."""
+        return self
+
+    @property
     def tag(self) -> str:
         """The part of an output's file name that tells the size, such as ``x4``."""
         return "" if self.value == 1 else f"x{decimal(self.value)}"
@@ -39,9 +44,25 @@ class Height:
         return max(2, 2 * round(Fraction(width * self.value, 2 * height))), self.value
 
     @property
+    def turned(self) -> Width:
+        """The same size of a frame that is stored on its side."""
+        return Width(self.value)
+
+    @property
     def tag(self) -> str:
         """The part of an output's file name that tells the size, such as ``1080p``."""
         return f"{self.value}p"
+
+
+@dataclass(frozen=True)
+class Width:
+    """A fixed width; the height keeps the aspect ratio, rounded to an even number."""
+
+    value: int
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Output width and height for a source of ``width`` x ``height``."""
+        return Height(self.value).size(height, width)[::-1]
 
 
 @dataclass(frozen=True)
@@ -69,6 +90,11 @@ class Size:
         return max(2, min(2 * round(side / 2), output)) if self.fit == "pad" else max(2 * round(side / 2), output)
 
     @property
+    def turned(self) -> Size:
+        """The same size of a frame that is stored on its side."""
+        return replace(self, width=self.height, height=self.width)
+
+    @property
     def canvas(self) -> tuple[int, int] | None:
         """Width and height to pad or crop to; None without either."""
         return None if self.fit == "stretch" else (self.width, self.height)
@@ -90,6 +116,11 @@ class Automatic:
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Output width and height for a source of ``width`` x ``height``, which never shrinks."""
         return self.concrete(width, height).size(width, height)
+
+    @property
+    def turned(self) -> Automatic:
+        """The same size of a frame that is stored on its side."""
+        return self
 
     def concrete(self, width: int, height: int) -> Factor:
         """Return the factor for a source of ``width`` x ``height``."""

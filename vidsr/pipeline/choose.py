@@ -21,7 +21,7 @@ from vidsr.options.choices import Interpolation, OutputChroma
 from vidsr.options.codecs import AUTO, CODECS, Encoding
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.frame_rate import Times
-from vidsr.options.output_size import Size
+from vidsr.options.output_size import OutputSize, Size, Width
 from vidsr.options.paths import OutputKind
 from vidsr.options.restoration import CLASSICAL, DENOISERS, NETWORKS, Restoration
 from vidsr.stages.build import build_restore
@@ -99,7 +99,7 @@ def _cleaning(
     Weights for compressed clips remove artefacts while they upscale, so that restoration before them helps only where
     compression is coarse.
     """
-    width, height = options.output_size.size(info.width, info.height)
+    width, height = stored_size(options, info).size(info.width, info.height)
     upscales = width > info.width and height > info.height
     chosen: list[RestoreSpec] = []
     words = []
@@ -178,9 +178,15 @@ def choose_engine(options: EnhanceOptions, compute: Compute, notes: Notes) -> In
     return "flow"
 
 
+def stored_size(options: EnhanceOptions, info: VideoInfo) -> OutputSize | Width:
+    """Return the output size of frames as they are stored; the user means those that are shown, as of a phone clip."""
+    return options.output_size.turned if info.is_on_its_side else options.output_size
+
+
 def output_dimensions(options: EnhanceOptions, info: VideoInfo) -> tuple[int, int]:
-    """Return the width and height that ``options`` ask for."""
-    return options.output_size.size(*(info.square_size if options.square_pixels else (info.width, info.height)))
+    """Return the width and height of the frames to store that ``options`` ask for."""
+    sides = info.square_size if options.square_pixels else (info.width, info.height)
+    return stored_size(options, info).size(*sides)
 
 
 def choose_memory(
@@ -329,7 +335,7 @@ def choose_encoding(options: EnhanceOptions, info: VideoInfo, container: str) ->
     encoding = options.encoding
     if encoding.codec != AUTO:
         return encoding
-    width, _ = options.output_size.size(info.width, info.height)
+    width, _ = stored_size(options, info).size(info.width, info.height)
     is_deep = info.depth > 8 and width >= CODECS["libx265"].min_width and not encoding.options
     if container == ".webm":
         return replace(encoding, codec="libsvtav1" if is_deep or info.codec == "av1" else "libvpx-vp9")
@@ -338,16 +344,17 @@ def choose_encoding(options: EnhanceOptions, info: VideoInfo, container: str) ->
 
 def choose_fit(options: EnhanceOptions, info: VideoInfo, notes: Notes) -> FitSpec | None:
     """Return the stage that pads or crops; None where the resized clip has the wanted size."""
-    size = options.output_size
+    size = stored_size(options, info)
     if not isinstance(size, Size):
         return None
     if size.canvas is not None:
         return None if size.canvas == size.size(info.width, info.height) else FitSpec(*size.canvas)
     if abs(Fraction(size.width * info.height, size.height * info.width) - 1) > SAME_ASPECT:
-        notes.info(
-            "aspect_changed",
-            f"{info.width}x{info.height} is stretched to {size.width}x{size.height}: --fit pad or crop keeps the shape",
-        )
+        turn = -1 if info.is_on_its_side else 1
+        before, after = ("x".join(map(str, sides[::turn])) for sides in (
+            (info.width, info.height), (size.width, size.height),
+        ))  # fmt: skip
+        notes.info("aspect_changed", f"{before} is stretched to {after}: --fit pad or crop keeps the shape")
     return None
 
 

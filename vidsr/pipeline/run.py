@@ -122,6 +122,8 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
                 with open_clip_writer(job, target, plan, notes, outputs.result) as writer:
                     decoded = mark_repeats(reader.batches(plan.frames_per_batch))
                     frames = run_stages(decoded, reader, plan, stages, writer, times, on_frames)
+        counts = stages.counts
+        _check_reference(options.reference, counts.get("measured_frames"), frames, notes)
         if reader.truncated is not None:
             notes.warn("source_truncated", reader.truncated)
         report = RunReport(
@@ -134,7 +136,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
             notes=tuple(notes),
             threads=times.by_thread,
             means={} if log is None else log.means,
-            counts=stages.counts | copy_problems(writer) | reader.problems,
+            counts=counts | copy_problems(writer) | reader.problems,
             truncated=reader.truncated is not None,
             log=log_path,
         )
@@ -248,6 +250,21 @@ def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes
             file.part.write_bytes(data)
     on_frames(1, 1)
     return RunReport(job.source, target, plan, plan.output, 1, perf_counter() - started, tuple(notes))
+
+
+def _check_reference(reference: Path | None, measured: int | None, frames: int, notes: Notes) -> None:
+    """Note how many of the written ``frames`` were ``measured`` against the reference, if not all.
+
+    Raises:
+        OptionError: none was.
+    """
+    if measured == 0 and frames:
+        raise OptionError(f"--reference {reference} has no frame at the time of an output frame: name the true clip")
+    if measured is not None and measured < frames:
+        notes.warn(
+            "reference_incomplete",
+            f"--reference {reference}: measured {measured} of {frames} frames; it has none at the times of the others",
+        )
 
 
 def slow_motion(options: EnhanceOptions) -> SlowMotion | None:

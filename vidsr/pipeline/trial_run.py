@@ -11,6 +11,7 @@ from time import perf_counter
 
 from vidsr.errors import InputError, Note, Notes
 from vidsr.frames import VideoInfo
+from vidsr.kernels.jit import compile_time
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import file_bytes
 from vidsr.options.paths import Job
@@ -69,6 +70,7 @@ def trial_run(source: Path, name: str, info: VideoInfo, options: EnhanceOptions,
     """
     deadline = perf_counter() + seconds
     runs: list[tuple[int, float]] = []  # (frames, seconds) of each run
+    compiling = 0.0  # seconds that the run spends again
     with tempfile.TemporaryDirectory() as folder:
         job = Job(source, Path(folder) / name)
         assert job.output is not None
@@ -77,13 +79,17 @@ def trial_run(source: Path, name: str, info: VideoInfo, options: EnhanceOptions,
             notes = Notes()
             begun = perf_counter()
             try:
-                report = enhance_file(job, _part(options, middle, frames), on_note=notes.add)
+                with compile_time() as compiled:
+                    report = enhance_file(job, _part(options, middle, frames), on_note=notes.add)
             except InputError:
                 if middle is None:
                     raise
                 middle = None  # the clip is shorter than its headers say
                 continue
-            runs.append((frames, perf_counter() - begun))
+            # on a fresh installation, the kernels are compiled now and the run loads them
+            runs.append((frames, perf_counter() - begun - compiled.seconds))
+            deadline += compiled.seconds
+            compiling += compiled.of_every_process
         is_clip = job.output.exists() and not job.is_image
         begun = perf_counter()
         if is_clip and options.verify:
@@ -94,7 +100,7 @@ def trial_run(source: Path, name: str, info: VideoInfo, options: EnhanceOptions,
         samples = output.width * output.height * (2 if output.chroma == "420" else 3) * (1 if output.depth == 8 else 2)
         return Trial(
             frames=runs[-1][0],
-            setup=setup,
+            setup=compiling + setup,
             per_frame=per_frame,
             checking=checking,
             made=report.frames,

@@ -14,20 +14,6 @@ from vidsr.errors import VerifyError
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.parse import MOST_PIXELS
 from vidsr.options.source import Reading
-from vidsr.pipeline.checks import (
-    Check,
-    CopiedRange,
-    allowed_rounding,
-    color_checks,
-    decodes,
-    equal,
-    file_checks,
-    picture_checks,
-    shape_checks,
-    time_checks,
-    track_checks,
-    worst_time,
-)
 from vidsr.pipeline.expected_times import (
     FinishedRun,
     decoded_times,
@@ -37,6 +23,18 @@ from vidsr.pipeline.expected_times import (
     output_times,
     packet_times,
     read_report,
+)
+from vidsr.pipeline.stream_checks import CopiedRange, file_checks, track_checks
+from vidsr.pipeline.video_checks import (
+    Check,
+    allowed_rounding,
+    color_checks,
+    decodes,
+    equal,
+    picture_checks,
+    shape_checks,
+    time_checks,
+    worst_time,
 )
 from vidsr.video import FRAMES_ONLY, IMAGES, ExpectedContents, FileContents, container_format, file_clock, inspect_file
 

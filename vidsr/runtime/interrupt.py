@@ -12,6 +12,7 @@ import _thread  # `threading` imports more, and this module is the first one of 
 import atexit
 import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from select import select
@@ -29,6 +30,7 @@ SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides it
 _requested = False
 _installed = False
 _line = LINE
+_exiting = _thread.allocate_lock()  # held, and never released, by the thread that ends the process
 
 
 class Interrupted(BaseException):
@@ -77,12 +79,25 @@ def run_guarded(function: Callable[[], NoReturn]) -> NoReturn:
         raise
 
 
-def leave() -> NoReturn:
-    """Run the exit handlers, which remove unfinished files, and end the process."""
+def run_exit_handlers() -> bool:
+    """Run the exit handlers, which remove unfinished files; from now on, a signal does not raise `Interrupted`.
+
+    Only one thread runs them. Another one that asks for it waits for the end of the process, `EXIT_HANDLER_SECONDS` at
+    most, and gets False.
+    """
+    if not _exiting.acquire(timeout=EXIT_HANDLER_SECONDS):
+        return False
     with suppress(BaseException):
         atexit._run_exitfuncs()
-    with suppress(OSError):
-        os.write(2, ((SHOW_CURSOR if os.isatty(2) else "") + _line).encode())
+    return True
+
+
+def leave() -> NoReturn:
+    """Run the exit handlers, and end the process."""
+    sys.unraisablehook = lambda _: None  # of handlers that meet what the signal has left half done
+    if run_exit_handlers():
+        with suppress(OSError):
+            os.write(2, ((SHOW_CURSOR if os.isatty(2) else "") + _line).encode())
     os._exit(EXIT_CODE)
 
 
@@ -95,7 +110,8 @@ def _end_soon() -> None:
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     global _requested
     first, _requested = not _requested, True
-    if first:  # a second exception must not cut the cleanup short; the watching thread ends the process
+    # a second exception must not cut the cleanup short, nor one the exit handlers; the watching thread ends the process
+    if first and not _exiting.locked():
         raise Interrupted
 
 

@@ -6,7 +6,6 @@ ARCHITECTURE.md has the measurements (`enhance --scale 4` with x264).
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import gc
 import os
@@ -19,6 +18,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from vidsr.errors import OutputError, PipeClosed
+from vidsr.runtime import interrupt
 
 # Parameters of glibc's mallopt, from malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
@@ -81,7 +81,7 @@ def exit_quickly(code: int) -> NoReturn:
 
     The teardown of PyTorch takes half a second.
     """
-    atexit._run_exitfuncs()
+    interrupt.run_exit_handlers()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # the reader may have closed the pipe
             if stream is not None:  # closed, as by >&-

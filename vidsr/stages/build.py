@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from vidsr.options.output_size import Size
 from vidsr.stages import PER_FRAME, WHOLE_RUN, Context, Stage, StreamRange
 from vidsr.stages.convert import Convert
 from vidsr.stages.fit import Fit
-from vidsr.stages.frame_log import Changes, FrameLog, LogRows, Measure, Tap
+from vidsr.stages.frame_log import Changes, FrameLog, LogRows, Measure, ReferenceFrames, Tap
 from vidsr.stages.in_range import InRange
 from vidsr.stages.interpolate import Interpolate
 from vidsr.stages.interpolation_engines import make_engine
@@ -100,6 +101,9 @@ class Stages:
         if runners:
             counts["out_of_memory_retries"] = sum(runner.out_of_memory_retries for runner in runners)
             counts["cuda_graph_failures"] = sum(runner.graphs_failed for runner in runners)
+        measure = next((stage for stage in self.in_order if isinstance(stage, Measure)), None)
+        if measure is not None and measure.references is not None:
+            counts["measured_frames"] = measure.measured
         return counts
 
 
@@ -148,7 +152,10 @@ def build_stages(
             case MeasureSpec():
                 assert log is not None
                 rounds = all(one.rounds for one in specs if isinstance(one, RoundSpec))
-                references = None if reference is None else _reference_frames(reference, info.depth, rounds)
+                references = None
+                if reference is not None:
+                    batches = _reference_frames(reference, info.depth, rounds)
+                    references = ReferenceFrames(batches, 1 / (info.fps or Fraction(25)))
                 stage = Measure(tap, log, info.peak, references, changes)
         if isinstance(stage, Restore | TemporalDenoise):
             changes.append(stage.changes)

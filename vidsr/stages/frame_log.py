@@ -38,6 +38,7 @@ COLUMNS = (
     "psnr_y_consistency",
     "psnr_y_vs_bicubic",
 )
+MILLISECOND = Fraction(1, 1000)
 LOG_REMEDY = "name another --log, or none"
 REFERENCE_COLUMNS = ("psnr_y", "ssim_y", "mse_y", "bicubic_psnr_y", "bicubic_ssim_y", "bicubic_mse_y")
 
@@ -184,7 +185,7 @@ class Measure:
     """Logs every frame against the input before resizing (``tap``) and, if given, against the true frame.
 
     The stages between the tap and this one keep every frame. Only luma is measured, PSNR in dB for the output's peak.
-    ``references`` are batches of true frames at the output's size, matched by time.
+    ``references`` are true frames at the output's size.
     """
 
     name = "measure"
@@ -195,15 +196,15 @@ class Measure:
         tap: Tap,
         log: FrameLog | LogRows,
         peak: int,
-        references: Iterator[FrameBatch] | None = None,
+        references: ReferenceFrames | None = None,
         changes: Sequence[Changes] = (),
     ) -> None:
         self.tap = tap
         self.changes = changes  # of the stages before the tap
         self.log = log
         self.peak = peak
-        self._references = None if references is None else _frames_by_time(references)
-        self._next: tuple[Fraction, np.ndarray] | None = None
+        self.references = references
+        self.measured = 0  # frames compared with a true one
         self._frame = 0
 
     def output(self, info: VideoInfo) -> VideoInfo:
@@ -231,9 +232,10 @@ class Measure:
             "psnr_y_vs_bicubic": psnr_from_mse(sse_resized(low, output, peak=self.peak) / output.size, self.peak),
         }
         row |= {changes.column: changes.take(origin.index) for changes in self.changes}
-        truth = self._truth_at(frame.times[0])
+        truth = None if self.references is None else self.references.at(frame.times[0])
         if truth is not None and truth.shape == output.shape:
             row |= self._against(truth, output, low)
+            self.measured += 1
         self.log.add(row)
         self._frame += 1
 
@@ -247,23 +249,29 @@ class Measure:
             scores[f"{prefix}mse_y"] = error
         return scores
 
-    def _truth_at(self, time: Fraction) -> np.ndarray | None:
-        """Return the true frame at ``time``, within a millisecond.
 
-        None where the reference has none.
-        """
-        if self._references is None:
+class ReferenceFrames:
+    """The true frames of ``batches`` in order, found by time since their first one.
+
+    A container may round times, and the reference may begin at another time than the output. So both count from their
+    own first frame, and times a quarter of ``interval`` (seconds from one output frame to the next) apart still match.
+    """
+
+    def __init__(self, batches: Iterator[FrameBatch], interval: Fraction) -> None:
+        self._frames = ((time, y[0]) for batch in batches for time, y in zip(batch.times, batch.y.numpy(), strict=True))
+        self._current = next(self._frames, None)
+        self._following = next(self._frames, None)
+        self._allowed = max(interval / 4, MILLISECOND)
+        self._begin = None if self._current is None else self._current[0]
+        self._output_begin: Fraction | None = None
+
+    def at(self, time: Fraction) -> np.ndarray | None:
+        """Return the true frame for the output frame at ``time``, which never decreases; None where there is none."""
+        if self._current is None or self._begin is None:
             return None
-        tolerance = Fraction(1, 1000)
-        while self._next is None or self._next[0] < time - tolerance:
-            self._next = next(self._references, None)
-            if self._next is None:
-                self._references = None
-                return None
-        return self._next[1] if self._next[0] <= time + tolerance else None
-
-
-def _frames_by_time(batches: Iterator[FrameBatch]) -> Iterator[tuple[Fraction, np.ndarray]]:
-    for batch in batches:
-        for time, y in zip(batch.times, batch.y.numpy(), strict=True):
-            yield time, y[0]
+        if self._output_begin is None:
+            self._output_begin = time
+        wanted = time - self._output_begin + self._begin
+        while self._following is not None and abs(self._following[0] - wanted) < abs(self._current[0] - wanted):
+            self._current, self._following = self._following, next(self._frames, None)
+        return self._current[1] if abs(self._current[0] - wanted) <= self._allowed else None
