@@ -50,9 +50,9 @@ def test_version() -> None:
     assert run_vidsr("--version").stdout.strip() == f"vidsr {__version__}"
 
 
-def test_enhance_writes_the_clip_the_log_and_the_summary(clip: Path, tmp_path: Path) -> None:
+def test_verbose_enhance_prints_a_summary(clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
-    result = subprocess_vidsr("enhance", clip, "-o", target, "--scale", "2", "--model", "bicubic")
+    result = subprocess_vidsr("enhance", clip, "-o", target, "--scale", "2", "--model", "bicubic", "-v")
     assert result.returncode == ExitCode.DONE, result.stderr
     assert target.exists()
     lines = (tmp_path / "out.mp4.frames.csv").read_text().splitlines()
@@ -106,7 +106,7 @@ def test_a_folder_with_one_bad_clip_enhances_the_others_and_reports_it(clip: Pat
 def test_the_assumed_colour_of_untagged_clips_is_noted_once_in_a_run(clip: Path, tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / f"{name}.mp4").write_bytes(clip.read_bytes())
-    result = run_vidsr("enhance", tmp_path, "-o", tmp_path / "out", "--scale", "1", "--preset", "ultrafast")
+    result = run_vidsr("enhance", tmp_path, "-o", tmp_path / "out", "--scale", "1", "--preset", "ultrafast", "-v")
     assert result.stderr.count("no colour tags: assuming BT.601") == 1, result.stderr
 
 
@@ -185,9 +185,10 @@ def test_evaluate_reads_given_lr_images_and_prints_json(tmp_path: Path) -> None:
     assert {"psnr_y", "ssim", "mse", "bicubic_psnr_y"} <= rows[0].keys()
 
 
-def test_vidsr_alone_prints_the_help() -> None:
+def test_vidsr_alone_shows_five_commands_and_an_example() -> None:
     result = run_vidsr()
-    assert result.returncode == 0 and "enhance" in result.stdout
+    assert result.returncode == 0
+    assert result.stdout.count("\n  vidsr ") == 5 and "Example: vidsr enhance " in result.stdout
 
 
 def test_enhance_of_the_current_folder_writes_next_to_it(

@@ -18,11 +18,22 @@ from vidsr.cli.signatures import expand_bare_options, with_options
 from vidsr.errors import ExitCode, PipeClosed, VerifyError, VidsrError
 from vidsr.options.commands import COMMANDS, EXIT_CODES, Command
 from vidsr.options.names import check_codec, check_device, check_model
-from vidsr.options.paths import check_inputs
+from vidsr.options.paths import check_inputs, expand_patterns
 from vidsr.runtime import interrupt, process
 from vidsr.runtime.error_boundary import machine_errors, one_line
 
 TRACEBACK = "VIDSR_TRACEBACK"  # environment variable that shows where an unexpected exception comes from
+COMPLETION = "_VIDSR_COMPLETE"  # set by the shell that asks for the completions of a line
+WELCOME = f"""vidsr {__version__} makes video clips larger, smoother and cleaner.
+
+  vidsr enhance clip.mp4      twice the size, restored as far as the clip needs it
+  vidsr plan clip.mp4         what enhance would do, and how long it takes
+  vidsr compare clip.mp4      measure each method on your own clip
+  vidsr verify a.mp4 b.mp4    check an output against its source
+  vidsr models                networks and kernels
+
+Example: vidsr enhance holiday/ --height 1080p --fps 60 -o better/
+All commands: vidsr --help; all options: vidsr enhance --help"""
 RUNS_NETWORKS = ("enhance", "plan")  # and these need PyTorch's compiler only on request
 CHECKS = {"model": check_model, "device": check_device, "codec": check_codec}  # of option values, before PyTorch
 
@@ -30,7 +41,6 @@ app = typer.Typer(
     name="vidsr",
     help="Enhance video: super-resolution, restoration and frame interpolation with exact times and colours.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -60,6 +70,7 @@ def _add(command: Command) -> None:
     @with_options(command)
     def run_command(**values: Any) -> None:
         with machine_errors():  # here, as Typer has its own way with an OSError
+            values |= {name: expand_patterns(values[name]) for name in PATTERN_ARGUMENTS & values.keys()}
             _check_names(command, values)
             if command.name in RUNS_NETWORKS:
                 process.defer_torch_compiler()
@@ -70,6 +81,7 @@ def _add(command: Command) -> None:
 
 
 # the name of a recipe may be that of a shipped one
+PATTERN_ARGUMENTS = {"inputs", "paths"}
 FILE_ARGUMENTS = {one.name for command in COMMANDS for one in command.options if one.positional} - {"recipe", "action"}
 
 
@@ -104,6 +116,9 @@ def _run() -> NoReturn:
 def main() -> None:
     """Run the command line and exit with a documented code."""
     process.configure_process()
+    if not sys.argv[1:] and COMPLETION not in os.environ:
+        print(WELCOME)
+        sys.exit(ExitCode.DONE)
     try:
         app(expand_bare_options(sys.argv[1:]))
     except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vidsr.cli.progress import Reporter
 from vidsr.errors import ExitCode, InputError, Note
+from vidsr.kernels.jit import is_compiled
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.paths import JobList
 from vidsr.runtime import interrupt
@@ -24,6 +25,9 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter)
     """
     for path, reason in listed.skipped.items():
         reporter.note(f"skipped, {reason}: {path}")
+    reporter.begin([job.source for job in listed.jobs])
+    if listed.jobs and not is_compiled():
+        reporter.note("compiling kernels, once: the first run takes up to a minute longer")
     for path, reason in listed.unreadable.items():
         reporter.fail(path, InputError(f"cannot be read ({reason}): check its permissions"))
     shown: set[Note] = set()
@@ -43,6 +47,7 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter)
                 report = enhance_file(job, options, on_frames, show)
         except Exception as error:
             interrupt.check()
+            reporter.fail_json(job.source, error)
             if len(listed.jobs) == 1:
                 raise
             reporter.fail(job.source, error)

@@ -5,31 +5,61 @@ Options and paths are checked before PyTorch is imported, which takes seconds.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vidsr.cli.folder_search import Searching
 from vidsr.errors import ExitCode, OptionError
 from vidsr.options.enhance import EnhanceOptions, parse_options
+from vidsr.options.image_sequence import ImageSequence, is_sequence
 from vidsr.options.output_names import distinct_outputs
-from vidsr.options.paths import JobList, list_jobs
+from vidsr.options.paths import PIPE, JobList, list_jobs, output_path
 
 
-def enhance(inputs: list[Path], output: Path | None, quiet: bool, verbose: bool, **options: Any) -> ExitCode:
-    """Enhance all files with the ``options`` of `parse_options` and report on stderr."""
+def enhance(
+    inputs: list[Path],
+    output: Path | None,
+    skip_existing: bool,
+    quiet: bool,
+    verbose: bool,
+    json: bool,
+    **options: Any,
+) -> ExitCode:
+    """Enhance all files with the ``options`` of `parse_options` and report on stderr.
+
+    With ``json``, print an object for each file on stdout.
+    """
+    if json and output == PIPE:
+        raise OptionError("--json and -o - both write to the standard output: leave out one")
     parsed = parse_options(**options)
     listed = list_files(inputs, output, parsed)
+    if skip_existing:
+        listed = without_existing(listed, parsed)
 
     from vidsr.cli.batch import enhance_listed
     from vidsr.cli.progress import Reporter, Verbosity
 
-    verbosity = Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
-    with Reporter(verbosity) as reporter:
+    verbosity = Verbosity.VERBOSE if verbose else Verbosity.NORMAL
+    if quiet or (json and not verbose):
+        verbosity = Verbosity.QUIET
+    with Reporter(verbosity, json=json) as reporter:
         try:
             return enhance_listed(listed, parsed, reporter)
         except Exception as error:
             reporter.trace(error)
             raise
+
+
+def without_existing(listed: JobList, options: EnhanceOptions) -> JobList:
+    """Return the jobs whose output does not exist; the others are skipped."""
+    existing = {}
+    for job in listed.jobs:
+        path = output_path(job, options, check=False)
+        if path != PIPE and (ImageSequence(path).numbers if is_sequence(path) else path.exists()):
+            existing[job.source] = f"{path.name} exists"
+    jobs = tuple(job for job in listed.jobs if job.source not in existing)
+    return replace(listed, jobs=jobs, skipped={**listed.skipped, **existing})
 
 
 def list_files(inputs: list[Path], output: Path | None, options: EnhanceOptions) -> JobList:

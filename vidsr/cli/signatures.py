@@ -103,19 +103,17 @@ def current(command: Command, given: dict[str, Any]) -> dict[str, Any]:
 def expand_bare_options(words: list[str]) -> list[str]:
     """Return the words of a command line with the value of ``--deblur`` and the like added where it is left out.
 
-    Typer has no options with an optional value. No word at all asks for help.
+    Typer has no options with an optional value.
 
     Raises:
         OptionError: a word, or the value of an option, is empty. Python takes an empty path for the current folder.
     """
-    if not words:
-        return ["--help"]
     for number, word in enumerate(words):
         if not word or (word.startswith("--") and word.endswith("=")):
             place = word or (f"the word after {words[number - 1]}" if number else "the first word")
             raise OptionError(f"{place} is empty: give it a value, or check the variable that it comes from")
     expanded = []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words, ""][1:], strict=True):
         bare = word in BARE and not _is_value(following)
         expanded += [word, BARE[word]] if bare else [word]
     return expanded

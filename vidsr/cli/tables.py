@@ -41,6 +41,11 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=1, default=str))
 
 
+def print_json_line(value: object) -> None:
+    """Print ``value`` as JSON on one line, at once."""
+    print(json.dumps(value, default=str), flush=True)
+
+
 def video_text(info: VideoInfo) -> str:
     """Return size and frame rate: 480x270 25 fps."""
     rate = f" {decimal(info.fps)} fps" if info.fps else ""

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
 import numba
@@ -83,6 +84,12 @@ def ensure_cache_folder() -> None:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         _cache_is_temporary = True
         numba.config.CACHE_DIR = folder  # type: ignore[attr-defined]  # set when Numba is imported
+
+
+def is_compiled() -> bool:
+    """Whether an earlier process has compiled kernels and left them in the cache."""
+    cache = getattr(numba.njit(_nothing, cache=True), "_cache", None)
+    return cache is None or any(Path(cache.cache_path).glob("*.nbi"))
 
 
 def _nothing() -> None:

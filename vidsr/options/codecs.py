@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from vidsr.errors import OptionError
+from vidsr.options.parse import did_you_mean
 
 RATE_OPTIONS = frozenset({"qp", "b", "cq", "global_quality"})  # each replaces the default constant quality
 NULL_CODEC = "null"  # writes nothing, to measure everything but the encoder
@@ -137,6 +138,7 @@ class Encoding:
             if self.preset not in codec.speed.choices:
                 raise OptionError(
                     f"--preset {self.preset} is unknown to {self.codec}: choose {', '.join(codec.speed.choices)}"
+                    + did_you_mean(self.preset, codec.speed.choices)
                 )
 
     @classmethod

@@ -60,15 +60,18 @@ ENHANCE_OUTPUT = output(
 )
 
 # fmt: off
-QUIET = Option("quiet", OUTPUT, "Print errors and warnings only.", bool, False, own=True)
-VERBOSE = Option("verbose", OUTPUT, "Print the time of every step, and the traceback of a failure.", bool, False,
+QUIET = Option("quiet", OUTPUT, "Print errors and warnings only.", bool, False, flags=("-q", "--quiet"), own=True)
+SKIP = Option("skip_existing", OUTPUT, "Skip inputs whose output exists.", bool, False,
+              flags=("-n", "--skip-existing"), own=True)
+JSON_LINES = own("json", "Print a JSON object for each file, one a line.", bool, False, OUTPUT)
+VERBOSE = Option("verbose", OUTPUT, "Print all notes, a table for each file, and tracebacks.", bool, False,
                  flags=("-v", "--verbose"), own=True)
 
 COMMANDS: tuple[Command, ...] = (
     Command(
         "enhance",
         "Upscale, restore and interpolate clips, images or folders.",
-        (INPUTS, ENHANCE_OUTPUT, *OPTIONS, QUIET, VERBOSE),
+        (INPUTS, ENHANCE_OUTPUT, *OPTIONS, SKIP, QUIET, VERBOSE, JSON_LINES),
         (
             "vidsr enhance clip.mp4 --scale 4 --fps 2x",
             "vidsr enhance holiday/ --height 1080 --codec libx265 -o enhanced/",

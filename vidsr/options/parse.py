@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import TypeVar
 
@@ -35,7 +37,13 @@ def parse_choice(text: str, choices: tuple[T, ...], flag: str) -> T:
     for choice in choices:
         if text == choice:
             return choice
-    raise OptionError(f"{flag} {text!r} is unknown: choose {', '.join(map(str, choices))}")
+    raise OptionError(f"{flag} {text!r} is unknown: choose {', '.join(map(str, choices))}{did_you_mean(text, choices)}")
+
+
+def did_you_mean(text: str, choices: Iterable[str]) -> str:
+    """Return a hint at the choice that is most like ``text``, for the end of a message; empty if none is."""
+    near = difflib.get_close_matches(str(text).lower(), [*choices], 1, 0.6)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def parse_time(text: str, flag: str) -> Fraction:

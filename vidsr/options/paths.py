@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from vidsr.options.input_folder import CLIP_SUFFIXES, IMAGE_SUFFIXES, OnFolder, 
 from vidsr.options.parse import decimal
 from vidsr.runtime.output_file import is_unfinished
 
+ADDRESS = re.compile(r"[a-z]{3,}:/", re.IGNORECASE)  # of a network; Path merges the slashes
 PIPE = Path("-")  # standard input or output
 
 OutputKind = Literal["clip", "planes", "images"]  # an encoded file; y4m or raw planes; an image sequence
@@ -120,6 +122,25 @@ def list_jobs(
     return JobList(tuple(jobs), skipped, unreadable)
 
 
+def expand_patterns(inputs: Iterable[Path]) -> list[Path]:
+    """Return ``inputs`` with patterns such as ``*.mp4``, which a shell leaves as they are in quotes, expanded.
+
+    Raises:
+        InputError: no file matches a pattern.
+    """
+    expanded: list[Path] = []
+    for path in inputs:
+        if not set(str(path)) & set("*?[") or path.exists() or is_sequence(path):
+            expanded.append(path)
+            continue
+        start = Path(path.anchor)
+        found = sorted(start.glob(str(path.relative_to(start))))
+        if not found:
+            raise InputError(f"no file matches {path}: check the pattern and the folder")
+        expanded += found
+    return expanded
+
+
 def check_inputs(inputs: Iterable[Path]) -> None:
     """Refuse inputs that do not exist, and unfinished files.
 
@@ -131,6 +152,8 @@ def check_inputs(inputs: Iterable[Path]) -> None:
             ImageSequence(path).contiguous_numbers()
         elif is_unfinished(path):
             raise InputError(f"{path} is the unfinished file of another run: name the clip that the run reads")
+        elif ADDRESS.match(str(path)):
+            raise InputError(f"{path} is an address: download it first, for example with yt-dlp, and name the file")
         elif path != PIPE and not path.exists():
             raise InputError(f"{path} does not exist: check the path")
 

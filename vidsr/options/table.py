@@ -226,7 +226,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("verify", OUTPUT, "Verify the finished file against the plan (default).", kind=bool, default=True),
     Option("reference", OUTPUT, "True high-resolution clip to measure the output against.",
            kind=Path, metavar="PATH", python=str | Path, parse=lambda value, flag: Path(value)),
-    Option("overwrite", OUTPUT, "Replace an existing output.", kind=bool, default=False),
+    Option("overwrite", OUTPUT, "Replace an existing output.", kind=bool, default=False, flags=("-y", "--overwrite")),
     Option("segment", OUTPUT, "Length of the segments of a long clip, which an interrupted run keeps; 0: one segment.",
            metavar="10s|0", python=NUMBER, default="10s", parse=_text(parse_segment)),
     Option("fresh", OUTPUT, "Discard the segments of an interrupted run.", kind=bool, default=False),

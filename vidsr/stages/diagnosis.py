@@ -42,12 +42,13 @@ COARSE_SHARE = 0.4
 
 # Mean quantizers from which weights for compressed clips upscale better than those for clean clips, on average over the
 # test clips (benchmarks/domain.py)
-COMPRESSED_FROM = {"h264": 22.0, "mpeg2video": 6.0, "mpeg4": 6.0, "vp9": 57.0}
+COMPRESSED_FROM = {"h264": 22.0, "mpeg2video": 6.0, "mpeg4": 6.0, "vp9": 70.0}
 
 BLURRED = 1.15  # pixels: edges of sharp frames have 0 to 1.1 (benchmarks/restoration.py, part auto)
 NOISY = 3.0  # 8-bit code values; the deblurring networks cope with less
 # Noise halves when the size is halved. Fine texture, which looks like noise at full size, grows instead.
 LIKE_NOISE = 0.75
+CERTAIN_NOISE = 9.0  # more than the texture of any test clip; upscaled, it costs more than lost texture does
 SOME_NOISE, LIKE_SOME_NOISE = 1.5, 0.85  # the same, of noise that only decides the weights (benchmarks/defaults.py)
 PLACES = 5  # sample frames
 
@@ -132,9 +133,10 @@ class Diagnosis:
         """Whether ``task`` would improve the clip; ``upscales``: before weights for compressed clips upscale it."""
         if task == "deblur" and upscales and self.compressed:
             return False  # the widths of edges tell little, and sharpening makes artefacts visible
+        is_certain = upscales and self.noise >= CERTAIN_NOISE
         return {
             "restore": self.coarse if upscales else self.compressed,
-            "denoise": self.noise >= NOISY and self.noise_at_half < LIKE_NOISE * self.noise,
+            "denoise": self.noise >= NOISY and (self.noise_at_half < LIKE_NOISE * self.noise or is_certain),
             "deblur": max(self.blur, self.motion_blur) >= BLURRED,
         }[task]
 
