@@ -71,7 +71,8 @@ def enhance(
     temporal_denoise: bool = True,
     model: str = "auto",
     domain: Literal["auto", "clean", "compressed"] = "auto",
-    chroma_from: Literal["guided", "kernel"] = "guided",
+    chroma_from: Literal["guided", "kernel", "model"] = "guided",
+    strength: str | float = 1.0,
     device: str = "auto",
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     batch: int | None = None,
@@ -130,9 +131,10 @@ def enhance(
         denoise_model: A network, or bilateral or nlm; nlm:8 sets the sigma.
         restore_model: A network.
         temporal_denoise: Average restored frames along the motion (default).
-        model: A network or a classical kernel (see vidsr models); NAME+ is a self-ensemble.
+        model: A network, a model file or a kernel (see vidsr models); NAME+ is a self-ensemble.
         domain: Weights for clean or for compressed clips.
-        chroma_from: Chroma upscaling: guided by the luma of the network, or the bicubic kernel.
+        chroma_from: Chroma: guided by the network's luma, by the bicubic kernel, or by a model on RGB.
+        strength: Share of what the network changes against the bicubic kernel, 0 to 1.
         device: Device for the networks; cuda: all GPUs.
         precision: Number format of the networks.
         batch: Frames per network call.

@@ -188,6 +188,15 @@ def convert_chroma(
     return uv
 
 
+def check_rgb(color: ColorInfo) -> None:
+    """Refuse a matrix that has no linear conversion to RGB.
+
+    Raises:
+        InputError: ``color`` has such a matrix.
+    """
+    _weights(color)
+
+
 def _weights(color: ColorInfo) -> tuple[float, float]:
     if color.matrix not in WEIGHTS:
         raise InputError(f"matrix {color.matrix} has no linear conversion to RGB: choose a model that works on luma")

@@ -3,7 +3,7 @@
 from typing import Literal, get_args
 
 Alpha = Literal["refuse", "drop"]  # what to do with transparency that is in use
-ChromaFrom = Literal["guided", "kernel"]  # what upscales chroma next to a network
+ChromaFrom = Literal["guided", "kernel", "model"]  # what upscales chroma next to a network
 Deinterlace = Literal["auto", "off", "force"]
 Domain = Literal["auto", "clean", "compressed"]  # what the weights were trained for
 Fit = Literal["stretch", "pad", "crop"]  # how a clip fills an output of another aspect ratio

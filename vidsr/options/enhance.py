@@ -48,6 +48,7 @@ class EnhanceOptions:
     model: str = "auto"
     domain: Domain = "auto"
     chroma_from: ChromaFrom = "guided"
+    strength: float = 1.0  # share of what the network changes against the bicubic kernel
     device: str = "auto"
     precision: Precision = "auto"
     batch: int | None = None  # frames per network call; None chooses by pixel budget

@@ -121,6 +121,21 @@ def parse_int(value: int | str, flag: str, minimum: int = 1, maximum: int = MAX_
     return number
 
 
+def parse_share(text: str, flag: str) -> float:
+    """Return a number from 0 to 1.
+
+    Raises:
+        OptionError: the text is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise OptionError(f"{flag} {shortened(text)!r} is not a number from 0 to 1: write 1 for all, 0.5 for half")
+    return value
+
+
 def parse_fraction(text: str, flag: str) -> Fraction:
     """Return an exact number above zero from ``4``, ``1.5`` or ``3/2``.
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from vidsr.color import check_rgb, with_defaults
 from vidsr.device import Compute
 from vidsr.errors import Notes, OptionError
 from vidsr.frames import VideoInfo
@@ -233,6 +234,8 @@ def choose_upscale(
         choose_model(device, options, info, factor, compressed=compressed) if options.model == "auto" else options.model
     )
     if model in KERNELS:
+        if options.strength != 1:
+            raise OptionError(f"--strength has no effect with the kernel {model}: leave it out, or choose a network")
         return UpscaleSpec(width, height, model)
     scales = network_factors(factor, available_scales(model))
     # without scales it becomes smaller
@@ -241,8 +244,20 @@ def choose_upscale(
         tuple(choose_network(model, scale, domain, options, compute) for scale in scales)
         for compute in (computes if scales else ())
     )
+    on_rgb = any(network.channels > 1 for one in networks for network in one)
+    if on_rgb:
+        check_rgb(with_defaults(info.color, info.width, info.height))
+    elif networks and options.chroma_from == "model":
+        raise OptionError(
+            f"--chroma-from model needs a network on RGB, and {model} works on luma: choose guided or kernel"
+        )
     return UpscaleSpec(
-        width, height, REDUCTION_KERNEL, networks, chroma_from=options.chroma_from if networks else "kernel"
+        width,
+        height,
+        REDUCTION_KERNEL,
+        networks,
+        chroma_from=options.chroma_from if networks else "kernel",
+        strength=options.strength if networks else 1.0,
     )
 
 
@@ -258,7 +273,7 @@ def choose_network(
     """
     model = load_model(name, scale, "cpu", compute.dtype, domain, folder)
     return NetworkSpec(
-        name=name,
+        name=model.name,
         scale=scale,
         domain=model.domain,
         file=model_files.stored_name(model.path, folder),
@@ -269,6 +284,7 @@ def choose_network(
         batch=options.batch,
         tile=options.tile,
         compiled=options.compile,
+        channels=model.channels,
     )
 
 

@@ -26,6 +26,7 @@ from vidsr.stages.interpolation_engines import make_engine
 from vidsr.stages.network_engine import NetworkEngine
 from vidsr.stages.network_runner import Runner
 from vidsr.stages.restore import Restore
+from vidsr.stages.rgb_conversion import RgbConversion
 from vidsr.stages.rounding import Finish
 from vidsr.stages.specs import (
     ConvertSpec,
@@ -171,7 +172,7 @@ def build_restore(spec: RestoreSpec, info: VideoInfo, logged: bool = False, fold
 
     With ``logged`` it notes its changes for the log.
     """
-    method = build_runner(spec.method, folder) if isinstance(spec.method, NetworkSpec) else spec.method
+    method = build_runner(spec.method, folder=folder) if isinstance(spec.method, NetworkSpec) else spec.method
     return Restore(spec.task, method, spec.strength, info.peak, logged)
 
 
@@ -193,18 +194,25 @@ def build_upscale(
     spec: UpscaleSpec, info: VideoInfo, watch: Stopwatch | None = None, folder: Path = WEIGHTS
 ) -> Upscale:
     """Return the resizing stage for frames of ``info``."""
-    runners = tuple(tuple(build_runner(network, folder) for network in networks) for networks in spec.networks)
-    return Upscale(Size(spec.width, spec.height), info, runners, spec.kernel, spec.rounds, watch, spec.chroma_from)
+    luma_only = spec.chroma_from != "model"
+    runners = []
+    for networks in spec.networks:
+        conversions = [RgbConversion.of(info, luma_only and one is networks[-1]) for one in networks]
+        runners.append([build_runner(*both, folder) for both in zip(networks, conversions, strict=True)])
+    size = Size(spec.width, spec.height)
+    return Upscale(size, info, runners, spec.kernel, spec.rounds, watch, spec.chroma_from, spec.strength)
 
 
-def build_runner(spec: NetworkSpec, folder: Path = WEIGHTS) -> Runner:
-    """Return the runner of a network, its weights loaded.
+def build_runner(spec: NetworkSpec, conversion: RgbConversion | None = None, folder: Path = WEIGHTS) -> Runner:
+    """Return the runner of a network, its weights loaded. ``conversion``: of frames to RGB, if the network needs it.
 
     Raises:
         ModelError: the weights file is absent or differs from the one in ``spec``.
     """
     model = load(spec, folder)
-    return Runner(model.compiled() if spec.compiled else model.fused(), compute_of(spec), spec.batch, spec.tile)
+    model = model.compiled() if spec.compiled else model.fused()
+    conversion = conversion if model.channels == 3 else None
+    return Runner(model, compute_of(spec), spec.batch, spec.tile, conversion)
 
 
 def load(spec: NetworkSpec, folder: Path = WEIGHTS) -> Model:

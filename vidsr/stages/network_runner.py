@@ -17,6 +17,7 @@ from vidsr.metrics import psnr_from_mse
 from vidsr.models import Model
 from vidsr.options.table import MIN_TILE
 from vidsr.stages.gpu import CudaGraphs, Uploads
+from vidsr.stages.rgb_conversion import RgbConversion
 
 MIN_HALF_PRECISION_PSNR = 45.0  # dB against float32 on the first frame; below it the run falls back to float32
 DEFAULT_BYTES = 1024  # per input pixel, for networks that do not know their memory use
@@ -55,13 +56,19 @@ class Runner:
     A call holds at most ``compute.pixel_budget`` input pixels (or ``batch`` frames). With ``tile`` the frame is cut
     into squares that overlap by the receptive field, so that the output equals that of the whole frame. When the
     device runs out of memory, the batch is halved, then the frame tiled, then the tiles halved. The smaller setting
-    stays for the rest of the run.
+    stays for the rest of the run. ``conversion`` is the way of 4:4:4 planes through a network on RGB.
     """
 
     def __init__(
-        self, network: PlaneNetwork, compute: Compute, batch: int | None = None, tile: int | None = None
+        self,
+        network: PlaneNetwork,
+        compute: Compute,
+        batch: int | None = None,
+        tile: int | None = None,
+        conversion: RgbConversion | None = None,
     ) -> None:
         self.network = network
+        self.conversion = conversion
         self.compute = compute
         self.batch = batch
         self.tile = tile
@@ -76,7 +83,7 @@ class Runner:
             torch.backends.cudnn.allow_tf32 = False
 
     def __call__(self, planes: Tensor, peak: int, rounded: bool = False) -> Tensor:
-        """N x C x H x W code values, any dtype -> float32 code values, not rounded, on the device.
+        """N x C x H x W code values, any dtype -> float32 code values of the same or fewer planes, not rounded.
 
         ``rounded``: integers (uint8 if ``peak`` fits, else uint16) where that is cheaper than rounding later.
         """
@@ -98,7 +105,7 @@ class Runner:
 
     @torch.inference_mode()
     def _run(self, planes: Tensor, peak: int, rounded: bool) -> Tensor:
-        n, c, h, w = planes.shape
+        n, _, h, w = planes.shape
         scale = self.network.scale
         step, tiled = self._frames_per_call(h, w), self._tiled(h, w)
         if step >= n and not tiled:
@@ -106,22 +113,27 @@ class Runner:
         result: Tensor | None = None
         for first in range(0, n, step):
             frames = slice(first, first + step)
-            features = self.network.global_features(self._values(planes[frames], peak)) if tiled else None
+            features = self.network.global_features(self._input(self._values(planes[frames], peak))) if tiled else None
             for outer, inner, target in self._tiles(h, w):
                 tile = self._call(planes[frames, :, outer[0], outer[1]], peak, rounded, features)
                 if result is None:
-                    result = tile.new_empty(n, c, h * scale, w * scale)
+                    result = tile.new_empty(n, tile.shape[1], h * scale, w * scale)
                 result[frames, :, target[0], target[1]] = tile[..., inner[0], inner[1]]
         assert result is not None
         return result
 
     def _call(self, planes: Tensor, peak: int, rounded: bool, features: Tensor | None = None) -> Tensor:
-        x = self._values(planes, peak)
+        values = self._values(planes, peak)
+        x = self._input(values)
         if self._unchecked:
             self.check_precision(x[:1])
         residual = self.network.residual(x) if rounded and isinstance(self.network, Model) else None
         if residual is None:
-            return self._output(x, features).mul_(peak)
+            output = self._output(x, features)
+            if self.conversion is None:
+                return output.mul_(peak)
+            outside = self.conversion.outside(values, x, self.network.scale)
+            return self.conversion.to_planes(output).add_(outside).mul_(peak)
         bits = residual.permute(0, 2, 3, 1).view(torch.uint16).numpy()
         return torch.from_numpy(pixel_shuffle_codes(bits, planes[:, 0].numpy(), self.network.scale, peak))[:, None]
 
@@ -156,7 +168,11 @@ class Runner:
             uploaded = self._uploads(planes)
         else:
             uploaded = planes.to(device)
-        x = uploaded.float() / peak
+        return uploaded.float() / peak
+
+    def _input(self, values: Tensor) -> Tensor:
+        """Return what the network takes for planes from 0 to 1."""
+        x = values if self.conversion is None else self.conversion.to_rgb(values)
         return x.contiguous(memory_format=torch.channels_last)
 
     def _side(self, h: int, w: int) -> int | None:

@@ -35,6 +35,7 @@ class NetworkSpec:
     batch: int | None = None  # frames per call; None: by pixel budget
     tile: int | None = None  # side of a tile in input pixels; None: whole frames
     compiled: bool = False  # by PyTorch's compiler
+    channels: int = 1  # 1: works on luma, 3: on RGB
 
     def __str__(self) -> str:
         return f"{self.device} {self.precision}"
@@ -112,6 +113,7 @@ class UpscaleSpec:
     networks: tuple[tuple[NetworkSpec, ...], ...] = ()
     rounds: bool = False  # round to integers at once, where no stage in between needs the fractions
     chroma_from: ChromaFrom = "kernel"
+    strength: float = 1.0  # share of what the networks change against the bicubic kernel
 
     def __str__(self) -> str:
         size = f"to {self.width}x{self.height}"
@@ -121,7 +123,7 @@ class UpscaleSpec:
         scales = " then ".join(f"x{network.scale}" for network in first)
         devices = ", ".join(str(networks[0]) for networks in self.networks)
         domain = f" ({first[0].domain})" if first[0].domain else ""
-        return f"{first[0].name}{domain} {scales} ({devices}) {size}"
+        return f"{first[0].name}{domain} {scales} ({devices}) {size}{_strength(self.strength)}"
 
 
 @dataclass(frozen=True)

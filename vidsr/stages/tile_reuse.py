@@ -36,7 +36,8 @@ class TileReuse:
     A tile is unchanged if every pixel within the network's receptive field is. A network computes a tile as it does
     the whole frame, except for the order of its sums, which depends on the tile's shape and is not documented. So the
     first time a shape occurs, the whole frame is computed too. If one sample differs, reuse ends. Networks with global
-    features, compiled networks (compiled per shape) and GPUs (slow with many small tiles) always compute whole frames.
+    features, networks on RGB, compiled networks (compiled per shape) and GPUs (slow with many small tiles) always
+    compute whole frames.
     """
 
     def __init__(self, runner: Runner) -> None:
@@ -115,6 +116,7 @@ def _works_on_tiles(runner: Runner) -> bool:
     return (
         runner.compute.device.type == "cpu"
         and not compiled
+        and runner.conversion is None  # planes of luma alone are compared
         and network.global_features(torch.zeros(1, 1, 64, 64)) is None
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidsr.color import DEFAULT_LOCATION, LOCATIONS
+from vidsr.color import DEFAULT_LOCATION, LOCATIONS, convert_chroma
 from vidsr.errors import OptionError
 from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo
 from vidsr.kernels.guided_chroma import ChromaAxis, resize_chroma, upscale_chroma
@@ -24,11 +24,13 @@ from vidsr.runtime.concurrency import ordered_map
 from vidsr.stages import PER_FRAME
 from vidsr.stages.network_runner import Runner
 from vidsr.stages.repeats import spread, with_distinct
+from vidsr.stages.rgb_conversion import full_chroma_planes
 from vidsr.stages.rounding import rounded
 from vidsr.stages.stopwatch import Stopwatch
 from vidsr.stages.tile_reuse import TileReuse
 
 CHROMA_KERNEL = "bicubic"
+BLEND_KERNEL = "bicubic"  # with which a network is blended
 BYTE = 8  # bits of uint8
 REDUCTION_KERNEL = "lanczos"  # from the size that networks reach to the wanted one
 
@@ -38,7 +40,8 @@ class Upscale:
 
     ``runners`` holds the runners of those networks for each device; devices take batches in turn. With ``rounds``
     frames become integers at once, which is cheaper where no stage in between needs the fractions. ``chroma_from``:
-    whether chroma follows the upscaled luma.
+    whether chroma follows the upscaled luma, or comes from networks on RGB. ``strength``: share of what the networks
+    change against the bicubic kernel.
     """
 
     name = "upscale"
@@ -53,7 +56,10 @@ class Upscale:
         rounds: bool = False,
         watch: Stopwatch | None = None,
         chroma_from: ChromaFrom = "kernel",
+        strength: float = 1.0,
     ) -> None:
+        self.info = info
+        self.strength = strength if runners else 1.0
         self.devices = [[TileReuse(runner) for runner in device] for device in runners or [[]]]
         self.kernel = kernel
         self.depth, self.peak = info.depth, info.peak
@@ -97,18 +103,34 @@ class Upscale:
         batch, distinct = given
         if distinct is None:
             return batch, None
-        y = self._luma(distinct.y, device, watch)
+        large = self._large_planes(distinct, device, watch)
+        y = large[:, :1]
         with watch.step("chroma"):
-            return batch, distinct.planes(y, None if distinct.uv is None else self._chroma(distinct.y, distinct.uv, y))
+            if distinct.uv is None:
+                return batch, distinct.planes(y, None)
+            if self.chroma_from == "model":
+                size = (self.width, self.height)
+                return batch, distinct.planes(
+                    y, convert_chroma(large[:, 1:], "444", self.info.chroma, size, self.location)
+                )
+            return batch, distinct.planes(y, self._chroma(distinct.y, distinct.uv, y))
 
-    def _luma(self, y: Tensor, device: list[TileReuse], watch: Stopwatch) -> Tensor:
+    def _large_planes(self, batch: FrameBatch, device: list[TileReuse], watch: Stopwatch) -> Tensor:
+        """Return luma at the output's size, or with networks on RGB luma and 4:4:4 chroma if that is needed."""
+        rounds = self.rounds and self.strength == 1
         with watch.step("network"):
+            on_rgb = any(reuse.runner.conversion for reuse in device)
+            planes = small = full_chroma_planes(batch, self.info) if on_rgb else batch.y
             for reuse in device:
                 scale = reuse.runner.network.scale
-                reached = (y.shape[-1] * scale, y.shape[-2] * scale)
-                y = reuse(y, self.peak, rounded=self.rounds and reached == (self.width, self.height))
+                reached = (planes.shape[-1] * scale, planes.shape[-2] * scale)
+                planes = reuse(planes, self.peak, rounded=rounds and reached == (self.width, self.height))
         with watch.step("resize"):
-            return resize_planes(y, self.width, self.height, self.kernel, self.peak if self.rounds else None)
+            large = resize_planes(planes, self.width, self.height, self.kernel, self.peak if rounds else None)
+            if self.strength == 1:
+                return large
+            plain = resize_planes(small[:, : large.shape[1]], self.width, self.height, BLEND_KERNEL)
+            return torch.lerp(plain.float(), large.float().cpu(), self.strength)
 
     def _chroma(self, luma: Tensor, uv: Tensor, large_luma: Tensor) -> Tensor:
         x, y = (

@@ -21,7 +21,7 @@ from vidsr.models.rgb_network import LARGEST_SCALE, RgbNetwork, Statistics
 PROBE = 96  # side of the image by which a graph is examined; every network so far takes it
 GREY_SIDE = 16
 MULTIPLES = (1, 2, 4, 8, 16, 32)
-LARGEST_HALO = 32  # beyond this, no pixel changes an output by half an 8-bit code (tests/models/test_rgb_tiles.py)
+LARGEST_HALO = 48  # beyond this, no pixel changes an output by half an 8-bit code (tests/stages/test_rgb_upscale.py)
 SECOND_INPUT = -233  # value of a size that the second input determines
 WHOLE = -233  # value of an end: that of the input
 

@@ -21,8 +21,8 @@ from vidsr.models.rgb_network import RgbNetwork, Statistics
 SLOPE = 0.2  # of the leaky ReLU
 DAMPING = 0.2  # of what a block adds
 # The receptive field is hundreds of pixels; farther away than this, no pixel changes the output by half an 8-bit code
-# (tests/models/test_rgb_tiles.py).
-HALO = 32
+# (tests/stages/test_rgb_upscale.py).
+HALO = 48
 
 SECOND_NAMES = {"RRDB_trunk.": "body.", "trunk_conv.": "conv_body.", "HRconv.": "conv_hr.", ".RDB": ".rdb"}
 FIRST_BLOCK = re.compile(r"model\.1\.sub\.(\d+)\.RDB([123])\.conv([1-5])\.0\.(weight|bias)")

@@ -17,8 +17,8 @@ from vidsr.models.rgb_network import RgbNetwork, Statistics, scale_of
 
 COARSE = 8  # input pixels a side for one value of the coarse map
 # The coarse maps reach farther; beyond this, no pixel changes the output by half an 8-bit code
-# (tests/models/test_rgb_tiles.py).
-HALO = 64
+# (tests/stages/test_rgb_upscale.py).
+HALO = 32
 
 
 @dataclass(frozen=True)
