@@ -147,8 +147,8 @@ def clip_cases(scale: int, crf: int) -> Iterator[Case]:
     for path in sorted((DATA / "clips").iterdir()):
         with VideoReader(path, frames=FRAMES) as reader:
             frames, info = list(reader.batches(1)), reader.info
-        large = [_halved(frame, info, 4 * scale) for frame in frames]
-        small = [_downscaled(planes, scale) for planes in large]
+        large = [halved(frame, info, 4 * scale) for frame in frames]
+        small = [downscaled(planes, scale) for planes in large]
         luma, chroma = np.stack([y for y, _ in small]), np.stack([uv for _, uv in small])
         if crf:
             luma, chroma = encode_and_decode_420(luma, chroma, "libx264", crf)
@@ -159,7 +159,7 @@ def clip_cases(scale: int, crf: int) -> Iterator[Case]:
                 yield Case(path.stem, (luma[index], chroma[index]), large[index], rgb)
 
 
-def _halved(frame: FrameBatch, info: VideoInfo, multiple: int) -> Planes:
+def halved(frame: FrameBatch, info: VideoInfo, multiple: int) -> Planes:
     """Return 4:2:0 planes cropped to ``multiple``; a wide frame at half its size."""
     assert frame.uv is not None
     y, uv = frame.y[0, 0].numpy(), convert_chroma(frame.uv, info.chroma, "420", (info.width, info.height))[0].numpy()
@@ -170,7 +170,7 @@ def _halved(frame: FrameBatch, info: VideoInfo, multiple: int) -> Planes:
     return np.rint(planes[0]), np.rint(planes[1])
 
 
-def _downscaled(planes: Planes, scale: int) -> Planes:
+def downscaled(planes: Planes, scale: int) -> Planes:
     height, width = planes[0].shape
     y, uv = _resized(planes, width // scale, height // scale)
     return round_codes(y, 255), round_codes(uv, 255)

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from tests.kernels.test_resample import keys
 from tests.tiers import examples
-from vidsr.kernels.guided_chroma import ChromaAxis, at_chroma, confirmed_share, resize_chroma, upscale_chroma
+from vidsr.kernels.guided_chroma import (
+    ChromaAxis,
+    at_chroma,
+    confirmation,
+    confirmed_share,
+    resize_chroma,
+    upscale_chroma,
+)
 from vidsr.kernels.separable_filter import border_index
 
 GRIDS = {"420 left": ((2, 0.0), (2, 0.5)), "420 topleft": ((2, 0.0), (2, 0.0)), "420 bottom": ((2, 0.5), (2, 1.0)),
@@ -210,7 +217,8 @@ def test_chroma_that_ignores_luma_is_bicubic() -> None:
         resize_chroma(uv, x, y, "bicubic", plain, None)
         changes.append(np.std(upscaled(uv, luma, large, x, y) - plain) / np.std(uv))
     assert changes[0] < 0.02 < 0.2 < changes[1]
-    assert (confirmed_share(follows[0].astype(np.float32), luma[0].astype(np.float32), np.float32(1)) > 0.9).all()
+    sums = confirmation(follows[0].astype(np.float32), luma[0].astype(np.float32), 8)
+    assert (confirmed_share(sums) > 0.9).all()
 
 
 def test_an_edge_of_colour_follows_the_edge_of_luma() -> None:

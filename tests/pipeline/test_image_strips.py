@@ -102,6 +102,17 @@ def test_networks_and_smaller_outputs_differ_by_rounding_only(options: dict[str,
     assert difference.max() <= 1 and difference.mean() < 0.01
 
 
+@pytest.mark.parametrize("options", [{"scale": 2}, {"scale": 3, "restore": 1.0}])
+def test_chroma_that_follows_luma_is_the_same_in_strips(options: dict[str, Any]) -> None:
+    """Only the upper half of the image follows its luma, so that strips alone would measure other shares."""
+    pixels = photo(620, 40)
+    pixels[:310] = pixels[:310, :, :1] // np.array([1, 2, 3], np.uint8)
+    whole, parts, plan = whole_and_in_strips(pixels, rows=90, model="fast", precision="fp32", **options)
+    assert plan.upscale is not None and plan.upscale.chroma_from == "guided"
+    difference = np.abs(whole - parts)
+    assert difference.max() <= 1 and difference.mean() < 0.01
+
+
 def test_luma_computed_in_strips_equals_that_of_the_whole_image() -> None:
     pixels = photo(LUMA_ROWS + 50, 33)
     whole = frame_of(pixels).y

@@ -187,5 +187,32 @@ def test_plan_denoises_restored_clips_only() -> None:
     assert "TemporalDenoiseSpec" not in names(info, scale=2, model="bicubic")
     assert "TemporalDenoiseSpec" not in names(VideoInfo(64, 48, None), restore=1.0), "an image has no neighbours"
     plan = make_plan(parse_options(device="cpu", restore=0.3, denoise=0.6), info, logged=True)
-    assert TemporalDenoiseSpec(0.6) in plan.stages
+    assert TemporalDenoiseSpec(0.6, chroma=True) in plan.stages
     assert plan.log_columns[-3:] == ("psnr_y_restore", "psnr_y_denoise", "psnr_y_temporal_denoise")
+
+
+def test_noisy_chroma_is_averaged_along_the_motion_of_luma() -> None:
+    texture = scene(width=160)
+    planes = [np.ascontiguousarray(texture[:, 4 * n : 4 * n + 128]) for n in range(5)]
+    rng = np.random.default_rng(0)
+    frames = stream(planes)
+    clean = [
+        torch.from_numpy(cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)) for plane in planes
+    ]
+    noise = [torch.from_numpy(rng.normal(0, 2, (2, *plane.shape)).astype(np.float32)) for plane in clean]
+    frames = [
+        frame.planes(frame.y, (plane + added)[None]) for frame, plane, added in zip(frames, clean, noise, strict=True)
+    ]
+    errors = []
+    for chroma in (False, True):
+        result = concat(list(TemporalDenoise(8, chroma=chroma)(iter(frames))))
+        assert result.uv is not None
+        errors.append(float((result.uv[2] - clean[2]).std()))
+    assert errors[0] == pytest.approx(float(noise[2].std()), rel=1e-3)
+    assert errors[1] < 0.75 * errors[0]
+
+
+def test_plan_averages_chroma_only_where_it_is_denoised() -> None:
+    for asked, chroma in (({"denoise": 1.0}, True), ({"restore": 1.0}, False)):
+        plan = make_plan(parse_options(device="cpu", **asked), VideoInfo(64, 48, Fraction(25), "420"))  # type: ignore[arg-type]
+        assert TemporalDenoiseSpec(1.0, chroma) in plan.stages

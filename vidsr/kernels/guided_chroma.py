@@ -79,12 +79,21 @@ def resize_chroma(uv: Plane, x: ChromaAxis, y: ChromaAxis, kernel: str, out: Pla
 
 
 def upscale_chroma(
-    uv: Plane, luma: Plane, large_luma: Plane, x: ChromaAxis, y: ChromaAxis, depth: int, out: Plane, peak: int | None
+    uv: Plane,
+    luma: Plane,
+    large_luma: Plane,
+    x: ChromaAxis,
+    y: ChromaAxis,
+    depth: int,
+    out: Plane,
+    peak: int | None,
+    shares: Floats | None = None,
 ) -> None:
     """Upscale chroma to ``out``, guided by luma.
 
     ``uv`` is N x 2 x h x w, ``luma`` N x H x W of the same frames, ``large_luma`` N x H' x W' upscaled, ``out`` N x 2 x
     h' x w': uint8, uint16 or float32 code values of ``depth`` bits. Integers in ``out`` are clipped to ``peak``.
+    ``shares``: the `confirmed_share` of both planes, where ``uv`` is a part of a frame; None measures it.
 
     Raises:
         ValueError: the sizes do not fit ``x`` and ``y``.
@@ -99,7 +108,7 @@ def upscale_chroma(
             raise ValueError(f"{name} of shape {planes.shape} is not {(n, *size)}")
     limit = default_peak(out.dtype, peak)
     bicubic, linear = (x.axis("bicubic"), y.axis("bicubic")), (x.axis("bilinear"), y.axis("bilinear"))
-    sources = [_Source.of(uv[i], at_chroma(luma[i], x.step, x.at, y.step, y.at), depth) for i in range(n)]
+    sources = [_Source.of(uv[i], at_chroma(luma[i], x.step, x.at, y.step, y.at), depth, shares) for i in range(n)]
     guides = [at_chroma(large_luma[i], x.step, x.at, y.step, y.at) for i in range(n)]
 
     def work(task: tuple[int, tuple[int, int]]) -> None:
@@ -144,27 +153,38 @@ class _Source:
     guide: Floats
 
     @classmethod
-    def of(cls, uv: Plane, guide: Floats, depth: int) -> _Source:
-        unit = np.float32(4.0 ** (depth - 8))  # squared codes in a squared 8-bit code
+    def of(cls, uv: Plane, guide: Floats, depth: int, shares: Floats | None) -> _Source:
         chroma = uv.astype(np.float32)
-        gain, around = _gains(chroma, guide, unit)
-        gain *= confirmed_share(chroma, guide, unit)[:, None, None]
+        gain, around = _gains(chroma, guide, squared_unit(depth))
+        gain *= (confirmed_share(confirmation(chroma, guide, depth)) if shares is None else shares)[:, None, None]
         return cls(chroma, gain, around, guide)
 
 
-def confirmed_share(chroma: Floats, guide: Floats, unit: np.float32) -> Floats:
-    """Return the share of the detail, 0 to 1, that each plane of ``chroma`` (2 x h x w) confirms.
+def squared_unit(depth: int) -> np.float32:
+    """Return the squared code values in a squared 8-bit code value."""
+    return np.float32(4.0 ** (depth - 8))
 
-    The model of the halved planes predicts ``chroma``; the share minimises the squared error of that prediction.
+
+def confirmation(chroma: Floats, guide: Floats, depth: int, rows: slice = slice(None)) -> NDArray[np.float64]:
+    """Return what ``chroma`` (2 x h x w) confirms of the detail: for each plane two sums, for `confirmed_share`.
+
+    The model of the halved planes predicts ``chroma``. Sums are over ``rows`` and may be added; their ends are even
+    numbers.
     """
     height, width = (side // 2 * 2 for side in guide.shape)
     if min(height, width) < SMALLEST:
-        return np.zeros(2, np.float32)
+        return np.zeros((2, 2))
     chroma, guide = chroma[:, :height, :width], guide[:height, :width]
     small_chroma, small_guide = _halved(chroma), _halved(guide)
-    gain, _ = _gains(small_chroma, small_guide, unit)
+    gain, _ = _gains(small_chroma, small_guide, squared_unit(depth))
     large_gain, predicted, blurred = (resize(planes, width, height) for planes in (gain, small_chroma, small_guide))
-    return np.array([_share(chroma[p], predicted[p], large_gain[p], guide, blurred) for p in range(2)], np.float32)
+    parts = [(chroma[p, rows], predicted[p, rows], large_gain[p, rows], guide[rows], blurred[rows]) for p in range(2)]
+    return np.array([_confirmed(*part) for part in parts])
+
+
+def confirmed_share(sums: NDArray[np.float64]) -> Floats:
+    """Return the factor of the detail, 0 to 1, with which the prediction of each plane comes nearest to chroma."""
+    return np.clip(sums[:, 0] / np.maximum(sums[:, 1], 1e-6), 0, 1).astype(np.float32)
 
 
 def _halved(planes: Floats) -> Floats:
@@ -241,15 +261,15 @@ def _mean(plane: Array, out: Array) -> None:
 
 
 @jit
-def _share(chroma: Array, predicted: Array, gain: Array, guide: Array, blurred: Array) -> float:
-    """Return the factor of the detail, 0 to 1, with which ``predicted`` comes nearest to ``chroma``."""
+def _confirmed(chroma: Array, predicted: Array, gain: Array, guide: Array, blurred: Array) -> tuple[float, float]:
+    """Return the sums of detail times what ``predicted`` lacks, and of squared detail."""
     confirmed = square = 0.0
     for i in range(chroma.shape[0]):
         for j in range(chroma.shape[1]):
             detail = gain[i, j] * (guide[i, j] - blurred[i, j])
             confirmed += np.float64(detail * (chroma[i, j] - predicted[i, j]))
             square += np.float64(detail * detail)
-    return min(max(confirmed / max(square, 1e-6), 0.0), 1.0)
+    return confirmed, square
 
 
 @jit

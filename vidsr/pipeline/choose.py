@@ -13,7 +13,7 @@ from pathlib import Path
 from vidsr.color import check_rgb, with_defaults
 from vidsr.device import Compute
 from vidsr.errors import Notes, OptionError
-from vidsr.frames import VideoInfo
+from vidsr.frames import SUBSAMPLING, VideoInfo
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import available_scales, load_model, model_files
 from vidsr.models.self_ensemble import MARK
@@ -58,6 +58,7 @@ FEW_PLAYERS = ("libx264", "libx265", "libvpx-vp9")  # in 4:4:4: browsers and mos
 # Codecs of animations and of image sequences, as their decoders are called: RGB, or JPEG without subsampling
 IMAGE_CODECS = ("gif", "apng", "png", "webp", "bmp", "tiff", "mjpeg")
 SAME_ASPECT = Fraction(1, 100)  # share by which aspect ratios may differ unnoticed
+CODED_CHROMA_NOISE = 1.0  # 8-bit code values, of chroma where compression is visible (benchmarks/chroma_noise.py)
 NETWORK_ENGINES = ("net", "superslomo")
 
 
@@ -73,8 +74,23 @@ def choose_restores(
     """Return the restoring stages in order; ``notes`` receives the diagnosis behind each decision."""
     if not options.restorations:
         return ()
-    if options.clean:
-        return _cleaning(options, info, compute, diagnosis, notes, folder)
+    choose = _cleaning if options.clean else _asked
+    chosen = choose(options, info, compute, samples, diagnosis, notes, folder)
+    if info.fps is None or info.chroma == "gray":  # chroma of stills is unchanged, so that strips equal the whole image
+        return tuple(replace(spec, chroma_noise=0.0) for spec in chosen)
+    return chosen
+
+
+def _asked(
+    options: EnhanceOptions,
+    info: VideoInfo,
+    compute: Compute,
+    samples: ClipSamples,
+    diagnosis: Diagnosis,
+    notes: Notes,
+    folder: Path,
+) -> tuple[RestoreSpec, ...]:
+    """Return the restorations that the user asked for, and note the measurement behind each."""
     chosen: list[RestoreSpec] = []
     for wanted in options.restorations:
         found = f"{wanted.task}: {diagnosis.words(wanted.task)}"
@@ -93,7 +109,13 @@ def choose_restores(
 
 
 def _cleaning(
-    options: EnhanceOptions, info: VideoInfo, compute: Compute, diagnosis: Diagnosis, notes: Notes, folder: Path
+    options: EnhanceOptions,
+    info: VideoInfo,
+    compute: Compute,
+    samples: ClipSamples,
+    diagnosis: Diagnosis,
+    notes: Notes,
+    folder: Path,
 ) -> tuple[RestoreSpec, ...]:
     """Return the restorations of `--clean`, and note in one line what was decided, and why.
 
@@ -126,11 +148,22 @@ def choose_restore(
     """
     strength = 1.0 if wanted.strength is None else wanted.strength
     name = NETWORKS[wanted.task][0] if wanted.method == "auto" else wanted.method
+    chroma_noise = {"denoise": None, "restore": CODED_CHROMA_NOISE if diagnosis.compressed else 0.0, "deblur": 0.0}[
+        wanted.task
+    ]
     if name in CLASSICAL:
         estimate = diagnosis.noise if name in DENOISERS else diagnosis.blur
         sigma = estimate if wanted.sigma is None else wanted.sigma
-        return RestoreSpec(wanted.task, Classical(name, sigma, diagnosis.noise), strength)
-    return RestoreSpec(wanted.task, choose_network(name, 1, "any", options, compute, folder), strength)
+        return RestoreSpec(wanted.task, Classical(name, sigma, diagnosis.noise), strength, chroma_noise)
+    return RestoreSpec(wanted.task, choose_network(name, 1, "any", options, compute, folder), strength, chroma_noise)
+
+
+def _averaged_bytes(options: EnhanceOptions, info: VideoInfo) -> int:
+    """Return the bytes that temporal denoising holds."""
+    across, down = SUBSAMPLING[info.chroma]
+    denoises = any(wanted.task == "denoise" for wanted in options.restorations) and info.chroma != "gray"
+    samples = info.width * info.height
+    return HELD_BYTES * (samples + (2 * samples // (across * down) if denoises else 0))
 
 
 def choose_temporal_denoise(
@@ -142,7 +175,8 @@ def choose_temporal_denoise(
     """
     if not options.temporal_denoise or not restores or info.fps is None:
         return None
-    return TemporalDenoiseSpec(max(restore.strength for restore in restores))
+    noisy_chroma = info.chroma != "gray" and any(restore.chroma_noise is None for restore in restores)
+    return TemporalDenoiseSpec(max(restore.strength for restore in restores), noisy_chroma)
 
 
 def choose_interpolate(
@@ -202,7 +236,7 @@ def choose_memory(
     output = replace(info, width=width, height=height)
     if info.fps is not None:
         averages = options.temporal_denoise and options.restorations
-        need = clip_need(info, output, encoding, HELD_BYTES * info.width * info.height if averages else 0)
+        need = clip_need(info, output, encoding, _averaged_bytes(options, info) if averages else 0)
         return divide_memory(limit_memory(options.memory, need, output, notes), need.held), None
     classical = any(wanted.method in CLASSICAL for wanted in options.restorations)
     need = still_need(info, output, bool(options.restorations), not classical)

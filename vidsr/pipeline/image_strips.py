@@ -14,19 +14,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vidsr.frames import FrameBatch, Origin, VideoInfo
+from vidsr.kernels.guided_chroma import confirmation, confirmed_share
 from vidsr.pipeline.plan import Plan
 from vidsr.stages.build import Stages, build_stages, output_of
 from vidsr.stages.fit import offset
 from vidsr.stages.memory_budget import row_ratio
+from vidsr.stages.rounding import rounded
 from vidsr.stages.specs import FitSpec, RestoreSpec, StageSpec, UpscaleSpec
 from vidsr.stages.stopwatch import Stopwatch
 from vidsr.video.image import Pixels, frame_of, pixels_of
 
 KERNEL_RADIUS = 3  # samples of the widest resampling kernel, Lanczos
 SAMPLE_PIXELS = 1 << 25  # of a larger image, the middle is measured
+CHROMA_HALO = 16  # source rows around a row that tell how far its chroma follows luma; even
 LUMA_ROWS = 256  # of an image whose luma is computed at a time
 
 
@@ -50,12 +54,16 @@ def enhanced_pixels(pixels: Pixels, info: VideoInfo, plan: Plan, target: Path) -
     ratio = row_ratio(info.height, resized.height)
     top = offset(resized.height, plan.output.height)  # rows of black above, or if negative rows to leave out
     halo, alignment = _reach(build_stages(others, info))
+    shares = _chroma_shares(pixels, restored, info) if info.chroma != "gray" else None
     result: Pixels | None = None
     for strip in strips(info.height, ratio, plan.rows_per_strip, halo, alignment):
         frame = frame_of(pixels[strip.read])
         if restored is not None:
             frame = replace(frame, y=restored[:, :, strip.read])
-        done = _through(build_stages(*_for_rows(others, info, len(frame.y[0, 0]), ratio)), frame)
+        stages = build_stages(*_for_rows(others, info, len(frame.y[0, 0]), ratio))
+        if stages.upscale is not None:
+            stages.upscale.chroma_shares = shares
+        done = _through(stages, frame)
         kept = done.planes(done.y[:, :, strip.kept], None if done.uv is None else done.uv[:, :, strip.kept])
         part = pixels_of(target, kept, plan.output)
         if result is None:
@@ -65,6 +73,19 @@ def enhanced_pixels(pixels: Pixels, info: VideoInfo, plan: Plan, target: Path) -
         into[:] = part[first - top - strip.target.start :][: len(into)]
     assert result is not None
     return result
+
+
+def _chroma_shares(pixels: Pixels, restored: Tensor | None, info: VideoInfo) -> NDArray[np.float32]:
+    """Return how far chroma of the whole image follows its luma, measured strip by strip."""
+    sums = np.zeros((2, 2))
+    for first in range(0, info.height, LUMA_ROWS):
+        start, stop = max(0, first - CHROMA_HALO), min(info.height, first + LUMA_ROWS + CHROMA_HALO)
+        frame = frame_of(pixels[start:stop])
+        assert frame.uv is not None
+        luma = rounded(frame.y if restored is None else restored[:, :, start:stop], info.depth)[0, 0].numpy()
+        rows = slice(first - start, first - start + LUMA_ROWS)
+        sums += confirmation(frame.uv[0].numpy(), luma.astype(np.float32), info.depth, rows)
+    return confirmed_share(sums)
 
 
 def sample_luma(pixels: Pixels) -> Tensor:

@@ -25,7 +25,7 @@ from vidsr.stages.interpolate import Interpolate
 from vidsr.stages.interpolation_engines import make_engine
 from vidsr.stages.network_engine import NetworkEngine
 from vidsr.stages.network_runner import Runner
-from vidsr.stages.restore import Restore
+from vidsr.stages.restore import ChromaDenoise, Restore
 from vidsr.stages.rgb_conversion import RgbConversion
 from vidsr.stages.rounding import Finish
 from vidsr.stages.specs import (
@@ -135,7 +135,7 @@ def build_stages(
             case RestoreSpec():
                 stage: Stage = build_restore(spec, info, log is not None, folder)
             case TemporalDenoiseSpec():
-                stage = TemporalDenoise(info.depth, spec.strength, logged=log is not None)
+                stage = TemporalDenoise(info.depth, spec.strength, log is not None, spec.chroma)
             case InterpolateSpec():
                 stage = replace(build_interpolate(spec, info, watch if one_thread else None), part=part)
             case UpscaleSpec():
@@ -173,7 +173,8 @@ def build_restore(spec: RestoreSpec, info: VideoInfo, logged: bool = False, fold
     With ``logged`` it notes its changes for the log.
     """
     method = build_runner(spec.method, folder=folder) if isinstance(spec.method, NetworkSpec) else spec.method
-    return Restore(spec.task, method, spec.strength, info.peak, logged)
+    chroma = None if spec.chroma_noise == 0 else ChromaDenoise.of(info, spec.chroma_noise)
+    return Restore(spec.task, method, spec.strength, info.peak, logged, chroma)
 
 
 def build_interpolate(spec: InterpolateSpec, info: VideoInfo, watch: Stopwatch | None = None) -> Interpolate:

@@ -43,11 +43,15 @@ class NetworkSpec:
 
 @dataclass(frozen=True)
 class RestoreSpec:
-    """Restore, denoise or deblur luma; ``strength`` is the share of the change that is applied."""
+    """Restore, denoise or deblur luma; ``strength`` is the share of the change that is applied.
+
+    ``chroma_noise`` is taken out of chroma, a standard deviation in 8-bit code values; None measures every frame.
+    """
 
     task: Task
     method: NetworkSpec | Classical
     strength: float
+    chroma_noise: float | None = 0.0
 
     @property
     def name(self) -> str:
@@ -65,9 +69,10 @@ class RestoreSpec:
 
 @dataclass(frozen=True)
 class TemporalDenoiseSpec:
-    """Average luma with the previous and the next frame along the motion."""
+    """Average luma, and chroma if ``chroma``, with the previous and the next frame along the motion."""
 
     strength: float
+    chroma: bool = False
 
     @property
     def name(self) -> str:

@@ -1,8 +1,8 @@
-"""Temporal denoising: luma averaged over three frames along the motion.
+"""Temporal denoising: frames averaged over three along the motion.
 
 Noise and flicker are reduced. Each frame is averaged with the previous and the next one
 (`vidsr.flow.temporal_average`), never across a scene cut. A run of repeated frames counts as one frame, so repeats stay
-equal. Chroma is unchanged.
+equal. Chroma is averaged along the motion of luma where it was noisy, else it is unchanged.
 """
 
 from __future__ import annotations
@@ -27,21 +27,22 @@ from vidsr.stages.batching import rebatched, single_frames
 from vidsr.stages.frame_log import Changes
 
 Array = NDArray[Any]  # float32
-Neighbour = tuple[Array, Array]  # spline coefficients of the neighbouring frame, and the optical flow to it
+Neighbour = tuple[list[Array], Array]  # spline coefficients of the planes of a frame, and the optical flow to it
 
-HELD_BYTES = 24  # per pixel: three frames and their spline coefficients
+HELD_BYTES = 24  # per sample: three frames and their spline coefficients
 LONGEST_WAIT = 8  # repeats of a frame that wait for the next distinct frame; then they go on without it
 
 
 class TemporalDenoise:
-    """Luma plus ``strength`` times what the temporal average changes of it."""
+    """Luma, and chroma if ``chroma``, plus ``strength`` times what the temporal average changes of it."""
 
     name = "temporal_denoise"
     context = Context(before=1, after=1)
 
-    def __init__(self, depth: int, strength: float = 1.0, logged: bool = False) -> None:
+    def __init__(self, depth: int, strength: float = 1.0, logged: bool = False, chroma: bool = False) -> None:
         self.depth = depth
         self.strength = strength
+        self.chroma = chroma
         self.changes = Changes(self.name, (1 << depth) - 1, logged)
 
     def output(self, info: VideoInfo) -> VideoInfo:
@@ -61,7 +62,7 @@ class TemporalDenoise:
                 if current.result is not None or len(current.waiting) == LONGEST_WAIT:
                     yield from self._denoised(current, before, None)
                 continue
-            following = DistinctFrame(frame, self.depth)
+            following = DistinctFrame(frame, self.depth, self.chroma)
             if current is None:
                 current = following
                 continue
@@ -81,29 +82,38 @@ class TemporalDenoise:
         if current.result is None:
             neighbours = [neighbour for neighbour in (before, after) if neighbour is not None]
             unit = ((1 << self.depth) - 1) / 255
-            result = torch.from_numpy(temporal_average(current.luma, neighbours, unit))[None, None]
-            current.result = torch.lerp(current.frame.y.float(), result, self.strength)
+            means = [
+                torch.from_numpy(temporal_average(plane, [(planes[i], flow) for planes, flow in neighbours], unit))
+                for i, plane in enumerate(current.planes)
+            ]
+            y, uv = current.frame.y, current.frame.uv
+            y = torch.lerp(y.float(), means[0][None, None], self.strength)
+            if uv is not None and means[1:]:
+                uv = torch.lerp(uv.float(), torch.stack(means[1:])[None], self.strength)
+            current.result = y, uv
+        y, uv = current.result
         for frame in current.waiting:
-            self.changes.add(frame, current.result)
-            yield frame.planes(current.result, frame.uv)
+            self.changes.add(frame, y)
+            yield frame.planes(y, uv)
         current.waiting.clear()
 
 
 class DistinctFrame:
     """A distinct frame, with the repeats that wait for its result."""
 
-    def __init__(self, frame: FrameBatch, depth: int) -> None:
+    def __init__(self, frame: FrameBatch, depth: int, chroma: bool = False) -> None:
         self.frame = frame
         self.waiting = [frame]
-        self.result: Tensor | None = None
-        self.luma: Array = frame.y[0, 0].numpy().astype(np.float32, copy=False)
+        self.result: tuple[Tensor, Tensor | None] | None = None
+        planes = [frame.y[0, 0], *(frame.uv[0] if chroma and frame.uv is not None else ())]
+        self.planes: list[Array] = [plane.numpy().astype(np.float32, copy=False) for plane in planes]
         self.thumbnail = scene_cuts.thumbnail(frame.y, depth)
-        self.search_luma = cv2.convertScaleAbs(search_luma(self.luma, depth))
+        self.search_luma = cv2.convertScaleAbs(search_luma(self.planes[0], depth))
 
     @cached_property
-    def coefficients(self) -> Array:
-        """Spline coefficients of the luma."""
-        return spline_coefficients(self.luma)
+    def coefficients(self) -> list[Array]:
+        """Spline coefficients of the planes that are averaged."""
+        return [spline_coefficients(plane) for plane in self.planes]
 
 
 def as_neighbours(a: DistinctFrame, b: DistinctFrame) -> tuple[Neighbour | None, Neighbour | None]:

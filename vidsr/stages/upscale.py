@@ -11,6 +11,7 @@ from math import prod
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vidsr.color import DEFAULT_LOCATION, LOCATIONS, convert_chroma
@@ -71,6 +72,7 @@ class Upscale:
         self.watch = watch or Stopwatch()  # for the parts of this stage
         self.location = info.color.chroma_location or DEFAULT_LOCATION
         self.chroma_from = chroma_from
+        self.chroma_shares: NDArray[np.float32] | None = None  # of the whole frame, where frames are parts of it
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """Return ``info`` at the new size.
@@ -153,7 +155,7 @@ class Upscale:
             resize_chroma(planes, x, y, CHROMA_KERNEL, result, peak)
         else:  # the guide is rounded in every case, so that chroma does not depend on where luma is rounded
             small, large = (rounded(one, self.depth).cpu().numpy()[:, 0] for one in (luma, large_luma))
-            upscale_chroma(planes, small, large, x, y, self.depth, result, peak)
+            upscale_chroma(planes, small, large, x, y, self.depth, result, peak, self.chroma_shares)
         return torch.from_numpy(result)
 
 
