@@ -7,7 +7,8 @@ import torch
 
 from tests.models.test_model import write_weights
 from vidsr.errors import ModelError
-from vidsr.models import available_scales, load_model
+from vidsr.models import Model, available_scales, load_model
+from vidsr.models.architectures import recurrent
 from vidsr.models.architectures.unshuffled import Config, Unshuffled
 from vidsr.models.equivariant import SYMMETRIES, apply_symmetry, is_equivariant
 from vidsr.models.self_ensemble import SelfEnsemble, ensemble_mean
@@ -60,3 +61,11 @@ def test_an_equivariant_network_has_no_self_ensemble(tmp_path: Path) -> None:
 def test_a_restoration_network_has_no_self_ensemble() -> None:
     with pytest.raises(ModelError, match="which is for upscaling"):
         SelfEnsemble(Unshuffled(Config()))
+
+
+def test_a_temporal_model_has_no_self_ensemble() -> None:
+    model = Model(
+        "small-t", "clean", Path("none"), recurrent.Recurrent(recurrent.Config(2, channels=8, layers=1, hidden=8)), {}
+    )
+    with pytest.raises(ModelError, match="small-t has a state"):
+        model.self_ensemble()

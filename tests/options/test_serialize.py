@@ -68,6 +68,7 @@ def options(draw: st.DrawFn) -> EnhanceOptions:
         slow_audio=slow != 1 and draw(st.booleans()),
         restorations=draw(restorations),
         temporal_denoise=draw(st.booleans()),
+        temporal=draw(st.booleans()),
         model=draw(st.sampled_from(["auto", "fast+"])),
         domain=draw(st.sampled_from(get_args(Domain))),
         precision=draw(st.sampled_from(get_args(Precision))),

@@ -135,3 +135,22 @@ def test_missing_weights_of_an_engine_are_one_clear_error() -> None:
 def test_the_words_of_a_plan_name_the_precision(model: str, precision: str) -> None:
     (words,) = make_plan(parse_options(scale=2, model=model, precision="bf16", device="cpu"), clip()).words
     assert precision in words
+
+
+@pytest.mark.parametrize(
+    ("info", "factor", "temporal", "model"),
+    [
+        (clip("ffv1"), 4, True, "balanced-t"),
+        (clip("ffv1"), 4, False, "balanced"),
+        (clip("ffv1"), 2, True, "balanced"),  # has no temporal weights
+        (clip("ffv1"), 6, True, "balanced"),  # two networks in turn have no state
+        (VideoInfo(480, 270, None, codec="png"), 4, True, "balanced"),
+    ],
+)
+def test_a_clip_gets_a_temporal_model_where_one_network_reaches_the_factor(
+    info: VideoInfo, factor: int, temporal: bool, model: str, tmp_path: Path
+) -> None:
+    for name in ("balanced-clean-x2", "balanced-clean-x4", "balanced-t-clean-x4"):
+        (tmp_path / f"{name}.safetensors").touch()
+    options = parse_options(scale=factor, temporal=temporal)
+    assert choose_model("cpu", options, info, Fraction(factor), tmp_path) == model

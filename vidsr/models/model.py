@@ -24,6 +24,7 @@ from vidsr.models.equivariant import is_equivariant
 from vidsr.models.fused import fuse_layers
 from vidsr.models.layers import ImageNetwork, LumaNetwork, SubpixelNetwork
 from vidsr.models.self_ensemble import MARK, SelfEnsemble
+from vidsr.models.temporal import TemporalNetwork
 from vidsr.runtime import process
 
 Image = npt.NDArray[np.uint8]  # H x W x 3 RGB, or H x W grey
@@ -94,8 +95,10 @@ class Model:
         """Return the self-ensemble: the mean over the eight flips and rotations of the input.
 
         Raises:
-            ModelError: the model does not upscale, is equivariant, or is an RGB network.
+            ModelError: the model does not upscale, is equivariant or temporal, or is an RGB network.
         """
+        if isinstance(self.network, TemporalNetwork):
+            raise ModelError(f"{self.name} has a state, and {MARK} has none: leave it out")
         if not isinstance(self.network, LumaNetwork):
             raise ModelError(f"{self.name} works on RGB, and {MARK} is for networks on luma: leave it out")
         model = replace(self, name=self.name + MARK, network=SelfEnsemble(self.network))

@@ -36,6 +36,7 @@ RENAMED = {"look.": "deconvolution.", "glance.": "shift_estimator."}
 # architecture -> (module, class); each module has the network and its frozen Config
 ARCHITECTURES: dict[str, tuple[str, str]] = {
     "plain": ("vidsr.models.architectures.plain", "Plain"),
+    "recurrent": ("vidsr.models.architectures.recurrent", "Recurrent"),
     "espcn": ("vidsr.models.architectures.espcn", "Espcn"),
     "refine": ("vidsr.models.architectures.refine", "Refine"),
     "superslomo": ("vidsr.models.architectures.superslomo", "SuperSloMo"),

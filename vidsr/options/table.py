@@ -183,6 +183,8 @@ OPTIONS: tuple[Option, ...] = (
            kind=bool, default=True, old_name="steady"),
     Option("model", ENGINE, "A network, a model file or a kernel (see vidsr models); NAME+ is a self-ensemble.",
            default="auto", metavar="NAME"),
+    Option("temporal", ENGINE, "With --model auto, let clips have a network that uses earlier frames too (default).",
+           kind=bool, default=True),
     Option("domain", ENGINE, "Weights for clean or for compressed clips.",
            kind=Domain, default="auto", old_name="source", old_words={"video": "compressed"}),
     Option("chroma_from", ENGINE, "Chroma: guided by the network's luma, by the bicubic kernel, or by a model on RGB.",

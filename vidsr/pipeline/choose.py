@@ -17,6 +17,7 @@ from vidsr.frames import SUBSAMPLING, VideoInfo
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import available_scales, load_model, model_files
 from vidsr.models.self_ensemble import MARK
+from vidsr.models.temporal import MARK as TEMPORAL_MARK
 from vidsr.models.weight_files import WEIGHTS, frame_network_path, list_weights, sha256
 from vidsr.options.choices import Interpolation, OutputChroma
 from vidsr.options.codecs import AUTO, CODECS, Encoding
@@ -274,9 +275,10 @@ def choose_upscale(
     scales = network_factors(factor, available_scales(model))
     # without scales it becomes smaller
     domain = choose_domain(options, info, model, scales, compressed=compressed) if scales else ""
+    devices = computes[:1] if model.endswith(TEMPORAL_MARK) else computes  # a state passes from frame to frame
     networks = tuple(
         tuple(choose_network(model, scale, domain, options, compute) for scale in scales)
-        for compute in (computes if scales else ())
+        for compute in (devices if scales else ())
     )
     on_rgb = any(network.channels > 1 for one in networks for network in one)
     if on_rgb:
@@ -348,7 +350,8 @@ def choose_model(
 ) -> str:
     """Return the best model that ``device`` has time for.
 
-    Only models with weights for the clip and for ``factor`` are considered.
+    Only models with weights for the clip and for ``factor`` are considered. A clip gets a temporal model if one network
+    reaches the factor.
 
     On a compressed clip a small network that was trained for such clips beats a large one that was not.
     """
@@ -356,7 +359,9 @@ def choose_model(
     scales = network_factors(factor, available_scales(sure, folder=folder))
     domain = choose_domain(options, info, sure, scales, folder, compressed)
     trained = {(entry.name, entry.scale) for entry in list_weights(folder) if entry.domain == domain}
-    return next((name for name in better if all((name, scale) in trained for scale in scales)), sure)
+    temporal = options.temporal and info.fps is not None and len(scales) == 1
+    names = [name + mark for name in (*better, sure) for mark in ((TEMPORAL_MARK, "") if temporal else ("",))]
+    return next((name for name in names if all((name, scale) in trained for scale in scales)), sure)
 
 
 def choose_domain(

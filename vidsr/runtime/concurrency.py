@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
 from types import TracebackType
@@ -142,3 +142,16 @@ def ordered_map(items: Iterator[Item], workers: Sequence[Callable[[Item], R]]) -
     finally:
         for thread in threads:
             thread.shutdown(cancel_futures=True)
+
+
+def computed_ahead(items: Iterable[Item], worker: Callable[[Item], R]) -> Generator[R]:
+    """Results of ``worker`` in order, computed on one thread of their own, while the caller uses the ones before.
+
+    Results of all ``items`` may wait at a time. Closing the iterator ends the thread.
+    """
+    thread = ThreadPoolExecutor(1, "vidsr-ahead")
+    try:
+        for waiting in [thread.submit(worker, item) for item in items]:
+            yield waiting.result()
+    finally:
+        thread.shutdown(cancel_futures=True)

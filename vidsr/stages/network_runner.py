@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import isqrt
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from vidsr.stages.gpu import CudaGraphs, Uploads
 from vidsr.stages.rgb_conversion import RgbConversion
 
 MIN_HALF_PRECISION_PSNR = 45.0  # dB against float32 on the first frame; below it the run falls back to float32
+Result = TypeVar("Result")
 DEFAULT_BYTES = 1024  # per input pixel, for networks that do not know their memory use
 
 
@@ -87,13 +88,21 @@ class Runner:
 
         ``rounded``: integers (uint8 if ``peak`` fits, else uint16) where that is cheaper than rounding later.
         """
+        return self.retry_smaller(planes.shape, lambda: self._run(planes, peak, rounded))
+
+    def retry_smaller(self, shape: torch.Size, work: Callable[[], Result]) -> Result:
+        """Return the result of ``work`` on planes of ``shape``; when memory runs out, try it in smaller calls.
+
+        Raises:
+            DeviceError: one tile is too large.
+        """
         while True:
             try:
-                return self._run(planes, peak, rounded)
+                return work()
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
-                if not self._shrink(planes.shape):
+                if not self._shrink(shape):
                     raise DeviceError(
                         f"{self.compute.device} ran out of memory even on one tile of {self.tile} pixels: "
                         "free some memory, or choose --device cpu or a smaller --model"
@@ -113,8 +122,8 @@ class Runner:
         result: Tensor | None = None
         for first in range(0, n, step):
             frames = slice(first, first + step)
-            features = self.network.global_features(self._input(self._values(planes[frames], peak))) if tiled else None
-            for outer, inner, target in self._tiles(h, w):
+            features = self.network.global_features(self._input(self.values(planes[frames], peak))) if tiled else None
+            for outer, inner, target in self.tiles(h, w):
                 tile = self._call(planes[frames, :, outer[0], outer[1]], peak, rounded, features)
                 if result is None:
                     result = tile.new_empty(n, tile.shape[1], h * scale, w * scale)
@@ -123,10 +132,9 @@ class Runner:
         return result
 
     def _call(self, planes: Tensor, peak: int, rounded: bool, features: Tensor | None = None) -> Tensor:
-        values = self._values(planes, peak)
+        values = self.values(planes, peak)
         x = self._input(values)
-        if self._unchecked:
-            self.check_precision(x[:1])
+        self.check_once(x)
         residual = self.network.residual(x) if rounded and isinstance(self.network, Model) else None
         if residual is None:
             output = self._output(x, features)
@@ -151,6 +159,11 @@ class Runner:
         """Whether CUDA graphs could not be recorded on this GPU."""
         return self._graphs is not None and self._graphs.failed
 
+    def check_once(self, x: Tensor) -> None:
+        """Check the precision on the first frame of ``x`` where a GPU computes in half precision; then never again."""
+        if self._unchecked:
+            self.check_precision(x[:1])
+
     def check_precision(self, x: Tensor) -> None:
         """Fall back to float32 if the output for ``x`` differs from it by more than `MIN_HALF_PRECISION_PSNR`."""
         self._unchecked = False
@@ -161,7 +174,8 @@ class Runner:
         if not psnr_from_mse(error, 1) >= MIN_HALF_PRECISION_PSNR:  # NaN fails too
             self.network, self.compute, self.fp32_fallback = exact, replace(self.compute, dtype=torch.float32), True
 
-    def _values(self, planes: Tensor, peak: int) -> Tensor:
+    def values(self, planes: Tensor, peak: int) -> Tensor:
+        """Return code values as float32 in [0, 1] on the device."""
         device = self.compute.device
         if device.type == "cuda" and planes.device.type == "cpu":
             self._uploads = self._uploads or Uploads(device)
@@ -198,7 +212,7 @@ class Runner:
         side = self._side(h, w)
         return side is not None and (h > side or w > side)
 
-    def _tiles(self, h: int, w: int) -> Iterator[tuple[tuple[slice, slice], ...]]:
+    def tiles(self, h: int, w: int) -> Iterator[tuple[tuple[slice, slice], ...]]:
         """For each tile: rows and columns to read, the part of the output to keep, and its place in the frame."""
         side = self._side(h, w)
         for rows in self._spans(h, side or h):

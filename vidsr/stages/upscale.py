@@ -22,17 +22,19 @@ from vidsr.kernels.resample import resize
 from vidsr.options.choices import ChromaFrom
 from vidsr.options.output_size import OutputSize
 from vidsr.runtime.concurrency import ordered_map
-from vidsr.stages import PER_FRAME
+from vidsr.stages import PER_FRAME, Context
 from vidsr.stages.network_runner import Runner
 from vidsr.stages.repeats import spread, with_distinct
 from vidsr.stages.rgb_conversion import full_chroma_planes
 from vidsr.stages.rounding import rounded
 from vidsr.stages.stopwatch import Stopwatch
+from vidsr.stages.temporal_upscale import WARM_UP, TemporalUpscaler, is_temporal
 from vidsr.stages.tile_reuse import TileReuse
 
 CHROMA_KERNEL = "bicubic"
 BLEND_KERNEL = "bicubic"  # with which a network is blended
 BYTE = 8  # bits of uint8
+LumaUpscaler = TileReuse | TemporalUpscaler
 REDUCTION_KERNEL = "lanczos"  # from the size that networks reach to the wanted one
 
 
@@ -46,7 +48,6 @@ class Upscale:
     """
 
     name = "upscale"
-    context = PER_FRAME
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class Upscale:
     ) -> None:
         self.info = info
         self.strength = strength if runners else 1.0
-        self.devices = [[TileReuse(runner) for runner in device] for device in runners or [[]]]
+        self.devices = [[make_upscaler(runner) for runner in device] for device in runners or [[]]]
         self.kernel = kernel
         self.depth, self.peak = info.depth, info.peak
         self.source = (info.width, info.height)
@@ -73,6 +74,12 @@ class Upscale:
         self.location = info.color.chroma_location or DEFAULT_LOCATION
         self.chroma_from = chroma_from
         self.chroma_shares: NDArray[np.float32] | None = None  # of the whole frame, where frames are parts of it
+
+    @property
+    def context(self) -> Context:
+        """Frames needed around a range: those before it that a temporal network remembers."""
+        temporal = any(isinstance(one, TemporalUpscaler) for device in self.devices for one in device)
+        return Context(before=WARM_UP) if temporal else PER_FRAME
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """Return ``info`` at the new size.
@@ -99,7 +106,7 @@ class Upscale:
             yield result
 
     def _upscaled(
-        self, device: list[TileReuse], watch: Stopwatch, given: tuple[FrameBatch, FrameBatch | None]
+        self, device: list[LumaUpscaler], watch: Stopwatch, given: tuple[FrameBatch, FrameBatch | None]
     ) -> tuple[FrameBatch, FrameBatch | None]:
         """Return the batch, and its distinct frames resized; None if it has none."""
         batch, distinct = given
@@ -117,7 +124,7 @@ class Upscale:
                 )
             return batch, distinct.planes(y, self._chroma(distinct.y, distinct.uv, y))
 
-    def _large_planes(self, batch: FrameBatch, device: list[TileReuse], watch: Stopwatch) -> Tensor:
+    def _large_planes(self, batch: FrameBatch, device: list[LumaUpscaler], watch: Stopwatch) -> Tensor:
         """Return luma at the output's size, or with networks on RGB luma and 4:4:4 chroma if that is needed."""
         rounds = self.rounds and self.strength == 1
         with watch.step("network"):
@@ -157,6 +164,11 @@ class Upscale:
             small, large = (rounded(one, self.depth).cpu().numpy()[:, 0] for one in (luma, large_luma))
             upscale_chroma(planes, small, large, x, y, self.depth, result, peak, self.chroma_shares)
         return torch.from_numpy(result)
+
+
+def make_upscaler(runner: Runner) -> LumaUpscaler:
+    """Return what applies ``runner`` to the luma of consecutive frames."""
+    return TemporalUpscaler(runner) if is_temporal(runner) else TileReuse(runner)
 
 
 def _near_one(ratio: Fraction) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,9 +27,10 @@ from vidsr.train.methods.optimizer import Whitened
 from vidsr.train.observer import NullObserver, Observer, Report, Sample
 from vidsr.train.recipe import Recipe, needed_weights, phase_weights, read, recipe_of
 from vidsr.train.step import Interior, Losses, learning_rate, train_step
-from vidsr.train.tasks import adversarial, deblur, interpolate
+from vidsr.train.tasks import adversarial, deblur, interpolate, temporal
 from vidsr.train.tasks.deblur import DeblurringData
 from vidsr.train.tasks.interpolate import InterpolationData
+from vidsr.train.tasks.temporal import TemporalData
 from vidsr.train.tasks.upscale import UpscalingData
 
 
@@ -58,6 +59,7 @@ TASKS: dict[str, tuple[MakeData, TrainStep]] = {  # what a recipe can name as it
     "adversarial": (UpscalingData, adversarial.train_step),
     "deblur": (DeblurringData, deblur.train_step),
     "interpolate": (InterpolationData, interpolate.train_step),
+    "temporal": (TemporalData, temporal.train_step),
 }
 
 
@@ -153,11 +155,19 @@ def start(recipe: Recipe, device: torch.device) -> State:
         network.for_training(keep=has_kernels, branches=not needs_kernels)
     if recipe.equivariant:
         equivariance.make_equivariant(network, keep=has_kernels)
+    freeze(network, recipe.frozen)
     network = network.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = make_optimiser(recipe, network, device)
     discriminator = adversarial.make_discriminator(recipe, device) if recipe.task == "adversarial" else None
     return State(network, average, optimiser, discriminator)
+
+
+def freeze(network: nn.Module, prefixes: Sequence[str]) -> None:
+    """Keep the parameters whose names begin with one of ``prefixes`` as they are."""
+    for name, parameter in network.named_parameters():
+        if name.startswith(tuple(prefixes)):
+            parameter.requires_grad_(False)
 
 
 def make_optimiser(recipe: Recipe, network: nn.Module, device: torch.device) -> torch.optim.Optimizer:

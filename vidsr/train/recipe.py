@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 from vidsr.errors import InputError, OptionError
 from vidsr.train.losses import LOSSES
 
-Task = Literal["upscale", "adversarial", "interpolate", "deblur"]
+Task = Literal["upscale", "adversarial", "interpolate", "deblur", "temporal"]
 Optimiser = Literal["adam", "whitened"]
 Schedule = Literal["cosine", "constant", "plateau"]
 Half = Literal["bf16", "fp16"]
@@ -53,6 +53,7 @@ class Recipe:
     note: str = ""  # what to know before choosing these weights, in a few words
     data: tuple[str, ...] = ()  # shards made by `vidsr dataset`
     init: str = ""  # weights to start from: a file, or an earlier phase; empty: random
+    frozen: tuple[str, ...] = ()  # beginnings of the names of parameters that keep their initial values
     adversarial: Adversarial = Adversarial()
     reparameterise: bool = True  # train kernels as sums of branches, where the architecture supports it
     equivariant: bool = False  # tie the kernels: the output of a rotated or mirrored input is rotated or mirrored alike

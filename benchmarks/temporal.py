@@ -1,0 +1,164 @@
+"""Upscale clips frame by frame and with a temporal network, and compare both with the original.
+
+    python benchmarks/temporal.py [--models balanced balanced-t] [--scale 4] [--crf 23] [--clips bikes bee]
+        [--json PATH]
+    python benchmarks/temporal.py --stress    # a still scene of 200 frames; a cut every five frames
+
+The protocol of the papers: HR is 8-bit luma of 16 frames, LR comes from MATLAB's antialiased bicubic, rounded; with
+--crf LR is encoded by libx264 (preset medium) and decoded. PSNR leaves out 8 pixels on each side; a clip's figure is
+the mean over its frames. Clips wider than 720 pixels are halved by area first: so their coding noise does not count.
+Flicker is the mean change between frames that the optical flow of the original does not explain, in code values.
+Clips: $VIDSR_DATA/clips (default: ../shared/data/clips).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from _timer import machine
+from numpy.typing import NDArray
+
+from vidsr.device import Compute
+from vidsr.evaluate.protocol import imresize, modcrop
+from vidsr.flow.search import find_fine_flow
+from vidsr.flow.state_warp import stays_inside, warp_cubic
+from vidsr.metrics import psnr
+from vidsr.models import Model, from_file, load_model
+from vidsr.stages.network_runner import Runner
+from vidsr.stages.upscale import make_upscaler
+from vidsr.video.encode_decode import encode_and_decode
+from vidsr.video.luma import read_luma
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
+FIRST, COUNT = 10, 16  # frames of a clip
+WIDEST = 720
+BORDER = 8
+BICUBIC = "bicubic"
+
+Luma = NDArray[np.uint8]  # T x H x W
+
+
+def read_hr(path: Path, scale: int) -> Luma:
+    """Return the frames of a clip, halved if they are wide, both sides multiples of ``scale``."""
+    frames = []
+    for y in islice(read_luma(path), FIRST, FIRST + COUNT):
+        plane = y.numpy()
+        if plane.shape[1] > WIDEST:
+            plane = cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        frames.append(modcrop(plane, scale))
+    return np.stack(frames)
+
+
+def make_lr(hr: Luma, scale: int, crf: int | None) -> Luma:
+    """Return the LR frames."""
+    height, width = (side // scale for side in hr.shape[1:])
+    lr = np.stack([imresize(frame, height, width) for frame in hr])
+    return lr if crf is None else encode_and_decode(lr, "libx264", crf)
+
+
+def upscale(model: Model | None, lr: Luma, scale: int) -> Luma:
+    """Return the frames upscaled, as codes; None: by bicubic."""
+    if model is None:
+        return np.stack([imresize(frame, frame.shape[0] * scale, frame.shape[1] * scale) for frame in lr])
+    upscaler = make_upscaler(Runner(model.fused(), Compute(torch.device("cpu"), model.network.dtype)))
+    outputs = [upscaler(torch.from_numpy(frame)[None, None], 255) for frame in lr]
+    return np.stack([output.round().clamp(0, 255).to(torch.uint8)[0, 0].numpy() for output in outputs])
+
+
+def frame_psnr(output: Luma, hr: Luma) -> list[float]:
+    """Return the PSNR of each frame, dB."""
+    inner = (slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+    return [psnr(a[inner], b[inner], 255) for a, b in zip(output, hr, strict=True)]
+
+
+def flicker(output: Luma, hr: Luma) -> float:
+    """Return the mean absolute change along the motion of ``hr``, code values."""
+    changes = []
+    for index in range(1, len(hr)):
+        flow = find_fine_flow(hr[index], hr[index - 1])
+        moved = warp_cubic(output[index - 1].astype(np.float32), flow)
+        inside = stays_inside(flow) > 0
+        changes.append(np.abs(output[index] - moved)[inside].mean())
+    return float(np.mean(changes))
+
+
+def load(name: str, scale: int, domain: str, dtype: torch.dtype) -> Model | None:
+    """Return a shipped model or the one in a weights file; None for bicubic."""
+    if name == BICUBIC:
+        return None
+    if name.endswith(".safetensors"):
+        return from_file(Path(name), dtype=dtype)
+    return load_model(name, scale, dtype=dtype, domain=domain)
+
+
+def measure(models: dict[str, Model | None], clips: list[Path], scale: int, crf: int | None) -> dict[str, Any]:
+    """Return PSNR and flicker of every clip by every model; print a line per clip."""
+    table: dict[str, Any] = {}
+    for path in clips:
+        hr = read_hr(path, scale)
+        lr = make_lr(hr, scale, crf)
+        row = {}
+        for name, model in models.items():
+            output = upscale(model, lr, scale)
+            row[name] = {"psnr": float(np.mean(frame_psnr(output, hr))), "flicker": flicker(output, hr)}
+        table[path.stem] = row
+        print(f"{path.stem:16}" + "".join(f"  {r['psnr']:7.3f} ({r['flicker']:.2f})" for r in row.values()), flush=True)
+    means = {name: float(np.mean([row[name]["psnr"] for row in table.values()])) for name in models}
+    print(f"{'mean':16}" + "".join(f"  {value:7.3f}       " for value in means.values()))
+    return {"clips": table, "mean": means}
+
+
+def stress(models: dict[str, Model | None], clips: list[Path], scale: int) -> dict[str, Any]:
+    """Return the drift of 200 equal frames, and the PSNR of a cut every five frames; print both."""
+    scenes = [read_hr(path, scale) for path in clips]
+    still = np.repeat(scenes[0][:1], 200, 0)
+    size = np.min([scene.shape[1:] for scene in scenes], 0)
+    cuts = np.concatenate([scene[start : start + 5, : size[0], : size[1]] for start in (0, 5, 10) for scene in scenes])
+    result: dict[str, Any] = {}
+    for name, model in models.items():
+        drift = frame_psnr(upscale(model, make_lr(still, scale, None), scale), still)
+        result[name] = {
+            "still_second": drift[1],
+            "still_last": drift[-1],
+            "still_lowest": min(drift),
+            "cuts": float(np.mean(frame_psnr(upscale(model, make_lr(cuts, scale, None), scale), cuts))),
+        }
+        print(f"{name:16}" + "".join(f"  {key} {value:.3f}" for key, value in result[name].items()), flush=True)
+    return result
+
+
+def main() -> None:
+    """Print and store what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=["balanced", "balanced-t"], help="names or weights files")
+    parser.add_argument("--scale", type=int, default=4)
+    parser.add_argument("--crf", type=int, help="encode LR at this CRF; the models are those for compressed clips")
+    parser.add_argument("--domain", choices=("clean", "video"), help="weights to use (default: as --crf says)")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--clips", nargs="+", help="stems of clips (default: all)")
+    parser.add_argument("--folder", type=Path, default=DATA / "clips", help="folder of clips")
+    parser.add_argument("--stress", action="store_true", help="a still scene and frequent cuts instead")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    domain = given.domain or ("clean" if given.crf is None else "video")
+    dtype = torch.float32 if given.precision == "fp32" else torch.bfloat16
+    models = {name: load(name, given.scale, domain, dtype) for name in (BICUBIC, *given.models)}
+    clips = [p for p in sorted(given.folder.iterdir()) if p.is_file() and (not given.clips or p.stem in given.clips)]
+    print(f"{'':16}  " + "  ".join(models))
+    result = stress(models, clips, given.scale) if given.stress else measure(models, clips, given.scale, given.crf)
+    if given.json:
+        settings = {"scale": given.scale, "crf": given.crf, "domain": domain, "precision": given.precision}
+        given.json.write_text(json.dumps({"machine": machine(), **settings, **result}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

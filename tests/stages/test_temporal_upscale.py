@@ -1,0 +1,96 @@
+"""Temporal upscaling: tiles, batches and warps equal the plain way; the state ends at a cut."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vidsr.device import Compute
+from vidsr.flow.state_warp import stays_inside, warp_channels, warp_cubic
+from vidsr.models import Model
+from vidsr.models.architectures.recurrent import Config, Recurrent
+from vidsr.models.temporal import State, warp_state
+from vidsr.stages.network_runner import Runner
+from vidsr.stages.temporal_upscale import TemporalUpscaler, find_flow
+
+CPU = Compute(torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    torch.manual_seed(0)
+    return Model("small", "clean", Path("none"), Recurrent(Config(2, channels=8, layers=2, hidden=8)).eval(), {})
+
+
+def texture(seed: int, h: int = 64, w: int = 96) -> Tensor:
+    """A smooth random frame, N x 1 x h x w codes in float32."""
+    coarse = torch.rand(1, 1, h // 4, w // 4, generator=torch.Generator().manual_seed(seed)) * 200 + 20
+    return torch.nn.functional.interpolate(coarse, size=(h, w), mode="bicubic").clamp(0, 255)
+
+
+def pan(frames: int, dtype: torch.dtype = torch.uint8) -> Tensor:
+    """Frames of a texture that moves one pixel a frame."""
+    whole = texture(3, 64, 96 + 4 * frames)
+    return torch.cat([whole[..., n : n + 96] for n in range(frames)]).round().to(dtype)
+
+
+def run(model: Model, frames: Tensor, sizes: tuple[int, ...], tile: int | None = None, peak: int = 255) -> Tensor:
+    upscaler = TemporalUpscaler(Runner(model, CPU, tile=tile))
+    return torch.cat([upscaler(batch, peak) for batch in frames.split(list(sizes))])
+
+
+def test_batches_of_any_size_give_the_same_frames(model: Model) -> None:
+    frames = pan(6)
+    assert torch.equal(run(model, frames, (6,)), run(model, frames, (1, 2, 3)))
+
+
+def test_tiles_equal_whole_frames(model: Model) -> None:
+    frames = pan(4)
+    whole, tiled = run(model, frames, (4,)), run(model, frames, (4,), tile=32)
+    assert torch.allclose(whole, tiled, atol=2e-2)
+
+
+def test_the_past_changes_a_moving_frame_and_ends_at_a_cut(model: Model) -> None:
+    frames, other = pan(3), (255 - texture(9)).round().to(torch.uint8).flip(-1)
+    alone = run(model, frames[-1:], (1,))
+    assert not torch.allclose(run(model, frames, (3,))[-1:], alone, atol=0.5)
+    assert find_flow((frames[-1:], other), 255) is None
+    assert torch.equal(run(model, torch.cat([frames, other]), (4,))[-1:], run(model, other, (1,)))
+
+
+def test_ten_bits_and_floats_are_upscaled_as_eight_bits(model: Model) -> None:
+    frames = pan(3)
+    eight = run(model, frames, (3,))
+    ten = run(model, (frames.int() * 1023 / 255).float(), (3,), peak=1023) * 255 / 1023
+    assert torch.allclose(eight, ten, atol=0.5)
+
+
+@pytest.mark.parametrize(("h", "w"), [(1, 1), (5, 40), (31, 33)])
+def test_frames_too_small_for_a_flow_search_are_upscaled_alone(model: Model, h: int, w: int) -> None:
+    frames = torch.randint(0, 256, (3, 1, h, w), dtype=torch.uint8)
+    together = run(model, frames, (3,))
+    assert torch.equal(together, torch.cat([run(model, frame[None], (1,)) for frame in frames]))
+
+
+def test_rounded_codes_equal_rounding_the_output_later(model: Model) -> None:
+    frames = pan(3)
+    exact = run(model, frames, (3,)).round().clamp(0, 255)
+    rounded = TemporalUpscaler(Runner(model, CPU))(frames, 255, rounded=True)
+    assert rounded.dtype == torch.uint8
+    assert (rounded.float() - exact).abs().max() <= 1
+
+
+def test_warps_on_the_cpu_equal_those_of_pytorch() -> None:
+    rng = np.random.default_rng(0)
+    flow = rng.uniform(-3, 3, (40, 50, 2)).astype(np.float32)
+    luma, estimate = (texture(n, 40 * n, 52 * n)[..., : 50 * n] / 255 for n in (1, 2))
+    hidden = torch.rand(1, 8, 40, 50)
+    expected = warp_state(State(luma, estimate, hidden), torch.from_numpy(np.moveaxis(flow, -1, 0))[None])
+    assert np.allclose(warp_cubic(luma[0, 0].numpy(), flow), expected.luma[0, 0], atol=0.02)
+    fine = warp_cubic(np.ascontiguousarray(estimate[0, 0].numpy()), flow)
+    assert np.allclose(fine[4:-4, 4:-4], expected.estimate[0, 0, 4:-4, 4:-4], atol=0.02)
+    channels = warp_channels(np.ascontiguousarray(hidden[0].permute(1, 2, 0).numpy()), flow)
+    assert np.allclose(np.moveaxis(channels, -1, 0), expected.hidden[0], atol=1e-4)
+    assert np.array_equal(stays_inside(flow), expected.inside[0, 0])

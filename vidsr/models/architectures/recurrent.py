@@ -1,0 +1,150 @@
+"""Recurrent upscaling of clips: a single-frame network, corrected by what earlier frames have shown.
+
+The previous output, moved along the optical flow and made to agree with the present frame, is blended with the output
+of the single-frame network by a learned gate; a learned residual is added. The previous output carries detail from
+frame to frame, as in FRVSR (Sajjadi, Vemulapalli, Brown, "Frame-recurrent video super-resolution", CVPR 2018). It is
+made to agree with the present frame by back-projection (Irani, Peleg, "Improving resolution by image registration",
+1991).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vidsr.models.architectures import plain
+from vidsr.models.layers import crop_border
+from vidsr.models.temporal import Prior, TemporalNetwork
+
+RING = 4  # pixels around the frame that the four layers of the recurrent part read
+ERROR_GAIN = 8.0  # of errors and differences as inputs: they are small against the range of luma
+ERROR_WINDOW = 5  # pixels a side of the window in which errors are averaged for the gate
+GATE_BIAS = 1.5  # initial logit of the gate where the previous output agrees with the frame
+GATE_SLOPE = 8.0  # logits that the gate loses per unit of averaged error
+MAX_HIDDEN = 4.0  # limit of the hidden state: without one, training diverged
+
+
+@dataclass(frozen=True)
+class Config:
+    """Size of the single-frame network (channels, layers) and of the recurrent part."""
+
+    scale: int
+    channels: int = 32
+    layers: int = 10
+    hidden: int = 32  # channels of the recurrent part
+
+
+class Recurrent(TemporalNetwork, plain.Plain):
+    """A plain network with a recurrent part of four 3x3 convolutions behind it."""
+
+    reduction: Tensor  # kernel that reduces an upscaled frame
+    enlargement: Tensor  # kernels that enlarge a frame, one for each sub-pixel
+
+    def __init__(self, config: Config) -> None:
+        plain.Plain.__init__(self, plain.Config(config.scale, config.channels, config.layers))
+        self.halo = config.layers + 2 + RING
+        self.hidden_channels = config.hidden
+        subpixels = config.scale**2
+        inputs = config.channels + subpixels + 3 + 2 + config.hidden
+        layers: list[nn.Module] = []
+        for channels in (inputs, config.hidden, config.hidden):
+            layers += [nn.Conv2d(channels, config.hidden, 3), nn.ReLU(inplace=True)]
+        self.recurrent = nn.Sequential(*layers)
+        self.head = nn.Conv2d(config.hidden, 2 * subpixels, 3)  # logits of the gate, then the residual
+        self.register_buffer("reduction", reduction_kernel(config.scale), persistent=False)
+        self.register_buffer("enlargement", enlargement_kernels(config.scale), persistent=False)
+        self._initialise_recurrent()
+
+    @torch.no_grad()
+    def _initialise_recurrent(self) -> None:
+        for layer in self.recurrent:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        self.recurrent[0].weight.mul_(0.7)  # type: ignore[operator]
+        gate, residual = self.head.weight.chunk(2)
+        nn.init.normal_(gate, std=0.003)
+        nn.init.normal_(residual, std=0.0003)
+        bias = self.head.bias
+        assert bias is not None
+        bias.copy_(torch.tensor([GATE_BIAS, 0.0]).repeat_interleave(len(bias) // 2))
+
+    def for_training(self, keep: bool, branches: bool = True) -> None:
+        """Do nothing: the network trains in the form in which it ships."""
+
+    def residual(self, x: Tensor) -> Tensor:
+        """Return the residual of a first frame, before the shuffle."""
+        return self.step(x, None)[0].to(self.dtype)
+
+    def step(self, x: Tensor, prior: Prior | None) -> tuple[Tensor, Tensor]:
+        """Return the residual before the shuffle, and the hidden state: `TemporalNetwork.step`."""
+        features, single = self._single_frame(x)
+        y = crop_border(x, self.halo - RING).float()
+        if prior is None:
+            prior = Prior.empty(y.shape[0], crop_border(y, RING).shape[-2:], self.scale, self.hidden_channels, y)
+        error, correction = self._back_project(y, prior)
+        inside = around(prior.inside)
+        change = (around(prior.luma) - y) * inside
+        gain = (correction - single) * inside
+        errors = ERROR_GAIN * torch.cat([error, change], 1)
+        averaged = F.avg_pool2d(errors.abs(), ERROR_WINDOW, 1, ERROR_WINDOW // 2, count_include_pad=False)
+        parts = [features, ERROR_GAIN * gain, errors, inside, averaged, around(prior.hidden)]
+        joined = torch.cat([part.to(self.dtype) for part in parts], 1)
+        hidden = self.recurrent(joined.contiguous(memory_format=torch.channels_last)).clamp(max=MAX_HIDDEN)
+        logits, extra = self.head(hidden).float().chunk(2, 1)
+        gate = torch.sigmoid(logits - GATE_SLOPE * crop_border(averaged[:, :1], RING)) * prior.inside
+        residual = crop_border(single, RING) + gate * crop_border(gain, RING) + extra
+        return residual, crop_border(hidden, 1)
+
+    def _single_frame(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features and residual of the single-frame network, with `RING` pixels around the frame."""
+        frozen = not next(self.body.parameters()).requires_grad
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+            features = self.body[:-1](x.to(self.dtype))
+            return crop_border(features, 1), self.body[-1](features).float()
+
+    def _back_project(self, y: Tensor, prior: Prior) -> tuple[Tensor, Tensor]:
+        """Return what ``y`` has and the reduced prior lacks, and the prior that lacks nothing, less ``y``.
+
+        Both are zero where there is no prior, and extend `RING` pixels around the frame.
+        """
+        frame, scale = crop_border(y, RING), self.scale
+        border = (self.reduction.shape[-1] - scale) // 2
+        with torch.autocast(y.device.type, enabled=False):
+            reduced = F.conv2d(F.pad(prior.estimate, (border,) * 4, mode="replicate"), self.reduction, stride=scale)
+            error = (frame - reduced) * prior.inside
+            enlarged = F.conv2d(F.pad(error, (2,) * 4, mode="replicate"), self.enlargement)
+        correction = (F.pixel_unshuffle(prior.estimate, scale) + enlarged - frame) * prior.inside
+        return around(error), around(correction)
+
+
+def around(planes: Tensor) -> Tensor:
+    """Return ``planes`` with `RING` pixels of zeros around the frame."""
+    return F.pad(planes, (RING,) * 4)
+
+
+def reduction_kernel(scale: int) -> Tensor:
+    """Return the antialiased bicubic (a = -0.5) that reduces by ``scale``, for a convolution of that stride."""
+    count = 4 * scale - scale % 2  # taps that are not zero
+    taps = torch.arange(count, dtype=torch.float64) - (count - scale) // 2  # pixels from the first of a group
+    weights = cubic((taps - (scale - 1) / 2) / scale)
+    weights /= weights.sum()
+    return torch.outer(weights, weights).float()[None, None]
+
+
+def enlargement_kernels(scale: int) -> Tensor:
+    """Return the bicubic (a = -0.5) that enlarges by ``scale``: a 5x5 kernel for each sub-pixel."""
+    places = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale - 0.5
+    weights = cubic(places[:, None] - torch.arange(-2, 3, dtype=torch.float64))
+    return torch.einsum("ai,bj->abij", weights, weights).reshape(scale**2, 1, 5, 5).float()
+
+
+def cubic(x: Tensor) -> Tensor:
+    """Return the cubic convolution kernel with a = -0.5 (Keys, 1981)."""
+    x = x.abs()
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return torch.where(x <= 1, near, torch.where(x < 2, far, torch.zeros_like(x)))
