@@ -28,13 +28,13 @@ def fail_on_b(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
             raise error
         return enhance_file(job, *arguments)
 
-    monkeypatch.setattr("vidsr.cli.batch.enhance_file", enhance_or_fail)
+    monkeypatch.setattr("vidsr.segments.listed_file.enhance_file", enhance_or_fail)
 
 
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (IndexError("list index out of range"), "b.mp4: unexpected IndexError in batch.py:"),
+        (IndexError("list index out of range"), "b.mp4: unexpected IndexError in listed_file.py:"),
         (RuntimeError("can't allocate memory: you tried to allocate 588000000 bytes"), "b.mp4 needs more memory"),
         (PermissionError(13, "Permission denied", "nox/b.mp4"), "nox/b.mp4 cannot be used (permission denied)"),
     ],
@@ -99,3 +99,53 @@ def test_a_file_name_that_is_too_long_once_the_tag_is_added_is_one_line(tmp_path
     assert result.returncode == ExitCode.BAD_REQUEST, result.stderr
     assert "file name too long" in result.stderr and "Traceback" not in result.stderr
     assert list(tmp_path.iterdir()) == [clip]
+
+
+def test_a_file_that_crashes_its_process_does_not_end_the_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interlaced clip whose pixel format changed ended the whole batch by SIGABRT."""
+    monkeypatch.setattr("vidsr.runtime.process.is_configured", lambda: True)
+    monkeypatch.setattr("vidsr.cli.batch.FUNCTION", "tests.worker_functions:enhance_or_abort")
+    log = folder.parent / "run.log"
+    result = run_vidsr("enhance", folder, "-o", folder.parent / "out", *ARGUMENTS, "-v", "--log-file", log)
+    assert result.returncode == ExitCode.SOME_FAILED
+    assert "b.mp4: its process crashed (SIGABRT): a library failed on this file, please report it" in result.stderr
+    assert "2 of 3 files enhanced, 1 failed" in result.stderr
+    assert "enhance_or_abort" in result.stderr and "enhance_or_abort" in log.read_text()
+    names = sorted(path.name for path in (folder.parent / "out").iterdir() if path.suffix not in (".json", ".csv"))
+    assert names == ["a.x2.mp4", "c.x2.mp4"], "and no unfinished file"
+
+
+def test_a_batch_in_a_worker_says_the_same_as_one_in_the_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "b.mp4").write_bytes(b"")
+    here = run_vidsr("enhance", folder, "-o", folder.parent / "here", *ARGUMENTS, "--quiet")
+    monkeypatch.setattr("vidsr.runtime.process.is_configured", lambda: True)
+    there = run_vidsr("enhance", folder, "-o", folder.parent / "there", *ARGUMENTS, "--quiet")
+    assert here == there and here.returncode == ExitCode.SOME_FAILED
+    for path in (folder.parent / "here").glob("*.mp4"):
+        assert path.read_bytes() == (folder.parent / "there" / path.name).read_bytes()
+
+
+def test_the_log_file_has_all_notes_and_tracebacks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_on_b(monkeypatch, IndexError("list index out of range"))
+    log = folder.parent / "run.log"
+    arguments = (*ARGUMENTS, "--quiet", "--log-file", log)
+    result = run_vidsr("enhance", folder, "-o", folder.parent / "out", *arguments)
+    text = log.read_text()
+    assert "Traceback" not in result.stderr and "Traceback" in text and "enhance_or_fail" in text
+    assert "[2/3]" in text and "info: clip has no colour tags" in text
+    assert "2 of 3 files enhanced, 1 failed" in text and "a.mp4 -> " in text
+    single = run_vidsr("enhance", folder / "b.mp4", *ARGUMENTS, "--overwrite", "--log-file", log)
+    assert single.returncode == ExitCode.BUG and "Traceback" not in single.stderr
+    assert "Traceback" in log.read_text() and "[2/3]" not in log.read_text()
+
+
+def test_the_log_file_replaces_nothing_without_overwrite_and_no_input_at_all(folder: Path) -> None:
+    (folder.parent / "mine.txt").write_text("mine")
+    taken = run_vidsr("enhance", folder, *ARGUMENTS, "--log-file", folder.parent / "mine.txt")
+    assert taken.returncode == ExitCode.BAD_REQUEST
+    assert "mine.txt exists: choose another --log-file, or give --overwrite" in taken.stderr
+    before = (folder / "a.mp4").read_bytes()
+    same = run_vidsr("enhance", folder, *ARGUMENTS, "--log-file", folder / "a.mp4", "--overwrite")
+    assert same.returncode == ExitCode.BAD_REQUEST and "is an input of this run" in same.stderr
+    assert (folder / "a.mp4").read_bytes() == before and (folder.parent / "mine.txt").read_text() == "mine"
+    assert len(list(folder.iterdir())) == 3

@@ -14,6 +14,7 @@ from tests.clips import make_clip
 from tests.commands import run_vidsr
 from vidsr.cli.progress import Reporter, Verbosity
 from vidsr.errors import ExitCode
+from vidsr.runtime.error_boundary import Failure
 
 QUICK = ("--scale", "2", "--model", "nearest", "--preset", "ultrafast")
 
@@ -93,7 +94,7 @@ def test_no_color_prints_no_escape_sequences(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("NO_COLOR", "1")
     console = Console(file=StringIO(), force_terminal=True, highlight=False)
     with Reporter(Verbosity.QUIET, console) as reporter:
-        reporter.fail(Path("a.mp4"), OSError("broken"))
+        reporter.fail(Path("a.mp4"), Failure("broken"))
     assert "\x1b[31m" not in console.file.getvalue()  # type: ignore[attr-defined]
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from vidsr.cli.progress import Reporter, Verbosity, _measure
-from vidsr.errors import InputError
+from vidsr.cli.progress import Reporter, Verbosity
 from vidsr.frames import VideoInfo
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.plan import make_plan
 from vidsr.pipeline.run import RunReport
+from vidsr.pipeline.summary import _measure, summarize
+from vidsr.runtime.error_boundary import Failure
 
 
 def printed(verbosity: Verbosity, terminal: bool) -> str:
@@ -27,8 +28,8 @@ def printed(verbosity: Verbosity, terminal: bool) -> str:
         on_frames = reporter.start(Path("in.mp4"), 1, 2)
         on_frames(5, 10)
         reporter.note("something to know")
-        reporter.finish(report)
-        reporter.fail(Path("bad.mp4"), InputError("bad.mp4 is empty"))
+        reporter.finish(summarize(report))
+        reporter.fail(Path("bad.mp4"), Failure("bad.mp4 is empty"))
         reporter.total(2, 1, 0)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert isinstance(text, str)

@@ -14,6 +14,7 @@ from tests.clips import make_clip
 from tests.exactness.table import SAMPLES, Finding, ffprobe, milliseconds, row, run
 from vidsr.cli.progress import summary
 from vidsr.options.frame_rate import Rate
+from vidsr.pipeline.summary import summarize
 from vidsr.video import VideoReader
 
 RATES = (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001))
@@ -190,7 +191,7 @@ def damaged_times(tmp_path: Path) -> Finding:
     repaired = {
         name: count for name, count in report.counts.items() if name in ("frames_without_time", "frames_out_of_order")
     }
-    table = summary(report)
+    table = summary(summarize(report))
     listed = "".join(str(cell) for column in table.columns for cell in column.cells)
     holds = (
         sum(repaired.values()) == 2

@@ -5,6 +5,7 @@ Options and paths are checked before PyTorch is imported, which takes seconds.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from vidsr.cli.folder_search import Searching
 from vidsr.errors import ExitCode, OptionError
 from vidsr.options.enhance import EnhanceOptions, parse_options
 from vidsr.options.image_sequence import ImageSequence, is_sequence
-from vidsr.options.output_names import distinct_outputs
+from vidsr.options.output_names import distinct_outputs, refuse_inputs
 from vidsr.options.paths import PIPE, JobList, list_jobs, output_path
+from vidsr.runtime.log_file import LogFile
 
 
 def enhance(
@@ -24,6 +26,7 @@ def enhance(
     quiet: bool,
     verbose: bool,
     json: bool,
+    log_file: Path | None,
     **options: Any,
 ) -> ExitCode:
     """Enhance all files with the ``options`` of `parse_options` and report on stderr.
@@ -43,12 +46,24 @@ def enhance(
     verbosity = Verbosity.VERBOSE if verbose else Verbosity.NORMAL
     if quiet or (json and not verbose):
         verbosity = Verbosity.QUIET
-    with Reporter(verbosity, json=json) as reporter:
+    with _log_file(log_file, listed, parsed) as log, Reporter(verbosity, json=json, log_file=log) as reporter:
         try:
             return enhance_listed(listed, parsed, reporter)
         except Exception as error:
-            reporter.trace(error)
+            reporter.abort(error)
             raise
+
+
+def _log_file(path: Path | None, listed: JobList, options: EnhanceOptions) -> AbstractContextManager[LogFile | None]:
+    """Open the log file of a run.
+
+    Raises:
+        OutputError: it is an input, exists without ``overwrite``, or cannot be written.
+    """
+    if path is None:
+        return nullcontext()
+    refuse_inputs([path], [job.source for job in listed.jobs])
+    return LogFile(path, options.overwrite)
 
 
 def without_existing(listed: JobList, options: EnhanceOptions) -> JobList:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from vidsr.cli.tables import bytes_text, duration_text, print_json, video_text
+from vidsr.cli.tables import bytes_text, print_json
 from vidsr.pipeline.estimate import Estimates, FileEstimate
+from vidsr.pipeline.summary import duration_text, video_text
 
 
 def print_estimates(estimates: Estimates, as_json: bool) -> None:

@@ -7,20 +7,23 @@ from contextlib import AbstractContextManager
 from enum import IntEnum
 from pathlib import Path
 from time import perf_counter
-from traceback import format_exception
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from vidsr.cli.tables import duration_text, print_json_line, video_text
-from vidsr.errors import Note, VidsrError, ignore
+from vidsr.cli.tables import print_json_line
+from vidsr.errors import Note, ignore
 from vidsr.options.image_sequence import file_bytes
-from vidsr.pipeline.run import OnFrames, RunReport
-from vidsr.runtime.error_boundary import one_line
+from vidsr.pipeline.summary import FileSummary, duration_text
+from vidsr.runtime.error_boundary import Failure
+from vidsr.runtime.log_file import LogFile
+
+if TYPE_CHECKING:
+    from vidsr.pipeline.run import OnFrames
 
 LINE_SECONDS = 10.0  # between two progress lines where there is no terminal
 
@@ -58,9 +61,14 @@ class Reporter(AbstractContextManager["Reporter"]):
     """Reports on stderr: a progress bar on a terminal, lines elsewhere; errors and warnings only if quiet."""
 
     def __init__(
-        self, verbosity: Verbosity = Verbosity.NORMAL, console: Console | None = None, json: bool = False
+        self,
+        verbosity: Verbosity = Verbosity.NORMAL,
+        console: Console | None = None,
+        json: bool = False,
+        log_file: LogFile | None = None,
     ) -> None:
         self.verbosity = verbosity
+        self._log_file = log_file
         self._json = json
         self._sizes: list[int] = []  # bytes of the sources, by which the time left for all files is estimated
         self._started = perf_counter()
@@ -87,6 +95,11 @@ class Reporter(AbstractContextManager["Reporter"]):
 
     def note(self, text: str) -> None:
         """Print a line, unless quiet."""
+        self.log(text)
+        self.progress(text)
+
+    def progress(self, text: str) -> None:
+        """Print a line that the log file has in other words or leaves out, unless quiet."""
         if self.verbosity is not Verbosity.QUIET:
             self.console.print(text, markup=False, soft_wrap=True)
 
@@ -97,7 +110,11 @@ class Reporter(AbstractContextManager["Reporter"]):
         if note.level == "warning":
             self.console.print(note.text, style="yellow", markup=False, soft_wrap=True)
         else:
-            self.note(note.text)
+            self.progress(note.text)
+
+    def log_note(self, note: Note) -> None:
+        """Write a note of the run to the log file, if there is one."""
+        self.log(f"{note.level}: {note.text}")
 
     def begin(self, sources: Sequence[Path]) -> None:
         """Note the files of the run, for the estimate of the time left for all of them."""
@@ -107,11 +124,12 @@ class Reporter(AbstractContextManager["Reporter"]):
     def start(self, source: Path, number: int, total: int) -> OnFrames:
         """Announce file ``number`` of ``total``; return the listener that shows its progress."""
         place = f"[{number}/{total}] " if total > 1 else ""
+        self.log(f"{place}{source}")
         if self.verbosity is Verbosity.QUIET:
             return ignore
         if not self.console.is_terminal:
             if self.verbosity is Verbosity.VERBOSE:
-                self.note(f"{place}{source}")
+                self.progress(f"{place}{source}")
             return _Lines(self, f"{place}{source.name}", number)
         for task in self._bar.task_ids:
             self._bar.remove_task(task)
@@ -142,29 +160,44 @@ class Reporter(AbstractContextManager["Reporter"]):
         seconds = (perf_counter() - self._started) * (1 - share) / share
         return f", {duration_text(seconds)} for all files"
 
-    def fail(self, source: Path, error: Exception) -> None:
+    def fail(self, source: Path, failure: Failure) -> None:
         """Print the error of one file of several; if verbose, with its traceback."""
-        self.console.print(f"failed: {source}: {one_line(error)}", style="red", markup=False, soft_wrap=True)
-        self.trace(error)
+        text = f"failed: {source}: {failure.line}"
+        self.log(text)
+        self.console.print(text, style="red", markup=False, soft_wrap=True)
+        self._trace(failure)
 
-    def trace(self, error: Exception) -> None:
-        """Print the traceback of a failure of the machine or of a bug, if verbose."""
-        expected = isinstance(error, VidsrError) and error.__cause__ is None
-        if self.verbosity is Verbosity.VERBOSE and not expected:
-            self.console.print("".join(format_exception(error)), markup=False, highlight=False, soft_wrap=True)
+    def abort(self, error: Exception) -> None:
+        """Log the error that ends the command, which prints its line itself; if verbose, print its traceback."""
+        failure = Failure.of(error)
+        self.log(failure.line)
+        self._trace(failure)
 
-    def finish(self, report: RunReport) -> None:
+    def _trace(self, failure: Failure) -> None:
+        """Print and log the traceback of a failure of the machine or of a bug."""
+        if failure.trace:
+            self.log(failure.trace)
+            if self.verbosity is Verbosity.VERBOSE:
+                self.console.print(failure.trace, markup=False, highlight=False, soft_wrap=True)
+
+    def finish(self, done: FileSummary) -> None:
         """Print the line of a finished file; if verbose, its summary; with ``json``, its object."""
-        self.note(result_line(report))
+        self.log("\n  ".join([done.line, *(f"{name}: {value}" for name, value in done.rows)]))
+        self.progress(done.line)
         if self.verbosity is Verbosity.VERBOSE:
-            self.console.print(summary(report, self.verbosity))
+            self.console.print(summary(done))
         if self._json:
-            print_json_line(result_record(report))
+            print_json_line(done.record)
 
-    def fail_json(self, source: Path, error: Exception) -> None:
+    def fail_json(self, source: Path, failure: Failure) -> None:
         """Print the object of a file that failed, with ``json``."""
         if self._json:
-            print_json_line({"source": str(source), "ok": False, "error": one_line(error)})
+            print_json_line({"source": str(source), "ok": False, "error": failure.line})
+
+    def log(self, text: str) -> None:
+        """Write ``text`` to the log file, if there is one."""
+        if self._log_file is not None:
+            self._log_file.write(text)
 
     def total(self, files: int, failed: int, skipped: int) -> None:
         """Print the last line of a run over several files."""
@@ -193,77 +226,12 @@ class _Lines:
         left = f", {(frames - done) / rate:.0f} s left" if frames and frames > done else ""
         left += self._reporter.left(self._number, done, frames)
         count = f"{done}{f'/{_at_least(done, frames)}' if frames else ''}"
-        self._reporter.note(f"{self._name}: {count} frames, {rate:.1f} fps{left}")
+        self._reporter.progress(f"{self._name}: {count} frames, {rate:.1f} fps{left}")
 
 
-def result_line(report: RunReport) -> str:
-    """Return the line of a finished file: clip.mp4 -> clip.x2.mp4  1920x1080  82 frames  12 s  verified."""
-    target, output = report.target, report.output
-    same_folder = target.parent.resolve() == report.source.parent.resolve()
-    words = [f"{report.source.name} -> {target.name if same_folder else target}", f"{output.width}x{output.height}"]
-    if output.fps:
-        words.append(f"{report.frames} frames")
-    words.append(duration_text(report.seconds))
-    words += ["truncated"] if report.truncated else []
-    words += ["verified"] if report.verification is not None and report.verification.ok else []
-    return "  ".join(words)
-
-
-def result_record(report: RunReport) -> dict[str, Any]:
-    """Return the object of a finished file for JSON lines; docs/json.md describes it."""
-    output = report.output
-    return {
-        "source": str(report.source),
-        "ok": True,
-        "output": str(report.target),
-        "width": output.width,
-        "height": output.height,
-        "fps": None if output.fps is None else str(output.fps),
-        "frames": report.frames,
-        "seconds": round(report.seconds, 3),
-        "verified": report.verification is not None and report.verification.ok,
-        "truncated": report.truncated,
-        "notes": [{"code": note.code, "text": note.text, "level": note.level} for note in report.notes],
-        "log": None if report.log is None else str(report.log),
-    }
-
-
-def summary(report: RunReport, verbosity: Verbosity = Verbosity.NORMAL) -> Table:
-    """Return the table that is printed at the end of a file."""
+def summary(done: FileSummary) -> Table:
+    """Return the table of a finished file."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for name, value in _summary_rows(report, verbosity):
+    for name, value in (*done.rows, *done.details):
         table.add_row(Text(name, style="bold"), Text(value))
     return table
-
-
-def _summary_rows(report: RunReport, verbosity: Verbosity) -> list[tuple[str, str]]:
-    rows = [
-        ("output", f"{report.target} ({file_bytes(report.target) / 1e6:.2f} MB)"),
-        ("video", f"{video_text(report.input)} -> {video_text(report.output)}"),
-        ("stages", ", ".join(report.plan.words)),
-        ("frames", f"{report.frames} in {report.seconds:.1f} s, {report.fps:.1f} fps"),
-    ]
-    rows += [(name.replace("_", " "), _count(name, count, report)) for name, count in report.counts.items() if count]
-    rows += [(name, _measure(name, mean)) for name, mean in report.means.items()]
-    if report.threads:
-        busy = ", ".join(f"{name} {report.busy(name):.1f} s" for name in report.threads)
-        rows.append(("busy", f"{busy}; bottleneck: {report.bottleneck}"))
-        if verbosity is Verbosity.VERBOSE:
-            rows += [
-                (f"  {name}", ", ".join(f"{step} {seconds:.2f} s" for step, seconds in steps.items()))
-                for name, steps in report.threads.items()
-            ]
-    if report.log is not None:
-        rows.append(("per-frame log", str(report.log)))
-    return rows
-
-
-def _count(name: str, count: int, report: RunReport) -> str:
-    return f"{count} of {report.frames}" if name == "measured_frames" else str(count)
-
-
-def _measure(name: str, mean: float) -> str:
-    """Return the mean of a log column with its unit: PSNR is in dB, SSIM and MSE have none."""
-    if "ssim" in name:
-        return f"{mean:.4f}"
-    return f"{mean:.2f} dB" if "psnr" in name else f"{mean:.2f}"

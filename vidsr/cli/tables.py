@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from vidsr.errors import PipeClosed
-from vidsr.options.parse import decimal
-
-if TYPE_CHECKING:
-    from vidsr.frames import VideoInfo
 
 PIPE_WIDTH = 240  # columns where stdout is not a terminal, so that a program reads whole lines
 
@@ -46,20 +41,6 @@ def print_json_line(value: object) -> None:
     print(json.dumps(value, default=str), flush=True)
 
 
-def video_text(info: VideoInfo) -> str:
-    """Return size and frame rate: 480x270 25 fps."""
-    rate = f" {decimal(info.fps)} fps" if info.fps else ""
-    return f"{info.width}x{info.height}{rate}"
-
-
 def bytes_text(size: int) -> str:
     """Return a size in MB or GB."""
     return f"{size / 1e6:.3g} MB" if size < 1e9 else f"{size / 1e9:.3g} GB"
-
-
-def duration_text(seconds: float) -> str:
-    """Return a duration in at most two units: 8.1 s, 12 min 5 s, 3 h 20 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

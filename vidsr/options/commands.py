@@ -66,12 +66,13 @@ SKIP = Option("skip_existing", OUTPUT, "Skip inputs whose output exists.", bool,
 JSON_LINES = own("json", "Print a JSON object for each file, one a line.", bool, False, OUTPUT)
 VERBOSE = Option("verbose", OUTPUT, "Print all notes, a table for each file, and tracebacks.", bool, False,
                  flags=("-v", "--verbose"), own=True)
+LOG_FILE = Option("log_file", OUTPUT, "File for all notes and errors, with tracebacks.", Path, None, "PATH", own=True)
 
 COMMANDS: tuple[Command, ...] = (
     Command(
         "enhance",
         "Upscale, restore and interpolate clips, images or folders.",
-        (INPUTS, ENHANCE_OUTPUT, *OPTIONS, SKIP, QUIET, VERBOSE, JSON_LINES),
+        (INPUTS, ENHANCE_OUTPUT, *OPTIONS, SKIP, QUIET, VERBOSE, JSON_LINES, LOG_FILE),
         (
             "vidsr enhance clip.mp4 --scale 4 --fps 2x",
             "vidsr enhance holiday/ --height 1080 --codec libx265 -o enhanced/",

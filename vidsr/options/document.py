@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PAGE, API = ROOT / "docs" / "options.md", ROOT / "vidsr" / "api.py"
 WIDTH = 120
 PYTHON_FUNCTIONS = ("enhance", "compare")
-NOT_IN_PYTHON = {"inputs", "output", "json", "quiet", "verbose", "crops", "skip_existing"}  # files and the console
+NOT_IN_PYTHON = {"inputs", "output", "json", "quiet", "verbose", "log_file", "crops", "skip_existing"}  # files, console
 
 INTRODUCTION = """# Options
 
@@ -36,8 +36,8 @@ and `--restore` without a value have strength 1.
 def options_page() -> str:
     """Return the text of docs/options.md."""
     same = (
-        "`vidsr plan` has the options of `vidsr enhance`, except `--quiet`, `--verbose` and `--skip-existing`; its "
-        "`--json` prints one document."
+        "`vidsr plan` has the options of `vidsr enhance`, except `--quiet`, `--verbose`, `--log-file` and "
+        "`--skip-existing`; its `--json` prints one document."
     )
     parts = [INTRODUCTION]
     for command in COMMANDS:

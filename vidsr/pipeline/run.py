@@ -46,7 +46,7 @@ from vidsr.video.image import encode_pixels, image_info, is_animated, read_pixel
 QUEUE_BATCHES = 2
 WAIT = "wait"  # the step in which a thread waits for the one before it
 
-OnFrames = Callable[[int, int | None], None]  # (frames written, frames expected or None)
+OnFrames = Callable[[int, int | None], object]  # (frames written, frames expected or None)
 
 
 @dataclass(frozen=True)

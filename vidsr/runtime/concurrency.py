@@ -117,6 +117,11 @@ class prefetch(Generic[T]):  # lower case, because it is used as a verb: `with p
             del item  # frees the planes while the consumer waits for the next item
 
 
+def run_in_background(function: Callable[[], object]) -> None:
+    """Call ``function`` on a thread of its own, which does not keep the process alive."""
+    threading.Thread(target=function, daemon=True).start()
+
+
 ITEMS_PER_WORKER = 2  # one in progress, one waiting
 
 

@@ -9,8 +9,9 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from traceback import extract_tb
+from traceback import extract_tb, format_exception
 
 from vidsr.errors import DeviceError, InputError, OutputError, PipeClosed, VidsrError
 
@@ -38,6 +39,30 @@ OUT_OF_MEMORY = (
     *("can't allocate memory", "out of memory", "not enough memory", "insufficient memory", "outofmemoryerror"),
     "could not create a primitive",
 )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What the user should know about an error, as a value that can leave the process."""
+
+    line: str
+    trace: str = ""  # the traceback of a bug or of a failure of the machine; empty for an error that is explained
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """Return the failure that ``error`` stands for."""
+        if isinstance(error, WorkerFailed):
+            return error.failure
+        expected = isinstance(error, VidsrError) and error.__cause__ is None
+        return cls(one_line(error), "" if expected else "".join(format_exception(error)))
+
+
+class WorkerFailed(Exception):
+    """A call in another process failed."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.line)
+        self.failure = failure
 
 
 @contextmanager

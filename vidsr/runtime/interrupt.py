@@ -31,18 +31,23 @@ _requested = False
 _installed = False
 _line = LINE
 _exiting = _thread.allocate_lock()  # held, and never released, by the thread that ends the process
+_is_worker = False
+_on_line: list[Callable[[str | None], object]] = []
 
 
 class Interrupted(BaseException):
     """Ctrl-C or SIGTERM. Not a KeyboardInterrupt, which Typer would handle itself."""
 
 
-def install() -> None:
-    """Handle SIGINT and SIGTERM in this process, from now on. Call it on the main thread."""
-    global _installed
+def install(as_worker: bool = False) -> None:
+    """Handle SIGINT and SIGTERM in this process, from now on. Call it on the main thread.
+
+    A worker process prints nothing, and only SIGINT counts as the second signal: its parent passes on each SIGTERM.
+    """
+    global _installed, _is_worker
     if _installed:
         return
-    _installed = True
+    _installed, _is_worker = True, as_worker
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
@@ -66,6 +71,13 @@ def set_line(text: str | None) -> None:
     """Set the line that an interrupt prints; None is the usual one."""
     global _line
     _line = LINE if text is None else f"vidsr: interrupted; {text}\n"
+    for listener in _on_line:
+        listener(text)
+
+
+def listen(on_line: Callable[[str | None], object]) -> None:
+    """Hand the text of each `set_line` to ``on_line`` too."""
+    _on_line.append(on_line)
 
 
 def run_guarded(function: Callable[[], NoReturn]) -> NoReturn:
@@ -95,7 +107,7 @@ def run_exit_handlers() -> bool:
 def leave() -> NoReturn:
     """Run the exit handlers, and end the process."""
     sys.unraisablehook = lambda _: None  # of handlers that meet what the signal has left half done
-    if run_exit_handlers():
+    if run_exit_handlers() and not _is_worker:
         with suppress(OSError):
             os.write(2, ((SHOW_CURSOR if os.isatty(2) else "") + _line).encode())
     os._exit(EXIT_CODE)
@@ -118,15 +130,15 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 def _watch(read_end: int) -> None:
     """Wait for a first signal, then for a second one or too much time; end the process."""
     global _requested
-    _wait_for_signal(read_end, None)
-    _wait_for_signal(read_end, EXIT_SECONDS)
+    _wait_for_signal(read_end, None, SIGNALS)
+    _wait_for_signal(read_end, EXIT_SECONDS, SIGNALS[:1] if _is_worker else SIGNALS)
     _requested = True
     _thread.start_new_thread(_end_soon, ())
     leave()
 
 
-def _wait_for_signal(read_end: int, seconds: float | None) -> None:
-    """Return at one of `SIGNALS`, or after ``seconds``."""
+def _wait_for_signal(read_end: int, seconds: float | None, signals: tuple[signal.Signals, ...]) -> None:
+    """Return at one of ``signals``, or after ``seconds`` without any signal."""
     while select([read_end], [], [], seconds)[0]:
-        if os.read(read_end, 1)[0] in SIGNALS:
+        if os.read(read_end, 1)[0] in signals:
             return

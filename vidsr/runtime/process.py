@@ -28,17 +28,26 @@ COMPILER_MODULE = "torch._meta_registrations"
 PARALLEL_ELEMENTS = 1 << 18  # a tensor of this size is added by all of PyTorch's threads
 GC_OBJECTS = 50_000  # new objects between two collections; with Python's 700, importing PyTorch triggers many
 
+_is_configured = False
+
 
 def configure_process() -> None:
     """Set OpenMP waiting, garbage collection and C memory for a process that only runs vidsr.
 
     Call it before anything heavy is imported.
     """
+    global _is_configured
+    _is_configured = True
     # otherwise idle PyTorch workers spin on the cores that the encoder needs
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     gc.set_threshold(GC_OBJECTS, 20, 100)
     keep_freed_memory()
     open_standard_streams()
+
+
+def is_configured() -> bool:
+    """Whether this process only runs vidsr: the command line, and not a program that imports vidsr."""
+    return _is_configured
 
 
 def open_standard_streams() -> None:

@@ -1,0 +1,96 @@
+"""Worker processes: values come back, and a crash or a killed parent leaves nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vidsr.runtime.error_boundary import WorkerFailed
+from vidsr.runtime.worker import Worker
+
+FUNCTIONS = "tests.worker_functions"
+END_SECONDS = 20  # far more than a process takes to end, as the machine may be busy
+
+
+def test_results_and_events_come_back_in_order() -> None:
+    events: list[Any] = []
+    with Worker(f"{FUNCTIONS}:double") as worker:
+        assert [worker.call(number, on_event=events.append) for number in (1, 2)] == [2, 4]
+    assert events == [("begins", 1), Path("ends"), ("begins", 2), Path("ends")]
+
+
+def test_an_exception_comes_back_as_a_line_and_a_traceback() -> None:
+    with Worker(f"{FUNCTIONS}:fail") as worker:
+        with pytest.raises(WorkerFailed) as expected:
+            worker.call(True)
+        with pytest.raises(WorkerFailed) as unexpected:
+            worker.call(False)
+    assert (expected.value.failure.line, expected.value.failure.trace) == ("a.mp4 is empty: name a clip", "")
+    assert unexpected.value.failure.line.startswith("unexpected IndexError")
+    assert "worker_functions.py" in unexpected.value.failure.trace
+
+
+@pytest.mark.parametrize(
+    ("how", "line"),
+    [
+        ("read no memory", r"its process crashed \(SIGSEGV\)"),
+        ("abort", r"its process crashed \(SIGABRT\)"),
+        ("exit", r"its process crashed \(exit code 7\)"),
+        ("kill", "its process was killed, as when the memory runs out"),
+    ],
+)
+def test_a_crash_is_one_line_and_the_next_call_has_a_fresh_process(how: str, line: str) -> None:
+    with Worker(f"{FUNCTIONS}:end") as worker:
+        first = worker.call("return")
+        with pytest.raises(WorkerFailed, match=line) as crash:
+            worker.call(how)
+        assert worker.call("return") not in (first, os.getpid())
+    assert ("worker_functions.py" in crash.value.failure.trace) is (how in ("read no memory", "abort"))
+
+
+def test_the_current_folder_is_not_searched_for_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Worker(f"{FUNCTIONS}:search_path") as worker:
+        assert not {"", ".", str(tmp_path)} & set(worker.call())
+
+
+def wait_for_end(pid: int) -> None:
+    deadline = time.monotonic() + END_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        if Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"process {pid} is alive")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_worker_ends_with_its_parent_and_removes_its_unfinished_file(tmp_path: Path, sent: signal.Signals) -> None:
+    script = (
+        "from pathlib import Path\nfrom vidsr.runtime import interrupt\nfrom vidsr.runtime.worker import Worker\n"
+        "def work():\n"
+        f"    with Worker('{FUNCTIONS}:wait_with_a_file') as worker:\n"
+        f"        worker.call(Path({str(tmp_path / 'a.mp4')!r}), on_event=lambda pid: print(pid, flush=True))\n"
+        "interrupt.run_guarded(work)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    worker = int(process.stdout.readline())
+    assert len(list(tmp_path.iterdir())) == 1
+    process.send_signal(sent)
+    _, messages = process.communicate(timeout=END_SECONDS)
+    wait_for_end(worker)
+    assert list(tmp_path.iterdir()) == []
+    if sent != signal.SIGKILL:
+        assert process.returncode == 130
+        assert messages == "vidsr: interrupted; 3 of 9 segments are finished\n"
