@@ -1,6 +1,6 @@
 """Drop every second frame and interpolate it again with each engine and the ffmpeg program's minterpolate.
 
-    python benchmarks/interpolation.py [--clips bikes bee] [--frames 61] [--json PATH]
+    python benchmarks/interpolation.py [--clips bikes bee] [--frames 61] [--rife flownet.pkl] [--json PATH]
 
 Clips: $VIDSR_DATA/clips (default: ../shared/data/clips), downscaled by area to at most 480 columns. The dropped frames
 are the truth: PSNR and SSIM of 8-bit luma, on the frames that every method makes (minterpolate leaves some out at both
@@ -85,11 +85,13 @@ def _downscaled(batch: FrameBatch, info: VideoInfo) -> FrameBatch:
     return batch.planes(planes(batch.y, (info.width, info.height)), uv)
 
 
-def interpolate(clip: FrameBatch, info: VideoInfo, engine: Interpolation) -> tuple[Made, float]:
+def interpolate(
+    clip: FrameBatch, info: VideoInfo, engine: Interpolation, weights: Path | None = None
+) -> tuple[Made, float]:
     """Return the dropped frames as ``engine`` makes them, and its seconds per output frame."""
     kept = concat([clip[i : i + 1] for i in range(0, len(clip), 2)])
     halved = replace(info, fps=Fraction(15), frames=len(kept))
-    stage, finish = Interpolate(Times(Fraction(2)), make_engine(engine, 8), halved), Finish(8)
+    stage, finish = Interpolate(Times(Fraction(2)), make_engine(engine, 8, path=weights), halved), Finish(8)
     started = perf_counter()
     result = concat(list(finish(stage(mark_repeats(iter([kept]))))))
     seconds = perf_counter() - started
@@ -106,7 +108,7 @@ def interpolate_with_ffmpeg(clip: FrameBatch, info: VideoInfo) -> tuple[Made, fl
     return made, seconds / len(frames)
 
 
-def measure(path: Path, frames: int, with_ffmpeg: bool) -> dict[str, dict[str, float]]:
+def measure(path: Path, frames: int, with_ffmpeg: bool, rife: Path | None = None) -> dict[str, dict[str, float]]:
     """Return mean PSNR-Y and SSIM-Y of the dropped frames and milliseconds per output frame, by method."""
     clip, info = read(path, frames)
     engines = {
@@ -115,6 +117,8 @@ def measure(path: Path, frames: int, with_ffmpeg: bool) -> dict[str, dict[str, f
         if engine not in NETWORKS or weight_files.has_frame_network(engine)
     }
     made = {name: interpolate(clip, info, engine) for name, engine in engines.items()}
+    if rife is not None:
+        made["rife"] = interpolate(clip, info, "rife", rife)
     if with_ffmpeg:
         made["minterpolate"] = interpolate_with_ffmpeg(clip, info)
     common = sorted(set.intersection(*(set(frames) for frames, _ in made.values())))
@@ -148,6 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", nargs="+", help="names of clips without suffix; default: all")
     parser.add_argument("--frames", type=int, default=61, help="frames read of each clip")
+    parser.add_argument("--rife", type=Path, help="weights file of RIFE 4.0 to 4.6")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     folder = DATA / "clips"
@@ -161,7 +166,7 @@ def main() -> None:
     table: dict[str, dict[str, dict[str, float]]] = {}
     measure(paths[0], 5, False)  # compiles the kernels
     for path in paths:
-        table[path.stem] = measure(path, arguments.frames, with_ffmpeg)
+        table[path.stem] = measure(path, arguments.frames, with_ffmpeg, arguments.rife)
         show(path.stem, table[path.stem])
     means = summary(table)
     show("moving, mean", means)

@@ -57,7 +57,8 @@ def enhance(
     fit: Literal["stretch", "pad", "crop"] = "stretch",
     square_pixels: bool = False,
     fps: str | int | Fraction | None = None,
-    interpolation: Literal["auto", "flow", "net", "superslomo", "blend", "none"] = "auto",
+    interpolation: Literal["auto", "flow", "net", "superslomo", "rife", "blend", "none"] = "auto",
+    interpolation_model: str | None = None,
     repeats: Literal["keep", "interpolate"] = "keep",
     slow_motion: str | int | Fraction | None = None,
     slow_audio: bool = False,
@@ -120,6 +121,7 @@ def enhance(
         square_pixels: Resize an anamorphic clip to square pixels.
         fps: Output frame rate: a factor or frames per second; new frames are interpolated.
         interpolation: Method that makes interpolated frames.
+        interpolation_model: File of a RIFE network, versions 4.0 to 4.6: flownet.pkl.
         repeats: Repeated frames: keep them, or interpolate over them.
         slow_motion: Slow down by this factor; leaves out the audio.
         slow_audio: Keep the audio in slow motion, at its pitch.

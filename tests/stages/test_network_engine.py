@@ -12,6 +12,7 @@ from vidsr.flow.flow_engine import FlowEngine
 from vidsr.flow.two_search import TwoSearchPair
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.models.frame_network import FrameNetwork, MotionField
+from vidsr.models.weight_files import frame_network_path
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.plan import make_plan
 from vidsr.stages.build import build_stages
@@ -41,7 +42,7 @@ def pair_of(engine: NetworkEngine) -> NetworkPair:
 def test_network_that_loses_too_much_in_half_precision_falls_back_to_float32(
     monkeypatch: pytest.MonkeyPatch, loss: float, falls_back: bool
 ) -> None:
-    engine = NetworkEngine("net", 8, Compute(CPU, torch.bfloat16))
+    engine = NetworkEngine(frame_network_path("net"), 8, Compute(CPU, torch.bfloat16))
     network = type(engine._network)
     render = network.render
 
@@ -59,7 +60,7 @@ def test_precision_is_not_checked_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> N
     checked: list[NetworkPair] = []
     monkeypatch.setattr(NetworkEngine, "check_precision", lambda engine, pair: checked.append(pair))
     for dtype in (torch.float32, torch.bfloat16):
-        NetworkEngine("net", 8, Compute(CPU, dtype)).prepare(*frames())
+        NetworkEngine(frame_network_path("net"), 8, Compute(CPU, dtype)).prepare(*frames())
     assert checked == []
 
 
@@ -78,7 +79,7 @@ def test_fallback_to_float32_is_counted() -> None:
 def test_gpu_and_cpu_give_the_same_frames() -> None:
     made = {}
     for device, dtype in ((CPU, torch.float32), (torch.device("cuda"), torch.float16)):
-        engine = NetworkEngine("net", 8, Compute(device, dtype))
+        engine = NetworkEngine(frame_network_path("net"), 8, Compute(device, dtype))
         made[device.type], _ = engine.prepare(*frames()).interpolate(HALF)
         assert not engine.fp32_fallback
     assert made["cuda"].device == CPU

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from vidsr.errors import ModelError
 from vidsr.models import weight_files
 from vidsr.models.architectures.ncnn_graph import NcnnGraph
+from vidsr.models.frame_network import FrameNetwork
 from vidsr.models.layers import ImageNetwork
 from vidsr.models.ncnn_files import read_ncnn
 from vidsr.models.rgb_network import RgbNetwork
@@ -40,6 +41,7 @@ UPSCALERS: tuple[tuple[str, str], ...] = (
     ("span", "make"),
     ("smfanet", "SmfaNet"),
 )
+INTERPOLATORS: tuple[tuple[str, str], ...] = (("rife", "Rife"),)
 
 
 def read_network(path: Path) -> tuple[ImageNetwork, dict[str, str]]:
@@ -57,6 +59,24 @@ def read_network(path: Path) -> tuple[ImageNetwork, dict[str, str]]:
     network, architecture = build(path, read_checkpoint(path))
     assert isinstance(network, ImageNetwork)
     return network, {"architecture": architecture}
+
+
+def read_frame_network(path: Path) -> FrameNetwork:
+    """Return the interpolation network in a file of vidsr or in a checkpoint, on the CPU in float32.
+
+    Raises:
+        ModelError: the file is absent, damaged, or holds no interpolation network.
+    """
+    suffix = path.suffix.lower()
+    if suffix in weight_files.NCNN:
+        raise ModelError(
+            f"{path} is of ncnn, by which vidsr does not interpolate: give the network's .pkl or .pth file"
+        )
+    if suffix == OWN and "architecture" in weight_files.read_metadata(path):
+        return weight_files.read_frame_network(path)[0]
+    network, _ = build(path, read_checkpoint(path), INTERPOLATORS)
+    assert isinstance(network, FrameNetwork)
+    return network
 
 
 def _read_ncnn(path: Path) -> RgbNetwork:
@@ -114,7 +134,7 @@ def build(
             raise ModelError(f"{path} does not fit the architecture {name}: {reason}") from None
         return network.eval().requires_grad_(False), name
     names = ", ".join(name for name, _ in architectures)
-    raise ModelError(f"{path} holds weights of an unknown architecture: vidsr knows {names} and ncnn graphs")
+    raise ModelError(f"{path} holds weights of an unknown architecture: vidsr knows {names}")
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:

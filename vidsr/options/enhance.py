@@ -39,6 +39,7 @@ class EnhanceOptions:
     output_size: OutputSize = SAME_SIZE
     clock: Clock | None = None  # None keeps every frame at its own time
     interpolation: Interpolation = "auto"
+    interpolation_model: str | None = None  # file of the network for the interpolation "rife"
     repeats: Repeats = "keep"
     slow_motion: Fraction = Fraction(1)  # time is stretched by this factor
     slow_audio: bool = False  # stretch the audio too, at its pitch; otherwise slow motion leaves it out
@@ -79,6 +80,10 @@ class EnhanceOptions:
             raise OptionError(
                 f"--interpolation {self.interpolation} has no effect, as no option asks for new frames: "
                 "add --fps, --slow-motion or --repeats interpolate"
+            )
+        if (self.interpolation == "rife") != (self.interpolation_model is not None):
+            raise OptionError(
+                "--interpolation rife and --interpolation-model FILE belong together: give both, or neither"
             )
         if self.slow_motion < 1:
             raise OptionError(f"--slow-motion {decimal(self.slow_motion)}x is faster: give 1x or more, such as 8x")

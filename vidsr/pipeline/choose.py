@@ -15,7 +15,7 @@ from vidsr.device import Compute
 from vidsr.errors import Notes, OptionError
 from vidsr.frames import SUBSAMPLING, VideoInfo
 from vidsr.kernels.resample import KERNELS
-from vidsr.models import available_scales, load_model, model_files
+from vidsr.models import available_scales, checkpoints, load_model, model_files
 from vidsr.models.self_ensemble import MARK
 from vidsr.models.temporal import MARK as TEMPORAL_MARK
 from vidsr.models.weight_files import WEIGHTS, frame_network_path, list_weights, sha256
@@ -23,6 +23,7 @@ from vidsr.options.choices import Interpolation, OutputChroma
 from vidsr.options.codecs import AUTO, CODECS, Encoding
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.frame_rate import Times
+from vidsr.options.model_names import check_model_file
 from vidsr.options.output_size import OutputSize, Size, Width
 from vidsr.options.paths import OutputKind
 from vidsr.options.restoration import CLASSICAL, DENOISERS, NETWORKS, Restoration
@@ -60,7 +61,7 @@ FEW_PLAYERS = ("libx264", "libx265", "libvpx-vp9")  # in 4:4:4: browsers and mos
 IMAGE_CODECS = ("gif", "apng", "png", "webp", "bmp", "tiff", "mjpeg")
 SAME_ASPECT = Fraction(1, 100)  # share by which aspect ratios may differ unnoticed
 CODED_CHROMA_NOISE = 1.0  # 8-bit code values, of chroma where compression is visible (benchmarks/chroma_noise.py)
-NETWORK_ENGINES = ("net", "superslomo")
+NETWORK_ENGINES = ("net", "superslomo", "rife")
 
 
 def choose_restores(
@@ -197,9 +198,23 @@ def choose_interpolate(
     engine = choose_engine(options, compute, notes)
     network = None
     if engine in NETWORK_ENGINES:
-        path = frame_network_path(engine)
-        network = NetworkSpec(engine, 1, "any", path.name, sha256(path), str(compute.device), compute.precision)
+        path = interpolation_file(options, engine)
+        name = model_files.stored_name(path)
+        network = NetworkSpec(engine, 1, "any", name, sha256(path), str(compute.device), compute.precision)
     return InterpolateSpec(clock if slow == 1 else clock.slowed(slow), engine, network, options.repeats, slow)
+
+
+def interpolation_file(options: EnhanceOptions, engine: Interpolation) -> Path:
+    """Return the weights file of an interpolation network.
+
+    Raises:
+        ModelError: there is none, or the user's file holds none.
+    """
+    if options.interpolation_model is None:
+        return frame_network_path(engine)
+    path = check_model_file(options.interpolation_model).absolute()
+    checkpoints.read_frame_network(path)
+    return path
 
 
 def choose_engine(options: EnhanceOptions, compute: Compute, notes: Notes) -> Interpolation:

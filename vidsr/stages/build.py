@@ -14,7 +14,7 @@ from vidsr.errors import ModelError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.models import Model, from_file, model_files
 from vidsr.models.self_ensemble import MARK
-from vidsr.models.weight_files import WEIGHTS, frame_network_path, sha256
+from vidsr.models.weight_files import WEIGHTS, sha256
 from vidsr.options.output_size import Size
 from vidsr.stages import PER_FRAME, WHOLE_RUN, Context, Stage, StreamRange
 from vidsr.stages.convert import Convert
@@ -182,11 +182,12 @@ def build_interpolate(spec: InterpolateSpec, info: VideoInfo, watch: Stopwatch |
 
     With a ``watch`` it finds motion on the calling thread and charges it there.
     """
-    compute = None
+    compute = path = None
     if spec.network is not None:
         compute = compute_of(spec.network)
-        check_weights(frame_network_path(spec.engine), spec.network)
-    engine = make_engine(spec.engine, info.depth, compute)
+        path = model_files.located(spec.network.file)
+        check_weights(path, spec.network)
+    engine = make_engine(spec.engine, info.depth, compute, path)
     stage = Interpolate(spec.clock, engine, info, spec.repeats, spec.slow_motion)
     return stage if watch is None else replace(stage, threads=1, watch=watch)
 

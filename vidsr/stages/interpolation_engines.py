@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from vidsr.device import Compute, choose
 from vidsr.flow.flow_engine import FlowEngine
 from vidsr.frames import FrameBatch
+from vidsr.models.weight_files import frame_network_path
 from vidsr.options.choices import Interpolation
 from vidsr.stages.network_engine import NetworkEngine
 
@@ -76,10 +78,13 @@ class _BlendPair:
         return torch.lerp(self.a.y.float(), self.b.y.float(), share), uv
 
 
-def make_engine(name: Interpolation, depth: int, compute: Compute | None = None) -> Engine[Any] | None:
+def make_engine(
+    name: Interpolation, depth: int, compute: Compute | None = None, path: Path | None = None
+) -> Engine[Any] | None:
     """Return the engine called ``name`` for planes of ``depth`` bits.
 
-    "none" gives None: the nearer frame is shown.
+    "none" gives None: the nearer frame is shown. ``path``: weights file of an engine that is a network; by default the
+    shipped one, which "rife" has not.
 
     Raises:
         ModelError: the weights file of the network is missing.
@@ -87,8 +92,9 @@ def make_engine(name: Interpolation, depth: int, compute: Compute | None = None)
     where = choose("cpu", "auto") if compute is None else compute
     engines: dict[Interpolation, Callable[[], Engine[Any] | None]] = {
         "flow": lambda: FlowEngine(depth),
-        "net": lambda: NetworkEngine("net", depth, where),
-        "superslomo": lambda: NetworkEngine("superslomo", depth, where),
+        "net": lambda: NetworkEngine(path or frame_network_path(name), depth, where),
+        "superslomo": lambda: NetworkEngine(path or frame_network_path(name), depth, where),
+        "rife": lambda: NetworkEngine(path or frame_network_path(name), depth, where),
         "blend": BlendEngine,
         "none": lambda: None,
     }

@@ -9,6 +9,7 @@ import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from vidsr.flow.flow_engine import FlowEngine
 from vidsr.flow.two_search import TwoSearchFlow, TwoSearchPair
 from vidsr.frames import FrameBatch
 from vidsr.metrics import psnr_from_mse
-from vidsr.models import weight_files
+from vidsr.models import checkpoints
 from vidsr.models.frame_network import FrameNetwork, FramePair, MotionField, at_size, blend
 from vidsr.stages.network_runner import MIN_HALF_PRECISION_PSNR
 
@@ -29,7 +30,7 @@ FLOW_WEIGHT = 0.25  # weight of the frame of the engine `flow`: its errors lie e
 
 
 class NetworkEngine:
-    """Interpolation engine for planes of ``depth`` bits by the network ``name`` on a device.
+    """Interpolation engine for planes of ``depth`` bits by the network in the file ``path``, on a device.
 
     Motion is estimated on luma, at the size of the flow search. The planes themselves are warped at full size.
 
@@ -37,8 +38,8 @@ class NetworkEngine:
         ModelError: the weights file is missing.
     """
 
-    def __init__(self, name: str, depth: int, compute: Compute) -> None:
-        network, _ = weight_files.read_frame_network(weight_files.frame_network_path(name))
+    def __init__(self, path: Path, depth: int, compute: Compute) -> None:
+        network = checkpoints.read_frame_network(path)
         self._network = network.to(compute.device, compute.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
         self.fp32_fallback = False  # whether the network fell back to float32, because half precision lost too much
