@@ -95,7 +95,7 @@ def enhance(
     alpha: Literal["refuse", "drop"] = "refuse",
     max_pixels: str | int | None = None,
     hwaccel: Literal["none", "cuda"] = "none",
-    deinterlace: Literal["auto", "off", "force"] = "auto",
+    deinterlace: Literal["auto", "frames", "off", "force"] = "auto",
     log: str | Path | bool | None = None,
     stdout_format: Literal["y4m", "raw"] = "y4m",
     verify: bool = True,
@@ -159,7 +159,7 @@ def enhance(
         alpha: Transparency: refuse the clip, or drop the alpha channel.
         max_pixels: Refuse a source of more pixels; its header is read first. Default: 256M.
         hwaccel: Hardware decoder; cuda is NVIDIA's NVDEC.
-        deinterlace: Deinterlace: interlaced clips, none or all.
+        deinterlace: Interlaced clips: a frame for each field (auto), or for both; force: all clips.
         log: Per-frame CSV file, or none. Default: OUTPUT.frames.csv.
         stdout_format: Format on the standard output (-o -).
         verify: Verify the finished file against the plan (default).

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from tests.clips import make_clip
+from vidsr import enhance, verify
 from vidsr.errors import InputError
+from vidsr.options.output_names import report_path
 from vidsr.video import VideoReader, probe
 from vidsr.video.deinterlace import count_field_orders
 
@@ -74,7 +76,7 @@ def test_interlaced_mpeg2_is_deinterlaced_with_a_note(
 ) -> None:
     path = woven(tmp_path / "a.mkv", top_first, options=options)
     assert (probe(path).field_order == "top") == bool(options)
-    deinterlaced, times, notes = read(path)
+    deinterlaced, times, notes = read(path, deinterlace="frames")
     combed, _, silence = read(path, deinterlace="off")
     assert times == [Fraction(i, 25) for i in range(30)]
     assert deinterlaced.shape == combed.shape
@@ -125,15 +127,73 @@ def test_progressive_frames_flagged_as_interlaced_are_left_alone(tmp_path: Path)
 
 def test_time_range_of_an_interlaced_clip(tmp_path: Path) -> None:
     path = woven(tmp_path / "a.mkv")
-    deinterlaced, _, _ = read(path)
-    part, times, _ = read(path, start=Fraction(1, 2), frames=4)
+    deinterlaced, _, _ = read(path, deinterlace="frames")
+    part, times, _ = read(path, start=Fraction(1, 2), frames=4, deinterlace="frames")
     assert times == [Fraction(i, 25) for i in range(13, 17)]
     assert np.abs(part[2].astype(int) - deinterlaced[15]).mean() < 1
 
 
+@pytest.mark.parametrize("top_first", [True, False])
+def test_every_field_becomes_a_frame_at_its_own_time(tmp_path: Path, top_first: bool) -> None:
+    path = woven(tmp_path / "a.mkv", top_first)
+    planes, times, (note,) = read(path)
+    assert times == [Fraction(i, 50) for i in range(60)]
+    assert "a frame for each field" in note
+    with VideoReader(path) as reader:
+        assert (reader.info.fps, reader.info.frames) == (50, 60)
+    for moment in (10, 11, 25):  # each shows its own moment, with the lines of its field unchanged
+        errors = [np.abs(planes[moment].astype(int) - scene(other, SIZE)).mean() for other in range(60)]
+        assert int(np.argmin(errors)) == moment
+    part = read(path, start=Fraction(1, 2), end=Fraction(7, 10))[1]
+    assert part == [Fraction(i, 50) for i in range(25, 35)]
+
+
+def telecined(path: Path, frames: int = 40) -> Path:
+    """Film of 24000/1001 frames a second in 30000/1001 woven frames, by 3:2 pulldown, without flags."""
+    film = [np.mean([np.roll(scene(i, (160, 480)), k, axis=0) for k in range(2)], axis=0) for i in range(frames)]
+    fields = [i for i in range(frames) for _ in range(2 + i % 2)]  # the film frame of each field
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mpeg2video", rate=Fraction(30000, 1001))
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 160, 480, "yuv420p", 8_000_000
+        for i in range(len(fields) // 2):
+            luma = film[fields[2 * i]].copy()
+            luma[1::2] = film[fields[2 * i + 1]][1::2]
+            planes = np.concatenate([luma, np.full((240, 160), 128)]).astype(np.uint8)
+            frame = av.VideoFrame.from_ndarray(planes, "yuv420p")
+            frame.pts, frame.time_base = i, Fraction(1001, 30000)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path
+
+
+def test_film_in_3_2_pulldown_is_brought_back_to_its_frames(tmp_path: Path) -> None:
+    path = telecined(tmp_path / "a.mkv")
+    planes, times, (note,) = read(path)
+    assert "film in 3:2 pulldown" in note
+    steps = np.diff([float(time) for time in times])
+    assert np.abs(steps - 1001 / 24000).max() < 0.002
+    assert abs(len(planes) - 40) <= 1
+    assert max(combing(plane) for plane in planes[2:-2]) < 1
+    film = [np.mean([np.roll(scene(i, (160, 480)), k, axis=0) for k in range(2)], axis=0) for i in range(40)]
+    shown = [int(np.argmin([np.abs(plane - one).mean() for one in film])) for plane in planes[2:-2]]
+    assert np.diff(shown).tolist() == [1] * (len(shown) - 1)
+    assert len(read(path, deinterlace="frames")[0]) == 50
+
+
+def test_an_output_at_field_rate_is_verified_with_and_without_its_report(tmp_path: Path) -> None:
+    path = woven(tmp_path / "a.mkv")
+    report = enhance(path, tmp_path / "b.mkv", scale=1)
+    assert report.output.fps == 50 and report.frames == 60
+    assert report.verification is not None and report.verification.ok
+    assert verify(path, tmp_path / "b.mkv").ok
+    report_path(tmp_path / "b.mkv").unlink()
+    assert verify(path, tmp_path / "b.mkv").ok
+
+
 def test_avi_keeps_its_times(tmp_path: Path) -> None:
     path = woven(tmp_path / "a.avi", options={"bf": "2"})
-    assert read(path)[1] == [Fraction(i, 25) for i in range(30)]
+    assert read(path, deinterlace="frames")[1] == [Fraction(i, 25) for i in range(30)]
+    assert read(path)[1] == [Fraction(i, 50) for i in range(60)]
 
 
 def test_change_of_size_while_deinterlacing_is_one_clear_error(tmp_path: Path) -> None:
@@ -179,7 +239,9 @@ def test_measuring_the_field_order_follows_changes_of_size_and_format(tmp_path: 
         for n, (size, pix_fmt) in enumerate([((64, 48), "yuv422p"), ((96, 64), "yuv422p"), ((96, 64), "yuv420p")])
     ]
     (tmp_path / "a.ts").write_bytes(b"".join(clip.read_bytes() for clip in clips))
-    assert count_field_orders(tmp_path / "a.ts").total() == 10  # FFmpeg's decoder drops a frame at each change
+    assert (
+        sum(n for kind, n in count_field_orders(tmp_path / "a.ts").items() if "repeated" not in kind) == 10
+    )  # FFmpeg's decoder drops a frame at each change
 
 
 def test_dv_that_changes_pixel_format_does_not_end_the_process(repro: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 Alpha = Literal["refuse", "drop"]  # what to do with transparency that is in use
 ChromaFrom = Literal["guided", "kernel", "model"]  # what upscales chroma next to a network
-Deinterlace = Literal["auto", "off", "force"]
+Deinterlace = Literal["auto", "frames", "off", "force"]  # auto: a frame for each field; else for both
 Domain = Literal["auto", "clean", "compressed"]  # what the weights were trained for
 Fit = Literal["stretch", "pad", "crop"]  # how a clip fills an output of another aspect ratio
 Hwaccel = Literal["none", "cuda"]  # what decodes the source

@@ -14,12 +14,14 @@ import torch
 
 from vidsr.errors import VidsrError
 from vidsr.frames import FrameBatch, Origin, VideoInfo
+from vidsr.options.choices import Deinterlace
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.frame_rate import Times
 from vidsr.options.output_names import report_path
 from vidsr.options.serialize import from_json
 from vidsr.stages.interpolate import Interpolate
 from vidsr.video import FileContents, VideoReader
+from vidsr.video.deinterlace import interlacing
 from vidsr.video.encoder import tick
 
 PLACEHOLDER = 16  # side of the frames whose times are computed; their samples do not matter
@@ -72,15 +74,35 @@ def packet_times(contents: FileContents, options: EnhanceOptions, start: Fractio
     return times[: options.frames]
 
 
+def progressive_times(
+    source: Path, info: VideoInfo, options: EnhanceOptions
+) -> tuple[VideoInfo, list[Fraction]] | None:
+    """Return the properties and times of the progressive frames of an interlaced ``source``.
+
+    None where a run makes no other number of frames of it.
+    """
+    if options.deinterlace != "auto":
+        return None
+    with suppress(VidsrError):
+        found = interlacing(source, info, options.reading)
+        if found.order != "progressive" or found.telecine:
+            return _read_times(source, options, "auto")
+    return None
+
+
 def decoded_times(source: Path, options: EnhanceOptions) -> list[Fraction] | None:
     """Return the times of the source frames that a run reads, by decoding them; None if they cannot be decoded."""
-    reading = replace(options.reading, alpha="drop", hwaccel="none")
-    with (
-        suppress(VidsrError),
-        VideoReader(source, options.start, options.end, options.frames, deinterlace="off", reading=reading) as reader,
-    ):
-        return [time for batch in reader.batches(BATCH) for time in batch.times]
+    with suppress(VidsrError):
+        return _read_times(source, options, "off")[1]
     return None
+
+
+def _read_times(source: Path, options: EnhanceOptions, deinterlace: Deinterlace) -> tuple[VideoInfo, list[Fraction]]:
+    reading = replace(options.reading, alpha="drop", hwaccel="none")
+    with VideoReader(
+        source, options.start, options.end, options.frames, deinterlace=deinterlace, reading=reading
+    ) as reader:
+        return reader.info, [time for batch in reader.batches(BATCH) for time in batch.times]
 
 
 def output_info(info: VideoInfo, options: EnhanceOptions) -> VideoInfo:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.errors import VerifyError
+from vidsr.frames import VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.parse import MOST_PIXELS
 from vidsr.options.source import Reading
@@ -22,6 +23,7 @@ from vidsr.pipeline.expected_times import (
     output_info,
     output_times,
     packet_times,
+    progressive_times,
     read_report,
 )
 from vidsr.pipeline.stream_checks import CopiedRange, file_checks, track_checks
@@ -132,9 +134,11 @@ def verify_files(
         track = reading.video_track or options.reading.video_track
         options = replace(options, reading=replace(reading, video_track=track))
     before = inspect_file(source, target, decode=False, reading=options.reading)
-    rate = output_info(before.info, options).fps
+    made = progressive_times(source, before.info, options)
+    info, times = (before.info, None) if made is None else made
+    rate = output_info(info, options).fps
     after = inspect_file(target, reading=Reading(rate=rate, video_track=before.video_track, max_pixels=MOST_PIXELS))
-    expected = _expected(before, after, options, report)
+    expected = _expected(before, after, options, report, info, times)
     if container_format(target) in FRAMES_ONLY:  # of the picture's facts these tell little, of its times nothing
         checks = [equal("frames", len(expected.times), len(after.times)), decodes(after)]
         images = container_format(target) == IMAGES
@@ -153,21 +157,29 @@ def verify_files(
 
 
 def _expected(
-    before: FileContents, after: FileContents, options: EnhanceOptions, report: FinishedRun | None
+    before: FileContents,
+    after: FileContents,
+    options: EnhanceOptions,
+    report: FinishedRun | None,
+    source: VideoInfo,
+    progressive: list[Fraction] | None,
 ) -> ExpectedContents:
     """Return the contents to expect of ``after``.
 
-    The times of the source's packets are compared first, because that costs no decoding.
+    The times of the source's packets are compared first, because that costs no decoding. ``source``: its
+    properties, and ``progressive`` the times of its frames, once an interlaced source is progressive.
     """
     start, end = file_clock(before.path, options.start, options.end, options.reading)
-    info = replace(output_info(before.info, options), width=after.info.width, height=after.info.height)
+    info = replace(output_info(source, options), width=after.info.width, height=after.info.height)
 
     def expect(times: list[Fraction]) -> ExpectedContents:
-        on_clock = in_ticks(output_times(times, before.info, options), start or Fraction(0), info)
-        last = end if options.frames is None else _end(before, options)
+        on_clock = in_ticks(output_times(times, source, options), start or Fraction(0), info)
+        last = end if options.frames is None else _end(before, options, source)
         counts = {} if report is None else report.counts
         return ExpectedContents(after.path, info, on_clock, before.path, start, last, options.reading, counts)
 
+    if progressive is not None:
+        return expect(progressive)
     expected = expect(packet_times(before, options, start, end))
     if _has_times(expected, before, after):
         return expected
@@ -175,8 +187,8 @@ def _expected(
     return expected if decoded is None else expect(decoded)
 
 
-def _end(before: FileContents, options: EnhanceOptions) -> Fraction | None:
-    _, end = file_clock(before.path, None, end_of_copies(options, before.info), options.reading)
+def _end(before: FileContents, options: EnhanceOptions, source: VideoInfo) -> Fraction | None:
+    _, end = file_clock(before.path, None, end_of_copies(options, source), options.reading)
     return end
 
 

@@ -63,7 +63,14 @@ def _cut(job: Job, options: EnhanceOptions) -> Cut | None:
     if index is None:
         return None
     start, end = file_clock(job.source, options.start, options.end, options.reading)
-    return cut_clip(index, options.segment, start, end, options.frames)
+    cut = cut_clip(index, options.segment, start, end, options.frames)
+    return cut if cut is not None and _keeps_frames(job, options) else None
+
+
+def _keeps_frames(job: Job, options: EnhanceOptions) -> bool:
+    """Whether the reader gives as many frames as the file has, not one for each field."""
+    with open_reader(job.source, options, Notes()) as reader:
+        return reader.rate_change == 1
 
 
 def _enhance_in_segments(files: Job, options: EnhanceOptions, cut: Cut, on_frames: OnFrames, notes: Notes) -> RunReport:

@@ -44,6 +44,7 @@ COARSE_SHARE = 0.4
 # test clips (benchmarks/domain.py)
 COMPRESSED_FROM = {"h264": 22.0, "mpeg2video": 6.0, "mpeg4": 6.0, "vp9": 70.0}
 
+BLURRED_BEFORE_UPSCALE = 1.2  # pixels: an upscale doubles the harm of sharpening a sharp clip (benchmarks/defaults.py)
 BLURRED = 1.15  # pixels: edges of sharp frames have 0 to 1.1 (benchmarks/restoration.py, part auto)
 NOISY = 3.0  # 8-bit code values; the deblurring networks cope with less
 # Noise halves when the size is halved. Fine texture, which looks like noise at full size, grows instead.
@@ -137,7 +138,7 @@ class Diagnosis:
         return {
             "restore": self.coarse if upscales else self.compressed,
             "denoise": self.noise >= NOISY and (self.noise_at_half < LIKE_NOISE * self.noise or is_certain),
-            "deblur": max(self.blur, self.motion_blur) >= BLURRED,
+            "deblur": max(self.blur, self.motion_blur) >= (BLURRED_BEFORE_UPSCALE if upscales else BLURRED),
         }[task]
 
     @property

@@ -1,10 +1,11 @@
-"""Interlaced clips: detect the field order from flags and by measuring, and deinterlace frames."""
+"""Interlaced clips: detect the field order and telecine by flags and by measuring, and make progressive frames."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, groupby, islice
 from pathlib import Path
@@ -26,11 +27,22 @@ INTERLACED_HEIGHTS = (480, 486, 576, 1080)  # of interlaced broadcast and disc s
 MEASURED_FRAMES = 25
 LEAST_FRAMES = 5  # frames that must show a field order to override the flags
 LEAST_RATIO = 10  # and how many times more frequent it must be than the alternative
+TELECINE_RATES = (Fraction(30000, 1001), Fraction(30))
+TELECINE_FRAMES = 20  # that must be measured
+LEAST_REPEATED = 0.12  # share of frames with a repeated top field, and of those with a bottom one; 0.2 in theory
 PARITY: dict[FieldOrder, str] = {"top": "tff", "bottom": "bff"}
 
 
-def field_order(path: Path, info: VideoInfo, reading: Reading | None = None) -> FieldOrder:
-    """Return the field order by the clip's flags, unless its frames clearly differ.
+@dataclass(frozen=True)
+class Interlacing:
+    """How the frames of a clip are made of fields."""
+
+    order: FieldOrder
+    telecine: bool = False  # film of 24 frames a second in 60 fields, by 3:2 pulldown
+
+
+def interlacing(path: Path, info: VideoInfo, reading: Reading | None = None) -> Interlacing:
+    """Return the interlacing by the clip's flags, unless its frames clearly differ.
 
     Only clips with interlaced flags, or with the height of an interlaced standard, are measured. A pipe is not
     measured, because it can be read only once.
@@ -40,8 +52,19 @@ def field_order(path: Path, info: VideoInfo, reading: Reading | None = None) -> 
     """
     flagged = info.field_order or "progressive"
     if is_pipe(path) or (flagged == "progressive" and info.height not in INTERLACED_HEIGHTS):
-        return flagged
+        return Interlacing(flagged)
     counts = count_field_orders(path, reading)
+    return Interlacing(_order(flagged, counts), _is_telecine(info, counts))
+
+
+def _is_telecine(info: VideoInfo, counts: Counter[str]) -> bool:
+    """Whether fields repeat as 3:2 pulldown repeats them: one top and one bottom field in five frames."""
+    frames = counts["tff"] + counts["bff"] + counts["progressive"] + counts["undetermined"]
+    repeated = min(counts["repeated_top"], counts["repeated_bottom"])
+    return info.fps in TELECINE_RATES and frames >= TELECINE_FRAMES and repeated >= LEAST_REPEATED * frames
+
+
+def _order(flagged: FieldOrder, counts: Counter[str]) -> FieldOrder:
     top, bottom, progressive = (counts[kind] for kind in ("tff", "bff", "progressive"))
     if flagged == "progressive":
         return flagged if not _outweighs(top + bottom, progressive) else "top" if top >= bottom else "bottom"
@@ -60,7 +83,8 @@ def _outweighs(frames: int, others: int) -> bool:
 def count_field_orders(path: Path, reading: Reading | None = None) -> Counter[str]:
     """Count the first frames by field order.
 
-    Keys are tff (top field first), bff (bottom field first), progressive and undetermined.
+    Keys are tff (top field first), bff (bottom field first), progressive and undetermined; and repeated_top and
+    repeated_bottom for frames with a field of the frame before.
 
     Uses FFmpeg's idet filter, for which a frame without motion is undetermined.
     """
@@ -69,8 +93,10 @@ def count_field_orders(path: Path, reading: Reading | None = None) -> Counter[st
         stream.codec_context.thread_type = "AUTO"
         frames = (frame for packet in packets(opened, [stream]) for frame in _decoded(stream.codec_context, packet))
         counts: Counter[str] = Counter()
-        for frame in islice(_filtered(frames, "idet"), MEASURED_FRAMES):
+        for frame in islice(_filtered(frames, ("idet", {})), MEASURED_FRAMES):
             counts[frame.metadata.get("lavfi.idet.multiple.current_frame", "undetermined")] += 1
+            if (field := frame.metadata.get("lavfi.idet.repeated.current_frame", "neither")) != "neither":
+                counts[f"repeated_{field}"] += 1
             if counts["progressive"] == LEAST_RATIO and not counts["tff"] + counts["bff"]:
                 break  # decided already, as for most clips
         return counts
@@ -82,13 +108,31 @@ def _decoded(context: av.VideoCodecContext, packet: Packet[Stream]) -> list[Vide
     return []
 
 
-def deinterlaced(frames: Iterable[VideoFrame], order: FieldOrder) -> Iterator[VideoFrame]:
-    """One progressive frame for each of ``frames``, at its time, by FFmpeg's bwdif filter."""
-    return _filtered(frames, "bwdif", mode="send_frame", parity=PARITY[order], deint="all")
+def deinterlaced(frames: Iterable[VideoFrame], order: FieldOrder, fields: bool = False) -> Iterator[VideoFrame]:
+    """Progressive frames by FFmpeg's bwdif filter: one for each of ``frames``, or one for each of their ``fields``."""
+    mode = "send_field" if fields else "send_frame"
+    return _filtered(frames, ("bwdif", {"mode": mode, "parity": PARITY[order], "deint": "all"}))
 
 
-def _filtered(frames: Iterable[VideoFrame], name: str, **options: str) -> Iterator[VideoFrame]:
-    """Frames after a filter; a graph for each run of frames of one size, format and colour.
+def inverse_telecine(frames: Iterable[VideoFrame], order: FieldOrder, fps: Fraction) -> Iterator[VideoFrame]:
+    """Return the film frames of a clip of ``fps``, four of five: fields are matched, and the repeated frame dropped.
+
+    Frames that stay combed, as at a cut, are deinterlaced.
+    """
+    parity = PARITY["top" if order == "progressive" else order]
+    filters: tuple[Filter, ...] = (
+        ("fieldmatch", {"order": parity}),
+        ("bwdif", {"mode": "send_frame", "parity": parity, "deint": "interlaced"}),
+        ("decimate", {}),
+    )
+    return _filtered(frames, *filters, rate=fps)
+
+
+Filter = tuple[str, dict[str, str]]  # name and options
+
+
+def _filtered(frames: Iterable[VideoFrame], *filters: Filter, rate: Fraction | None = None) -> Iterator[VideoFrame]:
+    """Frames after ``filters``; a graph for each run of frames of one size, format and colour.
 
     A graph reads every frame in the layout of its first one: others would make it read and write past their planes.
     """
@@ -96,7 +140,7 @@ def _filtered(frames: Iterable[VideoFrame], name: str, **options: str) -> Iterat
     for _, run in groupby(frames, _graph_input):
         first = next(run)
         base = first.time_base or base  # the last frames of some decoders have none
-        graph = _graph(first, base, name, **options)
+        graph = _graph(first, base, filters, rate)
         for frame in chain([first], run):
             graph.push(frame)
             yield from _ready(graph)
@@ -109,12 +153,14 @@ def _graph_input(frame: VideoFrame) -> tuple[int | str, ...]:
     return frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range
 
 
-def _graph(first: VideoFrame, base: Fraction, name: str, **options: str) -> Graph:
+def _graph(first: VideoFrame, base: Fraction, filters: Sequence[Filter], rate: Fraction | None) -> Graph:
     graph = Graph()
-    source = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=base)
-    chosen, sink = graph.add(name, **options), graph.add("buffersink")
-    source.link_to(chosen)
-    chosen.link_to(sink)
+    source = {"video_size": f"{first.width}x{first.height}", "pix_fmt": first.format.name, "time_base": str(base)}
+    last = graph.add("buffer", **source, **({} if rate is None else {"frame_rate": str(rate)}))
+    for name, options in (*filters, ("buffersink", {})):
+        following = graph.add(name, **options)
+        last.link_to(following)
+        last = following
     graph.configure()
     return graph
 

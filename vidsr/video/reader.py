@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.options.choices import Deinterlace
 from vidsr.options.image_sequence import is_sequence
 from vidsr.options.source import Reading
-from vidsr.video.deinterlace import deinterlaced, field_order
+from vidsr.video.deinterlace import Interlacing, deinterlaced, interlacing, inverse_telecine
 from vidsr.video.demux import REST_LOST, begins_between_keyframes, packets, seek_to
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, number, planar_format
 from vidsr.video.nvidia import Nvdec
@@ -41,7 +42,8 @@ class VideoReader:
 
     ``start`` and ``end`` are seconds from where playback begins, as in players. Frame times are on the clip's own
     clock: the first frame of a clip that starts at 1.4 s has the time 1.4 s. ``deinterlace`` selects whether interlaced
-    frames become progressive, one for one: auto, off, or force. The first frame has the number ``first``. Batches hold
+    frames become progressive: auto (one for each field, and film in 3:2 pulldown its own frames), frames (one for one),
+    off, or force (one for one, of all clips). The first frame has the number ``first``. Batches hold
     integers. With ``exact_rgb``, RGB frames
     become float32 code values that are not rounded. Use the reader as a context manager.
 
@@ -71,6 +73,7 @@ class VideoReader:
         self._reading, self._exact_rgb = reading or Reading(), exact_rgb
         self.truncated: str | None = None  # message about a clip that ends early, once read
         self.deinterlaces = False  # whether each frame depends on its neighbours
+        self.rate_change = Fraction(1)  # frames per frame of the file: 2 for fields, 4/5 for film in 3:2 pulldown
         self._problems: Counter[str] = Counter()
         self._delay = Fraction(0)  # of the frames, seconds; so that none that is played comes before zero
         self._read_to = 0  # file offset of the end of the last packet
@@ -155,18 +158,38 @@ class VideoReader:
     def _progressive(self, deinterlace: Deinterlace) -> Iterator[VideoFrame]:
         """All frames, deinterlaced if necessary."""
         frames: Iterator[VideoFrame] = map(self._checked, count(), chain([self._first], self._decoded))
-        order = "progressive" if deinterlace == "off" else field_order(self.path, self.info, self._reading)
-        if deinterlace == "force" and order == "progressive":
-            order = "top"
+        found = Interlacing("progressive")
+        if deinterlace != "off":
+            found = interlacing(self.path, self.info, self._reading)
+        if found.telecine and deinterlace == "auto" and self.info.fps:
+            text = "film in 3:2 pulldown: brought back to its frames (--deinterlace frames keeps the rate)"
+            self._change_rate(Fraction(4, 5), text)
+            return inverse_telecine(frames, found.order, self._file_rate)
+        order = "top" if deinterlace == "force" and found.order == "progressive" else found.order
         if order == "progressive":
             return frames
-        self.info = replace(self.info, field_order="progressive")
-        self.deinterlaces = True
-        self.notes.info(
-            "deinterlaced",
-            f"interlaced, {order} field first: deinterlaced by bwdif (--deinterlace off keeps the fields)",
+        text = f"interlaced, {order} field first: deinterlaced by bwdif (--deinterlace off keeps the fields)"
+        if deinterlace != "auto" or not self.info.fps:
+            self._change_rate(Fraction(1), text)
+            return deinterlaced(frames, order)
+        text = f"interlaced, {order} field first: a frame for each field by bwdif (--deinterlace frames: for both)"
+        self._change_rate(Fraction(2), text)
+        return deinterlaced(frames, order, fields=True)
+
+    def _change_rate(self, factor: Fraction, text: str) -> None:
+        """Note that frames are made progressive, ``factor`` for each of the file, and adapt the properties."""
+        info = self.info
+        assert info.fps is not None
+        self._file_rate, self.rate_change, self.deinterlaces = info.fps, factor, True
+        frames = None if info.frames is None else math.ceil(info.frames * factor)
+        self.info = replace(
+            info,
+            field_order="progressive",
+            fps=info.fps * factor,
+            frames=frames if frames is None or self._frames is None else min(frames, self._frames),
+            time_base=info.time_base if factor == 1 or info.time_base is None else info.time_base / 2,
         )
-        return deinterlaced(frames, order)
+        self.notes.info("deinterlaced", text)
 
     def _is_past_start(self, first: VideoFrame | None) -> bool:
         """Whether the seek to the start went too far, as in some MPEG streams."""
