@@ -1,5 +1,7 @@
 """Temporal upscaling: tiles, batches and warps equal the plain way; the state ends at a cut."""
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +96,12 @@ def test_warps_on_the_cpu_equal_those_of_pytorch() -> None:
     channels = warp_channels(np.ascontiguousarray(hidden[0].permute(1, 2, 0).numpy()), flow)
     assert np.allclose(np.moveaxis(channels, -1, 0), expected.hidden[0], atol=1e-4)
     assert np.array_equal(stays_inside(flow), expected.inside[0, 0])
+
+
+def test_half_precision_stays_near_float32_in_long_runs(model: Model) -> None:
+    frames = pan(2).repeat(20, 1, 1, 1)
+    half = replace(model, network=copy.deepcopy(model.network).to(torch.bfloat16))
+    upscaler = TemporalUpscaler(Runner(half, Compute(torch.device("cpu"), torch.bfloat16)))
+    error = (upscaler(frames, 255) - run(model, frames, (40,))).abs()
+    assert error[-1].mean() < 0.5
+    assert error.mean() < 0.5

@@ -10,6 +10,7 @@ made to agree with the present frame by back-projection (Irani, Peleg, "Improvin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -40,9 +41,6 @@ class Config:
 class Recurrent(TemporalNetwork, plain.Plain):
     """A plain network with a recurrent part of four 3x3 convolutions behind it."""
 
-    reduction: Tensor  # kernel that reduces an upscaled frame
-    enlargement: Tensor  # kernels that enlarge a frame, one for each sub-pixel
-
     def __init__(self, config: Config) -> None:
         plain.Plain.__init__(self, plain.Config(config.scale, config.channels, config.layers))
         self.halo = config.layers + 2 + RING
@@ -54,8 +52,6 @@ class Recurrent(TemporalNetwork, plain.Plain):
             layers += [nn.Conv2d(channels, config.hidden, 3), nn.ReLU(inplace=True)]
         self.recurrent = nn.Sequential(*layers)
         self.head = nn.Conv2d(config.hidden, 2 * subpixels, 3)  # logits of the gate, then the residual
-        self.register_buffer("reduction", reduction_kernel(config.scale), persistent=False)
-        self.register_buffer("enlargement", enlargement_kernels(config.scale), persistent=False)
         self._initialise_recurrent()
 
     @torch.no_grad()
@@ -112,11 +108,13 @@ class Recurrent(TemporalNetwork, plain.Plain):
         Both are zero where there is no prior, and extend `RING` pixels around the frame.
         """
         frame, scale = crop_border(y, RING), self.scale
-        border = (self.reduction.shape[-1] - scale) // 2
+        # in float32 whatever the weights are in: half precision would be an error of the prior
+        reduction, enlargement = (make(scale).to(y.device) for make in (reduction_kernel, enlargement_kernels))
+        border = (reduction.shape[-1] - scale) // 2
         with torch.autocast(y.device.type, enabled=False):
-            reduced = F.conv2d(F.pad(prior.estimate, (border,) * 4, mode="replicate"), self.reduction, stride=scale)
+            reduced = F.conv2d(F.pad(prior.estimate, (border,) * 4, mode="replicate"), reduction, stride=scale)
             error = (frame - reduced) * prior.inside
-            enlarged = F.conv2d(F.pad(error, (2,) * 4, mode="replicate"), self.enlargement)
+            enlarged = F.conv2d(F.pad(error, (2,) * 4, mode="replicate"), enlargement)
         correction = (F.pixel_unshuffle(prior.estimate, scale) + enlarged - frame) * prior.inside
         return around(error), around(correction)
 
@@ -126,6 +124,7 @@ def around(planes: Tensor) -> Tensor:
     return F.pad(planes, (RING,) * 4)
 
 
+@cache
 def reduction_kernel(scale: int) -> Tensor:
     """Return the antialiased bicubic (a = -0.5) that reduces by ``scale``, for a convolution of that stride."""
     count = 4 * scale - scale % 2  # taps that are not zero
@@ -135,6 +134,7 @@ def reduction_kernel(scale: int) -> Tensor:
     return torch.outer(weights, weights).float()[None, None]
 
 
+@cache
 def enlargement_kernels(scale: int) -> Tensor:
     """Return the bicubic (a = -0.5) that enlarges by ``scale``: a 5x5 kernel for each sub-pixel."""
     places = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale - 0.5
