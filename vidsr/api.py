@@ -103,6 +103,10 @@ def enhance(
     overwrite: bool = False,
     segment: str | int | float | Fraction = "10s",
     fresh: bool = False,
+    from_file: Path | None = None,
+    fail_fast: bool = False,
+    dry_run: bool = False,
+    watch: bool = False,
     # options: end
     on_frames: OnFrames | None = None,
     on_note: OnNote | None = None,
@@ -167,6 +171,10 @@ def enhance(
         overwrite: Replace an existing output.
         segment: Length of the segments of a long clip, which an interrupted run keeps; 0: one segment.
         fresh: Discard the segments of an interrupted run.
+        from_file: Text file with the path of one input a line; - for standard input.
+        fail_fast: Stop at the first file that fails.
+        dry_run: Print what would be done, as vidsr plan does; write nothing.
+        watch: Go on: enhance files as they arrive in the folders, once they are complete.
 
     Returns:
         Sizes, frame counts, times, measures and the verification of the run.

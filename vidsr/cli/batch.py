@@ -22,12 +22,12 @@ FUNCTION = "vidsr.segments.listed_file:enhance_listed_file"
 Call = Callable[[Job, EnhanceOptions, Callable[[Any], object]], FileSummary]
 
 
-def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter) -> ExitCode:
+def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter, fail_fast: bool = False) -> ExitCode:
     """Enhance all files of ``listed`` and report on each.
 
     The error of a single file is raised. Of several files, those that fail, for whatever reason, are reported and the
-    others go on. They run in a worker process, so a native crash ends one file only. A folder that cannot be read
-    counts as a file that fails.
+    others go on, unless ``fail_fast``. They run in a worker process, so a native crash ends one file only. A folder
+    that cannot be read counts as a file that fails.
 
     Raises:
         VidsrError: the only file failed.
@@ -35,6 +35,9 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter)
     for path, reason in listed.skipped.items():
         reporter.note(f"skipped, {reason}: {path}")
     reporter.begin([job.source for job in listed.jobs])
+    if listed.finished:
+        files = str(listed.finished[0]) if len(listed.finished) == 1 else f"{len(listed.finished)} files"
+        reporter.note(f"already done: {files}")
     for path, reason in listed.unreadable.items():
         reporter.fail(path, Failure.of(InputError(f"cannot be read ({reason}): check its permissions")))
     shown: set[Note] = set()
@@ -66,6 +69,10 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter)
                     _clean_up(job, options)
                 reporter.fail(job.source, Failure.of(error))
                 failed += 1
+                if fail_fast:
+                    left = len(listed.jobs) - number
+                    reporter.note(f"stopped at the first failure, as --fail-fast asks; files left: {left}")
+                    break
             else:
                 reporter.finish(summary)
                 truncated += summary.truncated

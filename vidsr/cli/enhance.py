@@ -5,14 +5,16 @@ Options and paths are checked before PyTorch is imported, which takes seconds.
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vidsr.cli.folder_search import Searching
-from vidsr.errors import ExitCode, OptionError
+from vidsr.errors import ExitCode, InputError, OptionError
 from vidsr.options.enhance import EnhanceOptions, parse_options
+from vidsr.options.finished import without_finished
 from vidsr.options.image_sequence import ImageSequence, is_sequence
 from vidsr.options.output_names import distinct_outputs, refuse_inputs
 from vidsr.options.paths import PIPE, JobList, list_jobs, output_path
@@ -22,6 +24,10 @@ from vidsr.runtime.log_file import LogFile
 def enhance(
     inputs: list[Path],
     output: Path | None,
+    from_file: Path | None,
+    fail_fast: bool,
+    dry_run: bool,
+    watch: bool,
     skip_existing: bool,
     quiet: bool,
     verbose: bool,
@@ -35,20 +41,31 @@ def enhance(
     """
     if json and output == PIPE:
         raise OptionError("--json and -o - both write to the standard output: leave out one")
+    inputs = [*inputs, *([] if from_file is None else listed_in(from_file))]
+    if not inputs:
+        raise OptionError("no input: name a clip, an image or a folder, or a list of them with --from-file")
+    if dry_run:
+        from vidsr.cli.plan import plan
+
+        return plan(inputs, output, json, **options)
     parsed = parse_options(**options)
-    listed = list_files(inputs, output, parsed)
+    check_watched(inputs if watch else [])
+    listed = JobList(()) if watch else without_finished(list_files(inputs, output, parsed), parsed)
     if skip_existing:
         listed = without_existing(listed, parsed)
 
     from vidsr.cli.batch import enhance_listed
     from vidsr.cli.progress import Reporter, Verbosity
+    from vidsr.cli.watch import watch_folders
 
     verbosity = Verbosity.VERBOSE if verbose else Verbosity.NORMAL
     if quiet or (json and not verbose):
         verbosity = Verbosity.QUIET
     with _log_file(log_file, listed, parsed) as log, Reporter(verbosity, json=json, log_file=log) as reporter:
         try:
-            return enhance_listed(listed, parsed, reporter)
+            if watch:
+                watch_folders(inputs, output, parsed, reporter)
+            return enhance_listed(listed, parsed, reporter, fail_fast)
         except Exception as error:
             reporter.abort(error)
             raise
@@ -75,6 +92,30 @@ def without_existing(listed: JobList, options: EnhanceOptions) -> JobList:
             existing[job.source] = f"{path.name} exists"
     jobs = tuple(job for job in listed.jobs if job.source not in existing)
     return replace(listed, jobs=jobs, skipped={**listed.skipped, **existing})
+
+
+def listed_in(path: Path) -> list[Path]:
+    """Return the paths of a text file, one a line; ``-`` is the standard input. Empty lines do not count.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        text = sys.stdin.read() if path == PIPE else path.read_text()
+    except (OSError, UnicodeDecodeError, AttributeError) as error:
+        raise InputError(f"{path} cannot be read as a list of inputs ({error}): check the path") from None
+    return [Path(line) for line in text.splitlines() if line.strip()]
+
+
+def check_watched(folders: list[Path]) -> None:
+    """Refuse to watch what is not a folder.
+
+    Raises:
+        OptionError: it is not.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise OptionError(f"--watch: {folder} is not a folder: name the folder in which files arrive")
 
 
 def list_files(inputs: list[Path], output: Path | None, options: EnhanceOptions) -> JobList:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,6 +55,7 @@ def output(help: str, default: Any = REQUIRED, group: str = GENERAL, default_tex
 
 JSON = own("json", "Print JSON.", bool, False)
 INPUTS = argument("inputs", "INPUT", "Clips, images, folders, frames/%05d.png, or - for standard input.", many=True)
+INPUTS_OR_LIST = replace(INPUTS, default=())
 ENHANCE_OUTPUT = output(
     "File, %05d.png, - for standard output, or a folder for several inputs.", None, OUTPUT, "next to the input"
 )
@@ -64,6 +65,11 @@ QUIET = Option("quiet", OUTPUT, "Print errors and warnings only.", bool, False, 
 SKIP = Option("skip_existing", OUTPUT, "Skip inputs whose output exists.", bool, False,
               flags=("-n", "--skip-existing"), own=True)
 JSON_LINES = own("json", "Print a JSON object for each file, one a line.", bool, False, OUTPUT)
+FROM_FILE = own("from_file", "Text file with the path of one input a line; - for standard input.", Path, None, OUTPUT,
+                metavar="PATH")
+FAIL_FAST = own("fail_fast", "Stop at the first file that fails.", bool, False, OUTPUT)
+DRY_RUN = own("dry_run", "Print what would be done, as vidsr plan does; write nothing.", bool, False, OUTPUT)
+WATCH = own("watch", "Go on: enhance files as they arrive in the folders, once they are complete.", bool, False, OUTPUT)
 VERBOSE = Option("verbose", OUTPUT, "Print all notes, a table for each file, and tracebacks.", bool, False,
                  flags=("-v", "--verbose"), own=True)
 LOG_FILE = Option("log_file", OUTPUT, "File for all notes and errors, with tracebacks.", Path, None, "PATH", own=True)
@@ -72,7 +78,10 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "enhance",
         "Upscale, restore and interpolate clips, images or folders.",
-        (INPUTS, ENHANCE_OUTPUT, *OPTIONS, SKIP, QUIET, VERBOSE, JSON_LINES, LOG_FILE),
+        (
+            INPUTS_OR_LIST, ENHANCE_OUTPUT, *OPTIONS, FROM_FILE, FAIL_FAST, DRY_RUN, WATCH, SKIP, QUIET, VERBOSE,
+            JSON_LINES, LOG_FILE,
+        ),
         (
             "vidsr enhance clip.mp4 --scale 4 --fps 2x",
             "vidsr enhance holiday/ --height 1080 --codec libx265 -o enhanced/",

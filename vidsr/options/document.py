@@ -65,7 +65,7 @@ def _row(option: Option, in_python: bool) -> str:
     if option.negative or (option.kind is bool and option.default):
         name = f"{name} `--no-{option.name.replace('_', '-')}`"
     value = "" if option.positional else ", ".join(f"`{word}`" for word in option.values.split("|") if word)
-    default = option.default_text or ("" if option.default in (None, REQUIRED) else f"`{option.default}`")
+    default = option.default_text or ("" if option.default in (None, REQUIRED, ()) else f"`{option.default}`")
     default = {"`True`": "on", "`False`": "off"}.get(default, default)
     is_keyword = not _is_for_files(option) and not option.positional
     hint = type_text(str if option.choices else option.hint).replace(" | ", ", ") if is_keyword else ""

@@ -70,6 +70,7 @@ class JobList:
     jobs: tuple[Job, ...]
     skipped: Mapping[Path, str] = field(default_factory=dict)  # file -> why it is not enhanced
     unreadable: Mapping[Path, str] = field(default_factory=dict)  # folder -> why it cannot be read
+    finished: tuple[Path, ...] = ()  # sources whose output is complete
 
 
 def is_image(path: Path) -> bool:

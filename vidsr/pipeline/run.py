@@ -15,6 +15,8 @@ from typing import Any
 from vidsr.errors import Note, Notes, OnNote, OptionError, VidsrError, ignore
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.fingerprint import Fingerprint
+from vidsr.options.finished import request_digest
 from vidsr.options.image_sequence import first_number
 from vidsr.options.output_names import output_names
 from vidsr.options.paths import PIPE, Job, container
@@ -67,6 +69,9 @@ class RunReport:
     log: Path | None = None
     verification: Verification | None = None
     failure: str | None = None  # why the output was kept as failed
+    fingerprint: Fingerprint | None = None  # of the source
+    request: str = ""  # digest of the options: a later run knows by both that the output is complete
+    output_bytes: int | None = None  # size of the output; None for images
 
     @property
     def input(self) -> VideoInfo:
@@ -106,6 +111,7 @@ def enhance_file(
 
 def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes: Notes) -> RunReport:
     started = perf_counter()
+    fingerprint = Fingerprint.of_source(job.source)
     times = Times()
     with ExitStack() as files:
         with open_reader(job.source, options, notes) as reader:
@@ -139,6 +145,8 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
             counts=counts | copy_problems(writer) | reader.problems,
             truncated=reader.truncated is not None,
             log=log_path,
+            fingerprint=fingerprint,
+            request=request_digest(options),
         )
         return finish(report, writer.expected, outputs)
 
@@ -219,6 +227,8 @@ def finish(report: RunReport, expected: ExpectedContents | None, outputs: RunOut
     if expected is None:
         outputs.commit()
         return report
+    if outputs.result is not None and outputs.result.part.is_file():
+        report = replace(report, output_bytes=outputs.result.part.stat().st_size)
     try:
         if report.plan.options.verify:
             report = replace(report, verification=replace(verify(expected), path=report.target))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from vidsr.errors import Notes, OutputError
 from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.finished import request_digest
 from vidsr.options.output_names import OutputNames
 from vidsr.options.paths import Job
 from vidsr.pipeline.outputs import RunOutputs
@@ -70,6 +71,8 @@ def assemble(
             counts=_counts(reports) | copy_problems(writer),
             truncated=truncated is not None,
             log=names.log,
+            fingerprint=job.fingerprint,
+            request=request_digest(options),
         )
         assert outputs.result is not None
         folder.note_output(outputs.result.part)

@@ -13,6 +13,7 @@ from time import perf_counter
 
 from vidsr.errors import Notes, OnNote, ignore
 from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.fingerprint import Fingerprint
 from vidsr.options.output_names import output_names
 from vidsr.options.paths import Job, output_path
 from vidsr.pipeline.run import OnFrames, RunReport, open_reader, plan_clip, slow_motion
@@ -20,7 +21,7 @@ from vidsr.pipeline.run import enhance_file as enhance_whole
 from vidsr.runtime import interrupt
 from vidsr.segments.assemble import assemble
 from vidsr.segments.cut import Cut, cut_clip
-from vidsr.segments.job import Fingerprint, SegmentedJob
+from vidsr.segments.job import SegmentedJob
 from vidsr.segments.job_folder import JobFolder
 from vidsr.segments.run_segment import run_segment
 from vidsr.segments.segment_report import SegmentReport
@@ -78,6 +79,7 @@ def _enhance_in_segments(files: Job, options: EnhanceOptions, cut: Cut, on_frame
     with open_reader(files.source, options, notes) as reader:
         plan = plan_clip(files, options, reader, notes)
         deinterlaces = reader.deinterlaces
+    plan = replace(plan, encoding=plan.encoding.repeatable(plan.output.height))
     folder = JobFolder.of(output_path(files, options, check=False))
     if folder.has_made(output_path(files, options, check=False)):
         options = replace(options, overwrite=True)  # what is in the way is the output of this job

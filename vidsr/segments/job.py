@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from vidsr.errors import InputError
+from vidsr.options.fingerprint import Fingerprint
+from vidsr.options.finished import FREE_OPTIONS
 from vidsr.options.serialize import TYPE_KEY, from_json, to_json
 from vidsr.options.table import BY_NAME
 from vidsr.pipeline.plan import Plan
 from vidsr.segments.cut import Cut
-from vidsr.video.streams import streams
 
-HASHED_BYTES = 1 << 20  # at the beginning and at the end of the source
-FREE_OPTIONS = frozenset({"overwrite", "verify", "fresh"})  # may differ between the runs of one job
 NESTED = frozenset({"encoding", "reading"})  # fields that hold several options
 OPTION_NAMES = {
     "output_size": "--scale, --height or --size",
@@ -26,46 +23,6 @@ OPTION_NAMES = {
     "rate": "--input-fps",
     "options": "--encoder-option",
 }
-
-
-@dataclass(frozen=True)
-class Fingerprint:
-    """What tells a source from another file, or from its former self."""
-
-    bytes: int
-    modified: int  # nanoseconds since 1970
-    digest: str  # SHA-256 of its first and last megabyte
-    streams: tuple[str, ...]  # in words
-
-    @classmethod
-    def of(cls, path: Path) -> Fingerprint:
-        """Return the fingerprint of a file.
-
-        Raises:
-            InputError: it cannot be read.
-        """
-        try:
-            status = path.stat()
-            with path.open("rb") as file:
-                digest = sha256(file.read(HASHED_BYTES))
-                file.seek(max(0, status.st_size - HASHED_BYTES))
-                digest.update(file.read(HASHED_BYTES))
-        except OSError as error:
-            raise InputError(f"{path} cannot be read ({(error.strerror or '').lower()}): check the path") from None
-        return cls(status.st_size, status.st_mtime_ns, digest.hexdigest(), tuple(map(str, streams(path))))
-
-    def check(self, path: Path) -> None:
-        """Check quickly that ``path`` is still the same file.
-
-        Raises:
-            InputError: it has changed, or is gone.
-        """
-        try:
-            status = path.stat()
-        except OSError:
-            raise InputError(f"{path} is gone: put it back, and run the same command again") from None
-        if (status.st_size, status.st_mtime_ns) != (self.bytes, self.modified):
-            raise InputError(f"{path} changed since the job began: put it back, or give --fresh to begin again")
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.errors import InputError, Notes, OutputError
+from vidsr.options.fingerprint import Fingerprint
 from vidsr.options.input_folder import JOB_FOLDER
 from vidsr.options.serialize import from_json, to_json
 from vidsr.runtime.output_file import OutputFile, write_file
-from vidsr.segments.job import Fingerprint, SegmentedJob
+from vidsr.segments.job import SegmentedJob
 from vidsr.segments.segment_report import SegmentReport
 from vidsr.video.packet_file import is_intact
 

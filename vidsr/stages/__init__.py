@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Protocol
 
@@ -54,6 +54,15 @@ class StreamRange:
     def holds(self, time: Fraction) -> bool:
         """Whether an output frame at ``time`` of the source is wanted."""
         return (self.begin is None or time >= self.begin) and (self.end is None or time < self.end)
+
+    def slowed(self, factor: Fraction) -> StreamRange:
+        """Return the range on a clock whose time is stretched by ``factor`` from the beginning of the run."""
+
+        def stretched(time: Fraction | None) -> Fraction | None:
+            zero = self.clip_start or Fraction(0)
+            return None if time is None else zero + (time - zero) * factor
+
+        return replace(self, begin=stretched(self.begin), end=stretched(self.end))
 
 
 WHOLE_RUN = StreamRange()

@@ -43,6 +43,7 @@ from vidsr.stages.specs import (
 )
 from vidsr.stages.stopwatch import Stopwatch
 from vidsr.stages.temporal_denoise import TemporalDenoise
+from vidsr.stages.temporal_upscale import WARM_UP
 from vidsr.stages.upscale import Upscale
 from vidsr.video import VideoReader
 
@@ -130,7 +131,8 @@ def build_stages(
     stages: list[Stage] = []
     changes: list[Changes] = []  # of the stages that keep the size
     tap = Tap()
-    for spec in specs:
+    last = max((number for number, one in enumerate(specs) if has_context(one)), default=-1)
+    for number, spec in enumerate(specs):
         match spec:
             case RestoreSpec():
                 stage: Stage = build_restore(spec, info, log is not None, folder)
@@ -138,6 +140,7 @@ def build_stages(
                 stage = TemporalDenoise(info.depth, spec.strength, log is not None, spec.chroma)
             case InterpolateSpec():
                 stage = replace(build_interpolate(spec, info, watch if one_thread else None), part=part)
+                stage = replace(stage, keeps_context=number < last)
             case UpscaleSpec():
                 stage = build_upscale(spec, info, watch, folder)
             case ConvertSpec():
@@ -161,8 +164,10 @@ def build_stages(
         if isinstance(stage, Restore | TemporalDenoise):
             changes.append(stage.changes)
         stages.append(stage)
-        if part != WHOLE_RUN and stage.context != PER_FRAME and not isinstance(spec, InterpolateSpec):
-            stages += [] if any(isinstance(one, InterpolateSpec) for one in specs) else [InRange(part)]
+        if part != WHOLE_RUN and number == last and not isinstance(spec, InterpolateSpec):
+            in_range = InRange(part.slowed(slow_motion_of(specs[:number])), tap)
+            tap = in_range.tap
+            stages.append(in_range)
         info = stage.output(info)
     return Stages(tuple(stages))
 
@@ -260,7 +265,21 @@ def context_of(specs: Sequence[StageSpec], info: VideoInfo) -> Context:
                 context += Interpolate(spec.clock, None, info, spec.repeats, spec.slow_motion).context
             case TemporalDenoiseSpec():
                 context += TemporalDenoise.context
+            case UpscaleSpec(is_temporal=True):
+                context += Context(before=WARM_UP)
     return context
+
+
+def has_context(spec: StageSpec) -> bool:
+    """Whether a stage looks at neighbours of a frame."""
+    return isinstance(spec, InterpolateSpec | TemporalDenoiseSpec) or (
+        isinstance(spec, UpscaleSpec) and spec.is_temporal
+    )
+
+
+def slow_motion_of(specs: Sequence[StageSpec]) -> Fraction:
+    """Return the factor by which the stages stretch time."""
+    return next((spec.slow_motion for spec in specs if isinstance(spec, InterpolateSpec)), Fraction(1))
 
 
 def compute_of(spec: NetworkSpec) -> Compute:

@@ -75,6 +75,7 @@ class Interpolate:
     threads: int = field(default_factory=lambda: 2 if numba_pool_is_thread_safe() else 1)  # that estimate motion
     watch: Stopwatch | None = None  # times the motion estimation; needs ``threads`` = 1
     part: StreamRange = WHOLE_RUN
+    keeps_context: bool = False  # for a later stage: frames outside of ``part`` are output too, and not counted
     name: str = "interpolate"
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("interpolated", "held_at_cuts", "repeats"), 0), init=False
@@ -183,7 +184,7 @@ class Interpolate:
 
     def _in_part(self, interval: Interval) -> Interval:
         """Return ``interval`` with the wanted output times only."""
-        if self.part.begin is None and self.part.end is None:
+        if self.keeps_context or (self.part.begin is None and self.part.end is None):
             return interval
         a, between, b = (
             [time for time in times if self.part.holds(time)]
@@ -210,7 +211,7 @@ class Interpolate:
     ) -> Iterator[OutputFrames]:
         """Yield an interpolated frame at each time in ``between``."""
         a, times, phases = interval.a, interval.between, interval.phases
-        self.counts["interpolated"] += len(times)
+        self.counts["interpolated"] += sum(map(self.part.holds, times))
         index, flow_confidence = a.frame.origins[0].index, pair.flow_confidence
         origins = [Origin(index, phase, flow_confidence=flow_confidence) for phase in phases]
         size = frames_per_batch(a.frame)
@@ -225,7 +226,7 @@ class Interpolate:
             yield from (_at_time(a, time) for time in interval.between)
             return
         is_cut = self.engine is not None and a.image != b.image
-        self.counts["held_at_cuts"] += is_cut * len(interval.between)
+        self.counts["held_at_cuts"] += is_cut * sum(map(self.part.holds, interval.between))
         for time, phase in zip(interval.between, interval.phases, strict=True):
             origin = Origin(a.frame.origins[0].index, phase, scene_cut=is_cut)
             yield _at_time(a if phase <= HALF else b, time, origin)

@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from vidsr.device import FloatType
 from vidsr.frames import Chroma
+from vidsr.models.temporal import MARK as TEMPORAL_MARK
 from vidsr.options.choices import ChromaFrom, Interpolation, Repeats
 from vidsr.options.frame_rate import Clock, Times
 from vidsr.options.parse import decimal
@@ -119,6 +120,12 @@ class UpscaleSpec:
     rounds: bool = False  # round to integers at once, where no stage in between needs the fractions
     chroma_from: ChromaFrom = "kernel"
     strength: float = 1.0  # share of what the networks change against the bicubic kernel
+
+    @property
+    def is_temporal(self) -> bool:
+        """Whether a network uses earlier frames."""
+        names = (network.name.removesuffix("+") for networks in self.networks for network in networks)
+        return any(name.endswith(TEMPORAL_MARK) for name in names)
 
     def __str__(self) -> str:
         size = f"to {self.width}x{self.height}"

@@ -1,0 +1,55 @@
+"""What tells a source from another file, or from its former self."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from vidsr.errors import InputError
+
+HASHED_BYTES = 1 << 20  # at the beginning and at the end
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Size, time of the last change, and a digest of both ends of a file."""
+
+    bytes: int
+    modified: int  # nanoseconds since 1970
+    digest: str  # SHA-256 of its first and last megabyte
+
+    @classmethod
+    def of(cls, path: Path) -> Fingerprint:
+        """Return the fingerprint of a file.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        try:
+            status = path.stat()
+            with path.open("rb") as file:
+                digest = sha256(file.read(HASHED_BYTES))
+                file.seek(max(0, status.st_size - HASHED_BYTES))
+                digest.update(file.read(HASHED_BYTES))
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({(error.strerror or '').lower()}): check the path") from None
+        return cls(status.st_size, status.st_mtime_ns, digest.hexdigest())
+
+    @classmethod
+    def of_source(cls, path: Path) -> Fingerprint | None:
+        """Return the fingerprint of a source; None if it is not one file."""
+        return cls.of(path) if path.is_file() else None
+
+    def check(self, path: Path) -> None:
+        """Check quickly that ``path`` is still the same file.
+
+        Raises:
+            InputError: it has changed, or is gone.
+        """
+        try:
+            status = path.stat()
+        except OSError:
+            raise InputError(f"{path} is gone: put it back, and run the same command again") from None
+        if (status.st_size, status.st_mtime_ns) != (self.bytes, self.modified):
+            raise InputError(f"{path} changed since the job began: put it back, or give --fresh to begin again")
