@@ -70,3 +70,10 @@ def test_x264_gets_more_threads_only_with_few_processors_and_many_rows(
     assert Encoding().frame_threads(height, processors) == threads
     assert Encoding(threads=7).frame_threads(height, processors) == 7
     assert Encoding("libx265").frame_threads(height, processors) == 0
+
+
+@pytest.mark.parametrize("option", ["x264-params=keyint=9:stats=log", "x265-params=csv=a.csv", "stats=log"])
+def test_encoder_options_that_write_files_are_refused(option: str) -> None:
+    with pytest.raises(OptionError, match="names a file of its own: leave it out"):
+        Encoding.parse(options=[option])
+    Encoding.parse(options=["x264-params=keyint=9:aq-mode=3"])

@@ -2,12 +2,17 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.clips import make_clip
+from vidsr import enhance, verify
+from vidsr.degrade.clip import degrade_clip, parse_degrade
 from vidsr.errors import InputError
 from vidsr.options.enhance import EnhanceOptions, parse_options
 from vidsr.options.input_folder import is_text, still_format
+from vidsr.options.output_mark import is_marked
 from vidsr.options.paths import list_jobs
 
 X2: EnhanceOptions = parse_options(scale=2)
@@ -61,6 +66,38 @@ def test_outputs_and_unfinished_files_of_earlier_runs_are_no_inputs(tmp_path: Pa
     assert found == ["a.mp4", "movie.1080p.mkv"]  # a clip may be called 1080p by its owner: it has no report
     assert skipped["a.x2.mp4"] == "an output of vidsr"
     assert skipped["b.part.mp4"] == skipped["c.failed2.mkv"] == "an unfinished output"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "extra"),
+    [
+        *((suffix, {}) for suffix in (".mp4", ".m4v", ".mov", ".mkv", ".webm")),
+        (".mp4", {"metadata": {"comment": "vidsr", "a key of my own": "mine"}}),
+        (".mp4", {"cover": True}),
+        (".mkv", {"font": bytes(10_000)}),
+    ],
+)
+def test_outputs_are_known_by_their_mark_under_any_name(tmp_path: Path, suffix: str, extra: dict[str, Any]) -> None:
+    (tmp_path / "in").mkdir()
+    codec = "libvpx" if suffix == ".webm" else "libx264"
+    source = make_clip(tmp_path / "in" / f"a{suffix}", frames=2, codec=codec, audio=1, **extra)
+    output = tmp_path / "in" / f"holiday{suffix}"
+    report = enhance(source, output, scale=2, model="nearest", log=False)
+    assert report.verification is not None and report.verification.ok
+    output.with_name(f"{output.name}.report.json").unlink()
+    assert names(tmp_path / "in") == ([source.name], {output.name: "an output of vidsr"})
+    again = enhance(output, tmp_path / f"again{suffix}", scale=1, model="nearest", log=False)
+    assert again.verification is not None and again.verification.ok
+    assert verify(output, tmp_path / f"again{suffix}").ok
+    source.unlink()
+    with pytest.raises(InputError, match=r"is an output of vidsr\): name the files to enhance them again"):
+        list_jobs([tmp_path / "in"], None, X2)
+
+
+def test_degraded_clips_have_no_mark_because_they_are_inputs(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", frames=2)
+    degrade_clip(source, tmp_path / "b.mp4", parse_degrade(scale="1/2"))
+    assert not is_marked(tmp_path / "b.mp4") and not is_marked(source) and not is_marked(tmp_path / "nowhere.mp4")
 
 
 def test_enhanced_images_next_to_their_sources_are_no_inputs(tmp_path: Path) -> None:

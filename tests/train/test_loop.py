@@ -201,6 +201,9 @@ def test_an_error_names_absent_data(tmp_path: Path, shard: Path) -> None:
         loop.run(recipe, tmp_path / "run")
     with pytest.raises(InputError, match="not a shard"):
         loop.run(write_recipe(tmp_path, recipe), tmp_path / "other")
+    with pytest.raises(InputError, match="vidsr dataset"):
+        watch.train(recipe, tmp_path / "runs" / "first", console=Console(quiet=True))
+    assert not any((tmp_path / name).exists() for name in ("run", "other", "runs")), "a failed run leaves no folder"
 
 
 def test_initialising_from_another_scale_copies_tensors_of_equal_shape(tmp_path: Path, shard: Path) -> None:

@@ -109,6 +109,17 @@ def test_matroska_rounds_times_to_milliseconds_once(tmp_path: Path, suffix: str)
     assert max(abs(a - b) for a, b in zip(times, back, strict=True)) <= Fraction(1, 2000)
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".webm"])
+def test_d17_a_rate_finer_than_the_milliseconds_of_matroska_is_refused_before_the_work(
+    tmp_path: Path, suffix: str
+) -> None:
+    codec = "libx264" if suffix == ".mkv" else "libvpx-vp9"
+    with pytest.raises(OptionError, match=r"keeps times to a millisecond, too coarse for 2000 frames per second"):
+        VideoWriter(tmp_path / f"a{suffix}", VideoInfo(64, 48, Fraction(2000)), Encoding(codec))
+    assert not list(tmp_path.iterdir())
+    VideoWriter(tmp_path / f"a{suffix}", VideoInfo(64, 48, Fraction(1000)), Encoding(codec))._abandon()
+
+
 def test_times_within_one_tick_stay_in_order(tmp_path: Path) -> None:
     info = VideoInfo(64, 48, Fraction(25), time_base=Fraction(1, 1000))
     times = [Fraction(0), Fraction(1, 10000), Fraction(2, 10000), Fraction(1, 10)]

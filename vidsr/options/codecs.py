@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from vidsr.errors import OptionError
 from vidsr.options.parse import did_you_mean
 
+# Parameters of x264, x265 and SVT-AV1 that write a file: a run writes nothing but what the user names as an output
+FILE_PARAMETERS = frozenset(
+    {"stats", "stat-file", "dump-yuv", "recon", "csv", "tcfile-out", "analysis-save", "analysis-reuse-file"}
+)
 RATE_OPTIONS = frozenset({"qp", "b", "cq", "global_quality"})  # each replaces the default constant quality
 NULL_CODEC = "null"  # writes nothing, to measure everything but the encoder
 AUTO = "auto"  # chosen from the clip and the container, by `vidsr.pipeline.choose.choose_encoding`
@@ -125,6 +129,9 @@ class Encoding:
 
     def __post_init__(self) -> None:
         codec = self.table_entry
+        for option, key in self._parameters():
+            if key in FILE_PARAMETERS:
+                raise OptionError(f"--encoder-option {option}: {key} names a file of its own: leave it out")
         if self.crf is not None:
             if codec.quality is None:
                 raise OptionError(
@@ -194,6 +201,12 @@ class Encoding:
                 f"--codec {self.codec} needs frames at least {self.table_entry.min_width} pixels wide, and these have "
                 f"{width}: choose libx264"
             )
+
+    def _parameters(self) -> Iterator[tuple[str, str]]:
+        """Yield each option of the user and the names in its parameter list, ``x264-params=NAME=VALUE:NAME=VALUE``."""
+        for option, value in self.options:
+            yield option, option
+            yield from ((option, part.partition("=")[0].strip()) for part in value.split(":"))
 
     @property
     def is_null(self) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidsr.errors import InputError, ignore
+from vidsr.options.output_mark import is_marked
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 CLIP_SUFFIXES = frozenset(
@@ -22,6 +23,7 @@ CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 TAG = re.compile(r"\.(?:x\d+(?:\.\d+)?|\d+p|\d+x\d+|slow[\d.]+x|smooth|deblur|denoise|restore|vidsr)$")
 UNFINISHED = re.compile(r"\.(?:part|failed\d*)$")  # of version 0.1, and results that failed verification
 JOB_FOLDER = ".vidsr"  # ends the name of a folder with the segments of an unfinished job
+OWN_OUTPUT = "an output of vidsr"  # why a file is left out
 REPORT = ".report.json"  # added to the name of every output
 STILLS = {b"avif": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"mif1": "HEIF"}  # brands in ``ftyp``
 
@@ -109,7 +111,9 @@ def _reason_against(path: Path) -> str:
     if UNFINISHED.search(path.stem):
         return "an unfinished output"
     if path.with_name(path.name + REPORT).is_file() or (suffix in IMAGE_SUFFIXES and _names_its_source(path)):
-        return "an output of vidsr"
+        return OWN_OUTPUT
+    if suffix in CLIP_SUFFIXES and is_marked(path):
+        return OWN_OUTPUT
     if suffix in MAYBE_TEXT and is_text(path):
         return "text"
     return ""

@@ -14,7 +14,7 @@ from vidsr.options.codecs import AUTO
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.frame_rate import Times
 from vidsr.options.image_sequence import ImageSequence, is_sequence
-from vidsr.options.input_folder import CLIP_SUFFIXES, IMAGE_SUFFIXES, OnFolder, search
+from vidsr.options.input_folder import CLIP_SUFFIXES, IMAGE_SUFFIXES, OWN_OUTPUT, OnFolder, search
 from vidsr.options.parse import decimal
 from vidsr.runtime.output_file import is_unfinished
 
@@ -119,7 +119,9 @@ def list_jobs(
         skipped |= found.skipped
         unreadable |= found.unreadable
         if not found.chosen:
-            raise InputError(f"{path} contains no clip and no image{_some(found.left_out)}: name another folder")
+            remedy = "name the files to enhance them again" if OWN_OUTPUT in found.left_out.values() else ""
+            remedy = remedy or "name another folder"
+            raise InputError(f"{path} contains no clip and no image{_some(found.left_out)}: {remedy}")
     return JobList(tuple(jobs), skipped, unreadable)
 
 

@@ -82,8 +82,8 @@ def listen(on_line: Callable[[str | None], object]) -> None:
 
 def run_guarded(function: Callable[[], NoReturn]) -> NoReturn:
     """Call ``function``, which ends the process; after a signal, whatever it raises ends the process too."""
-    install()
     try:
+        install()
         function()
     except BaseException:
         if _requested:

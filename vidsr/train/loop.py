@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -134,11 +135,18 @@ def train_phase(
     It ends at step ``last`` or after ``minutes``, whichever comes first.
     """
     checkpoint = checkpoint_path(out, recipe)
+    made = [folder for folder in (checkpoint.parent, *checkpoint.parent.parents) if not folder.exists()]
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    watch.begin(recipe, checkpoint.parent, last)
-    soft_targets = checkpoint.with_name("soft_targets.safetensors")
-    settings = with_soft_targets(recipe.with_paths(out), soft_targets, device, watch.soft_targets)
-    data = TASKS[recipe.task][0](settings, device)
+    try:
+        watch.begin(recipe, checkpoint.parent, last)
+        soft_targets = checkpoint.with_name("soft_targets.safetensors")
+        settings = with_soft_targets(recipe.with_paths(out), soft_targets, device, watch.soft_targets)
+        data = TASKS[recipe.task][0](settings, device)
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
+        raise
     try:
         advance(recipe, state, data, last, minutes, checkpoint, watch)
     finally:

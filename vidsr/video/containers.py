@@ -8,12 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import av
-from av.container import InputContainer
+from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Disposition, Stream
 from av.video.stream import VideoStream
 
 from vidsr.errors import OutputError
 from vidsr.options.image_sequence import is_sequence
+from vidsr.options.output_mark import MARK, TAG
 
 # Ordered by how much each keeps: a note about a lost stream names the first container that keeps it.
 CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".webm": "webm"}
@@ -22,7 +23,8 @@ FRAMES_ONLY = (Y4M, IMAGES)  # no audio, subtitles, chapters, tags or times
 
 # Tags that every muxer writes itself, or that describe the source file only
 FILE_SPECIFIC_TAGS = frozenset(
-    {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "alpha_mode"}
+    {"major_brand", "minor_version", "compatible_brands", "encoder", "encoding_tool", "duration", "rotate"}
+    | {"alpha_mode", TAG.lower()}
 )
 STATISTICS_TAGS = ("bps", "number_of_frames", "number_of_bytes", "_statistics_")  # of Matroska streams
 # Tags with a field of their own in MP4. Others go into a list of free keys, which fewer players read.
@@ -124,6 +126,14 @@ def muxer_options(container: str, tags: Mapping[str, str], has_cover: bool) -> d
     FFmpeg's MP4 muxer writes either a cover or free tags.
     """
     return {"movflags": "use_metadata_tags"} if free_tags(container, tags) and not has_cover else {}
+
+
+def mark_output(output: OutputContainer, stream: VideoStream, container: str) -> None:
+    """Write the mark of vidsr, by which a later run over the folder leaves the file out."""
+    if container == "mov":
+        stream.metadata["encoder"] = MARK
+    else:
+        output.metadata["encoding_tool" if container == "mp4" else TAG] = MARK
 
 
 def lost_tags(container: str, tags: Mapping[str, str]) -> list[str]:

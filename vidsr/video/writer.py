@@ -16,13 +16,14 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vidsr.errors import Notes, OutputError
+from vidsr.errors import Notes, OptionError, OutputError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.image_sequence import FIRST_NUMBER
+from vidsr.options.parse import decimal
 from vidsr.options.source import Reading
 from vidsr.runtime.output_file import OutputFile
-from vidsr.video.containers import IMAGES, Y4M, container_format
+from vidsr.video.containers import IMAGES, Y4M, container_format, mark_output
 from vidsr.video.demux import CLOCK_JUMPS
 from vidsr.video.encoder import MOST_TICKS, add_video_stream, note_unwritable, open_encoder, tick
 from vidsr.video.formats import nearest_format
@@ -36,6 +37,7 @@ from vidsr.video.source import reason
 from vidsr.video.stream_copy import StreamCopier
 from vidsr.video.y4m import Y4mWriter
 
+MATROSKA_RATE = 1000  # frames per second at most, as it keeps milliseconds
 RANDOM_NUMBERS = ("matroska", "webm")  # whose muxer numbers files at random unless it has to be bit-exact
 
 
@@ -89,7 +91,7 @@ def open_writer(
     if container == IMAGES:
         assert output is None or isinstance(output, OutputImages)
         return ImageSequenceWriter(path, info, encoding, first, notes, output)
-    return VideoWriter(path, info, encoding, streams_from, start, end, slow, notes, output, reading)
+    return VideoWriter(path, info, encoding, streams_from, start, end, slow, notes, output, reading, marked=True)
 
 
 def open_output(path: Path, overwrite: bool) -> OutputFile:
@@ -126,7 +128,7 @@ class VideoWriter:
     An exception removes it. With ``output``, its owner commits the file, for instance after verification. Other streams
     and tags are copied from the clip ``streams_from``. ``start`` and ``end`` are seconds from where playback of the
     source begins: the output's clock begins at ``start``, and copied packets end before ``end``. In ``slow`` motion,
-    streams with times are not copied.
+    streams with times are not copied. ``marked``: the file tells that vidsr made it.
 
     Raises:
         OptionError: the encoder or one of its options is unknown.
@@ -145,6 +147,7 @@ class VideoWriter:
         notes: Notes | None = None,
         output: OutputFile | None = None,
         reading: Reading | None = None,
+        marked: bool = False,
     ) -> None:
         self.path = path
         self.info = info
@@ -156,6 +159,11 @@ class VideoWriter:
         self._tick = tick(info)
         self._copies_packets = False
         container = container_format(path)
+        if container in RANDOM_NUMBERS and info.fps is not None and info.fps > MATROSKA_RATE:
+            raise OptionError(
+                f"{path} keeps times to a millisecond, too coarse for {decimal(info.fps)} frames per second: "
+                "end the name in .mp4"
+            )
         self._copier = _make_copier(streams_from, start, end, slow, reading)
         if slow is not None:
             self._source = None  # slow motion copies no packets that verification could compare
@@ -168,6 +176,8 @@ class VideoWriter:
             options |= {"fflags": "+bitexact"} if container in RANDOM_NUMBERS else {}
             self._output = _create(self._file.part, container, options | _movie_timescale(container, self._tick))
             self._stream = self._add_streams(container)
+            if marked:
+                mark_output(self._output, self._stream, container)
             open_encoder(self._stream, self._encoding)
             start = self._range[0] or Fraction(0)
             self._encoder = FrameEncoder(path, info, self._coded, self._stream, self._tick, start)
