@@ -36,7 +36,7 @@ def test_a_device_can_be_one_a_list_or_all_gpus(
     ("device", "gpus", "message"),
     [
         ("cuda:0,cuda:1", 1, "--device cuda:1: there are 1 CUDA devices"),
-        ("cuda:0,tpu", 1, "--device 'tpu' is unknown: choose auto, cpu, cuda, cuda:N or cuda:0,cuda:1"),
+        ("cuda:0,tpu", 1, "--device 'tpu' is unknown: choose auto, cpu, cuda, cuda:N, cuda:0,cuda:1, xpu or mps"),
         ("cuda", 0, "--device cuda: PyTorch sees no CUDA device"),
         ("meta", 0, "--device 'meta' is not supported"),
     ],
@@ -47,6 +47,25 @@ def test_a_missing_device_gives_a_one_line_error(
     pretend_gpus(monkeypatch, gpus)
     with pytest.raises(DeviceError, match=message):
         choose_all(device, "auto")
+
+
+@pytest.mark.parametrize(
+    ("present", "chosen"),
+    [((), "cpu"), (("mps",), "mps"), (("xpu", "mps"), "xpu"), (("cuda", "xpu", "mps"), "cuda")],
+)
+def test_auto_prefers_cuda_then_intel_then_apple(
+    monkeypatch: pytest.MonkeyPatch, present: tuple[str, ...], chosen: str
+) -> None:
+    pretend_gpus(monkeypatch, int("cuda" in present))
+    monkeypatch.setattr(torch.xpu, "is_available", lambda: "xpu" in present)
+    monkeypatch.setattr(torch.xpu, "device_count", lambda: int("xpu" in present))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in present)
+    compute = choose("auto", "auto")
+    assert compute.device.type == chosen
+    assert compute.precision == "fp16" or chosen == "cpu"
+    for kind in {"xpu", "mps"} - set(present):
+        with pytest.raises(DeviceError, match=f"--device {kind}: PyTorch sees no (Intel|Apple) device"):
+            choose(kind, "auto")
 
 
 def test_a_gpu_computes_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:

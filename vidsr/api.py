@@ -143,7 +143,7 @@ def enhance(
         domain: Weights for clean or for compressed clips.
         chroma_from: Chroma: guided by the network's luma, by the bicubic kernel, or by a model on RGB.
         strength: Share of what the network changes against the bicubic kernel, 0 to 1.
-        device: Device for the networks; cuda: all GPUs.
+        device: Device for the networks; cuda: all NVIDIA or AMD GPUs, xpu: Intel, mps: Apple.
         precision: Number format of the networks.
         batch: Frames per network call.
         tile: Side of a tile in source pixels, 32 or more, to save memory.
@@ -228,7 +228,7 @@ def compare(
         crf: Compression to restore from: quality of libx264.
         temporal_denoise: Average restored frames along the motion (default).
         models: Methods to compare. Default: all.
-        device: Device for the networks; cuda: all GPUs.
+        device: Device for the networks; cuda: all NVIDIA or AMD GPUs, xpu: Intel, mps: Apple.
         precision: Number format of the networks.
         start: Start time: seconds, or 1:02.5.
         frames: Maximum number of frames of each clip.

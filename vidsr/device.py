@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -15,7 +16,17 @@ DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16,
 
 # Input pixels per network call. On a CPU twice as many take 1 to 4 % less time and 80 to 180 MB more, and the first use
 # of that memory costs half of the gain. A GPU needs millions to be busy.
-PIXEL_BUDGET = {"cpu": 1 << 19, "cuda": 1 << 23}
+PIXEL_BUDGET = {"cpu": 1 << 19, "cuda": 1 << 23, "xpu": 1 << 22, "mps": 1 << 22}
+
+# Kinds of GPU, the preferred first: of PyTorch's name -> whose they are, whether there is one, and how many. AMD's are
+# "cuda" too, in PyTorch's build for ROCm.
+GPUS: dict[str, tuple[str, Callable[[], bool], Callable[[], int]]] = {
+    "cuda": ("CUDA", lambda: torch.cuda.is_available(), lambda: torch.cuda.device_count()),
+    "xpu": ("Intel", lambda: torch.xpu.is_available(), lambda: torch.xpu.device_count()),
+    "mps": ("Apple", lambda: torch.backends.mps.is_available(), lambda: 1),
+}
+UNTESTED = ("xpu", "mps")  # vidsr was never run on one: a run compares it with the CPU first
+CHOICES = "auto, cpu, cuda, cuda:N, cuda:0,cuda:1, xpu or mps"
 
 
 @dataclass(frozen=True)
@@ -55,8 +66,8 @@ def has_bf16(device: torch.device) -> bool:
 def choose(device: str, precision: Precision) -> Compute:
     """Return the device of that name, or the first of a list, in ``precision``.
 
-    Names are ``auto``, ``cpu``, ``cuda`` and ``cuda:N``. ``auto`` prefers a GPU. Automatic precision is fp16 on a GPU,
-    bf16 on a CPU that has it, else fp32.
+    Names are ``auto``, ``cpu``, and those of `GPUS` with or without a number. ``auto`` prefers a GPU. Automatic
+    precision is fp16 on a GPU, bf16 on a CPU that has it, else fp32.
 
     Raises:
         DeviceError: the device is unknown or absent.
@@ -81,22 +92,26 @@ def choose_all(device: str, precision: Precision) -> tuple[Compute, ...]:
 def _compute(device: torch.device, precision: Precision) -> Compute:
     if precision != "auto":
         return Compute(device, DTYPES[precision])
-    if device.type == "cuda":
+    if device.type in GPUS:
         return Compute(device, torch.float16)
     return Compute(device, torch.bfloat16 if has_bf16(device) else torch.float32)
 
 
 def _device(name: str) -> torch.device:
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(next((kind for kind, (_, available, _) in GPUS.items() if available()), "cpu"))
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise DeviceError(f"--device {name!r} is unknown: choose auto, cpu, cuda, cuda:N or cuda:0,cuda:1") from None
+        raise DeviceError(f"--device {name!r} is unknown: choose {CHOICES}") from None
     if device.type not in PIXEL_BUDGET:
-        raise DeviceError(f"--device {name!r} is not supported: choose auto, cpu, cuda, cuda:N or cuda:0,cuda:1")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(f"--device {name}: PyTorch sees no CUDA device; use --device cpu, or install its CUDA build")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, counted from 0")
+        raise DeviceError(f"--device {name!r} is not supported: choose {CHOICES}")
+    if device.type in GPUS:
+        maker, available, count = GPUS[device.type]
+        if not available():
+            raise DeviceError(
+                f"--device {name}: PyTorch sees no {maker} device; use --device cpu, or install its {maker} build"
+            )
+        if (device.index or 0) >= count():
+            raise DeviceError(f"--device {name}: there are {count()} {maker} devices, counted from 0")
     return device

@@ -15,6 +15,7 @@ from vidsr.models.frame_network import FrameNetwork, MotionField
 from vidsr.models.weight_files import frame_network_path
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.plan import make_plan
+from vidsr.stages import network_engine
 from vidsr.stages.build import build_stages
 from vidsr.stages.network_engine import NetworkEngine, NetworkPair
 
@@ -62,6 +63,29 @@ def test_precision_is_not_checked_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> N
     for dtype in (torch.float32, torch.bfloat16):
         NetworkEngine(frame_network_path("net"), 8, Compute(CPU, dtype)).prepare(*frames())
     assert checked == []
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("not implemented for this device")])
+def test_an_untested_device_that_computes_wrong_is_replaced_by_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    expected, _ = (
+        NetworkEngine(frame_network_path("net"), 8, Compute(CPU, torch.float32)).prepare(*frames()).interpolate(HALF)
+    )
+    monkeypatch.setattr(network_engine, "UNTESTED", ("cpu",))
+    engine = NetworkEngine(frame_network_path("net"), 8, Compute(CPU, torch.float32))
+
+    def render(*arguments: object) -> object:
+        if error is not None:
+            raise error
+        luma, field = type(wrong).render(wrong, *arguments)
+        return luma / 2, field
+
+    wrong = engine._network
+    monkeypatch.setattr(wrong, "render", render)
+    given, _ = engine.prepare(*frames()).interpolate(HALF)
+    assert engine.device_fallback and engine._network is not wrong
+    torch.testing.assert_close(given, expected)
 
 
 def test_fallback_to_float32_is_counted() -> None:

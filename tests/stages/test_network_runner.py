@@ -15,6 +15,7 @@ from tests.tiers import examples
 from vidsr.device import Compute
 from vidsr.errors import DeviceError
 from vidsr.models import Model, load_model
+from vidsr.models.layers import LumaNetwork
 from vidsr.stages import network_runner as runner_module
 from vidsr.stages.gpu import CudaGraphs
 from vidsr.stages.network_runner import Runner
@@ -45,6 +46,39 @@ class Convolutions(nn.Module):
 
 def planes(n: int, h: int, w: int) -> Tensor:
     return torch.randint(0, 256, (n, 1, h, w), dtype=torch.uint8, generator=torch.Generator().manual_seed(h * w))
+
+
+def broken(model: Model, fails: bool) -> Model:
+    """The model as a wrong driver computes it: other numbers, or an error."""
+
+    class Broken(LumaNetwork):
+        scale, halo = model.scale, model.halo
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = model.network
+
+        def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
+            if fails:
+                raise RuntimeError("not implemented for this device")
+            return self.network(x, features).flip(-1)
+
+    return replace(model, network=Broken())
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_an_untested_device_that_computes_wrong_is_replaced_by_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    model, frames = load_model("fast", 2), planes(2, 40, 50)
+    expected = Runner(model, CPU)(frames, 255)
+    monkeypatch.setattr(runner_module, "UNTESTED", ("cpu",))  # the only device here plays the new one
+    runner = Runner(broken(model, fails), CPU)
+    torch.testing.assert_close(runner(frames, 255), expected)
+    assert runner.device_fallback and runner.compute.device.type == "cpu"
+    right = Runner(model, CPU)
+    torch.testing.assert_close(right(frames, 255), expected)
+    assert not right.device_fallback and right.network is model
 
 
 @examples(30)

@@ -151,7 +151,7 @@ COMMANDS: tuple[Command, ...] = (
             own("resume", "Continue the run in that folder.", bool, False),
             own("steps", "Stop at this step; the schedule stays the same.", int, metavar="N"),
             own("minutes", "Stop after this time; the schedule stays the same.", float, metavar="N"),
-            own("device", "Device for the network.", default="cpu", metavar="auto|cpu|cuda[:N]"),
+            own("device", "Device for the network.", default="cpu", metavar="auto|cpu|cuda[:N]|xpu|mps"),
             own("init", "Start from these weights.", metavar="NAME|FILE"),
         ),
     ),

@@ -12,7 +12,7 @@ from vidsr.options.model_names import check_installed, check_model_file, is_mode
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 UPSCALER = re.compile(r"(?P<name>[a-z0-9_-]+)-clean-x\d\.safetensors")
-DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,4})?")
+DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d{1,4})?")
 KERNELS = ("nearest", "bilinear", "bicubic", "bicubic_opencv", "lanczos")  # of vidsr.kernels.resample
 
 
@@ -38,10 +38,10 @@ def check_device(name: str) -> None:
     """Refuse a ``--device`` that is none on any machine; whether this one has it, PyTorch tells later.
 
     Raises:
-        DeviceError: it is neither auto, cpu, cuda nor a list of CUDA devices.
+        DeviceError: it is neither auto, cpu, xpu, mps nor a list of CUDA devices.
     """
     if not all(DEVICE.fullmatch(one.strip()) for one in name.split(",")):
-        raise DeviceError(f"--device {name!r} is unknown: choose auto, cpu, cuda, cuda:N or cuda:0,cuda:1")
+        raise DeviceError(f"--device {name!r} is unknown: choose auto, cpu, cuda, cuda:N, cuda:0,cuda:1, xpu or mps")
 
 
 def check_codec(name: str) -> None:

@@ -222,7 +222,7 @@ def choose_engine(options: EnhanceOptions, compute: Compute, notes: Notes) -> In
     if options.interpolation != "auto":
         return options.interpolation
     # on the benchmark's clips net is 0.04 dB better at four times the cost (docs/interpolation.md)
-    if compute.device.type == "cuda":
+    if compute.device.type != "cpu":
         notes.info("engine_chosen", "interpolation by net: there is a GPU")
         return "net"
     notes.info("engine_chosen", "interpolation by flow: without a GPU the net costs more than it gains")
@@ -370,7 +370,7 @@ def choose_model(
 
     On a compressed clip a small network that was trained for such clips beats a large one that was not.
     """
-    *better, sure = DEFAULT_MODELS[device]
+    *better, sure = DEFAULT_MODELS["cpu" if device == "cpu" else "cuda"]
     scales = network_factors(factor, available_scales(sure, folder=folder))
     domain = choose_domain(options, info, sure, scales, folder, compressed)
     trained = {(entry.name, entry.scale) for entry in list_weights(folder) if entry.domain == domain}

@@ -129,6 +129,8 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
                     decoded = mark_repeats(reader.batches(plan.frames_per_batch))
                     frames = run_stages(decoded, reader, plan, stages, writer, times, on_frames)
         counts = stages.counts
+        if counts.get("device_fallbacks"):
+            notes.warn("device_fallback", "the device computes other frames than the CPU: this run used the CPU")
         _check_reference(options.reference, counts.get("measured_frames"), frames, notes)
         if reader.truncated is not None:
             notes.warn("source_truncated", reader.truncated)

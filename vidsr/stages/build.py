@@ -100,6 +100,7 @@ class Stages:
         ]
         if half_precision:
             counts["fp32_fallbacks"] = sum(one.fp32_fallback for one in half_precision)
+            counts["device_fallbacks"] = sum(one.device_fallback for one in half_precision)
         if runners:
             counts["out_of_memory_retries"] = sum(runner.out_of_memory_retries for runner in runners)
             counts["cuda_graph_failures"] = sum(runner.graphs_failed for runner in runners)

@@ -86,8 +86,8 @@ def to_cpu(plane: Tensor) -> Callable[[], Tensor]:
     Other threads keep the copy for as long as they need it, so its memory is no ring of ours. PyTorch reuses freed
     page-locked blocks, and a run settles on a few.
     """
-    if plane.device.type != "cuda":
-        return lambda: plane
+    if plane.device.type != "cuda":  # other GPUs have no streams here
+        return plane.cpu
     made, stream = new_event(), _download_stream(plane.device)
     made.record(torch.cuda.current_stream(plane.device))
     with torch.cuda.stream(stream):

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vidsr.device import Compute
+from vidsr.device import UNTESTED, Compute
 from vidsr.flow.bidirectional_flow import Array
 from vidsr.flow.flow_engine import FlowEngine
 from vidsr.flow.two_search import TwoSearchFlow, TwoSearchPair
@@ -41,7 +41,10 @@ class NetworkEngine:
     def __init__(self, path: Path, depth: int, compute: Compute) -> None:
         network = checkpoints.read_frame_network(path)
         self._network = network.to(compute.device, compute.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._path = path
         self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
+        self._untested = compute.device.type in UNTESTED
+        self.device_fallback = False  # the device computed wrong, so the run goes on on the CPU
         self.fp32_fallback = False  # whether the network fell back to float32, because half precision lost too much
         self._peak = (1 << depth) - 1
         self._flow = FlowEngine(depth)
@@ -52,9 +55,23 @@ class NetworkEngine:
         Its flow, if the network needs it, is found once for all phases.
         """
         pair = NetworkPair(TwoSearchPair(self._flow.prepare(a, b)), self._network, self._peak)
+        if self._untested:
+            self.check_device(pair)
         if self._unchecked:
             self.check_precision(pair)
         return replace(pair, network=self._network)
+
+    def check_device(self, pair: NetworkPair) -> None:
+        """Fall back to the CPU if the device fails at phase 1/2, or differs as `check_precision` forbids."""
+        self._untested = False
+        exact = replace(pair, network=checkpoints.read_frame_network(self._path))
+        try:
+            (given, _), (right, _) = (each.interpolate([Fraction(1, 2)]) for each in (pair, exact))
+            is_right = psnr_from_mse((given - right).square().mean().item(), self._peak) >= MIN_HALF_PRECISION_PSNR
+        except RuntimeError:  # of a layer that the driver lacks
+            is_right = False
+        if not is_right:
+            self._network, self.device_fallback = exact.network, True
 
     def check_precision(self, pair: NetworkPair) -> None:
         """Fall back to float32 if half precision changes the frame at phase 1/2.

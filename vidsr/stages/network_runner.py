@@ -10,17 +10,19 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from vidsr.device import Compute
+from vidsr.device import UNTESTED, Compute
 from vidsr.errors import DeviceError
 from vidsr.kernels.pixel_shuffle import pixel_shuffle_codes
 from vidsr.metrics import psnr_from_mse
-from vidsr.models import Model
+from vidsr.models import Model, from_file
+from vidsr.models.self_ensemble import MARK
 from vidsr.options.table import MIN_TILE
 from vidsr.stages.gpu import CudaGraphs, Uploads
 from vidsr.stages.rgb_conversion import RgbConversion
 
 MIN_HALF_PRECISION_PSNR = 45.0  # dB against float32 on the first frame; below it the run falls back to float32
 Result = TypeVar("Result")
+CHECKED_SIDE = 256  # pixels of the first frame that a device and the CPU both compute
 DEFAULT_BYTES = 1024  # per input pixel, for networks that do not know their memory use
 
 
@@ -77,7 +79,9 @@ class Runner:
         self.fp32_fallback = False  # half precision lost too much, so the run goes on in float32
         self._uploads: Uploads | None = None  # made on the thread that uses it, like the graphs
         self._graphs: CudaGraphs | None = None
+        self.device_fallback = False  # the device computed wrong, so the run goes on on the CPU
         self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
+        self._untested = compute.device.type in UNTESTED
         if compute.device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # the same shapes recur
             # half precision is measured against float32, and TF32 has no more digits than fp16
@@ -174,8 +178,31 @@ class Runner:
         if not psnr_from_mse(error, 1) >= MIN_HALF_PRECISION_PSNR:  # NaN fails too
             self.network, self.compute, self.fp32_fallback = exact, replace(self.compute, dtype=torch.float32), True
 
+    def check_device(self, planes: Tensor, peak: int) -> None:
+        """Fall back to the CPU if the device fails, or its output differs from the CPU's as `check_precision` forbids.
+
+        ``planes``: a corner of a frame. The CPU computes with weights that it reads itself.
+        """
+        self._untested = False
+        model = self.network
+        if not isinstance(model, Model):
+            return
+        reference = from_file(model.path, "cpu", torch.float32, model.name.removesuffix(MARK), model.domain)
+        reference = reference if reference.name == model.name else reference.self_ensemble()
+        try:
+            x = self._input(self.values(planes, peak))
+            error = (model(x).cpu() - reference(x.cpu())).square().mean().item()
+            right = psnr_from_mse(error, 1) >= MIN_HALF_PRECISION_PSNR
+        except RuntimeError:  # of a layer that the driver lacks
+            right = False
+        if not right:
+            cpu = replace(self.compute, device=torch.device("cpu"), dtype=torch.float32)
+            self.network, self.compute, self.device_fallback = reference, cpu, True
+
     def values(self, planes: Tensor, peak: int) -> Tensor:
         """Return code values as float32 in [0, 1] on the device."""
+        if self._untested:
+            self.check_device(planes[:1, :, :CHECKED_SIDE, :CHECKED_SIDE], peak)
         device = self.compute.device
         if device.type == "cuda" and planes.device.type == "cpu":
             self._uploads = self._uploads or Uploads(device)
