@@ -102,6 +102,7 @@ def enhance(
     reference: str | Path | None = None,
     overwrite: bool = False,
     segment: str | int | float | Fraction = "10s",
+    jobs: int | str = "1",
     fresh: bool = False,
     from_file: Path | None = None,
     fail_fast: bool = False,
@@ -170,6 +171,7 @@ def enhance(
         reference: True high-resolution clip to measure the output against.
         overwrite: Replace an existing output.
         segment: Length of the segments of a long clip, which an interrupted run keeps; 0: one segment.
+        jobs: Processes that make the segments of a clip; auto: one per GPU, or per 8 processors.
         fresh: Discard the segments of an interrupted run.
         from_file: Text file with the path of one input a line; - for standard input.
         fail_fast: Stop at the first file that fails.

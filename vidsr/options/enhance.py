@@ -71,6 +71,7 @@ class EnhanceOptions:
     overwrite: bool = False
     square_pixels: bool = False  # resize an anamorphic clip to square pixels
     segment: Fraction = Fraction(10)  # seconds of source time in one segment of a long clip; 0: the whole clip
+    jobs: int = 1  # processes that make segments; 0 chooses
     fresh: bool = False  # discard the segments of an earlier run
 
     def __post_init__(self) -> None:

@@ -15,7 +15,9 @@ from vidsr.options.output_names import report_path
 from vidsr.options.paths import PIPE, Job, JobList, output_path
 from vidsr.options.serialize import to_json
 
-FREE_OPTIONS = frozenset({"overwrite", "verify", "fresh"})  # may differ between two runs that make the same output
+FREE_OPTIONS = frozenset(
+    {"overwrite", "verify", "fresh", "jobs"}
+)  # may differ between two runs that make the same output
 
 
 def without_finished(listed: JobList, options: EnhanceOptions) -> JobList:

@@ -16,6 +16,7 @@ MAX_SECONDS = 10**9  # of a time: 31 years; FFmpeg counts 64 bits of nanoseconds
 PIXELS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 MOST_PIXELS = 1 << 30  # of a frame or image: OpenCV reads no more
 MAX_BYTES = 1 << 60  # of an amount of memory
+MAX_JOBS = 1000  # processes of one run
 MAX_INT = 10**9  # of every whole number
 MAX_DIGITS = 100  # of a fraction, as text
 LARGE_EXPONENT = re.compile(r"[eE][+-]?\d{3,}")
@@ -134,6 +135,15 @@ def parse_share(text: str, flag: str) -> float:
     if not 0 <= value <= 1:
         raise OptionError(f"{flag} {shortened(text)!r} is not a number from 0 to 1: write 1 for all, 0.5 for half")
     return value
+
+
+def parse_jobs(text: str, flag: str) -> int:
+    """Return a number of processes; 0 for ``auto``.
+
+    Raises:
+        OptionError: the text is neither.
+    """
+    return 0 if text == "auto" else parse_int(text, flag, maximum=MAX_JOBS)
 
 
 def parse_fraction(text: str, flag: str) -> Fraction:

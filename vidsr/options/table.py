@@ -33,6 +33,7 @@ from vidsr.options.parse import (
     parse_bytes,
     parse_choice,
     parse_int,
+    parse_jobs,
     parse_pixels,
     parse_segment,
     parse_share,
@@ -236,6 +237,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("overwrite", OUTPUT, "Replace an existing output.", kind=bool, default=False, flags=("-y", "--overwrite")),
     Option("segment", OUTPUT, "Length of the segments of a long clip, which an interrupted run keeps; 0: one segment.",
            metavar="10s|0", python=NUMBER, default="10s", parse=_text(parse_segment)),
+    Option("jobs", ENGINE, "Processes that make the segments of a clip; auto: one per GPU, or per 8 processors.",
+           metavar="N|auto", python=int | str, default="1", parse=_text(parse_jobs)),
     Option("fresh", OUTPUT, "Discard the segments of an interrupted run.", kind=bool, default=False),
 )
 # fmt: on

@@ -47,6 +47,7 @@ class Failure:
 
     line: str
     trace: str = ""  # the traceback of a bug or of a failure of the machine; empty for an error that is explained
+    crashed: bool = False  # the process ended: another one may succeed
 
     @classmethod
     def of(cls, error: Exception) -> Failure:

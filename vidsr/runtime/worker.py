@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -38,10 +38,14 @@ Emit = Callable[[Any], object]
 
 
 class Worker:
-    """Calls ``function`` (``module:name``) in another process. The process starts at once and ends with the block."""
+    """Calls ``function`` (``module:name``) in another process. The process starts at once and ends with the block.
 
-    def __init__(self, function: str) -> None:
+    ``environment`` adds to its environment variables.
+    """
+
+    def __init__(self, function: str, environment: Mapping[str, str] | None = None) -> None:
         self._function = function
+        self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._start()
 
@@ -105,7 +109,7 @@ class Worker:
         signal.pthread_sigmask(signal.SIG_BLOCK, interrupt.SIGNALS)
         try:
             command = [sys.executable, "-P", "-c", f"{code}; # {self._function}"]
-            self._process = subprocess.Popen(command, pass_fds=ends)
+            self._process = subprocess.Popen(command, pass_fds=ends, env=self._environment)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupt.SIGNALS)
             os.close(request_end)
@@ -121,9 +125,9 @@ class Worker:
         trace = self._faults.read().decode(errors="replace")
         self.close()
         if code == -signal.SIGKILL:
-            return Failure("its process was killed, as when the memory runs out: --memory sets a limit", trace)
+            return Failure("its process was killed, as when the memory runs out: --memory sets a limit", trace, True)
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return Failure(f"its process crashed ({name}): a library failed on this file, please report it", trace)
+        return Failure(f"its process crashed ({name}): a library failed on this file, please report it", trace, True)
 
 
 def _send(stream: IO[bytes], value: Any) -> None:

@@ -21,9 +21,9 @@ from vidsr.pipeline.run import enhance_file as enhance_whole
 from vidsr.runtime import interrupt
 from vidsr.segments.assemble import assemble
 from vidsr.segments.cut import Cut, cut_clip
+from vidsr.segments.executors import number_of_jobs, run_segments
 from vidsr.segments.job import SegmentedJob
 from vidsr.segments.job_folder import JobFolder
-from vidsr.segments.run_segment import run_segment
 from vidsr.segments.segment_report import SegmentReport
 from vidsr.video import file_clock, lost_streams
 from vidsr.video.packet_index import packet_index
@@ -105,7 +105,7 @@ def _enhance_in_segments(files: Job, options: EnhanceOptions, cut: Cut, on_frame
         earlier = sum(report.seconds for report in reports.values())
         if reports:
             notes.info("resuming", f"resuming: {len(reports)} of {len(cut.segments)} segments done")
-        _run_missing(folder, job, reports, on_frames)
+        _run_missing(folder, job, reports, options.jobs, on_frames)
         in_order = [reports[index] for index in range(len(cut.segments))]
         report = assemble(job, folder, files, names, options, in_order, perf_counter() - started + earlier, notes)
         folder.remove()
@@ -113,15 +113,21 @@ def _enhance_in_segments(files: Job, options: EnhanceOptions, cut: Cut, on_frame
     return report
 
 
-def _run_missing(folder: JobFolder, job: SegmentedJob, reports: dict[int, SegmentReport], on_frames: OnFrames) -> None:
-    """Run the segments without a report, in order, and add theirs to ``reports``."""
+def _run_missing(
+    folder: JobFolder, job: SegmentedJob, reports: dict[int, SegmentReport], jobs: int, on_frames: OnFrames
+) -> None:
+    """Run the segments without a report, and add theirs to ``reports``."""
     total, done = len(job.cut.segments), sum(report.frames for report in reports.values())
+    missing = [index for index in range(total) if index not in reports]
 
     def show(frames: int, _: int | None) -> None:
         on_frames(done + frames, job.plan.output.frames)
 
-    for index in (one for one in range(total) if one not in reports):
+    def note_finished() -> None:
         if reports:
             interrupt.set_line(f"{len(reports)} of {total} segments are finished: the same command continues")
-        reports[index] = run_segment(folder.path, index, on_frames=show)
-        done += reports[index].frames
+
+    note_finished()
+    for report in run_segments(folder.path, job, missing, number_of_jobs(job, jobs), show):
+        reports[report.index] = report
+        note_finished()

@@ -5,6 +5,7 @@ The run is idempotent: the same segment gives the same files, and a segment that
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -12,6 +13,7 @@ from time import perf_counter
 
 from vidsr.errors import Notes, ignore
 from vidsr.pipeline.run import OnFrames, Times, run_stages
+from vidsr.runtime.error_boundary import machine_errors
 from vidsr.segments.job_folder import JobFolder
 from vidsr.segments.segment_report import SegmentReport
 from vidsr.segments.source_frames import open_segment
@@ -20,6 +22,12 @@ from vidsr.stages.build import build_stages, context_of
 from vidsr.stages.frame_log import LogRows
 from vidsr.stages.specs import on_device
 from vidsr.video.segment_writer import SegmentWriter
+
+
+def run_in_worker(folder: Path, index: int, device: str, emit: Callable[[tuple[int, int]], object]) -> SegmentReport:
+    """Make a segment in a worker process; ``emit`` receives its number and the frames written so far."""
+    with machine_errors(folder):
+        return run_segment(folder, index, device, lambda frames, _: emit((index, frames)))
 
 
 def run_segment(folder: Path, index: int, device: str = "", on_frames: OnFrames = ignore) -> SegmentReport:

@@ -1,0 +1,54 @@
+"""Segments in several processes: the same bytes, whichever process ends early."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.segments.runs import run, source
+from vidsr.errors import VidsrError
+from vidsr.runtime.worker import Worker
+from vidsr.segments.job_folder import JobFolder
+
+
+def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
+    clip, alone, output = source(tmp_path), tmp_path / "alone.mp4", tmp_path / "out.mp4"
+    options: dict[str, Any] = {"codec": "libx264", "fps": "2x"}
+    run(clip, alone, **options)
+    frames: list[int] = []
+    report = run(clip, output, on_frames=lambda done, _: frames.append(done), jobs=2, **options)
+    assert output.read_bytes() == alone.read_bytes()
+    assert report.frames == frames[-1] == 200
+
+
+def test_the_segment_of_a_killed_process_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip, alone, output = source(tmp_path), tmp_path / "alone.mkv", tmp_path / "out.mkv"
+    run(clip, alone)
+    call, killed = Worker.call, []
+
+    def kill_once(self: Worker, *arguments: Any, on_event: Any) -> Any:
+        if not killed:
+            assert self._process is not None
+            killed.append(self._process.pid)
+            os.kill(self._process.pid, signal.SIGKILL)
+        return call(self, *arguments, on_event=on_event)
+
+    monkeypatch.setattr(Worker, "call", kill_once)
+    run(clip, output, jobs=2)
+    assert killed
+    assert output.read_bytes() == alone.read_bytes()
+
+
+def test_an_error_in_a_process_is_one_line(tmp_path: Path) -> None:
+    clip, output = source(tmp_path), tmp_path / "out.mkv"
+
+    def remove(done: int, _: int | None) -> None:
+        clip.unlink(missing_ok=True)
+
+    with pytest.raises(VidsrError, match=r"segment \d of .*clip.mkv is gone: put it back"):
+        run(clip, output, on_frames=remove, jobs=2)
+    assert not output.exists()
+    for path in JobFolder.of(output).path.glob("*.part"):
+        raise AssertionError(path)
