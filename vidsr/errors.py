@@ -29,7 +29,7 @@ class ExitCode(IntEnum):
     BUG = 1  # of vidsr
     BAD_REQUEST = 2
     SOME_FAILED = 3
-    TRUNCATED = 4  # a source ends early; everything readable was processed
+    TRUNCATED = 4  # a source ends early or is damaged; everything readable was processed
     VERIFY_FAILED = 5  # an output differs from its plan or from its source
     INTERRUPTED = 130
     PIPE_CLOSED = 141  # as a program that SIGPIPE ends

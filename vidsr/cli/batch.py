@@ -50,7 +50,7 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter,
         if note.code in SHOWN_ONCE:
             shown.add(note)
 
-    failed, truncated = len(listed.unreadable), 0
+    failed, incomplete = len(listed.unreadable), 0
     with _caller(len(listed.jobs)) as call:
         for number, job in enumerate(listed.jobs, 1):
             on_frames = reporter.start(job.source, number, len(listed.jobs))
@@ -75,9 +75,9 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter,
                     break
             else:
                 reporter.finish(summary)
-                truncated += summary.truncated
+                incomplete += summary.incomplete
     reporter.total(len(listed.jobs) + len(listed.unreadable), failed, len(listed.skipped))
-    return ExitCode.SOME_FAILED if failed else ExitCode.TRUNCATED if truncated else ExitCode.DONE
+    return ExitCode.SOME_FAILED if failed else ExitCode.TRUNCATED if incomplete else ExitCode.DONE
 
 
 def _caller(files: int) -> AbstractContextManager[Call]:

@@ -27,7 +27,7 @@ class Command:
 
 EXIT_CODES = (
     "0: done; 1: a bug; 2: wrong request; 3: some files failed; "
-    "4: source truncated, everything readable was processed; 5: verification failed; 130: interrupted; "
+    "4: source truncated or damaged, everything readable was processed; 5: verification failed; 130: interrupted; "
     "141: output pipe closed"
 )
 

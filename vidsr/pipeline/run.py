@@ -48,6 +48,12 @@ from vidsr.video.image import encode_pixels, image_info, is_animated, read_pixel
 QUEUE_BATCHES = 2
 WAIT = "wait"  # the step in which a thread waits for the one before it
 
+# Counts of what a damaged source has lost
+DAMAGE = (
+    *("damaged_packets", "undecodable_packets_skipped", "damaged_frames_concealed"),
+    *("unreadable_places_skipped", "unreadable_rest", "damaged_packets_left_out"),
+)
+
 OnFrames = Callable[[int, int | None], object]  # (frames written, frames expected or None)
 
 
@@ -77,6 +83,11 @@ class RunReport:
     def input(self) -> VideoInfo:
         """Facts of the source."""
         return self.plan.source
+
+    @property
+    def damaged(self) -> bool:
+        """Whether a part of the source was lost to damage."""
+        return any(self.counts.get(name) for name in DAMAGE)
 
     @property
     def fps(self) -> float:

@@ -19,7 +19,7 @@ class FileSummary:
 
     line: str  # clip.mp4 -> clip.x2.mp4  1920x1080  82 frames  12 s  verified
     record: dict[str, Any]  # the object of `--json`, see docs/json.md
-    truncated: bool
+    incomplete: bool  # the source is truncated or damaged; everything readable was processed
     rows: tuple[tuple[str, str], ...]  # name and value
     details: tuple[tuple[str, str], ...]  # the rows below them with --verbose
 
@@ -43,7 +43,7 @@ def summarize(report: RunReport) -> FileSummary:
         (f"{name} thread", ", ".join(f"{step} {seconds:.2f} s" for step, seconds in steps.items()))
         for name, steps in report.threads.items()
     ]
-    return FileSummary(_line(report), _record(report), report.truncated, tuple(rows), tuple(details))
+    return FileSummary(_line(report), _record(report), report.truncated or report.damaged, tuple(rows), tuple(details))
 
 
 def _line(report: RunReport) -> str:
@@ -54,7 +54,7 @@ def _line(report: RunReport) -> str:
     if output.fps:
         words.append(f"{report.frames} frames")
     words.append(duration_text(report.seconds))
-    words += ["truncated"] if report.truncated else []
+    words += ["truncated"] if report.truncated else ["damaged"] if report.damaged else []
     words += ["verified"] if report.verification is not None and report.verification.ok else []
     return "  ".join(words)
 
@@ -73,6 +73,7 @@ def _record(report: RunReport) -> dict[str, Any]:
         "seconds": round(report.seconds, 3),
         "verified": report.verification is not None and report.verification.ok,
         "truncated": report.truncated,
+        "damaged": report.damaged,
         "notes": [{"code": note.code, "text": note.text, "level": note.level} for note in report.notes],
         "log": None if report.log is None else str(report.log),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +39,7 @@ MOV_STREAM_TAGS = frozenset({"language", "handler_name", "creation_time", "vendo
     "mimetype",  # of a cover that was an attached file; its codec says the same
 }
 STREAM_TAGS = {"mov": MOV_STREAM_TAGS, "mp4": MOV_STREAM_TAGS | {"title", "name"}}
+LETTERS = r"[`-\x7f]{3}"  # of a language in MP4: five bits each
 # QuickTime's own list of languages uses the older codes of these.
 MOV_LANGUAGES = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi"}
 
@@ -110,7 +112,14 @@ def stream_tags(container: str, tags: Mapping[str, str]) -> dict[str, str]:
         kept.setdefault("title", kept.pop("name"))
     if container == "mov" and "language" in kept:
         kept["language"] = MOV_LANGUAGES.get(kept["language"], kept["language"])
+    if not has_language(container, kept):
+        kept.pop("language")
     return kept
+
+
+def has_language(container: str, tags: Mapping[str, str]) -> bool:
+    """Whether the container can hold the language of a stream: MP4 takes three small letters only."""
+    return container not in STREAM_TAGS or re.fullmatch(LETTERS, tags.get("language", "und")) is not None
 
 
 def free_tags(container: str, tags: Mapping[str, str]) -> list[str]:
@@ -140,4 +149,5 @@ def lost_tags(container: str, tags: Mapping[str, str]) -> list[str]:
     """Return the tags of a stream that the container cannot hold."""
     if container not in STREAM_TAGS:
         return []
-    return sorted(key for key in stream_tags(container, tags) if key.lower() not in STREAM_TAGS[container])
+    lost = [key for key in stream_tags(container, tags) if key.lower() not in STREAM_TAGS[container]]
+    return sorted(lost if has_language(container, tags) else [*lost, "language"])

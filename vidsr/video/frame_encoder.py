@@ -100,7 +100,7 @@ class FrameEncoder:
         try:
             packets = self._stream.encode(frame)
         except av.FFmpegError as error:
-            raise OutputError(f"{self._path} cannot be written ({reason(error)}): check the disk") from None
+            raise OutputError(f"{self._path} cannot be encoded ({reason(error)}): choose another --codec") from None
         for packet in packets:
             self._repair_dts(packet)
             yield packet

@@ -18,6 +18,7 @@ from av.stream import AttachmentStream, Stream
 from av.video.stream import VideoStream
 
 from vidsr.options.source import Reading
+from vidsr.runtime.error_boundary import OUTPUT_ERRORS
 from vidsr.video.containers import can_carry, file_tags, has_cover, is_cover, muxer_options, stream_tags
 from vidsr.video.demux import MICROSECONDS, packets, seek_to
 from vidsr.video.probe import to_file_clock, video_stream
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
     from av.container.core import Chapter  # exists for the type checker only
 
 TIMES_REPAIRED = "packet_times_repaired"
-INAUDIBLE = Fraction(1, 1000)  # seconds by which a repair may move a packet without being counted
+# Seconds by which a repair may move a packet without being counted; the verification allows a millisecond, with what
+# the container rounds
+INAUDIBLE = Fraction(1, 2000)
 PREROLL = Fraction(1, 10)  # seconds that a codec may need before the first packet that is played
 INTERLEAVING = 10  # seconds by which packets of different streams may be out of order in a file
 COARSE_TICK, FINE_TICK = Fraction(1, 1000), Fraction(1, 90_000)  # seconds
+DISK_ERRORS = OUTPUT_ERRORS | {errno.EIO, errno.EACCES, errno.ENOENT}
 COVER_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 
 
@@ -153,8 +157,8 @@ class StreamCopier:
             try:
                 output.mux(self._for_output(packet))
             except av.FFmpegError as error:
-                if not isinstance(error, av.error.InvalidDataError) and error.errno != errno.EINVAL:
-                    raise  # a fault of the disk, not of the packet
+                if is_of_disk(error):
+                    raise
                 self.problems["damaged_packets_left_out"] += 1
 
     def _for_output(self, packet: Packet[Stream]) -> Packet[Stream]:
@@ -170,6 +174,11 @@ class StreamCopier:
             self._last[packet.stream.index] = packet.dts
         packet.stream = self._copies[packet.stream.index]
         return packet
+
+
+def is_of_disk(error: av.FFmpegError | OSError) -> bool:
+    """Whether the disk caused an error of a muxer, and not the packet."""
+    return error.errno in DISK_ERRORS
 
 
 def open_at(path: Path, time: Fraction) -> InputContainer:

@@ -34,7 +34,7 @@ from vidsr.video.packet_file import EncodedPacket
 from vidsr.video.segment_writer import parameters
 from vidsr.video.slow_audio import SlowMotion, SlowMotionCopier
 from vidsr.video.source import reason
-from vidsr.video.stream_copy import StreamCopier
+from vidsr.video.stream_copy import StreamCopier, is_of_disk
 from vidsr.video.y4m import Y4mWriter
 
 MATROSKA_RATE = 1000  # frames per second at most, as it keeps milliseconds
@@ -256,7 +256,7 @@ class VideoWriter:
                 self._copier.write_until(self._output, packet.dts * packet.time_base)
             self._output.mux(packet)
         except av.FFmpegError as error:
-            raise OutputError(f"{self.path} cannot be written ({reason(error)}): check the disk") from None
+            raise _unwritable(self.path, error) from None
 
     def _finish(self) -> None:
         self._encoder.check_frames()
@@ -272,7 +272,7 @@ class VideoWriter:
                         self.notes.info("copied_stream_repaired", f"copied streams: {n} {name.replace('_', ' ')}")
             self._output.close()
         except (av.FFmpegError, OSError) as error:
-            raise OutputError(f"{self.path} cannot be written ({reason(error)}): check the disk") from None
+            raise _unwritable(self.path, error) from None
         if self._is_own:
             self._file.commit()
 
@@ -285,6 +285,11 @@ class VideoWriter:
             with suppress(av.FFmpegError, OSError):
                 output.close()
         self._file.discard()
+
+
+def _unwritable(path: Path, error: av.FFmpegError | OSError) -> OutputError:
+    remedy = "check the disk" if is_of_disk(error) else "choose another container, such as .mkv"
+    return OutputError(f"{path} cannot be written ({reason(error)}): {remedy}")
 
 
 def _make_copier(
