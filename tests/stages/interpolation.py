@@ -69,6 +69,7 @@ class _RecordingPair:
     a: FrameBatch
     b: FrameBatch
     flow_confidence: None = None
+    holds: bool = False
 
     @property
     def index(self) -> int:

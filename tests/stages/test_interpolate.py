@@ -154,7 +154,7 @@ def test_nearer_frame_is_shown_across_a_scene_cut(name: Interpolation) -> None:
     assert [result.origins[n].phase for n in held] == [Fraction(1, 4), HALF, Fraction(3, 4)]
     for n, source in zip(held, (1, 1, 2), strict=True):
         assert torch.equal(result.y[n], batch.y[source].float())
-    assert stage.counts == {"interpolated": 6, "held_at_cuts": 3, "repeats": 0}
+    assert stage.counts == {"interpolated": 6, "held_at_cuts": 3, "held_drawings": 0, "repeats": 0}
 
 
 def test_pairs_get_the_motion_of_their_neighbours_but_not_across_a_scene_cut() -> None:

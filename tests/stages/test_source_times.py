@@ -25,7 +25,7 @@ def test_frame_before_a_long_gap_stands_still_and_motion_lasts_a_usual_interval(
     assert torch.equal(result.y[124:125], batch.y[4:5].float())
     assert engine.asked[2:4] == [(2, (HALF,)), (3, (HALF,))]
     assert not any(origin.scene_cut for origin in result.origins)
-    assert stage.counts == {"interpolated": 5, "held_at_cuts": 0, "repeats": 0}
+    assert stage.counts == {"interpolated": 5, "held_at_cuts": 0, "held_drawings": 0, "repeats": 0}
 
 
 def test_scene_cut_after_a_long_gap_is_shown_at_its_time() -> None:

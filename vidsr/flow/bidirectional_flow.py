@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidsr.flow.drawn_content import is_drawn
 from vidsr.flow.projection import acceleration, confidence
 from vidsr.flow.search import find_flows, search_luma
 from vidsr.flow.temporal_check import mismatch_beyond
@@ -50,6 +51,11 @@ class PreparedFrame:
         """
         uv = [] if self.frame.uv is None else list(self.frame.uv[0])
         return [plane.numpy().astype(np.float32) for plane in (self.frame.y[0, 0], *uv)]
+
+    @cached_property
+    def is_drawn(self) -> bool:
+        """Whether the frame is flat areas with steep edges between them."""
+        return is_drawn(self.luma.full)
 
     @cached_property
     def splines(self) -> list[Array]:

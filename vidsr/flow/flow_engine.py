@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from vidsr.flow.bidirectional_flow import Array, BidirectionalFlow, PreparedFrame
+from vidsr.flow.drawn_content import shows_ghosts
 from vidsr.flow.obmc import NEIGHBOURHOOD, obmc_predict, obmc_weights
 from vidsr.flow.projection import curved_displacements, project, straight_displacements
 from vidsr.flow.search import refine_displacements, resize_plane
@@ -88,6 +89,16 @@ class FlowPair:
     def flow_confidence(self) -> float:
         """Share of the frame where forward and backward flow agree."""
         return self.motion.flow_confidence
+
+    @property
+    def holds(self) -> bool:
+        """Whether a held frame is better than an interpolated one: drawn content whose motion the flow misses."""
+        if not (self._a.is_drawn and self._b.is_drawn):
+            return False
+        flow, middle = self.motion, 0.5
+        motion, _ = project(flow.forward, flow.backward, flow.confidence_a, flow.confidence_b, middle)
+        displacements = without_faint_motion(straight_displacements(motion, middle))
+        return shows_ghosts(self._mismatch(displacements), self._a.luma.half, self._b.luma.half)
 
     def interpolate(
         self,

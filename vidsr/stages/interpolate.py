@@ -44,6 +44,7 @@ class Interval:
     between: list[Fraction]  # output times that need an interpolated frame, or the nearer of ``a`` and ``b``
     times_of_b: list[Fraction]  # output times that show ``b`` itself: just before its own time
     pair: PreparedPair[Any] | None  # None: the nearer source frame is shown
+    is_drawn: bool = False  # the pair is held because its motion was not found in drawn content
 
     @property
     def motion(self) -> Any:
@@ -78,7 +79,8 @@ class Interpolate:
     keeps_context: bool = False  # for a later stage: frames outside of ``part`` are output too, and not counted
     name: str = "interpolate"
     counts: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("interpolated", "held_at_cuts", "repeats"), 0), init=False
+        default_factory=lambda: dict.fromkeys(("interpolated", "held_at_cuts", "held_drawings", "repeats"), 0),
+        init=False,
     )
 
     @property
@@ -173,14 +175,20 @@ class Interpolate:
         return None if self.engine is None or a.image == b.image else self.engine.prepare(a.frame, b.frame)
 
     def _with_motion(self, interval: Interval) -> Interval:
-        """Return ``interval`` with its motion estimated; without its pair across a scene cut."""
+        """Return ``interval`` with its motion estimated; without its pair where the nearer frame is held.
+
+        That is across a scene cut, and in drawn content whose motion was not found.
+        """
         a, b, pair = interval.a, interval.b, interval.pair
         if pair is None or b is None:
             return interval
         with nullcontext() if self.watch is None else self.watch.step("flow"):
             flow_confidence = pair.flow_confidence
         is_cut = scene_cuts.is_cut(a.thumbnail, b.thumbnail, flow_confidence)
-        return replace(interval, pair=None) if is_cut else interval
+        if is_cut:
+            return replace(interval, pair=None)
+        with nullcontext() if self.watch is None else self.watch.step("flow"):
+            return replace(interval, pair=None, is_drawn=True) if pair.holds else interval
 
     def _in_part(self, interval: Interval) -> Interval:
         """Return ``interval`` with the wanted output times only."""
@@ -225,8 +233,10 @@ class Interpolate:
         if b is None:
             yield from (_at_time(a, time) for time in interval.between)
             return
-        is_cut = self.engine is not None and a.image != b.image
-        self.counts["held_at_cuts"] += is_cut * sum(map(self.part.holds, interval.between))
+        is_cut = self.engine is not None and a.image != b.image and not interval.is_drawn
+        kept = sum(map(self.part.holds, interval.between))
+        self.counts["held_at_cuts"] += is_cut * kept
+        self.counts["held_drawings"] += interval.is_drawn * kept
         for time, phase in zip(interval.between, interval.phases, strict=True):
             origin = Origin(a.frame.origins[0].index, phase, scene_cut=is_cut)
             yield _at_time(a if phase <= HALF else b, time, origin)

@@ -35,6 +35,11 @@ class PreparedPair(Protocol[Motion]):
         """Motion between the frames, for the pairs on either side, if they need it."""
         ...
 
+    @property
+    def holds(self) -> bool:
+        """Whether a held frame is better than an interpolated one."""
+        ...
+
     def interpolate(
         self, phases: Sequence[Fraction], before: Motion | None = None, after: Motion | None = None
     ) -> Planes:
@@ -71,6 +76,7 @@ class _BlendPair:
     b: FrameBatch
     flow_confidence: None = None
     motion: None = None
+    holds: bool = False
 
     def interpolate(self, phases: Sequence[Fraction], before: None = None, after: None = None) -> Planes:
         share = torch.tensor([float(phase) for phase in phases]).view(-1, 1, 1, 1)

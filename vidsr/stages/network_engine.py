@@ -104,6 +104,11 @@ class NetworkPair:
         """Optical flow between the frames; None if the network does not use it."""
         return self.flow.motion if self.network.needs_flow else None
 
+    @property
+    def holds(self) -> bool:
+        """Whether a held frame is better than an interpolated one; never if the network estimates motion itself."""
+        return self.network.needs_flow and self.flow.quick.holds
+
     def interpolate(
         self, phases: Sequence[Fraction], before: TwoSearchFlow | None = None, after: TwoSearchFlow | None = None
     ) -> tuple[Tensor, Tensor | None]:
