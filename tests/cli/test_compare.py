@@ -7,14 +7,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from tests.clips import make_clip
 from tests.commands import run_vidsr
 from tests.limits import no_more_than
 from vidsr.cli.compare import compare
-from vidsr.errors import ExitCode, InputError, OutputError
+from vidsr.errors import ExitCode, InputError, OptionError, OutputError
 from vidsr.evaluate.restoration import INPUT
+from vidsr.models.architectures import rife
+from vidsr.models.architectures.compact import Compact, Config
 from vidsr.options.commands import BY_NAME
+from vidsr.options.community import find_models
 
 DEFAULTS = {option.name: option.default for option in BY_NAME["compare"].options} | {"scale": 2, "device": "cpu"}
 
@@ -131,3 +135,26 @@ def test_d3_scores_never_replace_an_input(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", frames=1, size=(64, 48)).rename(tmp_path / "compare.csv")
     with pytest.raises(OutputError, match=r"compare\.csv is an input of this run"):
         run_compare(clip, models="nearest", output=tmp_path, overwrite=True)
+
+
+def test_shipped_community_and_own_models_are_compared_side_by_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    torch.save(Compact(Config(2, 4, 0)).state_dict(), tmp_path / "my.pth")
+    names = ["fast", str(tmp_path / "my.pth"), *(["waifu2x-anime"] if find_models("waifu2x-anime")[0].path else [])]
+    clip = make_clip(tmp_path / "a.mp4", frames=1, size=(64, 48))
+    run_compare(clip, models=",".join(names), output=tmp_path / "out")
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert [score["method"] for score in scores] == names
+    assert (tmp_path / "out" / "a.compare.x2.png").exists()
+
+
+def test_rife_from_a_file_is_compared_with_the_engines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    torch.save(rife.Rife(rife.Config((8, 8))).state_dict(), tmp_path / "flownet.pkl")
+    clip = make_clip(tmp_path / "a.mp4", frames=5, size=(64, 48))
+    run_compare(clip, fps="2x", models=f"blend,{tmp_path / 'flownet.pkl'}")
+    assert len(json.loads(capsys.readouterr().out)["scores"]) == 2
+    with pytest.raises(OptionError, match=r"--models rife: no such engine: choose .* or a file of RIFE"):
+        run_compare(clip, fps="2x", models="rife")

@@ -20,6 +20,7 @@ from vidsr.models import weight_files
 from vidsr.options.choices import INTERPOLATIONS, Interpolation
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.frame_rate import Clock, Times
+from vidsr.options.model_names import check_model_file, is_model_file
 from vidsr.stages.interpolate import Interpolate
 from vidsr.stages.interpolation_engines import make_engine
 from vidsr.stages.repeats import mark_repeats
@@ -93,10 +94,12 @@ def interpolate(
 ) -> tuple[Frames, float]:
     """Return all frames as the engine ``name`` makes them, and the seconds that it took after a warm-up."""
     wanted = "none" if name == DUPLICATE else name
-    if wanted not in INTERPOLATIONS or wanted == "auto":
-        raise OptionError(f"--models {name}: no such engine: choose {', '.join(default_engines(info))}")
+    path = check_model_file(name) if is_model_file(name) else None
+    if path is None and (wanted not in INTERPOLATIONS or wanted in ("auto", "rife")):
+        known = ", ".join(default_engines(info))
+        raise OptionError(f"--models {name}: no such engine: choose {known}, or a file of RIFE")
     compute = choose(options.device, options.precision)
-    engine = make_engine(cast(Interpolation, wanted), info.depth, compute)
+    engine = make_engine("rife" if path else cast(Interpolation, wanted), info.depth, compute, path)
     stage = Interpolate(Times(Fraction(step)), engine, replace(info, fps=Fraction(1), frames=len(kept)))
     finish = Finish(info.depth)
     list(finish(stage(iter([kept[:2]]))))  # warm-up: loads weights and compiles kernels
