@@ -83,6 +83,7 @@ def enhance(
     memory: str | int | None = None,
     codec: str = "auto",
     crf: float | None = None,
+    encoder_preset: str | None = None,
     preset: str | None = None,
     encoder_options: Iterable[str] | None = None,
     chroma: Literal["auto", "420", "422", "444"] = "auto",
@@ -152,7 +153,8 @@ def enhance(
         memory: Memory limit for the run. Default: 80 % of the free memory.
         codec: Format, or FFmpeg encoder; auto: one that plays everywhere; null: none.
         crf: Quality; lower is better and larger. Default: 18.
-        preset: Encoder speed. Default: medium.
+        encoder_preset: Encoder speed. Default: medium.
+        preset: Options for tape, dvd, phone, web-video, anime, screen or old-film, or your own.
         encoder_options: Option for the encoder; repeatable.
         chroma: Chroma format of the output; auto: the source's.
         start: Start time: seconds, or 1:02.5.

@@ -30,7 +30,7 @@ def printed(verbosity: Verbosity, terminal: bool) -> str:
         reporter.note("something to know")
         reporter.finish(summarize(report))
         reporter.fail(Path("bad.mp4"), Failure("bad.mp4 is empty"))
-        reporter.total(2, 1, 0)
+        reporter.total(2, 1, {})
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert isinstance(text, str)
     return text

@@ -26,7 +26,7 @@ def test_every_codec_accepts_the_values_of_its_table_entry(codec: str) -> None:
     [
         ("libx264", {"crf": 52}, "--crf 52: libx264 accepts 0 to 51"),
         ("libx264", {"crf": -1}, "accepts 0 to 51"),
-        ("libsvtav1", {"preset": "medium"}, "--preset medium is unknown to libsvtav1"),
+        ("libsvtav1", {"preset": "medium"}, "--encoder-preset medium is unknown to libsvtav1"),
         ("ffv1", {"crf": 18}, "ffv1 has no constant quality"),
         ("prores_ks", {"preset": "fast"}, "prores_ks has no presets"),
         ("mpeg2video", {"crf": 18}, "--encoder-option"),

@@ -160,3 +160,16 @@ def test_stills_in_clip_containers_are_recognised_by_their_content(tmp_path: Pat
         file = write(tmp_path / "a.mp4", b"\0\0\0\x1cftyp" + brand + bytes(20))
         assert still_format(file) == name
     assert still_format(tmp_path / "nowhere.mp4") == "" and not is_text(tmp_path / "nowhere.mp4")
+
+
+def test_animations_and_images_are_enhanced_next_to_clips(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.gif", "c.png", "d.txt", "e.pdf"):
+        (tmp_path / name).write_bytes(b"\0x")
+    (tmp_path / "f.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30) + b"acTL")
+    listed = list_jobs([tmp_path], None, parse_options(scale=2))
+    assert [(job.source.name, job.is_image) for job in listed.jobs] == [
+        ("a.mp4", False), ("b.gif", False), ("c.png", True), ("f.png", False),
+    ]  # fmt: skip
+    assert {path.name: why for path, why in listed.skipped.items()} == dict.fromkeys(
+        ("d.txt", "e.pdf"), "neither a clip nor an image"
+    )

@@ -49,9 +49,9 @@ def test_a_folder_is_searched_recursively_and_its_tree_kept(tmp_path: Path) -> N
     files(folder, "b.mp4", "a.mkv", "deep/er/c.MOV", "notes.txt", "cover.jpg", ".hidden.mp4")
     (folder / "deep" / "loop").symlink_to(folder)
     listed = list_jobs([folder], tmp_path / "out", X4)
-    assert [job.source.name for job in listed.jobs] == ["a.mkv", "b.mp4", "c.MOV"]
-    assert {path.name for path in listed.skipped} == {"notes.txt", "cover.jpg"}
-    assert output_path(listed.jobs[2], X4) == tmp_path / "out" / "deep" / "er" / "c.x4.mov"
+    assert [job.source.name for job in listed.jobs] == ["a.mkv", "b.mp4", "cover.jpg", "c.MOV"]
+    assert {path.name: why for path, why in listed.skipped.items()} == {"notes.txt": "neither a clip nor an image"}
+    assert output_path(listed.jobs[3], X4) == tmp_path / "out" / "deep" / "er" / "c.x4.mov"
 
 
 def test_the_default_output_of_a_folder_is_a_folder_next_to_it(tmp_path: Path) -> None:

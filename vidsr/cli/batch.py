@@ -16,6 +16,7 @@ from vidsr.runtime.error_boundary import Failure, WorkerFailed
 from vidsr.runtime.output_file import remove_leftovers
 from vidsr.runtime.worker import Worker
 
+MOST_SKIPPED = 10  # files that are named one by one
 SHOWN_ONCE = ("color_assumed", "color_tagged", "compiling_kernels")  # codes of notes
 FUNCTION = "vidsr.segments.listed_file:enhance_listed_file"
 
@@ -32,8 +33,10 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter,
     Raises:
         VidsrError: the only file failed.
     """
-    for path, reason in listed.skipped.items():
+    for path, reason in list(listed.skipped.items())[:MOST_SKIPPED]:
         reporter.note(f"skipped, {reason}: {path}")
+    if len(listed.skipped) > MOST_SKIPPED:
+        reporter.note(f"skipped: {len(listed.skipped) - MOST_SKIPPED} more files")
     reporter.begin([job.source for job in listed.jobs])
     if listed.finished:
         files = str(listed.finished[0]) if len(listed.finished) == 1 else f"{len(listed.finished)} files"
@@ -76,7 +79,7 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter,
             else:
                 reporter.finish(summary)
                 incomplete += summary.incomplete
-    reporter.total(len(listed.jobs) + len(listed.unreadable), failed, len(listed.skipped))
+    reporter.total(len(listed.jobs) + len(listed.unreadable), failed, listed.skipped)
     return ExitCode.SOME_FAILED if failed else ExitCode.TRUNCATED if incomplete else ExitCode.DONE
 
 

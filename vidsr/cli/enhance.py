@@ -18,6 +18,7 @@ from vidsr.options.finished import without_finished
 from vidsr.options.image_sequence import ImageSequence, is_sequence
 from vidsr.options.output_names import distinct_outputs, refuse_inputs
 from vidsr.options.paths import PIPE, JobList, list_jobs, output_path
+from vidsr.options.presets import save
 from vidsr.runtime.log_file import LogFile
 
 
@@ -28,6 +29,7 @@ def enhance(
     fail_fast: bool,
     dry_run: bool,
     watch: bool,
+    save_preset: str | None,
     skip_existing: bool,
     quiet: bool,
     verbose: bool,
@@ -49,6 +51,9 @@ def enhance(
 
         return plan(inputs, output, json, **options)
     parsed = parse_options(**options)
+    if save_preset is not None:
+        path = save(save_preset, options, parsed.overwrite)
+        print(f"preset saved: {path}", file=sys.stderr)
     check_watched(inputs if watch else [])
     listed = JobList(()) if watch else without_finished(list_files(inputs, output, parsed), parsed)
     if skip_existing:

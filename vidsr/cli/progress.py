@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import IntEnum
 from pathlib import Path
@@ -199,10 +200,12 @@ class Reporter(AbstractContextManager["Reporter"]):
         if self._log_file is not None:
             self._log_file.write(text)
 
-    def total(self, files: int, failed: int, skipped: int) -> None:
-        """Print the last line of a run over several files."""
+    def total(self, files: int, failed: int, skipped: Mapping[Path, str]) -> None:
+        """Print the last line of a run over several files, with the reasons why others are ``skipped``."""
         if files > 1:
-            self.note(f"{files - failed} of {files} files enhanced, {failed} failed, {skipped} skipped")
+            reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(skipped.values()).items())
+            why = f" ({reasons})" if reasons else ""
+            self.note(f"{files - failed} of {files} files enhanced, {failed} failed, {len(skipped)} skipped{why}")
 
 
 def _at_least(done: int, frames: int | None) -> int | None:

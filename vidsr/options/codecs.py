@@ -142,13 +142,11 @@ class Encoding:
         if self.preset is not None:
             if codec.speed is None:
                 raise OptionError(
-                    f"--preset {self.preset}: {self.codec} has no presets: use --encoder-option KEY=VALUE"
+                    f"--encoder-preset {self.preset}: {self.codec} has no presets: use --encoder-option KEY=VALUE"
                 )
             if self.preset not in codec.speed.choices:
-                raise OptionError(
-                    f"--preset {self.preset} is unknown to {self.codec}: choose {', '.join(codec.speed.choices)}"
-                    + did_you_mean(self.preset, codec.speed.choices)
-                )
+                choices = ", ".join(codec.speed.choices) + did_you_mean(self.preset, codec.speed.choices)
+                raise OptionError(f"--encoder-preset {self.preset} is unknown to {self.codec}: choose {choices}")
 
     @classmethod
     def parse(

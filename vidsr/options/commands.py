@@ -64,6 +64,7 @@ ENHANCE_OUTPUT = output(
 QUIET = Option("quiet", OUTPUT, "Print errors and warnings only.", bool, False, flags=("-q", "--quiet"), own=True)
 SKIP = Option("skip_existing", OUTPUT, "Skip inputs whose output exists.", bool, False,
               flags=("-n", "--skip-existing"), own=True)
+SAVE_PRESET = own("save_preset", "Save the options under this name, for --preset.", metavar="NAME", group=OUTPUT)
 JSON_LINES = own("json", "Print a JSON object for each file, one a line.", bool, False, OUTPUT)
 FROM_FILE = own("from_file", "Text file with the path of one input a line; - for standard input.", Path, None, OUTPUT,
                 metavar="PATH")
@@ -79,8 +80,8 @@ COMMANDS: tuple[Command, ...] = (
         "enhance",
         "Upscale, restore and interpolate clips, images or folders.",
         (
-            INPUTS_OR_LIST, ENHANCE_OUTPUT, *OPTIONS, FROM_FILE, FAIL_FAST, DRY_RUN, WATCH, SKIP, QUIET, VERBOSE,
-            JSON_LINES, LOG_FILE,
+            INPUTS_OR_LIST, ENHANCE_OUTPUT, *OPTIONS, SAVE_PRESET, FROM_FILE, FAIL_FAST, DRY_RUN, WATCH, SKIP,
+            QUIET, VERBOSE, JSON_LINES, LOG_FILE,
         ),
         (
             "vidsr enhance clip.mp4 --scale 4 --fps 2x",
@@ -182,7 +183,7 @@ COMMANDS: tuple[Command, ...] = (
             own("kernel", "Kernel that downscales.", default="bicubic", metavar="NAME"),
             shared("codec", help="Format, such as h264 or av1, or FFmpeg encoder.", default="libx264", metavar="NAME"),
             shared("crf", help="Quality; higher is worse.", default_text=""),
-            shared("preset", default_text=""),
+            own("preset", "Encoder speed.", metavar="NAME"),
             own("seed", "Seed of the noise.", int, 0, metavar="N"),
             shared("overwrite"),
         ),

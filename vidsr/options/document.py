@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[2]
 PAGE, API = ROOT / "docs" / "options.md", ROOT / "vidsr" / "api.py"
 WIDTH = 120
 PYTHON_FUNCTIONS = ("enhance", "compare")
-NOT_IN_PYTHON = {"inputs", "output", "json", "quiet", "verbose", "log_file", "crops", "skip_existing"}  # files, console
+# files and the console
+NOT_IN_PYTHON = {"inputs", "output", "json", "quiet", "verbose", "log_file", "crops", "skip_existing", "save_preset"}
 
 INTRODUCTION = """# Options
 
@@ -37,7 +38,7 @@ def options_page() -> str:
     """Return the text of docs/options.md."""
     same = (
         "`vidsr plan` has the options of `vidsr enhance`, except `--quiet`, `--verbose`, `--log-file` and "
-        "`--skip-existing`; its `--json` prints one document."
+        "`--skip-existing` and `--save-preset`; its `--json` prints one document."
     )
     parts = [INTRODUCTION]
     for command in COMMANDS:

@@ -23,6 +23,7 @@ from vidsr.options.codecs import AUTO, Encoding
 from vidsr.options.frame_rate import Clock
 from vidsr.options.output_size import SAME_SIZE, Automatic, OutputSize, Size, only_size
 from vidsr.options.parse import decimal
+from vidsr.options.presets import expand
 from vidsr.options.restoration import TASKS, Restoration, Task, parse_restoration
 from vidsr.options.source import MAX_PIXELS, Reading
 from vidsr.options.table import option, parse_values
@@ -112,7 +113,8 @@ def parse_options(**given: Any) -> EnhanceOptions:
         OptionError: a value is not accepted, or two options contradict each other.
         TypeError: there is no option of that name.
     """
-    values = parse_values(given)
+    values = parse_values(expand(given))
+    values.pop("preset")
     values["log"] = True if values["log"] is None else values["log"]
     is_bare = not _asks_for_work(values)
     if values["clean"] is None:
@@ -127,7 +129,7 @@ def parse_options(**given: Any) -> EnhanceOptions:
         encoding=Encoding.parse(
             values.pop("codec"),
             crf=values.pop("crf"),
-            preset=values.pop("preset"),
+            preset=values.pop("encoder_preset"),
             options=values.pop("encoder_options") or (),
         ),
         reading=_reading({one.name: values.pop(one.name) for one in READING}),

@@ -15,7 +15,7 @@ from vidsr.options.output_mark import is_marked
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 CLIP_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob", ".wmv", ".flv"}
-    | {".3gp", ".ogv", ".y4m", ".mxf", ".dv", ".asf"}
+    | {".3gp", ".ogv", ".y4m", ".mxf", ".dv", ".asf", ".gif", ".apng"}
 )
 MAYBE_TEXT = frozenset({".ts", ".mts"})  # MPEG transport streams, or TypeScript
 HEAD_BYTES = 1024  # of a file: a transport stream has control characters in every packet of 188 bytes
@@ -42,14 +42,13 @@ class InputFolder:
 
     @property
     def chosen(self) -> list[Path]:
-        """The files to enhance: the clips, or the images if there is no clip."""
-        return self.clips or self.images
+        """The files to enhance: clips, animations and images."""
+        return sorted([*self.clips, *self.images])
 
     @property
     def skipped(self) -> dict[Path, str]:
         """The other files, in order, and why each is left out."""
-        others = [*self.others, *(self.images if self.clips else ())]
-        skipped = dict.fromkeys(others, "not a clip" if self.clips else "not a clip, not an image") | self.left_out
+        skipped = dict.fromkeys(self.others, "neither a clip nor an image") | self.left_out
         return dict(sorted(skipped.items()))
 
 
@@ -131,6 +130,12 @@ def is_text(path: Path) -> bool:
     """Whether a file begins with text, without any control character; an empty or unreadable file does not."""
     head = _head(path)
     return bool(head) and CONTROL.search(head) is None
+
+
+def is_animated_png(path: Path) -> bool:
+    """Whether a PNG file is animated, which FFmpeg reads as a clip."""
+    head = _head(path)
+    return head[1:4] == b"PNG" and b"acTL" in head
 
 
 def still_format(path: Path) -> str:

@@ -14,7 +14,7 @@ from vidsr.options.codecs import AUTO
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.frame_rate import Times
 from vidsr.options.image_sequence import ImageSequence, is_sequence
-from vidsr.options.input_folder import CLIP_SUFFIXES, IMAGE_SUFFIXES, OWN_OUTPUT, OnFolder, search
+from vidsr.options.input_folder import CLIP_SUFFIXES, IMAGE_SUFFIXES, OWN_OUTPUT, OnFolder, is_animated_png, search
 from vidsr.options.parse import decimal
 from vidsr.runtime.output_file import is_unfinished
 
@@ -25,7 +25,7 @@ OutputKind = Literal["clip", "planes", "images"]  # an encoded file; y4m or raw 
 
 # Containers that are written. A source in another container gives Matroska, which holds every stream.
 WRITTEN = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
-FRAMES_ONLY = frozenset({".gif", ".apng"})  # sources without other streams, which any container holds
+FRAMES_ONLY = frozenset({".gif", ".apng", ".png"})  # sources without other streams, which any container holds
 # Containers that accept a codec, and the one to fall back to.
 CONTAINERS: dict[str, tuple[frozenset[str], str]] = {
     AUTO: (WRITTEN, ".mkv"),
@@ -74,8 +74,9 @@ class JobList:
 
 
 def is_image(path: Path) -> bool:
-    """Whether the file is an image, judged by its name; an image sequence is a clip."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not is_sequence(path)
+    """Whether the file is an image, judged by its name; image sequences and animated PNGs are clips."""
+    suffix = path.suffix.lower()
+    return suffix in IMAGE_SUFFIXES and not is_sequence(path) and not (suffix == ".png" and is_animated_png(path))
 
 
 def list_jobs(

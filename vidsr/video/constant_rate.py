@@ -77,4 +77,4 @@ def refuse_encoder_options(encoding: Encoding, kind: str) -> None:
         OptionError: ``encoding`` has other than default values.
     """
     if encoding not in [Encoding(codec, threads=encoding.threads) for codec in (AUTO, "libx264")]:
-        raise OptionError(f"{kind} uses no encoder: leave out --codec, --crf, --preset and --encoder-option")
+        raise OptionError(f"{kind} uses no encoder: leave out --codec, --crf, --encoder-preset and --encoder-option")
