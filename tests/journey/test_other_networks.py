@@ -26,7 +26,7 @@ def source_of(data: Path, name: str) -> str:
     if not find_models(name):
         return str(data / "checkpoints" / f"{name}.pth")
     if find_models(name)[0].path is None:
-        pytest.skip("vidsr[community] is not installed")
+        pytest.skip("the extra community is not installed")
     return name
 
 

