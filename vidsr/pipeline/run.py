@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from vidsr.errors import Note, Notes, OnNote, OptionError, VidsrError, ignore
+from vidsr.errors import Note, Notes, OnNote, OptionError, VerifyError, VidsrError, ignore
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.fingerprint import Fingerprint
@@ -26,6 +26,7 @@ from vidsr.pipeline.image_strips import enhanced_pixels, sample_luma
 from vidsr.pipeline.outputs import RunOutputs
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.verify import Verification, verify
+from vidsr.pipeline.verify_image import verify_image
 from vidsr.runtime.concurrency import prefetch
 from vidsr.runtime.output_file import OutputFile
 from vidsr.stages.build import Stages, build_stages
@@ -268,11 +269,18 @@ def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes
     plan = make_plan(options, info, samples, notes=notes)
     target = output_names(job, plan.options).result
     with OutputFile(target, options.overwrite, make_folders=True) as file:
-        data = encode_pixels(target, enhanced_pixels(pixels, info, plan, target))
+        result = enhanced_pixels(pixels, info, plan, target)
         with file.named_errors():
-            file.part.write_bytes(data)
+            file.part.write_bytes(encode_pixels(target, result))
+        verification = verify_image(target, file.part, result) if options.verify else None
+        try:
+            if verification is not None:
+                verification.raise_if_failed()
+        except VerifyError as error:
+            raise VerifyError(f"{error}; kept as {file.keep_as_failed().name}") from None
     on_frames(1, 1)
-    return RunReport(job.source, target, plan, plan.output, 1, perf_counter() - started, tuple(notes))
+    seconds = perf_counter() - started
+    return RunReport(job.source, target, plan, plan.output, 1, seconds, tuple(notes), verification=verification)
 
 
 def _check_reference(reference: Path | None, measured: int | None, frames: int, notes: Notes) -> None:
