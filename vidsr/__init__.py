@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
-    from vidsr.api import compare, enhance, load_model, verify
+    from vidsr.api import compare, enhance, enhance_all, load_model, verify
     from vidsr.errors import VidsrError
 
-__all__ = ["VidsrError", "__version__", "compare", "enhance", "load_model", "verify"]
+__all__ = ["VidsrError", "__version__", "compare", "enhance", "enhance_all", "frames", "load_model", "verify"]
 
 # Imported at the first use, so that `vidsr --help` does not load PyTorch.
 _MODULES = {
     "VidsrError": "vidsr.errors",
     "compare": "vidsr.api",
     "enhance": "vidsr.api",
+    "enhance_all": "vidsr.api",
+    "frames": "vidsr.api",
     "load_model": "vidsr.api",
     "verify": "vidsr.api",
 }

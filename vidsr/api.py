@@ -4,17 +4,22 @@
 from the option table.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import wraps
 from os import PathLike
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal, ParamSpec, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from vidsr import models as networks
-from vidsr.errors import InputError, OnNote, ignore
+from vidsr.color import to_rgb
+from vidsr.errors import InputError, Notes, OnNote, ignore
 from vidsr.evaluate.compare import Comparison, OnRow
 from vidsr.evaluate.interpolation import compare_interpolation
 from vidsr.evaluate.restoration import compare_restoration, parse_damage
@@ -22,14 +27,21 @@ from vidsr.evaluate.upscaling import compare_upscaling, default_methods
 from vidsr.options.choices import WEIGHTS_DOMAIN
 from vidsr.options.commands import BY_NAME
 from vidsr.options.enhance import EnhanceOptions, parse_options, parse_reading, parse_timing
-from vidsr.options.paths import Job
+from vidsr.options.output_names import distinct_outputs
+from vidsr.options.paths import Job, list_jobs, output_path
 from vidsr.options.source import Reading
 from vidsr.options.table import current_names
-from vidsr.pipeline.run import OnFrames, RunReport
+from vidsr.pipeline.run import OnFrames, RunReport, open_reader, plan_clip
 from vidsr.pipeline.verify import Verification, verify_files
 from vidsr.runtime import process
 from vidsr.runtime.error_boundary import machine_errors
 from vidsr.segments.enhance import enhance_file
+from vidsr.stages.build import build_stages
+from vidsr.stages.repeats import mark_repeats
+from vidsr.stages.stopwatch import Stopwatch
+
+NOT_WRITTEN = Path("%d.png")  # images get planes that are not rounded before they become RGB
+PROGRESS_SECONDS = 0.5  # between two updates
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,14 +65,14 @@ def enhance(
     # options: begin
     scale: str | int | float | Fraction | None = None,
     height: str | int | None = None,
-    size: str | None = None,
+    size: str | tuple[int, int] | None = None,
     fit: Literal["stretch", "pad", "crop"] = "stretch",
     square_pixels: bool = False,
-    fps: str | int | Fraction | None = None,
+    fps: str | int | float | Fraction | None = None,
     interpolation: Literal["auto", "flow", "net", "superslomo", "rife", "blend", "none"] = "auto",
     interpolation_model: str | None = None,
     repeats: Literal["keep", "interpolate"] = "keep",
-    slow_motion: str | int | Fraction | None = None,
+    slow_motion: str | int | float | Fraction | None = None,
     slow_audio: bool = False,
     clean: bool | None = None,
     deblur: str | float | bool | None = None,
@@ -90,7 +102,7 @@ def enhance(
     start: str | int | float | None = None,
     end: str | int | float | None = None,
     frames: int | None = None,
-    input_fps: str | int | Fraction | None = None,
+    input_fps: str | int | float | Fraction | None = None,
     raw: str | None = None,
     video_track: int | None = None,
     alpha: Literal["refuse", "drop"] = "refuse",
@@ -105,13 +117,10 @@ def enhance(
     segment: str | int | float | Fraction = "10s",
     jobs: int | str = "1",
     fresh: bool = False,
-    from_file: Path | None = None,
-    fail_fast: bool = False,
-    dry_run: bool = False,
-    watch: bool = False,
     # options: end
     on_frames: OnFrames | None = None,
     on_note: OnNote | None = None,
+    progress: bool | OnFrames = False,
 ) -> RunReport:
     """Enhance one clip or image, verify the output and return the report of the run.
 
@@ -120,6 +129,7 @@ def enhance(
         output: File to write; without it the output goes next to the source, named after the options.
         on_frames: Called with the number of frames written and the number expected (None if unknown).
         on_note: Called with each `Note`: a loss or an assumption that the user should know.
+        progress: True prints the number of frames on the standard error; a function is called like on_frames.
         scale: Factor for width and height, any positive number.
         height: Output height; the width keeps the aspect ratio.
         size: Output width and height, for example 1920x1080.
@@ -175,10 +185,6 @@ def enhance(
         segment: Length of the segments of a long clip, which an interrupted run keeps; 0: one segment.
         jobs: Processes that make the segments of a clip; auto: one per GPU, or per 8 processors.
         fresh: Discard the segments of an interrupted run.
-        from_file: Text file with the path of one input a line; - for standard input.
-        fail_fast: Stop at the first file that fails.
-        dry_run: Print what would be done, as vidsr plan does; write nothing.
-        watch: Go on: enhance files as they arrive in the folders, once they are complete.
 
     Returns:
         Sizes, frame counts, times, measures and the verification of the run.
@@ -190,8 +196,67 @@ def enhance(
     process.stop_openmp_spinning()
     job = Job(_path(source, "source"), None if output is None else _path(output, "output"))
     options = parse_options(**_values(given, "enhance"))
+    show = progress if callable(progress) else _Progress(job.source.name) if progress else ignore
+
+    def on_written(written: int, expected: int | None) -> None:
+        show(written, expected)
+        (on_frames or ignore)(written, expected)
+
     with machine_errors(job.source):
-        return enhance_file(job, options, on_frames or ignore, on_note or ignore)
+        return enhance_file(job, options, on_written, on_note or ignore)
+
+
+def enhance_all(sources: Iterable[str | Path], folder: str | Path | None = None, **options: Any) -> list[RunReport]:
+    """Enhance several clips, images and folders and return the reports of their runs, in order.
+
+    Args:
+        sources: Clips, images and folders, which are searched.
+        folder: Folder of the outputs; without it each lies next to its source.
+        options: Those of `enhance`.
+
+    Raises:
+        VidsrError: the first file that fails; the outputs before it are complete.
+    """
+    kept = {key: options.pop(key) for key in ("on_frames", "on_note", "progress") if key in options}
+    paths = [_path(source, "source") for source in sources]
+    parsed = parse_options(**options)
+    listed = distinct_outputs(list_jobs(paths, None if folder is None else _path(folder, "folder"), parsed), parsed)
+    return [enhance(job.source, output_path(job, parsed, check=False), **kept, **options) for job in listed.jobs]
+
+
+def frames(source: str | Path, **options: Any) -> Iterator[NDArray[np.uint8]]:
+    """Yield the enhanced frames of a clip as RGB images, H x W x 3; nothing is written.
+
+    Args:
+        source: Clip or image sequence.
+        options: Those of `enhance`; options for the encoder and the files have no effect.
+
+    Raises:
+        VidsrError: the clip cannot be read, or the options cannot be met.
+    """
+    process.stop_openmp_spinning()
+    parsed = parse_options(**{"log": "none", **options})
+    job, notes = Job(_path(source, "source"), NOT_WRITTEN), Notes()
+    with machine_errors(job.source), open_reader(job.source, parsed, notes) as reader:
+        plan = plan_clip(job, parsed, reader, notes)
+        stages = build_stages(plan.stages, plan.source)
+        for batch in stages(mark_repeats(reader.batches(plan.frames_per_batch)), Stopwatch()):
+            rgb = (to_rgb(batch, plan.output) * 255).round_().clamp_(0, 255).to(torch.uint8)
+            yield from rgb.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+class _Progress:
+    """Prints the frames of a run on one line of the standard error, twice a second."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._printed = name, 0.0
+
+    def __call__(self, written: int, expected: int | None) -> None:
+        is_last = expected is not None and written >= expected
+        if is_last or monotonic() - self._printed > PROGRESS_SECONDS:
+            self._printed = monotonic()
+            end = "\n" if is_last else ""
+            print(f"\r{self._name}: {written}/{expected or '?'} frames", end=end, file=sys.stderr, flush=True)
 
 
 @_accept_old_names
@@ -200,7 +265,7 @@ def compare(
     *,
     # options: begin
     scale: int = 4,
-    fps: str | int | Fraction | None = None,
+    fps: str | int | float | Fraction | None = None,
     deblur: str | float | bool | None = None,
     denoise: str | float | bool | None = None,
     restore: str | float | bool | None = None,

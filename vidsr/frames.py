@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import atan2, degrees
-from typing import Literal
+from types import ModuleType
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -178,3 +180,16 @@ class VideoInfo:
         """Width and height of each chroma plane; an odd luma size rounds up."""
         sx, sy = SUBSAMPLING[self.chroma]
         return -(-self.width // sx), -(-self.height // sy)
+
+
+class _FramesModule(ModuleType):
+    """This module, which is also the function `vidsr.frames`: a package has one attribute of a name."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Return `vidsr.api.frames` of the arguments."""
+        from importlib import import_module
+
+        return import_module("vidsr.api").frames(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _FramesModule

@@ -148,6 +148,8 @@ class Model:
     def __call__(self, source: Image) -> Image: ...
     def __call__(self, source: Tensor | Image, features: Tensor | None = None) -> Tensor | Image:
         """Return ``source`` upscaled or restored; ``features``: `global_features` of the image if it is a tile."""
+        if isinstance(source, Tensor) and source.dtype == torch.uint8:
+            return self._image_tensor(source)
         if isinstance(source, Tensor):
             if source.ndim != 4 or source.shape[1] != self.channels or not source.is_floating_point():
                 kind = "luma" if self.channels == 1 else "RGB"
@@ -157,13 +159,25 @@ class Model:
                 )
             return self._planes(source, features)
         if not isinstance(source, np.ndarray):  # a PIL image, or a list
-            source = np.asarray(source)
+            convert = getattr(source, "convert", None)  # a palette, transparency or CMYK of a PIL image
+            is_grey = getattr(source, "mode", "") in ("L", "1")
+            source = np.array(source if convert is None else convert("L" if is_grey else "RGB"))  # PyTorch wants a copy
         if source.dtype != np.uint8 or not (source.ndim == 2 or (source.ndim == 3 and source.shape[2] == 3)):
             raise ModelError(
                 f"image has shape {source.shape} and type {source.dtype}: give uint8 H x W x 3 (RGB) or H x W"
             )
         upscale = self._grey if source.ndim == 2 else self._rgb
         return upscale(torch.from_numpy(np.ascontiguousarray(source))).numpy()
+
+    def _image_tensor(self, image: Tensor) -> Tensor:
+        """Return a uint8 tensor C x H x W or N x C x H x W, RGB or grey, upscaled or restored, in the same layout."""
+        if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3):
+            raise ModelError(f"tensor has shape {tuple(image.shape)}: give uint8 C x H x W or N x C x H x W, C 3 or 1")
+        if image.ndim == 4:
+            return torch.stack([self._image_tensor(one) for one in image])
+        array = image.cpu().permute(1, 2, 0).numpy()
+        result = torch.from_numpy(self(array[..., 0] if image.shape[0] == 1 else array))
+        return (result[None] if image.shape[0] == 1 else result.permute(2, 0, 1)).to(image.device)
 
     @torch.inference_mode()
     def global_features(self, y: Tensor) -> Tensor | None:

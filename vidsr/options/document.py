@@ -21,7 +21,10 @@ PAGE, API = ROOT / "docs" / "options.md", ROOT / "vidsr" / "api.py"
 WIDTH = 120
 PYTHON_FUNCTIONS = ("enhance", "compare")
 # files and the console
-NOT_IN_PYTHON = {"inputs", "output", "json", "quiet", "verbose", "log_file", "crops", "skip_existing", "save_preset"}
+NOT_IN_PYTHON = {
+    *("inputs", "output", "json", "quiet", "verbose", "log_file", "crops", "skip_existing", "save_preset", "from_file"),
+    *("fail_fast", "dry_run", "watch"),
+}
 
 INTRODUCTION = """# Options
 
@@ -37,7 +40,7 @@ and `--restore` without a value have strength 1.
 def options_page() -> str:
     """Return the text of docs/options.md."""
     same = (
-        "`vidsr plan` has the options of `vidsr enhance`, except `--quiet`, `--verbose`, `--log-file` and "
+        "`vidsr plan` has the options of `vidsr enhance`, except `--quiet`, `--verbose`, `--log-file`, "
         "`--skip-existing` and `--save-preset`; its `--json` prints one document."
     )
     parts = [INTRODUCTION]
@@ -123,7 +126,7 @@ def api_source(text: str) -> str:
         parameters = "".join(f"    {one.name}: {type_text(one.hint)} = {_literal(one.default)},\n" for one in options)
         text = _between(text, rf"def {name}\(.*?    # options: begin\n", "    # options: end\n", parameters)
         arguments = "".join(_argument(one) for one in options)
-        start = rf"def {name}\(.*?\n    Args:\n(?:        (?:source|output|on_frames|on_note): [^\n]*\n)+"
+        start = rf"def {name}\(.*?\n    Args:\n(?:        (?:source|output|on_frames|on_note|progress): [^\n]*\n)+"
         text = _between(text, start, "\n    Returns:\n", arguments)
     return text
 

@@ -146,7 +146,6 @@ def _parse_tile(value: int | str, flag: str) -> int:
 
 
 NUMBER = str | int | float | Fraction
-EXACT = str | int | Fraction
 STRENGTH = str | float | bool
 
 # fmt: off
@@ -155,18 +154,19 @@ OPTIONS: tuple[Option, ...] = (
            metavar="2|2x|1.5|N", python=NUMBER, parse=_text(parse_factor)),
     Option("height", SIZE, "Output height; the width keeps the aspect ratio.",
            metavar="1080|1080p|4k", python=str | int, parse=parse_height),
-    Option("size", SIZE, "Output width and height, for example 1920x1080.", metavar="WIDTHxHEIGHT", parse=parse_size),
+    Option("size", SIZE, "Output width and height, for example 1920x1080.", metavar="WIDTHxHEIGHT",
+           python=str | tuple[int, int], parse=parse_size),
     Option("fit", SIZE, "A clip of another aspect ratio than --size: stretch it, pad it with black, or crop it.",
            kind=Fit, default="stretch"),
     Option("square_pixels", SIZE, "Resize an anamorphic clip to square pixels.", kind=bool, default=False),
     Option("fps", RATE, "Output frame rate: a factor or frames per second; new frames are interpolated.",
-           metavar="2x|60|60000/1001", python=EXACT, parse=_text(parse_fps)),
+           metavar="2x|60|60000/1001", python=NUMBER, parse=_text(parse_fps)),
     Option("interpolation", RATE, "Method that makes interpolated frames.", kind=Interpolation, default="auto"),
     Option("interpolation_model", RATE, "File of a RIFE network, versions 4.0 to 4.6: flownet.pkl.", metavar="FILE"),
     Option("repeats", RATE, "Repeated frames: keep them, or interpolate over them.",
            kind=Repeats, default="keep", old_name="duplicates", old_words={"smooth": "interpolate"}),
     Option("slow_motion", RATE, "Slow down by this factor; leaves out the audio.",
-           metavar="8x", python=EXACT, parse=_text(parse_slow_motion)),
+           metavar="8x", python=NUMBER, parse=_text(parse_slow_motion)),
     Option("slow_audio", RATE, "Keep the audio in slow motion, at its pitch.", kind=bool, default=False),
     Option("clean", RESTORATION, "Restore, denoise and deblur as far as the clip needs it.", kind=bool,
            python=bool, default_text="on if no size, rate or restoration is given", negative=True),
@@ -217,7 +217,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("end", SOURCE, "End time: seconds, or 1:02.5.",
            metavar="TIME", python=str | int | float, parse=_text(parse_time)),
     Option("frames", SOURCE, "Maximum number of source frames.", kind=int, metavar="N", parse=parse_int),
-    Option("input_fps", SOURCE, "Frame rate of an image sequence.", metavar="25|24000/1001", python=EXACT,
+    Option("input_fps", SOURCE, "Frame rate of an image sequence.", metavar="25|24000/1001", python=NUMBER,
            parse=_text(parse_rate), default_text="25", old_name="fps_in"),
     Option("raw", SOURCE, "Format of raw video, for example 480x270:yuv420p:24000/1001.",
            metavar="SIZE:FORMAT:RATE", parse=RawFormat.parse),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -79,6 +80,25 @@ class RunReport:
     fingerprint: Fingerprint | None = None  # of the source
     request: str = ""  # digest of the options: a later run knows by both that the output is complete
     output_bytes: int | None = None  # size of the output; None for images
+
+    def __repr__(self) -> str:
+        return f"<RunReport {', '.join(f'{name}: {value}' for name, value in self._facts().items())}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        rows = (f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in self._facts().items())
+        return f"<table>{''.join(rows)}</table>"
+
+    def _facts(self) -> dict[str, str]:
+        verified = self.verification is not None and self.verification.ok
+        return {
+            "source": str(self.source),
+            "output": str(self.target),
+            "size": f"{self.output.width}x{self.output.height}",
+            "frames": str(self.frames),
+            "seconds": f"{self.seconds:.1f}",
+            "verified": "yes" if verified else "no",
+        }
 
     @property
     def input(self) -> VideoInfo:
