@@ -15,6 +15,7 @@ from pathlib import Path
 from vidsr.errors import ExitCode
 from vidsr.runtime.output_file import is_unfinished
 
+PROGRESS = 100  # runs between two lines on stderr
 HANG_SECONDS = 120.0  # for runs of a second; the rest allows for the load of the machine
 DOCUMENTED = {int(code) for code in ExitCode}
 LOG = "stderr.log"  # next to the folder of the run
@@ -143,6 +144,8 @@ class Findings:
     def add(self, outcome: Outcome, case: str, *faults: str) -> None:
         """Count ``outcome``; a traceback, a signal, a hang, a bug and each of ``faults`` is kept with its ``case``."""
         self.counts["runs"] += 1
+        if self.counts["runs"] % PROGRESS == 0:
+            print(f"{case}: {dict(self.counts)}", file=sys.stderr, flush=True)
         self.counts[outcome.kind] += 1
         reasons = [*faults, *([outcome.kind] if outcome.kind in ("traceback", "signal", "hang", "bug") else [])]
         self.counts.update(reason.partition(":")[0] for reason in faults)

@@ -109,6 +109,26 @@ def test_matroska_rounds_times_to_milliseconds_once(tmp_path: Path, suffix: str)
     assert max(abs(a - b) for a, b in zip(times, back, strict=True)) <= Fraction(1, 2000)
 
 
+@pytest.mark.parametrize(
+    ("codec", "option", "refused"),
+    [
+        ("libx264", "x264-params=foo=bar:keyint=9", "foo"),
+        ("libx264", "x264-params=keyint=abc", "keyint"),
+        ("libx265", "x265-params=foo=bar", "foo"),
+        ("libsvtav1", "svtav1-params=foo=bar", "foo"),
+    ],
+)
+def test_d17_a_parameter_that_the_library_of_the_encoder_ignores_is_refused(
+    tmp_path: Path, codec: str, option: str, refused: str
+) -> None:
+    info = VideoInfo(64, 64, Fraction(25))
+    with pytest.raises(OptionError, match=f"does not know {refused}, or refuses its value"):
+        VideoWriter(tmp_path / "a.mkv", info, Encoding.parse(codec, options=[option]))
+    assert not list(tmp_path.iterdir())
+    known = f"{option.partition('=')[0]}=keyint=9"
+    VideoWriter(tmp_path / "a.mkv", info, Encoding.parse(codec, options=[known]))._abandon()
+
+
 @pytest.mark.parametrize("suffix", [".mkv", ".webm"])
 def test_d17_a_rate_finer_than_the_milliseconds_of_matroska_is_refused_before_the_work(
     tmp_path: Path, suffix: str

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from fractions import Fraction
 from math import lcm
 
 import av
+import av.logging
 from av.container import OutputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
@@ -24,6 +26,8 @@ DEFAULT_TICKS = 90_000  # per second, for clips of unknown time base
 MOST_TICKS = 1 << 31  # per second; containers store 32 bits
 USUAL_LOOKAHEAD, LEAST_LOOKAHEAD = 40, 5  # frames; x265 needs more than its number of consecutive B-frames
 LOOKAHEAD_SAMPLES = USUAL_LOOKAHEAD * 3840 * 2160
+PARAMETER_LIST = "-params"  # ends the name of an option that holds parameters of the encoder's library
+REFUSED = re.compile(r"(?:Error parsing option '?|Unknown option: |Invalid value for )([\w-]+)")  # in its log
 APPLE_TAG = "hvc1"  # codec tag of HEVC in MP4 that Apple players need
 
 
@@ -86,16 +90,39 @@ def open_encoder(stream: VideoStream, encoding: Encoding) -> None:
     size = f"{context.width}x{context.height}"  # a failure resets them
     os.environ.setdefault("SVT_LOG", "1")  # keeps SVT-AV1 from printing its settings
     try:
-        context.open()
+        refused = _open_and_read_refusals(context, encoding)
     except (av.FFmpegError, ValueError) as error:
         needs = f"; it needs {encoding.table_entry.requires}" if encoding.table_entry.requires else ""
         raise OutputError(
             f"{encoding.codec} does not start with frames of {size} ({reason(error)}){needs}: "
             "choose another --codec, another size or other options"
         ) from None
+    if refused is not None:
+        raise OptionError(
+            f"--encoder-option: the library of {encoding.codec} does not know {refused}, or refuses its value: "
+            "see its documentation"
+        )
     unknown = [key for key, _ in encoding.options if key in context.options]
     if unknown:
         raise OptionError(f"--encoder-option {unknown[0]} is unknown to {encoding.codec}: see ffmpeg -h full")
+
+
+def _open_and_read_refusals(context: VideoCodecContext, encoding: Encoding) -> str | None:
+    """Open the encoder, and return the first entry of the user's parameter list that its library refuses.
+
+    Libraries only log what they refuse in ``x264-params`` and the like.
+    """
+    if not any(key.endswith(PARAMETER_LIST) for key, _ in encoding.options):
+        context.open()
+        return None
+    av.logging.set_level(av.logging.WARNING)
+    try:
+        with av.logging.Capture() as messages:
+            context.open()
+    finally:
+        av.logging.set_level(None)
+    matches = (REFUSED.search(text) for _, _, text in messages)
+    return next((match[1] for match in matches if match is not None), None)
 
 
 def set_color(target: VideoCodecContext | VideoFrame, info: VideoInfo) -> None:
