@@ -130,6 +130,11 @@ def test_variants_and_names_are_listed_where_one_is_wrong() -> None:
         check_model(__file__)
 
 
+def test_a_self_ensemble_of_a_network_on_rgb_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"waifu2x works on RGB, and \+ is for networks on luma: leave it out"):
+        check_model("waifu2x+")
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(community, "package_folder", lambda module: None)
     for use in (check_model, available_scales):

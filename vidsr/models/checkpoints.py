@@ -156,8 +156,12 @@ def _unpickled(path: Path) -> Any:
                 f"{path} holds code, not only weights: give a file of tensors, such as .safetensors"
             ) from None
         raise ModelError(f"{path} is not a readable weights file: {_first_line(error)}") from None
-    except Exception as error:  # a hostile pickle raises anything
+    except (OSError, ValueError) as error:
         raise ModelError(f"{path} is not a readable weights file: {_first_line(error)}") from None
+    except Exception:  # a hostile pickle raises anything
+        raise ModelError(
+            f"{path} is not a readable weights file: its data is damaged, or no pickle of tensors"
+        ) from None
 
 
 def _refuse_compressed(path: Path) -> None:

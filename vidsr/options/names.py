@@ -28,6 +28,8 @@ def check_model(name: str) -> None:
     if find_models(name):
         check_installed(name)
         return
+    if name.endswith("+") and find_models(name[:-1]):
+        raise ModelError(f"{name[:-1]} works on RGB, and + is for networks on luma: leave it out")
     matches = (UPSCALER.fullmatch(path.name) for path in WEIGHTS.glob("*.safetensors"))
     networks = sorted({match["name"] for match in matches if match})
     if name != "auto" and name not in KERNELS and name.removesuffix("+") not in networks:
