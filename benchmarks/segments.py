@@ -11,10 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 from pathlib import Path
 
-from _commands import make_clip, vidsr
+from _commands import make_clip
 from _timer import machine
 
 from vidsr.bench.process_usage import run
@@ -39,7 +40,8 @@ def main() -> None:
         for _ in range(arguments.rounds):
             for segment in walls:
                 output = Path(scratch, f"{segment}.mp4")
-                used = run(vidsr(clip, output, *OPTIONS, "--segment", segment, *arguments.options))
+                command = [sys.executable, "-m", "vidsr", "enhance", str(clip), "-o", str(output), *OPTIONS]
+                used = run([*command, "--segment", segment, *arguments.options])
                 walls[segment].append(used.wall)
                 cores[segment].append(used.cpu)
                 sizes[segment] = output.stat().st_size

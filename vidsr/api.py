@@ -116,6 +116,8 @@ def enhance(
     overwrite: bool = False,
     segment: str | int | float | Fraction = "10s",
     jobs: int | str = "1",
+    ray: str | None = None,
+    cpus_per_worker: int = 8,
     fresh: bool = False,
     # options: end
     on_frames: OnFrames | None = None,
@@ -184,6 +186,8 @@ def enhance(
         overwrite: Replace an existing output.
         segment: Length of the segments of a long clip, which an interrupted run keeps; 0: one segment.
         jobs: Processes that make the segments of a clip; auto: one per GPU, or per 8 processors.
+        ray: Ray cluster that makes the segments; auto: this machine.
+        cpus_per_worker: Processors for each worker of the Ray cluster.
         fresh: Discard the segments of an interrupted run.
 
     Returns:

@@ -73,6 +73,8 @@ class EnhanceOptions:
     square_pixels: bool = False  # resize an anamorphic clip to square pixels
     segment: Fraction = Fraction(10)  # seconds of source time in one segment of a long clip; 0: the whole clip
     jobs: int = 1  # processes that make segments; 0 chooses
+    ray: str | None = None  # address of a Ray cluster that makes segments, or auto
+    cpus_per_worker: int = 8  # processors for each of its workers
     fresh: bool = False  # discard the segments of an earlier run
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ from vidsr.options.paths import PIPE, Job, JobList, output_path
 from vidsr.options.serialize import to_json
 
 FREE_OPTIONS = frozenset(
-    {"overwrite", "verify", "fresh", "jobs"}
+    {"overwrite", "verify", "fresh", "jobs", "ray", "cpus_per_worker"}
 )  # may differ between two runs that make the same output
 
 

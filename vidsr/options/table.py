@@ -241,6 +241,9 @@ OPTIONS: tuple[Option, ...] = (
            metavar="10s|0", python=NUMBER, default="10s", parse=_text(parse_segment)),
     Option("jobs", ENGINE, "Processes that make the segments of a clip; auto: one per GPU, or per 8 processors.",
            metavar="N|auto", python=int | str, default="1", parse=_text(parse_jobs)),
+    Option("ray", ENGINE, "Ray cluster that makes the segments; auto: this machine.", metavar="auto|ADDRESS"),
+    Option("cpus_per_worker", ENGINE, "Processors for each worker of the Ray cluster.", kind=int, metavar="N",
+           parse=parse_int, default=8),
     Option("fresh", OUTPUT, "Discard the segments of an interrupted run.", kind=bool, default=False),
 )
 # fmt: on

@@ -7,8 +7,10 @@ A run that ends early leaves the job folder, and the same command continues.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from time import perf_counter
 
 from vidsr.errors import Notes, OnNote, ignore
@@ -105,7 +107,7 @@ def _enhance_in_segments(files: Job, options: EnhanceOptions, cut: Cut, on_frame
         earlier = sum(report.seconds for report in reports.values())
         if reports:
             notes.info("resuming", f"resuming: {len(reports)} of {len(cut.segments)} segments done")
-        _run_missing(folder, job, reports, options.jobs, on_frames)
+        _run_missing(folder, job, reports, options, on_frames)
         in_order = [reports[index] for index in range(len(cut.segments))]
         report = assemble(job, folder, files, names, options, in_order, perf_counter() - started + earlier, notes)
         folder.remove()
@@ -114,7 +116,11 @@ def _enhance_in_segments(files: Job, options: EnhanceOptions, cut: Cut, on_frame
 
 
 def _run_missing(
-    folder: JobFolder, job: SegmentedJob, reports: dict[int, SegmentReport], jobs: int, on_frames: OnFrames
+    folder: JobFolder,
+    job: SegmentedJob,
+    reports: dict[int, SegmentReport],
+    options: EnhanceOptions,
+    on_frames: OnFrames,
 ) -> None:
     """Run the segments without a report, and add theirs to ``reports``."""
     total, done = len(job.cut.segments), sum(report.frames for report in reports.values())
@@ -128,6 +134,17 @@ def _run_missing(
             interrupt.set_line(f"{len(reports)} of {total} segments are finished: the same command continues")
 
     note_finished()
-    for report in run_segments(folder.path, job, missing, number_of_jobs(job, jobs), show):
+    for report in _started(folder.path, job, missing, options, show):
         reports[report.index] = report
         note_finished()
+
+
+def _started(
+    folder: Path, job: SegmentedJob, missing: list[int], options: EnhanceOptions, on_frames: OnFrames
+) -> Iterator[SegmentReport]:
+    """Run segments where ``options`` want them: here, in several processes, or on a Ray cluster."""
+    if options.ray is None:
+        return run_segments(folder, job, missing, number_of_jobs(job, options.jobs), on_frames)
+    from vidsr.segments.ray_cluster import run_on_ray
+
+    return run_on_ray(folder.resolve(), job, missing, options.ray, options.cpus_per_worker, on_frames)
