@@ -119,7 +119,7 @@ def test_a_run_that_waits_for_a_named_pipe_to_be_opened_can_be_interrupted(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     os.mkfifo(tmp_path / "q.mp4")
-    process = start("enhance", tmp_path / "q.mp4", *NEAREST)
+    process = start("enhance", tmp_path / "q.mp4", *NEAREST, "--verbose")
     assert process.stderr is not None
     assert "q.mp4" in process.stderr.readline()
     time.sleep(1.0)  # it waits now
@@ -131,7 +131,7 @@ def test_an_interrupt_ends_the_whole_batch_and_not_one_file(tmp_path: Path) -> N
     make_clip(tmp_path / "a.mp4", frames=2, size=(64, 48))
     make_clip(tmp_path / "c.mp4", frames=2, size=(64, 48))
     os.mkfifo(tmp_path / "b.mp4")
-    process = start("enhance", *(tmp_path / f"{name}.mp4" for name in "abc"), *NEAREST)
+    process = start("enhance", *(tmp_path / f"{name}.mp4" for name in "abc"), *NEAREST, "--verbose")
     assert process.stderr is not None
     while "[2/3]" not in process.stderr.readline():
         pass
