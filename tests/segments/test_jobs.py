@@ -47,7 +47,7 @@ def test_an_error_in_a_process_is_one_line(tmp_path: Path) -> None:
     def remove(done: int, _: int | None) -> None:
         clip.unlink(missing_ok=True)
 
-    with pytest.raises(VidsrError, match=r"segment \d of .*clip.mkv is gone: put it back"):
+    with pytest.raises(VidsrError, match=r"segment \d of .*clip.mkv is gone: return it"):
         run(clip, output, on_frames=remove, jobs=2)
     assert not output.exists()
     for path in JobFolder.of(output).path.glob("*.part"):

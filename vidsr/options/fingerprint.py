@@ -50,6 +50,6 @@ class Fingerprint:
         try:
             status = path.stat()
         except OSError:
-            raise InputError(f"{path} is gone: put it back, and run the same command again") from None
+            raise InputError(f"{path} is gone: return it to its place, and run the same command again") from None
         if (status.st_size, status.st_mtime_ns) != (self.bytes, self.modified):
-            raise InputError(f"{path} changed since the job began: put it back, or give --fresh to begin again")
+            raise InputError(f"{path} changed since the job began: return the old file, or give --fresh to begin again")
