@@ -39,6 +39,7 @@ def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
         (("degrade", "nowhere.mp4", "-o", "b.mp4"), "nowhere.mp4 does not exist: check the path"),
         (("enhance", "a.mp4", "--scale", "2", "--model", "no_such"), "no model is called 'no_such'"),
         (("enhance", "a.mp4", "--scale", "2", "--codec", "no_such"), "--codec no_such is not in this FFmpeg build"),
+        (("enhance", "a.mp4", "--scale", "2", "--codec", "x\udcff"), "is not in this FFmpeg build"),
         (("degrade", "a.mp4", "-o", "b.mp4", "--codec", "aac"), "--codec aac encodes audio: name a video encoder"),
         (("enhance", "a.mp4", "--scale", "2", "--device", "gpu"), "--device 'gpu' is unknown: choose auto, cpu, cuda"),
         (("compare", "a.mp4", "--device", "cuda:0,tpu"), "--device 'cuda:0,tpu' is unknown"),

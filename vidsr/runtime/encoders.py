@@ -16,7 +16,7 @@ def find_encoder(name: str) -> Codec:
     """
     try:
         codec = Codec(name, "w")
-    except UnknownCodecError:
+    except (UnknownCodecError, UnicodeError):
         raise OptionError(f"--codec {name} is not in this FFmpeg build: try libx264, libx265 or libsvtav1") from None
     if codec.type != "video":
         raise OptionError(f"--codec {name} encodes {codec.type}: name a video encoder, such as libx264")
