@@ -83,7 +83,7 @@ def enhance(
     restore_model: str = "auto",
     temporal_denoise: bool = True,
     model: str = "auto",
-    temporal: bool = True,
+    temporal: bool = False,
     domain: Literal["auto", "clean", "compressed"] = "auto",
     chroma_from: Literal["guided", "kernel", "model"] = "guided",
     strength: str | float = 1.0,
@@ -153,7 +153,7 @@ def enhance(
         restore_model: A network.
         temporal_denoise: Average restored frames along the motion (default).
         model: A network, a model file or a kernel (see vidsr models); NAME+ is a self-ensemble.
-        temporal: With --model auto, let clips have a network that uses earlier frames too (default).
+        temporal: With --model auto, take a network that uses earlier frames too, where there is one.
         domain: Weights for clean or for compressed clips.
         chroma_from: Chroma: guided by the network's luma, by the bicubic kernel, or by a model on RGB.
         strength: Share of what the network changes against the bicubic kernel, 0 to 1.
