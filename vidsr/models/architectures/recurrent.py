@@ -100,10 +100,8 @@ class Recurrent(TemporalNetwork, plain.Plain):
 
     def _single_frame(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return features and residual of the single-frame network, with `RING` pixels around the frame."""
-        frozen = not next(self.body.parameters()).requires_grad
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-            features = self.body[:-1](x.to(self.dtype))
-            return crop_border(features, 1), self.body[-1](features).float()
+        features = self.body[:-1](x.to(self.dtype))
+        return crop_border(features, 1), self.body[-1](features).float()
 
     def _back_project(self, y: Tensor, prior: Prior) -> tuple[Tensor, Tensor]:
         """Return what ``y`` has and the reduced prior lacks, and the prior that lacks nothing, less ``y``.
