@@ -11,7 +11,8 @@ from vidsr.errors import ModelError, Notes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.models.weight_files import frame_network_path
 from vidsr.options.enhance import parse_options
-from vidsr.pipeline.choose import choose_domain, choose_engine, choose_model
+from vidsr.pipeline.choose import choose_engine
+from vidsr.pipeline.choose_model import choose_domain, choose_model
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.stages.build import build_stages
 from vidsr.stages.diagnosis import ClipSamples, suits_compressed_weights

@@ -22,7 +22,7 @@ from vidsr.models import weight_files
 from vidsr.models.architectures.plain import Config, Plain
 from vidsr.options.enhance import parse_options
 from vidsr.options.paths import Job
-from vidsr.pipeline.choose import choose_restores
+from vidsr.pipeline.choose_restoration import choose_restores
 from vidsr.pipeline.plan import make_plan
 from vidsr.pipeline.run import enhance_file
 from vidsr.stages.build import build_restore, build_stages

@@ -18,7 +18,7 @@ from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.paths import is_image
 from vidsr.options.restoration import DEBLURRERS, DENOISERS, NETWORKS, Restoration, Task, parse_restoration
-from vidsr.pipeline.choose import choose_restore, choose_temporal_denoise
+from vidsr.pipeline.choose_restoration import choose_restore, choose_temporal_denoise
 from vidsr.stages import Stage
 from vidsr.stages.build import build_stages
 from vidsr.stages.diagnosis import ClipSamples, diagnose, sample_clip

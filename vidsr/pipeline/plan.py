@@ -20,17 +20,10 @@ from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.output_size import Automatic
 from vidsr.options.paths import OutputKind
 from vidsr.options.serialize import from_json, to_json
-from vidsr.pipeline.choose import (
-    choose_compressed,
-    choose_convert,
-    choose_encoding,
-    choose_fit,
-    choose_interpolate,
-    choose_memory,
-    choose_restores,
-    choose_temporal_denoise,
-    choose_upscale,
-)
+from vidsr.pipeline.choose import choose_interpolate, choose_memory, choose_upscale
+from vidsr.pipeline.choose_format import choose_convert, choose_encoding, choose_fit
+from vidsr.pipeline.choose_model import choose_compressed
+from vidsr.pipeline.choose_restoration import choose_restores, choose_temporal_denoise
 from vidsr.stages.build import output_of
 from vidsr.stages.diagnosis import ClipSamples, diagnose
 from vidsr.stages.frame_log import COLUMNS, REFERENCE_COLUMNS, change_column

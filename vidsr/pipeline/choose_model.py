@@ -1,0 +1,110 @@
+"""Decisions about networks: which model, which weights, and how they run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from vidsr.device import Compute
+from vidsr.frames import VideoInfo
+from vidsr.models import available_scales, load_model, model_files
+from vidsr.models.self_ensemble import MARK
+from vidsr.models.temporal import MARK as TEMPORAL_MARK
+from vidsr.models.weight_files import WEIGHTS, list_weights
+from vidsr.options.enhance import EnhanceOptions
+from vidsr.stages.diagnosis import ClipSamples, Diagnosis, suits_compressed_weights
+from vidsr.stages.specs import (
+    NetworkSpec,
+    RestoreSpec,
+)
+from vidsr.stages.upscale import network_factors
+
+# The first that has weights for the wanted scales. `best` costs 2.7 times `balanced`, which only a GPU can spare.
+DEFAULT_MODELS = {"cpu": ("balanced",), "cuda": ("best", "balanced")}
+
+
+def choose_model(
+    device: str,
+    options: EnhanceOptions,
+    info: VideoInfo,
+    factor: Fraction,
+    folder: Path = WEIGHTS,
+    compressed: bool = False,
+) -> str:
+    """Return the best model that ``device`` has time for.
+
+    Only models with weights for the clip and for ``factor`` are considered. A clip gets a temporal model if one network
+    reaches the factor.
+
+    On a compressed clip a small network that was trained for such clips beats a large one that was not.
+    """
+    *better, sure = DEFAULT_MODELS["cpu" if device == "cpu" else "cuda"]
+    scales = network_factors(factor, available_scales(sure, folder=folder))
+    domain = choose_domain(options, info, sure, scales, folder, compressed)
+    trained = {(entry.name, entry.scale) for entry in list_weights(folder) if entry.domain == domain}
+    temporal = options.temporal and info.fps is not None and len(scales) == 1
+    names = [name + mark for name in (*better, sure) for mark in ((TEMPORAL_MARK, "") if temporal else ("",))]
+    return next((name for name in names if all((name, scale) in trained for scale in scales)), sure)
+
+
+def choose_domain(
+    options: EnhanceOptions,
+    info: VideoInfo,
+    model: str,
+    scales: tuple[int, ...],
+    folder: Path = WEIGHTS,
+    compressed: bool = False,
+) -> str:
+    """Return the domain of the weights, as weight files call it.
+
+    It is ``video`` for a clip that such weights suit better (``compressed``), if they exist; else ``clean``.
+    """
+    if options.domain != "auto":
+        return "video" if options.domain == "compressed" else options.domain
+    trained = {e.scale for e in list_weights(folder) if (e.name, e.domain) == (model.removesuffix(MARK), "video")}
+    return "video" if compressed and trained.issuperset(scales) else "clean"
+
+
+def choose_compressed(
+    options: EnhanceOptions,
+    info: VideoInfo,
+    samples: ClipSamples,
+    diagnosis: Diagnosis,
+    restores: Sequence[RestoreSpec],
+) -> bool:
+    """Whether weights for compressed clips suit the source better: it is compressed, or has some noise.
+
+    Clean weights amplify noise that is too weak to be removed first.
+    """
+    if options.clean and not restores and diagnosis.has_some_noise:
+        return True
+    return suits_compressed_weights(info, samples.quantizer)
+
+
+def choose_network(
+    name: str, scale: int, domain: str, options: EnhanceOptions, compute: Compute, folder: Path = WEIGHTS
+) -> NetworkSpec:
+    """Return how ``name`` runs on a device.
+
+    It runs in float32 where its weights are not exact enough in half precision.
+
+    Raises:
+        ModelError: it has no weights for that scale and domain.
+    """
+    model = load_model(name, scale, "cpu", compute.dtype, domain, folder)
+    return NetworkSpec(
+        name=model.name,
+        scale=scale,
+        domain=model.domain,
+        file=model_files.stored_name(model.path, folder),
+        sha256=model.sha256,
+        device=str(compute.device),
+        precision=replace(compute, dtype=model.network.dtype).precision,
+        memory=compute.memory,
+        batch=options.batch,
+        tile=options.tile,
+        compiled=options.compile,
+        channels=model.channels,
+    )
