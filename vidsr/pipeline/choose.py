@@ -37,11 +37,7 @@ from vidsr.stages.memory_budget import (
     row_bytes,
     still_need,
 )
-from vidsr.stages.specs import (
-    InterpolateSpec,
-    NetworkSpec,
-    UpscaleSpec,
-)
+from vidsr.stages.specs import InterpolateSpec, NetworkSpec, UpscaleSpec
 from vidsr.stages.upscale import REDUCTION_KERNEL, network_factors
 
 NETWORK_ENGINES = ("net", "superslomo", "rife")

@@ -12,10 +12,7 @@ from vidsr.options.codecs import AUTO, CODECS, Encoding
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.output_size import OutputSize, Size, Width
 from vidsr.options.paths import OutputKind
-from vidsr.stages.specs import (
-    ConvertSpec,
-    FitSpec,
-)
+from vidsr.stages.specs import ConvertSpec, FitSpec
 from vidsr.video import nearest_pixel_format
 
 FEW_PLAYERS = ("libx264", "libx265", "libvpx-vp9")  # in 4:4:4: browsers and most devices lack the profile

@@ -15,10 +15,7 @@ from vidsr.models.temporal import MARK as TEMPORAL_MARK
 from vidsr.models.weight_files import WEIGHTS, list_weights
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.stages.diagnosis import ClipSamples, Diagnosis, suits_compressed_weights
-from vidsr.stages.specs import (
-    NetworkSpec,
-    RestoreSpec,
-)
+from vidsr.stages.specs import NetworkSpec, RestoreSpec
 from vidsr.stages.upscale import network_factors
 
 # The first that has weights for the wanted scales. `best` costs 2.7 times `balanced`, which only a GPU can spare.

@@ -17,10 +17,7 @@ from vidsr.pipeline.choose_model import choose_network
 from vidsr.stages.build import build_restore
 from vidsr.stages.classical import Classical
 from vidsr.stages.diagnosis import ClipSamples, Diagnosis
-from vidsr.stages.specs import (
-    RestoreSpec,
-    TemporalDenoiseSpec,
-)
+from vidsr.stages.specs import RestoreSpec, TemporalDenoiseSpec
 from vidsr.stages.temporal_denoise import HELD_BYTES
 
 CODED_CHROMA_NOISE = 1.0  # 8-bit code values, of chroma where compression is visible (benchmarks/chroma_noise.py)
