@@ -155,7 +155,7 @@ def test_one_atempo_filter_at_most_halves_the_speed() -> None:
         ({"slow_motion": "slow"}, "not a number"),
         ({"fps": "2x", "slow_audio": True}, "--slow-audio has no effect without --slow-motion"),
         ({"fps": "2x", "repeats": "drop"}, "choose keep, interpolate"),
-        ({"fps": "2x", "interpolation": "rife"}, "choose auto, flow, net"),
+        ({"fps": "2x", "interpolation": "rifle"}, "choose auto, flow, net"),
         ({"scale": 2, "interpolation": "flow"}, "has no effect, as no option asks for new frames: add --fps"),
     ],
 )

@@ -82,7 +82,7 @@ def test_a_network_call_is_cut_into_tiles_that_fit() -> None:
     assert plan.upscale is not None
     ((network,),) = plan.upscale.networks
     runner = build_runner(network)
-    tiles = [read for read, _, _ in runner._tiles(2160, 3840)]
+    tiles = [read for read, _, _ in runner.tiles(2160, 3840)]
     assert len(tiles) > 1 and plan.frames_per_batch == 1
     widest = max((rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in tiles)
     assert widest * 32 * 2 * 2 < (4 << 30) / 4, "32 channels of 2 bytes in and out"

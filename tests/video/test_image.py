@@ -129,21 +129,32 @@ def test_image_names_may_have_any_letters_and_a_newline(tmp_path: Path) -> None:
     write_image(odd, frame, info, overwrite=True)
 
 
-@pytest.mark.parametrize(("codec", "suffix"), [("apng", ".png"), ("libwebp_anim", ".webp")])
-def test_an_animated_image_is_noted_and_its_first_frame_used(tmp_path: Path, codec: str, suffix: str) -> None:
-    path = tmp_path / f"a{suffix}"
-    with av.open(str(path), "w", format={".png": "apng", ".webp": "webp"}[suffix]) as output:
+def animation(path: Path, codec: str, container: str, pixel_format: str) -> Path:
+    """Write an animation of three frames."""
+    with av.open(str(path), "w", format=container) as output:
         stream = output.add_stream(codec, rate=5)
-        stream.width, stream.height, stream.pix_fmt = 32, 24, "rgb24" if suffix == ".png" else "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 32, 24, pixel_format
         for number in range(3):
             output.mux(stream.encode(make_frame(number, (32, 24), stream.pix_fmt)))
         output.mux(stream.encode(None))
+    return path
+
+
+def test_an_animated_webp_is_noted_and_its_first_frame_used(tmp_path: Path) -> None:
+    path = animation(tmp_path / "a.webp", "libwebp_anim", "webp", "yuv420p")
     notes = Notes()
-    enhance(path, tmp_path / f"b{suffix}", scale=2, model="bicubic", on_note=notes.add)
+    enhance(path, tmp_path / "b.webp", scale=2, model="bicubic", on_note=notes.add)
     assert notes.texts == [f"{path} is animated: only its first frame is enhanced"]
     notes = Notes()
-    enhance(tmp_path / f"b{suffix}", tmp_path / f"c{suffix}", scale=1, model="bicubic", on_note=notes.add)
+    enhance(tmp_path / "b.webp", tmp_path / "c.webp", scale=1, model="bicubic", on_note=notes.add)
     assert not notes
+
+
+def test_an_animated_png_becomes_a_clip_of_all_its_frames_and_no_image(tmp_path: Path) -> None:
+    path = animation(tmp_path / "a.png", "apng", "apng", "rgb24")
+    assert enhance(path, tmp_path / "b.mp4", scale=2, model="bicubic").frames == 3
+    with pytest.raises(OutputError, match=r"end the name in \.mkv, \.mp4"):
+        enhance(path, tmp_path / "b.png", scale=2, model="bicubic")
 
 
 def coloured(path: Path) -> Path:

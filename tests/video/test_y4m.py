@@ -311,7 +311,7 @@ def test_an_empty_pipe_is_one_clear_error(tmp_path: Path, standard: Run) -> None
 @pytest.mark.parametrize("frames", [0, 40])
 def test_a_silent_pipe_can_be_interrupted(tmp_path: Path, frames: int) -> None:
     """Before its header, and after a few frames, when two threads wait for it."""
-    command = vidsr("enhance", "-", "--scale", "2", "--model", "nearest", "-o", tmp_path / "a.mkv", "--log", "none")
+    command = vidsr("enhance", "-", "--scale", "2", "--model", "nearest", "-o", tmp_path / "a.mkv", "-v")
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdin is not None and process.stderr is not None
     if frames:

@@ -50,7 +50,33 @@ GRAIN = 0.1  # share of the scenes that keep their noise: HR should be clean
 VALIDATION_EVERY = 16  # one source in this many is for validation
 
 
-def scenes(photos: Sequence[Array], count: int, seed: int) -> Iterator[Luma]:
+def build(
+    clips: Sequence[Path],
+    photos: Sequence[Path],
+    scale: int,
+    scenes: int,
+    windows: int,
+    out: Path,
+    crfs: tuple[int, int] | None = None,
+    seed: int = 0,
+) -> int:
+    """Write ``windows`` windows of ``clips`` and ``scenes`` scenes cut from ``photos``; return the number of sequences.
+
+    ``clips`` and ``photos`` are files or folders.
+    """
+
+    def sources() -> Iterator[Luma]:
+        paths = [path for path in find_files(clips) if path.suffix.lower() in CLIP_SUFFIXES]
+        if paths:
+            yield from draw_windows(paths, windows, seed)
+        images = [plane.numpy() for path in find_files(photos) for plane in luma_planes(path, REDUCTION, 1)]
+        if images:
+            yield from draw_scenes(images, scenes, seed)
+
+    return write_shard(sources(), scale, crfs, seed, out)
+
+
+def draw_scenes(photos: Sequence[Array], count: int, seed: int) -> Iterator[Luma]:
     """Yield synthetic sequences of layers cut from ``photos``."""
     for number in range(count):
         rng = np.random.default_rng((seed, number))
@@ -62,7 +88,7 @@ def scenes(photos: Sequence[Array], count: int, seed: int) -> Iterator[Luma]:
         yield np.stack([scene.at(float(time)) for time in times])
 
 
-def windows(clips: Sequence[Path], count: int, seed: int) -> Iterator[Luma]:
+def draw_windows(clips: Sequence[Path], count: int, seed: int) -> Iterator[Luma]:
     """Yield ``count`` windows of clips, each at a random place and time, half of them reversed."""
     rng = np.random.default_rng((seed, 1))
     order = np.sort(rng.integers(len(clips), size=count))  # clip by clip: only one is decoded at a time
@@ -158,16 +184,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of scenes, windows and CRFs")
     given = parser.parse_args()
 
-    def sources() -> Iterator[Luma]:
-        clips = [path for path in find_files(given.clips) if path.suffix.lower() in CLIP_SUFFIXES]
-        if clips:
-            yield from windows(clips, given.windows, given.seed)
-        photos = [plane.numpy() for path in find_files(given.photos) for plane in luma_planes(path, REDUCTION, 1)]
-        if photos:
-            yield from scenes(photos, given.scenes, given.seed)
-
     crfs = None if given.crf is None else (given.crf[0], given.crf[1])
-    count = write_shard(sources(), given.scale, crfs, given.seed, given.output)
+    sources, counts = (given.clips, given.photos), (given.scenes, given.windows)
+    count = build(*sources, given.scale, *counts, given.output, crfs, given.seed)
     print(f"{given.output}: {count} sequences")
 
 

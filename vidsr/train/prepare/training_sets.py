@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 
 from vidsr.errors import OptionError
-from vidsr.train.prepare import dataset, restoration_pairs, video_shard, windows
+from vidsr.train.prepare import dataset, restoration_pairs, sequences, video_shard, windows
 
 FOLDER = Path("runs/data")  # where the recipes expect the sets
 SPLIT = (96, 4, 0)  # percent for training, validation and test: tests use other sets
 MOVING_CLIPS = ("camera", "Seeking_10_288_375.mp4", "Seeking_30_480_1050.mp4", "balle-jbart.mp4", "asl/walk.mkv")
+SEQUENCE_CLIPS = ("camera", "balle-jbart.mp4", "Seeking_30_480_1050.mp4", "diver.mov", "car-detection.mp4", "asl")
 H264_CLIPS = ("camera", "asl", "diver.mov", "balle-jbart.mp4", "car-detection.mp4", "Seeking_30_480_1050.mp4")
 
 Writer = Callable[..., object]  # writes one set to the path `out`, and returns a summary of it
@@ -29,7 +30,9 @@ def writers(data: Path, folder: Path) -> dict[str, Writer]:
     """
     photos, photo_sets = [data / "train/photos"], [folder / "photos2.safetensors", folder / "bsds_t91.safetensors"]
     clips = data / "train/clips"
-    camera, moving, h264 = ([clips / name for name in names] for names in (["camera"], MOVING_CLIPS, H264_CLIPS))
+    camera, moving, h264, sequenced = (
+        [clips / name for name in names] for names in (["camera"], MOVING_CLIPS, H264_CLIPS, SEQUENCE_CLIPS)
+    )
     pairs = partial(partial, restoration_pairs.build, photos=photo_sets)
     return {
         **{f"photos{n}": partial(dataset.build, photos, split=SPLIT, reduce=n) for n in (2, 3, 4)},
@@ -39,6 +42,7 @@ def writers(data: Path, folder: Path) -> dict[str, Writer]:
         "video_x4": partial(video_shard.build, photo_sets[:1], camera, scale=4, seed=0),
         "windows": partial(windows.build, moving, photos, 800, 0),
         "scenes": partial(windows.build, [], photos, 2000, 1),
+        "sequences-x4": partial(sequences.build, sequenced, photos, 4, 1000, 500),
         "blur": pairs("blur", clips=camera),
         "noise": pairs("noise", clips=camera),
         "noise-drawings": pairs("noise-drawings", clips=camera, seed=1),
