@@ -45,8 +45,6 @@ class Speed:
 # Rows of a frame per thread of libx264; with fewer rows its motion search reaches less far up and down.
 ROWS_PER_THREAD = 200
 
-REPEATABLE_ROWS = 256  # with fewer rows, libx264 with several threads does not give the same bytes each time
-
 
 @dataclass(frozen=True)
 class Codec:
@@ -178,15 +176,6 @@ class Encoding:
             return self.threads
         more = min(5 * processors // 2, height // ROWS_PER_THREAD)
         return more if more > 3 * processors // 2 else 0
-
-    def repeatable(self, height: int) -> Encoding:
-        """Return the encoding with which every run gives the same bytes.
-
-        With frames of few rows, libx264's threads outrun each other (PyAV 18.1): 14 runs of one clip of 192x144 gave
-        seven files. One thread is enough for such frames.
-        """
-        small = self.codec == "libx264" and not self.threads and height < REPEATABLE_ROWS
-        return replace(self, threads=1) if small else self
 
     def check_width(self, width: int) -> None:
         """Check that the encoder accepts frames of that ``width``.

@@ -81,7 +81,6 @@ def _enhance_in_segments(files: Job, options: EnhanceOptions, cut: Cut, on_frame
     with open_reader(files.source, options, notes) as reader:
         plan = plan_clip(files, options, reader, notes)
         deinterlaces = reader.deinterlaces
-    plan = replace(plan, encoding=plan.encoding.repeatable(plan.output.height))
     folder = JobFolder.of(output_path(files, options, check=False))
     if folder.has_made(output_path(files, options, check=False)):
         options = replace(options, overwrite=True)  # what is in the way is the output of this job

@@ -9,6 +9,7 @@ from math import lcm
 
 import av
 import av.logging
+import torch
 from av.container import OutputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
@@ -28,6 +29,8 @@ USUAL_LOOKAHEAD, LEAST_LOOKAHEAD = 40, 5  # frames; x265 needs more than its num
 LOOKAHEAD_SAMPLES = USUAL_LOOKAHEAD * 3840 * 2160
 PARAMETER_LIST = "-params"  # ends the name of an option that holds parameters of the encoder's library
 REFUSED = re.compile(r"(?:Error parsing option '?|Unknown option: |Invalid value for )([\w-]+)")  # in its log
+# With AVX-512, libx264 reads memory that nothing wrote, and its bytes differ from run to run (PyAV 18.1).
+X264_WITHOUT_AVX512 = {"asm": "AVX2"}
 APPLE_TAG = "hvc1"  # codec tag of HEVC in MP4 that Apple players need
 
 
@@ -170,6 +173,8 @@ def _options(encoding: Encoding, info: VideoInfo) -> dict[str, str]:
     if name is None:
         return options
     params = dict(encoding.table_entry.quiet)
+    if encoding.codec == "libx264" and torch.backends.cpu.get_cpu_capability() == "AVX512":
+        params |= X264_WITHOUT_AVX512
     if encoding.threads and encoding.table_entry.threads:
         params[encoding.table_entry.threads] = str(encoding.threads)
     if lookahead and name == "x265-params":
