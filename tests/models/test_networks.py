@@ -191,7 +191,7 @@ def test_restoration_networks_refuse_other_scales_than_1(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "scale"), tiered([(name, 1) for name in (*RESTORATION, *DECONVOLVING)]))
-@pytest.mark.parametrize("tile", [pytest.param(1, marks=pytest.mark.slow), 8, 31])
+@pytest.mark.parametrize("tile", [*(pytest.param(side, marks=pytest.mark.slow) for side in (1, 8)), 31])
 def test_tiles_of_any_side_equal_the_whole_image(name: str, scale: int, tile: int) -> None:
     network = network_of(name, scale)
     for parameter in network.parameters():

@@ -91,7 +91,7 @@ def test_strips_equal_the_whole_image(options: dict[str, Any], kind: tuple[int, 
         {"scale": 2, "model": "fast"},
         {"scale": 6, "model": "fast"},
         {"scale": 2.5, "model": "balanced"},
-        {"scale": 2, "model": "fast", "restore": 1.0, "deblur": 0.5},
+        pytest.param({"scale": 2, "model": "fast", "restore": 1.0, "deblur": 0.5}, marks=pytest.mark.slow),
         {"denoise": 1.0, "denoise_model": "nlm:4"},
         {"scale": 0.5, "model": "bicubic"},  # the order of rows and columns depends on the height
     ],

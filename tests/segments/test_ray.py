@@ -47,6 +47,7 @@ def test_a_cluster_writes_the_same_bytes(cluster: Any, tmp_path: Path) -> None:
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "alone.mp4").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_node_and_a_worker_that_end_in_the_middle(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
