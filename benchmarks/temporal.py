@@ -27,7 +27,7 @@ from _timer import machine
 from numpy.typing import NDArray
 
 from vidsr.device import Compute
-from vidsr.evaluate.protocol import imresize, modcrop
+from vidsr.evaluate.protocol import imresize, modcrop, shave
 from vidsr.flow.search import find_fine_flow
 from vidsr.flow.state_warp import stays_inside, warp_cubic
 from vidsr.metrics import psnr
@@ -76,8 +76,7 @@ def upscale(model: Model | None, lr: Luma, scale: int) -> Luma:
 
 def frame_psnr(output: Luma, hr: Luma) -> list[float]:
     """Return the PSNR of each frame, dB."""
-    inner = (slice(BORDER, -BORDER), slice(BORDER, -BORDER))
-    return [psnr(a[inner], b[inner], 255) for a, b in zip(output, hr, strict=True)]
+    return [psnr(shave(a, BORDER), shave(b, BORDER), 255) for a, b in zip(output, hr, strict=True)]
 
 
 def flicker(output: Luma, hr: Luma) -> float:

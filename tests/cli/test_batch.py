@@ -13,15 +13,6 @@ from vidsr.pipeline.run import enhance_file
 ARGUMENTS = ("--scale", "2", "--model", "nearest", "--preset", "ultrafast")
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder of three clips."""
-    (tmp_path / "in").mkdir()
-    for name in "abc":
-        make_clip(tmp_path / "in" / f"{name}.mp4", frames=2, size=(64, 48))
-    return tmp_path / "in"
-
-
 def fail_on_b(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def enhance_or_fail(job: Any, *arguments: Any) -> Any:
         if job.source.name == "b.mp4":

@@ -18,15 +18,6 @@ from vidsr.errors import ExitCode
 FAST = ("--scale", "2", "--model", "nearest", "--preset", "ultrafast")
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder of three clips."""
-    (tmp_path / "in").mkdir()
-    for name in "abc":
-        make_clip(tmp_path / "in" / f"{name}.mp4", frames=2, size=(64, 48))
-    return tmp_path / "in"
-
-
 def outputs(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in (folder.parent / "out").glob("*.mp4")}
 

@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from vidsr.flow.state_warp import warp_cubic
 from vidsr.flow.warp import F32, U64, sample_linear
 
 Luma = NDArray[Any]  # uint8, h x w
@@ -127,13 +128,7 @@ def resize_displacements(displacements: Displacements, size: tuple[int, ...]) ->
 
 def _warp(luma: Plane, displacements: NDArray[Any]) -> Luma:
     """Return ``luma`` warped by ``displacements`` (h x w x 2) as 8-bit code values."""
-    h, w = luma.shape
-    columns, rows = (
-        displacements[..., 0] + np.arange(w, dtype=np.float32),
-        displacements[..., 1] + np.arange(h, dtype=np.float32)[:, None],
-    )
-    warped = cv2.remap(luma, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.convertScaleAbs(warped.clip(min=0)))
+    return np.asarray(cv2.convertScaleAbs(warp_cubic(luma, displacements).clip(min=0)))
 
 
 def with_distant_matches(flow: Flow, small_a: SmallLuma, small_b: SmallLuma) -> Flow:

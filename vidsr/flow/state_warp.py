@@ -25,19 +25,24 @@ def warp_cubic(plane: Plane, flow: Flow) -> Plane:
     """
     h, w = plane.shape
     fine = cv2.resize(flow, (w, h), interpolation=cv2.INTER_LINEAR) if flow.shape[:2] != (h, w) else flow
-    scale = F32(w / flow.shape[1])
-    columns = fine[..., 0] * scale + np.arange(w, dtype=np.float32)
-    rows = fine[..., 1] * scale + np.arange(h, dtype=np.float32)[:, None]
+    columns, rows = _positions(fine, F32(w / flow.shape[1]))
     return np.asarray(cv2.remap(plane, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE))
 
 
 def stays_inside(flow: Flow) -> Plane:
     """Return 1 for each pixel that ``flow`` keeps within the frame, to half a pixel, else 0."""
     h, w = flow.shape[:2]
-    columns = flow[..., 0] + np.arange(w, dtype=np.float32)
-    rows = flow[..., 1] + np.arange(h, dtype=np.float32)[:, None]
+    columns, rows = _positions(flow, F32(1))
     inside = (columns >= -0.5) & (columns <= w - 0.5) & (rows >= -0.5) & (rows <= h - 0.5)
     return np.asarray(inside, np.float32)
+
+
+def _positions(flow: Flow, scale: np.float32) -> tuple[Plane, Plane]:
+    """Return the columns and rows to which ``flow``, enlarged by ``scale``, leads."""
+    h, w = flow.shape[:2]
+    columns = flow[..., 0] * scale + np.arange(w, dtype=np.float32)
+    rows = flow[..., 1] * scale + np.arange(h, dtype=np.float32)[:, None]
+    return columns, rows
 
 
 @njit(parallel=True, cache=True, fastmath=True, nogil=True)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidsr.models.layers import LumaNetwork
+from vidsr.models.torch_warp import warp_linear
 
 MARK = "-t"  # end of the names of temporal models: balanced-t is balanced with a state
 MAX_OVERSHOOT = 0.05  # how far the estimate may leave [0, 1]: it feeds back, so it must be bounded
@@ -75,9 +76,9 @@ def warp_state(state: State, flow: Tensor) -> Prior:
     inside = (grid.abs() <= 1).all(-1)[:, None].float()
     fine = F.interpolate(flow, scale_factor=scale, mode="bilinear", align_corners=False) * scale
     with torch.no_grad():
-        luma = _sample(state.luma.float(), grid, "bicubic")
-        estimate = _sample(state.estimate, sampling_grid(fine), "bicubic")
-    return Prior(luma, estimate, _sample(state.hidden.float(), grid, "bilinear"), inside)
+        luma = _sample(state.luma.float(), grid)
+        estimate = _sample(state.estimate, sampling_grid(fine))
+    return Prior(luma, estimate, warp_linear(state.hidden.float(), flow), inside)
 
 
 def sampling_grid(flow: Tensor) -> Tensor:
@@ -90,5 +91,5 @@ def sampling_grid(flow: Tensor) -> Tensor:
     return torch.stack([x, y], -1)
 
 
-def _sample(planes: Tensor, grid: Tensor, mode: str) -> Tensor:
-    return F.grid_sample(planes, grid, mode=mode, padding_mode="border", align_corners=False)
+def _sample(planes: Tensor, grid: Tensor) -> Tensor:
+    return F.grid_sample(planes, grid, mode="bicubic", padding_mode="border", align_corners=False)

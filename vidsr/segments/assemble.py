@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from vidsr.errors import Notes, OutputError
 from vidsr.options.enhance import EnhanceOptions
@@ -20,6 +20,8 @@ from vidsr.stages.frame_log import named_log_errors
 from vidsr.video.packet_file import EncodedPacket, read_packets
 from vidsr.video.payload import payload_digest
 from vidsr.video.writer import VideoWriter
+
+Number = TypeVar("Number", int, float)
 
 
 def assemble(
@@ -108,26 +110,23 @@ def _log(columns: Sequence[str], reports: Sequence[SegmentReport]) -> str:
 
 def _threads(reports: Sequence[SegmentReport]) -> dict[str, dict[str, float]]:
     """Return the seconds of every step, summed over the segments."""
-    sums: dict[str, dict[str, float]] = {}
-    for report in reports:
-        for thread, steps in report.threads.items():
-            for step, seconds in steps.items():
-                sums.setdefault(thread, {})[step] = sums.get(thread, {}).get(step, 0) + seconds
-    return sums
+    threads = dict.fromkeys(thread for report in reports for thread in report.threads)
+    return {thread: _summed(report.threads.get(thread, {}) for report in reports) for thread in threads}
 
 
 def _means(reports: Sequence[SegmentReport]) -> dict[str, float]:
-    sums, counts = Counter[str](), Counter[str]()
-    for report in reports:
-        for column, count in report.log_counts.items():
-            sums[column] += report.log_sums[column]  # type: ignore[assignment]
-            counts[column] += count
+    sums, counts = _summed(report.log_sums for report in reports), _summed(report.log_counts for report in reports)
     return {column: sums[column] / count for column, count in counts.items() if count}
 
 
 def _counts(reports: Sequence[SegmentReport]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for report in reports:
-        for name, count in report.counts.items():
-            counts[name] = counts.get(name, 0) + count
-    return counts
+    return _summed(report.counts for report in reports)
+
+
+def _summed(parts: Iterable[Mapping[str, Number]]) -> dict[str, Number]:
+    """Return the sum of each key over ``parts``."""
+    sums: dict[str, Number] = {}
+    for part in parts:
+        for name, value in part.items():
+            sums[name] = sums[name] + value if name in sums else value
+    return sums

@@ -10,11 +10,11 @@ from fractions import Fraction
 from itertools import chain
 
 from vidsr.errors import Notes
-from vidsr.frames import FrameBatch, concat
+from vidsr.frames import FrameBatch
 from vidsr.segments.cut import EntryPoint, Segment
 from vidsr.segments.job import SegmentedJob
 from vidsr.stages import PER_FRAME, Context
-from vidsr.stages.batching import single_frames
+from vidsr.stages.batching import rebatched, single_frames
 from vidsr.stages.repeats import mark_repeats
 from vidsr.video import VideoReader
 
@@ -51,7 +51,7 @@ def open_segment(job: SegmentedJob, segment: Segment, context: Context, notes: N
                 continue  # frames repeat: the context begins before this entry point
             wanted = _until(chain(before[begin:], first, frames), segment.end, context.after)
             number = segment.first.frame - len(before) + begin
-            yield SegmentFrames(reader, number, _batched(wanted, job.plan.frames_per_batch))
+            yield SegmentFrames(reader, number, rebatched(wanted, job.plan.frames_per_batch))
             return
 
 
@@ -110,14 +110,3 @@ def _until(frames: Iterator[FrameBatch], end: Fraction | None, after: int) -> It
         after -= is_after and not frame.repeats[0]
         if is_after and after == 0:
             return
-
-
-def _batched(frames: Iterator[FrameBatch], size: int) -> Iterator[FrameBatch]:
-    held: list[FrameBatch] = []
-    for frame in frames:
-        held.append(frame)
-        if len(held) == size:
-            yield concat(held)
-            held = []
-    if held:
-        yield concat(held)

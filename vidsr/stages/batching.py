@@ -17,14 +17,14 @@ def single_frames(batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
             yield batch[n : n + 1]
 
 
-def rebatched(frames: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-    """Yield the frames in batches of bounded size.
+def rebatched(frames: Iterator[FrameBatch], size: int | None = None) -> Iterator[FrameBatch]:
+    """Yield the frames in batches of at most ``size`` frames.
 
-    The bounds are `BATCH_FRAMES` and, unless one frame is larger, `BATCH_BYTES`.
+    Without one the bounds are `BATCH_FRAMES` and, unless one frame is larger, `BATCH_BYTES`.
     """
     held: list[FrameBatch] = []
     for frame in frames:
-        if held and sum(map(len, held)) + len(frame) > frames_per_batch(frame):
+        if held and sum(map(len, held)) + len(frame) > (size or frames_per_batch(frame)):
             yield concat(held)
             held = []
         held.append(frame)

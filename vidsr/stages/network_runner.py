@@ -146,8 +146,7 @@ class Runner:
                 return output.mul_(peak)
             outside = self.conversion.outside(values, x, self.network.scale)
             return self.conversion.to_planes(output).add_(outside).mul_(peak)
-        bits = residual.permute(0, 2, 3, 1).view(torch.uint16).numpy()
-        return torch.from_numpy(pixel_shuffle_codes(bits, planes[:, 0].numpy(), self.network.scale, peak))[:, None]
+        return shuffled_codes(residual, planes, self.network.scale, peak)
 
     def _output(self, x: Tensor, features: Tensor | None) -> Tensor:
         """The network's output for ``x``, on a GPU by CUDA graphs."""
@@ -263,6 +262,15 @@ class Runner:
             return False
         self.tile = side
         return True
+
+
+def shuffled_codes(residual: Tensor, planes: Tensor, scale: int, peak: int) -> Tensor:
+    """Return upscaled codes, rounded, on the CPU: the ``planes`` (N x 1 x H x W codes) plus the shuffled ``residual``.
+
+    ``residual``: N x scale**2 x H x W bf16, 1 for the peak.
+    """
+    bits = residual.permute(0, 2, 3, 1).contiguous().view(torch.uint16).numpy()
+    return torch.from_numpy(pixel_shuffle_codes(bits, planes[:, 0].numpy(), scale, peak))[:, None]
 
 
 def _spans(length: int, tile: int, halo: int, scale: int) -> Iterator[tuple[slice, slice, slice]]:

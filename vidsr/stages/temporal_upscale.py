@@ -16,12 +16,11 @@ from torch import Tensor
 from vidsr.flow import scene_cuts
 from vidsr.flow.search import MIN_SIDE, find_fine_flow
 from vidsr.flow.state_warp import stays_inside, warp_channels, warp_cubic
-from vidsr.kernels.pixel_shuffle import pixel_shuffle_codes
 from vidsr.models import Model
 from vidsr.models.layers import add_anchor
 from vidsr.models.temporal import MAX_OVERSHOOT, Prior, State, TemporalNetwork, warp_state
 from vidsr.runtime.concurrency import computed_ahead
-from vidsr.stages.network_runner import Runner
+from vidsr.stages.network_runner import Runner, shuffled_codes
 
 WARM_UP = 12  # frames after which the state no longer depends on where it began, to a hundredth of a decibel
 
@@ -60,8 +59,7 @@ class TemporalUpscaler:
         estimate = add_anchor(residual, y, scale)
         self._state = State(y, estimate.clamp(-MAX_OVERSHOOT, 1 + MAX_OVERSHOOT), hidden)
         if rounded and estimate.device.type == "cpu" and not frame.is_floating_point():
-            bits = residual.to(torch.bfloat16).permute(0, 2, 3, 1).contiguous().view(torch.uint16).numpy()
-            return torch.from_numpy(pixel_shuffle_codes(bits, frame[:, 0].numpy(), scale, peak))[:, None]
+            return shuffled_codes(residual.to(torch.bfloat16), frame, scale, peak)
         return estimate * peak
 
     @torch.inference_mode()
@@ -106,9 +104,8 @@ def find_flow(pair: tuple[Tensor | None, Tensor], peak: int) -> Tensor | None:
     depth = peak.bit_length()
     if scene_cuts.is_cut(scene_cuts.thumbnail(before, depth), scene_cuts.thumbnail(frame, depth)):
         return None
-    return torch.from_numpy(np.moveaxis(find_fine_flow(search_codes(frame, peak), search_codes(before, peak)), -1, 0))[
-        None
-    ]
+    flow = find_fine_flow(search_codes(frame, peak), search_codes(before, peak))
+    return torch.from_numpy(np.moveaxis(flow, -1, 0))[None]
 
 
 def search_codes(frame: Tensor, peak: int) -> Luma:

@@ -79,12 +79,11 @@ class Recurrent(TemporalNetwork, plain.Plain):
         """Return the residual before the shuffle, and the hidden state: `TemporalNetwork.step`."""
         features, single = self._single_frame(x)
         y = crop_border(x, self.halo - RING).float()
-        is_first = prior is None
         if prior is None:
             prior = Prior.empty(y.shape[0], crop_border(y, RING).shape[-2:], self.scale, self.hidden_channels, y)
-        error, correction = (
-            (torch.zeros_like(y), torch.zeros_like(single)) if is_first else self._back_project(y, prior)
-        )
+            error, correction = torch.zeros_like(y), torch.zeros_like(single)
+        else:
+            error, correction = self._back_project(y, prior)
         inside = around(prior.inside)
         change = (around(prior.luma) - y) * inside
         gain = (correction - single) * inside

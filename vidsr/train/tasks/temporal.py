@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,14 +29,13 @@ from vidsr.train.data.sequences import (
 )
 from vidsr.train.recipe import Recipe
 from vidsr.train.step import Interior, Losses, autocast, descend, weighted_loss
+from vidsr.train.tasks.upscale import BORDER, limited_psnr
 
 FRAMES = 8  # frames of a step that have a gradient
 LEAD_INS = (0, 0, 0, 0, 0, 4, 4, 12, 12, 24)  # frames before them, without one: the state of a long clip
 STILL = 0.1  # share of the walks that repeat one frame, so that still scenes do not drift
 LOSS_BORDER = 4  # LR pixels at the edge of a crop that the loss leaves out
-BORDER = 8  # HR pixels at the edge that do not count in the PSNR
 VALIDATION_SEQUENCES = 24
-ROUNDING_ERROR = 1 / 12  # mean squared error of rounding
 
 NextFrame = Callable[[Tensor, Prior | None], tuple[Tensor, FrameState]]  # `TemporalNetwork.next_frame`
 
@@ -90,7 +88,7 @@ class TemporalData:
             walks = stack([walk], self.device)
             outputs = bicubic(walks) if network is None else upscale(network.next_frame, walks)[0]
             mse = (crop_border(outputs - walks.hr, BORDER) * 255).square().mean((-2, -1))
-            values.append(np.mean([10 * math.log10(255**2 / max(m, ROUNDING_ERROR)) for m in mse.flatten().tolist()]))
+            values.append(np.mean([limited_psnr(error) for error in mse.flatten().tolist()]))
         return float(np.mean(values)) if values else 0.0
 
     @torch.no_grad()

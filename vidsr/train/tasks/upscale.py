@@ -88,8 +88,13 @@ def validation_psnr(network: LumaNetwork | None, pairs: list[Pair]) -> float:
     values = []
     for pair in pairs:
         mse = F.mse_loss(crop_border(upscale(network, pair), BORDER), crop_border(pair.hr, BORDER).float()).item()
-        values.append(10 * math.log10(255**2 / max(mse, ROUNDING_ERROR)))
+        values.append(limited_psnr(mse))
     return sum(values) / max(1, len(values))
+
+
+def limited_psnr(mse: float) -> float:
+    """Return the PSNR in dB of a mean squared error in codes squared, limited to that of rounding."""
+    return 10 * math.log10(255**2 / max(mse, ROUNDING_ERROR))
 
 
 def sample_rows(network: LumaNetwork, pairs: list[Pair]) -> npt.NDArray[np.uint8]:
