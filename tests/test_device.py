@@ -1,9 +1,13 @@
 """The devices and the precision of a run."""
 
+import platform
+from pathlib import Path
+
 import pytest
 import torch
 
-from vidsr.device import choose, choose_all
+from vidsr import device
+from vidsr.device import choose, choose_all, has_bf16
 from vidsr.errors import DeviceError
 
 
@@ -73,17 +77,48 @@ def test_a_gpu_computes_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> No
     assert [str(compute) for compute in choose_all("cuda", "auto")] == ["cuda:0 fp16", "cuda:1 fp16"]
 
 
-@pytest.mark.parametrize(
-    ("avx512", "amx", "precision"),
-    [(True, False, "bf16"), (False, True, "bf16"), (False, False, "fp32"), (None, None, "fp32")],
-)
-def test_a_cpu_computes_in_bf16_only_if_it_supports_that(
-    monkeypatch: pytest.MonkeyPatch, avx512: bool | None, amx: bool | None, precision: str
-) -> None:
+def pretend_cpu(monkeypatch: pytest.MonkeyPatch, avx512: bool | None, amx: bool | None, maker: str) -> None:
+    """Pretend that the processor has these bf16 instructions; None: this PyTorch has no such check."""
+    monkeypatch.setattr(device, "cpu_maker", lambda: maker)
     for name, has in (("_is_avx512_bf16_supported", avx512), ("_is_amx_tile_supported", amx)):
-        if has is None:  # a PyTorch without the check
+        if has is None:
             monkeypatch.delattr(torch.cpu, name, raising=False)
         else:
             monkeypatch.setattr(torch.cpu, name, lambda has=has: has, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("avx512", "amx", "maker", "precision"),
+    [
+        (True, False, "AuthenticAMD", "bf16"),
+        (True, False, "GenuineIntel", "fp32"),
+        (True, False, "", "fp32"),
+        (True, True, "GenuineIntel", "bf16"),
+        (False, True, "GenuineIntel", "bf16"),
+        (False, False, "AuthenticAMD", "fp32"),
+        (None, None, "AuthenticAMD", "fp32"),
+    ],
+)
+def test_a_cpu_computes_in_bf16_only_where_that_is_faster(
+    monkeypatch: pytest.MonkeyPatch, avx512: bool | None, amx: bool | None, maker: str, precision: str
+) -> None:
+    pretend_cpu(monkeypatch, avx512, amx, maker)
     assert str(choose("cpu", "auto")) == f"cpu {precision}"
     assert str(choose("cpu", "fp32")) == "cpu fp32"
+    assert has_bf16(torch.device("cpu")) == bool(avx512 or amx)
+
+
+@pytest.mark.parametrize(
+    ("text", "maker"),
+    [
+        ("AMD64 Family 25 Model 97 Stepping 2, AuthenticAMD", "AuthenticAMD"),
+        ("Intel64 Family 6 Model 143 Stepping 8, GenuineIntel", "GenuineIntel"),
+        ("arm", ""),
+    ],
+)
+def test_the_maker_of_the_processor_is_known_without_proc(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, maker: str
+) -> None:
+    monkeypatch.setattr(device, "Path", lambda _: tmp_path / "absent")
+    monkeypatch.setattr(platform, "processor", lambda: text)
+    assert device.cpu_maker.__wrapped__() == maker

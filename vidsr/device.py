@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Literal, cast
 
 import torch
@@ -25,6 +28,9 @@ GPUS: dict[str, tuple[str, Callable[[], bool], Callable[[], int]]] = {
     "xpu": ("Intel", lambda: torch.xpu.is_available(), lambda: torch.xpu.device_count()),
     "mps": ("Apple", lambda: torch.backends.mps.is_available(), lambda: 1),
 }
+# Makers of processors whose AVX-512 multiplies bf16 at twice the rate of fp32: AMD, from Zen 4 on. On Intel's those
+# instructions take half of the rate of fp32 (benchmarks/precision.py); there AMX is the fast way.
+FAST_AVX512_BF16 = ("AuthenticAMD",)
 UNTESTED = ("xpu", "mps")  # vidsr was never run on one: a run compares it with the CPU first
 CHOICES = "auto, cpu, cuda, cuda:N, cuda:0,cuda:1, xpu or mps"
 
@@ -56,18 +62,35 @@ def has_bf16(device: torch.device) -> bool:
 
     A CPU needs AVX-512 BF16 or AMX. Emulation is slower than fp32.
     """
-    if device.type != "cpu":
+    return device.type != "cpu" or _supports("_is_avx512_bf16_supported") or _supports("_is_amx_tile_supported")
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether ``device`` multiplies bf16 faster than fp32: by a table of processors, without timing."""
+    if device.type != "cpu" or _supports("_is_amx_tile_supported"):
         return True
-    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool((probe and probe()) or (amx and amx()))
+    return _supports("_is_avx512_bf16_supported") and cpu_maker() in FAST_AVX512_BF16
+
+
+def _supports(probe: str) -> bool:
+    """Whether the processor has the instructions that a function of `torch.cpu` looks for."""
+    has = getattr(torch.cpu, probe, None)
+    return bool(has and has())
+
+
+@cache
+def cpu_maker() -> str:
+    """Return who made the processor, as it calls itself: ``AuthenticAMD``, ``GenuineIntel``, or "" for others."""
+    facts = Path("/proc/cpuinfo")  # Linux; on Windows `platform` ends in the maker
+    text = facts.read_text() if facts.exists() else platform.processor()
+    return next((maker for maker in ("AuthenticAMD", "GenuineIntel") if maker in text), "")
 
 
 def choose(device: str, precision: Precision) -> Compute:
     """Return the device of that name, or the first of a list, in ``precision``.
 
     Names are ``auto``, ``cpu``, and those of `GPUS` with or without a number. ``auto`` prefers a GPU. Automatic
-    precision is fp16 on a GPU, bf16 on a CPU that has it, else fp32.
+    precision is fp16 on a GPU, bf16 on a CPU where that is faster, else fp32.
 
     Raises:
         DeviceError: the device is unknown or absent.
@@ -94,7 +117,7 @@ def _compute(device: torch.device, precision: Precision) -> Compute:
         return Compute(device, DTYPES[precision])
     if device.type in GPUS:
         return Compute(device, torch.float16)
-    return Compute(device, torch.bfloat16 if has_bf16(device) else torch.float32)
+    return Compute(device, torch.bfloat16 if has_fast_bf16(device) else torch.float32)
 
 
 def _device(name: str) -> torch.device:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vidsr.device import has_bf16
+from vidsr.device import has_fast_bf16
 from vidsr.models.layers import crop_border
 from vidsr.train.checkpoint import State
 from vidsr.train.data.patches import Patches
@@ -40,7 +40,7 @@ def autocast(recipe: Recipe, state: State, device: torch.device) -> torch.autoca
 
     bf16 needs a recipe that asks for it, an anchored network, and a device with fast bf16.
     """
-    enabled = recipe.precision == "bf16" and state.network.anchored and has_bf16(device)
+    enabled = recipe.precision == "bf16" and state.network.anchored and has_fast_bf16(device)
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
