@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vidsr.errors import ModelError
-from vidsr.models import weight_files
+from vidsr.models import spandrel_network, weight_files
 from vidsr.models.architectures.ncnn_graph import NcnnGraph
 from vidsr.models.frame_network import FrameNetwork
 from vidsr.models.layers import ImageNetwork
@@ -47,7 +47,7 @@ INTERPOLATORS: tuple[tuple[str, str], ...] = (("rife", "Rife"),)
 def read_network(path: Path) -> tuple[ImageNetwork, dict[str, str]]:
     """Return the network that upscales or restores in a file, on the CPU in float32, and its metadata.
 
-    Files of vidsr name their architecture; others are recognised by their tensors.
+    Files of vidsr name their architecture; others are recognised by their tensors, by vidsr or else by spandrel.
 
     Raises:
         ModelError: the file is absent, damaged, or of an unknown architecture.
@@ -56,7 +56,8 @@ def read_network(path: Path) -> tuple[ImageNetwork, dict[str, str]]:
         return weight_files.read(path)
     if path.suffix.lower() in weight_files.NCNN:
         return _read_ncnn(path), {"architecture": "ncnn_graph"}
-    network, architecture = build(path, read_checkpoint(path))
+    state = read_checkpoint(path)
+    network, architecture = _recognised(path, state, UPSCALERS) or spandrel_network.load(path, state, _names(UPSCALERS))
     assert isinstance(network, ImageNetwork)
     return network, {"architecture": architecture}
 
@@ -117,6 +118,20 @@ def build(
     Raises:
         ModelError: the tensors are of no known architecture, or do not fit it.
     """
+    found = _recognised(path, state, architectures)
+    if found is None:
+        raise ModelError(f"{path} holds weights of an unknown architecture: vidsr knows {_names(architectures)}")
+    return found
+
+
+def _names(architectures: tuple[tuple[str, str], ...]) -> str:
+    return ", ".join(name for name, _ in architectures)
+
+
+def _recognised(
+    path: Path, state: Mapping[str, Tensor], architectures: tuple[tuple[str, str], ...]
+) -> tuple[nn.Module, str] | None:
+    """Return what `build` does; None for an unknown architecture."""
     for name, maker in architectures:
         module = importlib.import_module(f"vidsr.models.architectures.{name}")
         translate = getattr(module, "translate", dict)
@@ -133,8 +148,7 @@ def build(
             reason = str(error).strip().splitlines()[-1].strip()
             raise ModelError(f"{path} does not fit the architecture {name}: {reason}") from None
         return network.eval().requires_grad_(False), name
-    names = ", ".join(name for name, _ in architectures)
-    raise ModelError(f"{path} holds weights of an unknown architecture: vidsr knows {names}")
+    return None
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
