@@ -14,7 +14,7 @@ from vidsr.options.enhance import parse_options
 from vidsr.options.frame_rate import Times
 from vidsr.pipeline.plan import make_plan
 from vidsr.stages import PER_FRAME, Context
-from vidsr.stages.build import Stages, build_stages
+from vidsr.stages.build import Stages, build_stages, context_of
 from vidsr.stages.classical import Classical
 from vidsr.stages.frame_log import COLUMNS, FrameLog
 from vidsr.stages.repeats import mark_repeats
@@ -69,7 +69,7 @@ def assert_context_suffices(stages: list[StageSpec], shown: list[int], log: Fram
         return build_stages(stages, INFO, log)
 
     whole = output(built(), clip)
-    context = built().context
+    context = context_of(*stages)
     for first in range(0, len(clip) - 3, 3):
         stop = min(first + 5, len(clip))
         begin, end = context.around(first, stop, repeats)
@@ -104,7 +104,7 @@ def network(scale: int) -> UpscaleSpec:
     ids=lambda spec: str(spec).partition("(")[0],
 )
 def test_stages_of_single_frames(spec: StageSpec) -> None:
-    assert build_stages([spec], INFO).context == PER_FRAME
+    assert context_of(spec) == PER_FRAME
     assert_context_suffices([spec], SHOWN)
 
 
@@ -133,7 +133,7 @@ def test_several_stages_need_the_sum() -> None:
     denoise = TemporalDenoiseSpec(0.8)
     interpolate = InterpolateSpec(Times(Fraction(2)), "flow", None, "keep", Fraction(1))
     stages: list[StageSpec] = [denoise, interpolate, UpscaleSpec(96, 72, "bicubic"), RoundSpec(8)]
-    assert build_stages(stages, INFO).context == Context(3, 3)
+    assert context_of(*stages) == Context(3, 3)
     assert_context_suffices(stages, SHOWN)
 
 

@@ -6,11 +6,13 @@ architecture and its size.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,21 @@ def read_network(path: Path) -> tuple[ImageNetwork, dict[str, str]]:
     Raises:
         ModelError: the file is absent, damaged, or of an unknown architecture.
     """
+    try:
+        facts = path.stat()
+    except OSError:
+        return _read_network(path)  # it names the problem
+    network, metadata = _kept_network(path, facts.st_size, facts.st_mtime_ns)
+    return copy.deepcopy(network), dict(metadata)
+
+
+@lru_cache(maxsize=1)
+def _kept_network(path: Path, size: int, changed: int) -> tuple[ImageNetwork, dict[str, str]]:
+    """Return the network of a file. It is kept, because plan and run need the same one; a change of the file shows."""
+    return _read_network(path)
+
+
+def _read_network(path: Path) -> tuple[ImageNetwork, dict[str, str]]:
     if path.suffix.lower() == OWN and "architecture" in weight_files.read_metadata(path):
         return weight_files.read(path)
     if path.suffix.lower() in weight_files.NCNN:

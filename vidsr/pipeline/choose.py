@@ -15,7 +15,6 @@ from vidsr.errors import Notes, OptionError
 from vidsr.frames import VideoInfo
 from vidsr.kernels.resample import KERNELS
 from vidsr.models import available_scales, checkpoints, model_files
-from vidsr.models.temporal import MARK as TEMPORAL_MARK
 from vidsr.models.weight_files import frame_network_path, sha256
 from vidsr.options.choices import Interpolation
 from vidsr.options.codecs import Encoding
@@ -116,11 +115,12 @@ def choose_upscale(
     scales = network_factors(factor, available_scales(model))
     # without scales it becomes smaller
     domain = choose_domain(options, info, model, scales, compressed=compressed) if scales else ""
-    devices = computes[:1] if model.endswith(TEMPORAL_MARK) else computes  # a state passes from frame to frame
     networks = tuple(
         tuple(choose_network(model, scale, domain, options, compute) for scale in scales)
-        for compute in (devices if scales else ())
+        for compute in (computes if scales else ())
     )
+    if any(network.temporal for one in networks for network in one):
+        networks = networks[:1]  # a state passes from frame to frame
     on_rgb = any(network.channels > 1 for one in networks for network in one)
     if on_rgb:
         check_rgb(with_defaults(info.color, info.width, info.height))

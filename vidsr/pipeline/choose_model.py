@@ -12,6 +12,7 @@ from vidsr.frames import VideoInfo
 from vidsr.models import available_scales, load_model, model_files
 from vidsr.models.self_ensemble import MARK
 from vidsr.models.temporal import MARK as TEMPORAL_MARK
+from vidsr.models.temporal import TemporalNetwork
 from vidsr.models.weight_files import WEIGHTS, list_weights
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.stages.diagnosis import ClipSamples, Diagnosis, suits_compressed_weights
@@ -104,4 +105,5 @@ def choose_network(
         tile=options.tile,
         compiled=options.compile,
         channels=model.channels,
+        temporal=isinstance(model.network, TemporalNetwork),
     )

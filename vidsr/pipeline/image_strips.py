@@ -60,9 +60,7 @@ def enhanced_pixels(pixels: Pixels, info: VideoInfo, plan: Plan, target: Path) -
         frame = frame_of(pixels[strip.read])
         if restored is not None:
             frame = replace(frame, y=restored[:, :, strip.read])
-        stages = build_stages(*_for_rows(others, info, len(frame.y[0, 0]), ratio))
-        if stages.upscale is not None:
-            stages.upscale.chroma_shares = shares
+        stages = build_stages(*_for_rows(others, info, len(frame.y[0, 0]), ratio), chroma_shares=shares)
         done = _through(stages, frame)
         kept = done.planes(done.y[:, :, strip.kept], None if done.uv is None else done.uv[:, :, strip.kept])
         part = pixels_of(target, kept, plan.output)

@@ -48,7 +48,7 @@ def run_segment(folder: Path, index: int, device: str = "", on_frames: OnFrames 
     )
     times, notes, rows = Times(), Notes(), StringIO(newline="")
     log = LogRows(plan.log_columns, rows) if plan.log_columns else None
-    with open_segment(job, segment, context_of(plan.stages, plan.source), notes) as frames:
+    with open_segment(job, segment, context_of(*plan.stages), notes) as frames:
         part = StreamRange(frames.first, job.cut.start, segment.first.time, segment.end)
         stages = build_stages(plan.stages, plan.source, log, None, times.stages, part=part)
         with files.new_packets(index) as output:

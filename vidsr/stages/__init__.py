@@ -80,11 +80,6 @@ class Stage(Protocol):
         """Name in the times of a run."""
         ...
 
-    @property
-    def context(self) -> Context:
-        """Input frames needed around a range."""
-        ...
-
     def output(self, info: VideoInfo) -> VideoInfo:
         """Return the facts of the output for an input of ``info``, known before the first frame."""
         ...

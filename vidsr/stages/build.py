@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from vidsr.device import DTYPES, Compute
 from vidsr.errors import ModelError
@@ -16,7 +18,16 @@ from vidsr.models import Model, from_file, model_files
 from vidsr.models.self_ensemble import MARK
 from vidsr.models.weight_files import WEIGHTS, sha256
 from vidsr.options.output_size import Size
-from vidsr.stages import PER_FRAME, WHOLE_RUN, Context, Stage, StreamRange
+from vidsr.stages import (
+    PER_FRAME,
+    WHOLE_RUN,
+    Context,
+    Stage,
+    StreamRange,
+    interpolate,
+    temporal_denoise,
+    temporal_upscale,
+)
 from vidsr.stages.convert import Convert
 from vidsr.stages.fit import Fit
 from vidsr.stages.frame_log import Changes, FrameLog, LogRows, Measure, ReferenceFrames, Tap
@@ -43,7 +54,6 @@ from vidsr.stages.specs import (
 )
 from vidsr.stages.stopwatch import Stopwatch
 from vidsr.stages.temporal_denoise import TemporalDenoise
-from vidsr.stages.temporal_upscale import WARM_UP
 from vidsr.stages.upscale import Upscale
 from vidsr.video import VideoReader
 
@@ -73,14 +83,6 @@ class Stages:
     def interpolate(self) -> Interpolate | None:
         """The stage that interpolates, if there is one."""
         return next((stage for stage in self.in_order if isinstance(stage, Interpolate)), None)
-
-    @property
-    def context(self) -> Context:
-        """Source frames needed around a range.
-
-        All stages behind the interpolation work on single frames.
-        """
-        return sum((stage.context for stage in self.in_order), PER_FRAME)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -119,12 +121,13 @@ def build_stages(
     one_thread: bool = False,
     folder: Path = WEIGHTS,
     part: StreamRange = WHOLE_RUN,
+    chroma_shares: NDArray[np.float32] | None = None,
 ) -> Stages:
     """Return fresh stages for frames of ``info``.
 
     ``log`` is where a measuring stage writes, ``reference`` the true frames it compares with. Stages charge their
     parts to ``watch``, that of the thread they run on. With ``one_thread`` none starts threads of its own. The
-    output is that of ``part`` of the run; the input holds the context around it too.
+    output is that of ``part`` of the run; the input holds the context around it too. ``chroma_shares``: see `Upscale`.
 
     Raises:
         ModelError: a weights file is absent or differs from the one in its spec.
@@ -132,7 +135,7 @@ def build_stages(
     stages: list[Stage] = []
     changes: list[Changes] = []  # of the stages that keep the size
     tap = Tap()
-    last = max((number for number, one in enumerate(specs) if has_context(one)), default=-1)
+    last = max((number for number, one in enumerate(specs) if context_of(one) != PER_FRAME), default=-1)
     for number, spec in enumerate(specs):
         match spec:
             case RestoreSpec():
@@ -143,7 +146,7 @@ def build_stages(
                 stage = replace(build_interpolate(spec, info, watch if one_thread else None), part=part)
                 stage = replace(stage, keeps_context=number < last)
             case UpscaleSpec():
-                stage = build_upscale(spec, info, watch, folder)
+                stage = build_upscale(spec, info, watch, folder, chroma_shares)
             case ConvertSpec():
                 stage = Convert(info, spec.chroma, spec.depth)
             case RoundSpec():
@@ -199,7 +202,11 @@ def build_interpolate(spec: InterpolateSpec, info: VideoInfo, watch: Stopwatch |
 
 
 def build_upscale(
-    spec: UpscaleSpec, info: VideoInfo, watch: Stopwatch | None = None, folder: Path = WEIGHTS
+    spec: UpscaleSpec,
+    info: VideoInfo,
+    watch: Stopwatch | None = None,
+    folder: Path = WEIGHTS,
+    chroma_shares: NDArray[np.float32] | None = None,
 ) -> Upscale:
     """Return the resizing stage for frames of ``info``."""
     luma_only = spec.chroma_from != "model"
@@ -208,7 +215,8 @@ def build_upscale(
         conversions = [RgbConversion.of(info, luma_only and one is networks[-1]) for one in networks]
         runners.append([build_runner(*both, folder) for both in zip(networks, conversions, strict=True)])
     size = Size(spec.width, spec.height)
-    return Upscale(size, info, runners, spec.kernel, spec.rounds, watch, spec.chroma_from, spec.strength)
+    how = (spec.kernel, spec.rounds, watch, spec.chroma_from, spec.strength)
+    return Upscale(size, info, runners, *how, chroma_shares)
 
 
 def build_runner(spec: NetworkSpec, conversion: RgbConversion | None = None, folder: Path = WEIGHTS) -> Runner:
@@ -257,25 +265,18 @@ def output_of(specs: Sequence[StageSpec], info: VideoInfo) -> VideoInfo:
     return info
 
 
-def context_of(specs: Sequence[StageSpec], info: VideoInfo) -> Context:
-    """Return the context that stages need around a range of a source of ``info``, without loading a network."""
+def context_of(*specs: StageSpec) -> Context:
+    """Return the input frames that stages in sequence need around a range."""
     context = PER_FRAME
     for spec in specs:
         match spec:
             case InterpolateSpec():
-                context += Interpolate(spec.clock, None, info, spec.repeats, spec.slow_motion).context
+                context += interpolate.CONTEXTS[spec.repeats]
             case TemporalDenoiseSpec():
-                context += TemporalDenoise.context
+                context += temporal_denoise.CONTEXT
             case UpscaleSpec(is_temporal=True):
-                context += Context(before=WARM_UP)
+                context += temporal_upscale.CONTEXT
     return context
-
-
-def has_context(spec: StageSpec) -> bool:
-    """Whether a stage looks at neighbours of a frame."""
-    return isinstance(spec, InterpolateSpec | TemporalDenoiseSpec) or (
-        isinstance(spec, UpscaleSpec) and spec.is_temporal
-    )
 
 
 def slow_motion_of(specs: Sequence[StageSpec]) -> Fraction:

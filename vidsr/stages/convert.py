@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from vidsr.color import Codes, codes, convert_chroma, with_defaults
 from vidsr.frames import Chroma, FrameBatch, VideoInfo
-from vidsr.stages import PER_FRAME, Context
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,6 @@ class Convert:
     chroma: Chroma
     depth: int
     name: str = "convert"
-    context: ClassVar[Context] = PER_FRAME
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """Return ``info`` in the new format."""

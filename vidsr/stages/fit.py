@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from vidsr.color import codes, with_defaults
 from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo
-from vidsr.stages import PER_FRAME, Context
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,6 @@ class Fit:
     width: int
     height: int
     name: str = "fit"
-    context: ClassVar[Context] = PER_FRAME
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """Return ``info`` in the new size."""

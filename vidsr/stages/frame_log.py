@@ -25,7 +25,6 @@ from vidsr.kernels.squared_error import sse, sse_resized
 from vidsr.kernels.ssim import ssim
 from vidsr.metrics import psnr_from_mse
 from vidsr.runtime.output_file import OutputFile
-from vidsr.stages import PER_FRAME
 from vidsr.stages.convert import Convert
 
 COLUMNS = (
@@ -164,7 +163,6 @@ class Tap:
     """Holds the luma that passes, in code values of the output, until `Measure` compares the output with it."""
 
     name = "tap"
-    context = PER_FRAME
 
     def __init__(self, convert: Convert | None = None) -> None:
         self.seen: deque[Tensor] = deque()
@@ -189,7 +187,6 @@ class Measure:
     """
 
     name = "measure"
-    context = PER_FRAME
 
     def __init__(
         self,

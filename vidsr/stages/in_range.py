@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vidsr.frames import FrameBatch, VideoInfo, concat
-from vidsr.stages import PER_FRAME, StreamRange
+from vidsr.stages import StreamRange
 from vidsr.stages.frame_log import Tap
 
 
@@ -16,7 +16,6 @@ class InRange:
     """
 
     name = "in_range"
-    context = PER_FRAME
 
     def __init__(self, part: StreamRange, before: Tap) -> None:
         self.part = part

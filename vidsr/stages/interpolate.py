@@ -26,9 +26,16 @@ from vidsr.stages.source_times import LONGEST_REPEAT, SourceFrame, evenly_spaced
 from vidsr.stages.stopwatch import Stopwatch
 
 HALF = Fraction(1, 2)
+DISTINCT_AROUND = 4  # distinct frames around a range that may change its output times
+# A pair, its neighbours, and the gap that tells how long a frame stands still. To interpolate repeats, as many frames
+# as four distinct ones can last: a frame moves to the midpoint of its neighbours, which have repeats too. This is exact
+# unless frames change so slowly that no change is clear.
+CONTEXTS: dict[Repeats, Context] = {
+    "keep": Context(before=2, after=2),
+    "interpolate": Context(before=DISTINCT_AROUND * (LONGEST_REPEAT + 1), after=DISTINCT_AROUND * (LONGEST_REPEAT + 1)),
+}
 OutputFrames = tuple[FrameBatch, int | None]  # frames, and the source image they show; None if interpolated
 MIN_TICKS_PER_FRAME = 4  # a time base with fewer ticks per source and output frame counts frames: it rounds no times
-DISTINCT_AROUND = 4  # distinct frames around a range that may change its output times
 
 
 @dataclass(frozen=True)
@@ -82,17 +89,6 @@ class Interpolate:
         default_factory=lambda: dict.fromkeys(("interpolated", "held_at_cuts", "held_drawings", "repeats"), 0),
         init=False,
     )
-
-    @property
-    def context(self) -> Context:
-        """Two frames on either side: a pair, its neighbours, and the gap that tells how long a frame stands still.
-
-        To interpolate repeats, as many frames as four distinct ones can last: a frame moves to the midpoint of its
-        neighbours, which have repeats too. This is exact unless frames change so slowly that no change is clear.
-        """
-        if self.repeats == "keep":
-            return Context(before=2, after=2)
-        return Context(before=DISTINCT_AROUND * (LONGEST_REPEAT + 1), after=DISTINCT_AROUND * (LONGEST_REPEAT + 1))
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """Return ``info`` with the rate, frame count, duration and time base of the output."""

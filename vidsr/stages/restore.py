@@ -21,7 +21,6 @@ from vidsr.kernels.resample import resize
 from vidsr.kernels.squared_error import sse
 from vidsr.metrics import psnr_from_mse
 from vidsr.options.restoration import Task
-from vidsr.stages import PER_FRAME
 from vidsr.stages.frame_log import Changes
 from vidsr.stages.repeats import each_once
 
@@ -62,8 +61,6 @@ class ChromaDenoise:
 
 class Restore:
     """Luma plus ``strength`` times the change by ``method``, and chroma by ``chroma``; None keeps chroma."""
-
-    context = PER_FRAME
 
     def __init__(
         self,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.kernels.rounding import round_codes
-from vidsr.stages import PER_FRAME, Context
 from vidsr.stages.gpu import to_cpu
 
 
@@ -22,7 +20,6 @@ class Finish:
     depth: int
     rounds: bool = True  # False only moves planes to the CPU
     name: str = "finish"
-    context: ClassVar[Context] = PER_FRAME
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """The same stream."""

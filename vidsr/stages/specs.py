@@ -11,7 +11,6 @@ from fractions import Fraction
 
 from vidsr.device import FloatType
 from vidsr.frames import Chroma
-from vidsr.models.temporal import MARK as TEMPORAL_MARK
 from vidsr.options.choices import ChromaFrom, Interpolation, Repeats
 from vidsr.options.frame_rate import Clock, Times
 from vidsr.options.parse import decimal
@@ -37,6 +36,7 @@ class NetworkSpec:
     tile: int | None = None  # side of a tile in input pixels; None: whole frames
     compiled: bool = False  # by PyTorch's compiler
     channels: int = 1  # 1: works on luma, 3: on RGB
+    temporal: bool = False  # uses earlier frames
 
     def __str__(self) -> str:
         return f"{self.device} {self.precision}"
@@ -124,8 +124,7 @@ class UpscaleSpec:
     @property
     def is_temporal(self) -> bool:
         """Whether a network uses earlier frames."""
-        names = (network.name.removesuffix("+") for networks in self.networks for network in networks)
-        return any(name.endswith(TEMPORAL_MARK) for name in names)
+        return any(network.temporal for networks in self.networks for network in networks)
 
     def __str__(self) -> str:
         size = f"to {self.width}x{self.height}"

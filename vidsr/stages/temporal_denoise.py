@@ -30,6 +30,7 @@ Array = NDArray[Any]  # float32
 Neighbour = tuple[list[Array], Array]  # spline coefficients of the planes of a frame, and the optical flow to it
 
 HELD_BYTES = 24  # per sample: three frames and their spline coefficients
+CONTEXT = Context(before=1, after=1)  # the frames that are averaged
 LONGEST_WAIT = 8  # repeats of a frame that wait for the next distinct frame; then they go on without it
 
 
@@ -37,7 +38,6 @@ class TemporalDenoise:
     """Luma, and chroma if ``chroma``, plus ``strength`` times what the temporal average changes of it."""
 
     name = "temporal_denoise"
-    context = Context(before=1, after=1)
 
     def __init__(self, depth: int, strength: float = 1.0, logged: bool = False, chroma: bool = False) -> None:
         self.depth = depth

@@ -20,9 +20,10 @@ from vidsr.models import Model
 from vidsr.models.layers import add_anchor
 from vidsr.models.temporal import MAX_OVERSHOOT, Prior, State, TemporalNetwork, warp_state
 from vidsr.runtime.concurrency import computed_ahead
+from vidsr.stages import Context
 from vidsr.stages.network_runner import Runner, shuffled_codes
 
-WARM_UP = 12  # frames after which the state no longer depends on where it began, to a hundredth of a decibel
+CONTEXT = Context(before=12)  # beyond it the state depends on where it began by less than a hundredth of a decibel
 
 Luma = NDArray[np.uint8]
 

@@ -22,13 +22,12 @@ from vidsr.kernels.resample import resize
 from vidsr.options.choices import ChromaFrom
 from vidsr.options.output_size import OutputSize
 from vidsr.runtime.concurrency import ordered_map
-from vidsr.stages import PER_FRAME, Context
 from vidsr.stages.network_runner import Runner
 from vidsr.stages.repeats import spread, with_distinct
 from vidsr.stages.rgb_conversion import full_chroma_planes
 from vidsr.stages.rounding import rounded
 from vidsr.stages.stopwatch import Stopwatch
-from vidsr.stages.temporal_upscale import WARM_UP, TemporalUpscaler, is_temporal
+from vidsr.stages.temporal_upscale import TemporalUpscaler, is_temporal
 from vidsr.stages.tile_reuse import TileReuse
 
 CHROMA_KERNEL = "bicubic"
@@ -44,7 +43,8 @@ class Upscale:
     ``runners`` holds the runners of those networks for each device; devices take batches in turn. With ``rounds``
     frames become integers at once, which is cheaper where no stage in between needs the fractions. ``chroma_from``:
     whether chroma follows the upscaled luma, or comes from networks on RGB. ``strength``: share of what the networks
-    change against the bicubic kernel.
+    change against the bicubic kernel. ``chroma_shares``: how far chroma follows luma in the whole image, where frames
+    are strips of it.
     """
 
     name = "upscale"
@@ -59,6 +59,7 @@ class Upscale:
         watch: Stopwatch | None = None,
         chroma_from: ChromaFrom = "kernel",
         strength: float = 1.0,
+        chroma_shares: NDArray[np.float32] | None = None,
     ) -> None:
         self.info = info
         self.strength = strength if runners else 1.0
@@ -73,13 +74,7 @@ class Upscale:
         self.watch = watch or Stopwatch()  # for the parts of this stage
         self.location = info.color.chroma_location or DEFAULT_LOCATION
         self.chroma_from = chroma_from
-        self.chroma_shares: NDArray[np.float32] | None = None  # of the whole frame, where frames are parts of it
-
-    @property
-    def context(self) -> Context:
-        """Frames needed around a range: those before it that a temporal network remembers."""
-        temporal = any(isinstance(one, TemporalUpscaler) for device in self.devices for one in device)
-        return Context(before=WARM_UP) if temporal else PER_FRAME
+        self.chroma_shares = chroma_shares
 
     def output(self, info: VideoInfo) -> VideoInfo:
         """Return ``info`` at the new size.
