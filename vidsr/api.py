@@ -139,7 +139,7 @@ def enhance(
         square_pixels: Resize an anamorphic clip to square pixels.
         fps: Output frame rate: a factor or frames per second; new frames are interpolated.
         interpolation: Method that makes interpolated frames.
-        interpolation_model: File of a RIFE network, versions 4.0 to 4.6: flownet.pkl.
+        interpolation_model: RIFE network 4.0 to 4.6: flownet.pkl, or ncnn's .bin.
         repeats: Repeated frames: keep them, or interpolate over them.
         slow_motion: Slow down by this factor; leaves out the audio.
         slow_audio: Keep the audio in slow motion, at its pitch.

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from vidsr.errors import ModelError
 from vidsr.models import spandrel_network, weight_files
+from vidsr.models.architectures import rife_ncnn
 from vidsr.models.architectures.ncnn_graph import NcnnGraph
 from vidsr.models.frame_network import FrameNetwork
 from vidsr.models.layers import ImageNetwork
@@ -86,13 +87,10 @@ def read_frame_network(path: Path) -> FrameNetwork:
         ModelError: the file is absent, damaged, or holds no interpolation network.
     """
     suffix = path.suffix.lower()
-    if suffix in weight_files.NCNN:
-        raise ModelError(
-            f"{path} is of ncnn, by which vidsr does not interpolate: give the network's .pkl or .pth file"
-        )
     if suffix == OWN and "architecture" in weight_files.read_metadata(path):
         return weight_files.read_frame_network(path)[0]
-    network, _ = build(path, read_checkpoint(path), INTERPOLATORS)
+    state = _ncnn_tensors(path) if suffix in weight_files.NCNN else read_checkpoint(path)
+    network, _ = build(path, state, INTERPOLATORS)
     assert isinstance(network, FrameNetwork)
     return network
 
@@ -105,6 +103,14 @@ def _read_ncnn(path: Path) -> RgbNetwork:
         raise ModelError(f"{path} is no ncnn network that upscales RGB: {_first_line(error)}") from None
     network.eval().requires_grad_(False)
     return network
+
+
+def _ncnn_tensors(path: Path) -> dict[str, Tensor]:
+    layers = read_ncnn(path)
+    try:
+        return rife_ncnn.tensors(layers)
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{path} is no ncnn network that interpolates: {_first_line(error)}") from None
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:

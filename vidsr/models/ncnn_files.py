@@ -184,10 +184,18 @@ def _scale(layer: Layer) -> list[Part]:
     return [("scale", count, False), *bias]
 
 
+def _memory_data(layer: Layer) -> list[Part]:
+    count = 1
+    for key in (0, 1, 11, 2):  # width, height, depth, channels; 0 for none
+        count *= max(layer.integer(key), 1)
+    return [("data", count, layer.integer(21, 1) == 0)]
+
+
 PARTS: dict[str, Callable[[Layer], list[Part]]] = {
     "Convolution": _convolution,
     "Deconvolution": _convolution,
     "InnerProduct": _inner_product,
+    "MemoryData": _memory_data,
     "PReLU": _prelu,
     "Scale": _scale,
 }

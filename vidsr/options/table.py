@@ -162,7 +162,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("fps", RATE, "Output frame rate: a factor or frames per second; new frames are interpolated.",
            metavar="2x|60|60000/1001", python=NUMBER, parse=_text(parse_fps)),
     Option("interpolation", RATE, "Method that makes interpolated frames.", kind=Interpolation, default="auto"),
-    Option("interpolation_model", RATE, "File of a RIFE network, versions 4.0 to 4.6: flownet.pkl.", metavar="FILE"),
+    Option("interpolation_model", RATE, "RIFE network 4.0 to 4.6: flownet.pkl, or ncnn's .bin.", metavar="FILE"),
     Option("repeats", RATE, "Repeated frames: keep them, or interpolate over them.",
            kind=Repeats, default="keep", old_name="duplicates", old_words={"smooth": "interpolate"}),
     Option("slow_motion", RATE, "Slow down by this factor; leaves out the audio.",

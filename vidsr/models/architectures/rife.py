@@ -2,7 +2,8 @@
 
 Huang et al., "Real-time intermediate flow estimation for video frame interpolation", ECCV 2022; the later networks of
 its authors, called Practical-RIFE. Version 4.6 is compared with its authors' code. Others load if their blocks differ
-in number, channels, activation or last layer only.
+in number, channels, activation or last layer only. `rife_ncnn` reads the files of
+rife-ncnn-vulkan.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ class Config:
 
     channels: tuple[int, ...] = (192, 128, 96, 64)  # of each block, the coarsest first
     weighs_skips: bool = True  # whether each convolution is weighed and added to its input
-    shuffles: bool = True  # whether a block ends in a pixel shuffle, to 6 planes; otherwise in 5 at half the size
-    prelu: bool = False  # PReLU in place of the leaky ReLU
+    shuffles: bool = True  # whether a block ends in a pixel shuffle; otherwise its planes have half the size
+    prelu: bool = False  # PReLU in place of the leaky ReLU, and one skip over all eight convolutions, as in 4.0
+    planes: int = 6  # that a block returns: 4 of displacements, 1 of the blend, and perhaps an unused one
 
 
 class Rife(FrameNetwork):
@@ -103,12 +105,15 @@ class Block(nn.Module):
         plain = [nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1), activation(channels)) for _ in range(LAYERS)]
         weighed = [WeighedSkip(channels) for _ in range(LAYERS)]
         self.convblock = nn.Sequential(*(weighed if config.weighs_skips else plain))
-        last = nn.ConvTranspose2d(channels, 24 if config.shuffles else 5, 4, 2, 1)
+        self.skips = config.prelu
+        last = nn.ConvTranspose2d(channels, config.planes * (4 if config.shuffles else 1), 4, 2, 1)
         self.lastconv = nn.Sequential(last, nn.PixelShuffle(2)) if config.shuffles else last
 
     def forward(self, x: Tensor) -> Tensor:
         """N x C x h x w -> N x 5 or 6 planes, of that size or half of it."""
-        result: Tensor = self.lastconv(self.convblock(self.conv0(x.to(next(self.parameters()).dtype))))
+        features: Tensor = self.conv0(x.to(next(self.parameters()).dtype))
+        changed: Tensor = self.convblock(features)
+        result: Tensor = self.lastconv(changed + features if self.skips else changed)
         return result
 
 
@@ -139,5 +144,7 @@ def recognise(state: Mapping[str, Tensor]) -> Config | None:
         raise ValueError("vidsr runs RIFE 4.0 to 4.6, and this is another version")
     numbers = {int(m[1]) for name in state if (m := re.match(r"block(\d+)\.", name))}
     channels = tuple(state[f"block{number}.conv0.1.0.weight"].shape[0] for number in range(len(numbers)))
-    weighs = "block0.convblock.0.beta" in state
-    return Config(channels, weighs, "block0.lastconv.0.weight" in state, "block0.conv0.0.1.weight" in state)
+    shuffles = "block0.lastconv.0.weight" in state
+    outputs = state["block0.lastconv.0.weight" if shuffles else "block0.lastconv.weight"].shape[1]
+    prelu, weighs = "block0.conv0.0.1.weight" in state, "block0.convblock.0.beta" in state
+    return Config(channels, weighs, shuffles, prelu, outputs // 4 if shuffles else outputs)
