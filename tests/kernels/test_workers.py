@@ -7,11 +7,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numba
 import pytest
 
-from vidsr.kernels import workers
-from vidsr.kernels.workers import STRIP_PIXELS, THREADS, in_parallel, numba_pool_is_thread_safe, strips
+from vidsr.kernels.workers import STRIP_PIXELS, THREADS, in_parallel, strips
 
 
 @pytest.mark.parametrize(("rows", "width"), [(1, 1), (1080, 1920), (7, STRIP_PIXELS + 1), (5000, 3)])
@@ -93,22 +91,3 @@ print(numba.config.CACHE_DIR)
     assert done.returncode == 0, done.stderr
     folder = Path(done.stdout.strip())
     assert folder.name.startswith("vidsr-") and not folder.exists()
-
-
-@pytest.mark.parametrize(
-    ("layer", "there", "threads", "shared"),
-    [
-        ("default", ("omppool",), 2, True),
-        ("default", ("tbbpool",), 2, True),
-        ("default", (), 2, False),  # falls back to the work queue, which aborts
-        ("workqueue", ("omppool",), 2, False),
-        ("omp", ("omppool",), 1, False),
-    ],
-)
-def test_concurrent_use_of_numba_threads_depends_on_the_threading_layer(
-    monkeypatch: pytest.MonkeyPatch, layer: str, there: tuple[str, ...], threads: int, shared: bool
-) -> None:
-    monkeypatch.setattr(numba.config, "THREADING_LAYER", layer)
-    monkeypatch.setattr(workers, "THREADS", threads)
-    monkeypatch.setattr(workers, "_is_importable", lambda module: module.endswith(there) if there else False)
-    assert numba_pool_is_thread_safe.__wrapped__() == shared

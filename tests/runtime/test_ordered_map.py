@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiers import examples
-from vidsr.runtime.concurrency import ITEMS_PER_WORKER, ordered_map
+from vidsr.runtime.concurrency import ITEMS_PER_WORKER, lazy, ordered_map
 
 
 @examples(40)
@@ -52,3 +52,26 @@ def test_an_exception_is_raised_in_place_of_its_result(workers: int) -> None:
     assert [next(results) for _ in range(5)] == list(range(5))
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def test_lazy_property_is_computed_once_and_waits_for_no_other_object() -> None:
+    class Frame:
+        def __init__(self, wait: threading.Event | None = None) -> None:
+            self.wait, self.computed = wait, 0
+
+        @lazy
+        def size(self) -> int:
+            """Its docstring."""
+            self.computed += 1
+            assert self.wait is None or self.wait.wait(10)
+            return 7
+
+    slow, fast = Frame(threading.Event()), Frame()
+    thread = threading.Thread(target=lambda: slow.size)
+    thread.start()
+    assert (fast.size, fast.size, fast.computed) == (7, 7, 1)  # while the other is being computed
+    assert slow.wait is not None
+    slow.wait.set()
+    thread.join()
+    assert vars(slow)["size"] == 7
+    assert Frame.size.__doc__ == "Its docstring."

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
+from operator import itemgetter
 
 import cv2
 import numpy as np
@@ -52,12 +53,21 @@ def run(stage: Interpolate, batch: FrameBatch, edges: Sequence[int] = ()) -> Fra
 
 @dataclass
 class RecordingEngine:
-    """Blends, and records the pairs, phases and neighbours that it was asked for."""
+    """Blends, and records the pairs, phases and neighbours that it was asked for, on any thread."""
 
-    asked: list[tuple[int, tuple[Fraction, ...]]] = field(default_factory=list)
-    neighbours: list[tuple[int | None, int, int | None]] = field(default_factory=list)
+    calls: list[tuple[int, tuple[Fraction, ...], int | None, int | None]] = field(default_factory=list)
     name: str = "recording"
     weights: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> list[tuple[int, tuple[Fraction, ...]]]:
+        """Pairs and their phases, in the order of the clip."""
+        return [(index, phases) for index, phases, *_ in sorted(self.calls, key=itemgetter(0, 1))]
+
+    @property
+    def neighbours(self) -> list[tuple[int | None, int, int | None]]:
+        """Pairs with those before and after them, in the order of the clip."""
+        return [(before, index, after) for index, _, before, after in sorted(self.calls, key=itemgetter(0, 1))]
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> PreparedPair[int]:
         return _RecordingPair(self, a, b)
@@ -80,6 +90,5 @@ class _RecordingPair:
         return self.index
 
     def interpolate(self, phases: Sequence[Fraction], before: int | None = None, after: int | None = None) -> Planes:
-        self.engine.asked.append((self.index, tuple(phases)))
-        self.engine.neighbours.append((before, self.index, after))
+        self.engine.calls.append((self.index, tuple(phases), before, after))
         return BlendEngine().prepare(self.a, self.b).interpolate(phases)

@@ -106,7 +106,7 @@ def test_times_in_long_ticks_count_as_exact() -> None:
     assert [len(phases) for _, phases in engine.asked] == [2, 2, 3, 2, 2]
 
 
-@pytest.mark.parametrize("rate", ["2x", "60"])
+@pytest.mark.parametrize("rate", ["2x", "60", "18x"])  # of the last, an interval fills more than one batch
 def test_number_of_threads_does_not_change_the_result(rate: str) -> None:
     cut = [luma(seed, cell=4) for seed in (7, 8)]
     batch, info = clip([*pan(6), *cut, *pan(5, 3)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import cv2
@@ -17,6 +16,7 @@ from vidsr.flow.search import find_flows, search_luma
 from vidsr.flow.temporal_check import mismatch_beyond
 from vidsr.flow.warp import spline_coefficients
 from vidsr.frames import FrameBatch
+from vidsr.runtime.concurrency import lazy
 
 Array = NDArray[Any]  # float32
 
@@ -43,7 +43,7 @@ class PreparedFrame:
         self.frame = frame
         self.luma = SearchLuma.of(search_luma(frame.y[0, 0].numpy(), depth))
 
-    @cached_property
+    @lazy
     def planes(self) -> list[Array]:
         """Each plane in float32.
 
@@ -52,12 +52,12 @@ class PreparedFrame:
         uv = [] if self.frame.uv is None else list(self.frame.uv[0])
         return [plane.numpy().astype(np.float32) for plane in (self.frame.y[0, 0], *uv)]
 
-    @cached_property
+    @lazy
     def is_drawn(self) -> bool:
         """Whether the frame is flat areas with steep edges between them."""
         return is_drawn(self.luma.full)
 
-    @cached_property
+    @lazy
     def splines(self) -> list[Array]:
         """Spline coefficients of each plane."""
         return [spline_coefficients(plane) for plane in self.planes]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import cached_property
 
 import cv2
 import numpy as np
@@ -25,6 +24,7 @@ from vidsr.flow.static_overlay import static_mask
 from vidsr.flow.temporal_check import checked_weight
 from vidsr.flow.warp import mismatch, render
 from vidsr.frames import FrameBatch
+from vidsr.runtime.concurrency import lazy
 
 FAINT_MOTION = 0.33  # field pixels over the interval: half of such a motion counts as noise
 WINDOW = 9  # field pixels over which warped and unwarped frames are compared
@@ -59,17 +59,11 @@ class FlowPair:
 
     def __init__(self, a: PreparedFrame, b: PreparedFrame, thorough: bool = False) -> None:
         self._a, self._b, self._thorough = a, b, thorough
-        self._motion: BidirectionalFlow | None = None
 
-    @property
+    @lazy
     def motion(self) -> BidirectionalFlow:
-        """Flow in both directions.
-
-        It is not a cached property, because threads wait at those until Python 3.12.
-        """
-        if self._motion is None:
-            self._motion = BidirectionalFlow.between(self._a, self._b, self._thorough)
-        return self._motion
+        """Flow in both directions."""
+        return BidirectionalFlow.between(self._a, self._b, self._thorough)
 
     def thorough(self) -> FlowPair:
         """Return the same two frames with a thorough search."""
@@ -128,7 +122,7 @@ class FlowPair:
         mask = static_mask(self._a.luma.full, self._b.luma.full, earlier, later)
         return [resize_plane(mask, plane.shape) for plane in self._a.planes]
 
-    @cached_property
+    @lazy
     def _unwarped_mismatch(self) -> Array:
         """Mean difference of the unwarped frames around each pixel of the field, code values."""
         return _windowed(np.abs(self._a.luma.half - self._b.luma.half))

@@ -12,10 +12,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from vidsr.flow.warp import F32, between_pixels, sample_linear, sample_spline
+from vidsr.kernels.workers import in_parallel, strips
 
 Plane = NDArray[Any]  # float32, h x w
 Displacements = NDArray[Any]  # float32, h x w x 4, in its own pixels: x, y to the first frame; x, y to the second
@@ -63,13 +64,13 @@ def _displacement_at(row, x):  # type: ignore[no-untyped-def]
     return p[0] + fx * (q[0] - p[0]), p[1] + fx * (q[1] - p[1]), p[2] + fx * (q[2] - p[2]), p[3] + fx * (q[3] - p[3])
 
 
-@njit(parallel=True, cache=True, fastmath=True, nogil=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def _mismatches(a, b, displacements, offsets):  # type: ignore[no-untyped-def]
     """Return the mismatch of the frames by the displacement at each offset, K x h x w."""
     h, w = a.shape
     sx, sy = F32(w / displacements.shape[1]), F32(h / displacements.shape[0])
     result = np.empty((len(offsets), h, w), np.float32)
-    for row in prange(h):
+    for row in range(h):
         y = (F32(row) + F32(0.5)) / sy - F32(0.5)
         for n in range(len(offsets)):
             line = _row_at(displacements, y + offsets[n, 1])
@@ -81,17 +82,29 @@ def _mismatches(a, b, displacements, offsets):  # type: ignore[no-untyped-def]
     return result
 
 
-@njit(parallel=True, cache=True, fastmath=True, nogil=True)
-def obmc_predict(spline_a, spline_b, displacements, weights, offsets):  # type: ignore[no-untyped-def]
+def obmc_predict(
+    spline_a: Plane, spline_b: Plane, displacements: Displacements, weights: NDArray[Any], offsets: NDArray[Any]
+) -> NDArray[Any]:
     """Return both planes, 2 x h x w, by overlapped block motion compensation.
 
     Each is warped by the displacements at all ``offsets`` and averaged by ``weights``.
     """
+    result = np.zeros((2, *spline_a.shape), np.float32)
+
+    def work(rows: tuple[int, int]) -> None:
+        _predict_rows(spline_a, spline_b, displacements, weights, offsets, result, *rows)
+
+    in_parallel(work, strips(*spline_a.shape))
+    return result
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _predict_rows(spline_a, spline_b, displacements, weights, offsets, result, first, last):  # type: ignore[no-untyped-def]
+    """Add rows ``first`` to ``last`` of `obmc_predict` to ``result``, which holds zeros."""
     h, w = spline_a.shape
     fh, fw = displacements.shape[:2]
     sx, sy = F32(w / fw), F32(h / fh)
-    result = np.zeros((2, h, w), np.float32)
-    for row in prange(h):
+    for row in range(first, last):
         y = (F32(row) + F32(0.5)) / sy - F32(0.5)
         row_weights = _row_at(weights, y)
         for n in range(len(offsets)):
@@ -103,4 +116,3 @@ def obmc_predict(spline_a, spline_b, displacements, weights, offsets):  # type: 
                 au, av, bu, bv = _displacement_at(line, x + offsets[n, 0])
                 result[0, row, col] += weight * sample_spline(spline_a, F32(col) + sx * au, F32(row) + sy * av)
                 result[1, row, col] += weight * sample_spline(spline_b, F32(col) + sx * bu, F32(row) + sy * bv)
-    return result

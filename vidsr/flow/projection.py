@@ -15,7 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from vidsr.flow.warp import F32, U64, sample_linear
@@ -33,7 +33,7 @@ WINDOW = 9  # field pixels over which acceleration is averaged
 CONTRADICTION = 4.0  # pixels of difference between both accelerations, beyond their mean, that keep 1/e of the curve
 
 
-@njit(parallel=True, cache=True, fastmath=True, nogil=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def confidence(flow, back, luma, other):  # type: ignore[no-untyped-def]
     """Return the confidence of ``flow``, 0 to 1, and its disagreement with ``back``.
 
@@ -42,7 +42,7 @@ def confidence(flow, back, luma, other):  # type: ignore[no-untyped-def]
     """
     h, w = luma.shape
     weight, disagreement = np.empty((h, w), np.float32), np.empty((h, w), np.float32)
-    for row in prange(h):
+    for row in range(h):
         for col in range(w):
             u, v = flow[row, col, 0], flow[row, col, 1]
             x, y = F32(col) + u, F32(row) + v
@@ -75,7 +75,7 @@ def project(
     return np.dstack(motion), (visible_b + UNDECIDED * phase) / (visible_a + visible_b + UNDECIDED)
 
 
-@njit(parallel=True, cache=True, fastmath=True, nogil=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def _splat(forward, backward, confidence_a, confidence_b, phase):  # type: ignore[no-untyped-def]
     """Splat both flows at ``phase``, weighted by their confidence.
 
@@ -84,7 +84,7 @@ def _splat(forward, backward, confidence_a, confidence_b, phase):  # type: ignor
     """
     h, w = confidence_a.shape
     sums = np.zeros((2, h, w, 3), np.float32)
-    for frame in prange(2):  # parallel over the frames only: within one, the writes would race
+    for frame in range(2):  # parallel over the frames only: within one, the writes would race
         flow, weight = (forward, confidence_a) if frame == 0 else (backward, confidence_b)
         reach, sign = (F32(phase), F32(1)) if frame == 0 else (F32(1 - phase), F32(-1))
         for row in range(h):
@@ -141,7 +141,7 @@ def straight_displacements(motion: Field, phase: float) -> Field:
     return np.concatenate([-phase * motion, (1 - phase) * motion], axis=-1, dtype=np.float32)
 
 
-@njit(parallel=True, cache=True, fastmath=True, nogil=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def curved_displacements(motion, phase, at_a, at_b):  # type: ignore[no-untyped-def]
     """Return the displacements from ``phase`` along parabolas, h x w x 4.
 
@@ -150,7 +150,7 @@ def curved_displacements(motion, phase, at_a, at_b):  # type: ignore[no-untyped-
     h, w = motion.shape[:2]
     done, left = F32(phase), F32(1 - phase)
     result = np.empty((h, w, 4), np.float32)
-    for row in prange(h):
+    for row in range(h):
         for col in range(w):
             u, v = motion[row, col, 0], motion[row, col, 1]
             ax, ay = F32(col) - done * u, F32(row) - done * v

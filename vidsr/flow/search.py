@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from vidsr.flow.state_warp import warp_cubic
@@ -146,7 +146,7 @@ def with_distant_matches(flow: Flow, small_a: SmallLuma, small_b: SmallLuma) -> 
     return result
 
 
-@njit(parallel=True, cache=True, fastmath=True, nogil=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def _block_search(a, b, flow):  # type: ignore[no-untyped-def]
     """Search ``b`` for each block of ``a`` that ``flow`` explains badly.
 
@@ -156,7 +156,7 @@ def _block_search(a, b, flow):  # type: ignore[no-untyped-def]
     h, w = a.shape
     gh, gw = (h - BLOCK) // STRIDE + 1, (w - BLOCK) // STRIDE + 1
     found, moves = np.zeros((gh, gw), np.bool_), np.zeros((gh, gw, 2), np.float32)
-    for gy in prange(gh):
+    for gy in range(gh):
         for gx in range(gw):
             top, left = gy * STRIDE, gx * STRIDE
             mismatch = _warped_mismatch(a, b, flow, top, left)

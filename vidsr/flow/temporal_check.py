@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from vidsr.flow.warp import F32, sample_linear
@@ -40,7 +40,7 @@ def checked_weight(weight: Field, mismatch: Luma, mismatch_a: Luma, mismatch_b: 
     return np.asarray(weight + effect * (weight * doubt_a / (weight * doubt_a + (1 - weight) * doubt_b) - weight))
 
 
-@njit(parallel=True, cache=True, fastmath=True, nogil=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def mismatch_beyond(near, beyond, displacements, flow):  # type: ignore[no-untyped-def]
     """Return the absolute difference of ``near`` and ``beyond`` along the motion.
 
@@ -49,7 +49,7 @@ def mismatch_beyond(near, beyond, displacements, flow):  # type: ignore[no-untyp
     """
     h, w = near.shape
     result = np.empty((h, w), np.float32)
-    for row in prange(h):
+    for row in range(h):
         for col in range(w):
             x, y = F32(col) + displacements[row, col, 0], F32(row) + displacements[row, col, 1]
             u, v = sample_linear(flow[..., 0], x, y), sample_linear(flow[..., 1], x, y)

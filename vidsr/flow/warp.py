@@ -11,10 +11,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 import vidsr.kernels.jit  # noqa: F401  # chooses the cache folder of Numba before any flow kernel is compiled
+from vidsr.kernels.workers import in_parallel, strips
 
 Plane = NDArray[Any]  # float32, h x w
 
@@ -98,7 +99,7 @@ def sample_spline(c, x, y):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(parallel=True, cache=True, fastmath=True, nogil=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def mismatch(a, b, displacements):  # type: ignore[no-untyped-def]
     """Return the absolute difference of ``a`` and ``b`` along ``displacements``.
 
@@ -106,7 +107,7 @@ def mismatch(a, b, displacements):  # type: ignore[no-untyped-def]
     """
     h, w = a.shape
     result = np.empty((h, w), np.float32)
-    for row in prange(h):
+    for row in range(h):
         for col in range(w):
             d = displacements[row, col]
             from_a = sample_linear(a, F32(col) + d[0], F32(row) + d[1])
@@ -115,19 +116,31 @@ def mismatch(a, b, displacements):  # type: ignore[no-untyped-def]
     return result
 
 
-@njit(parallel=True, cache=True, fastmath=True, nogil=True)
-def render(a, b, spline_a, spline_b, mask, field, phase):  # type: ignore[no-untyped-def]
+def render(
+    a: Plane, b: Plane, spline_a: Plane, spline_b: Plane, mask: Plane, field: NDArray[Any], phase: float
+) -> Plane:
     """Return the interpolated plane at ``phase`` between ``a`` and ``b``.
 
     ``field`` is h x w x 6 at any size: displacements to ``a`` and to ``b`` (x and y each, in its own pixels), weight of
     ``b``, static weight. The static weight is that of the mean of the unwarped frames; ``mask`` (at the size of the
     plane) is its lower limit.
     """
+    result = np.empty_like(a)
+
+    def work(rows: tuple[int, int]) -> None:
+        _render_rows(a, b, spline_a, spline_b, mask, field, phase, result, *rows)
+
+    in_parallel(work, strips(*a.shape))
+    return result
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _render_rows(a, b, spline_a, spline_b, mask, field, phase, result, first, last):  # type: ignore[no-untyped-def]
+    """Write rows ``first`` to ``last`` of `render` to ``result``."""
     h, w = a.shape
     fh, fw = field.shape[:2]
     sx, sy = F32(w / fw), F32(h / fh)
-    result = np.empty((h, w), np.float32)
-    for row in prange(h):
+    for row in range(first, last):
         y0, y1, fy = between_pixels((F32(row) + F32(0.5)) / sy - F32(0.5), fh)
         line = np.empty((fw, 6), np.float32)  # the field at this row
         for x in range(fw):
@@ -145,4 +158,3 @@ def render(a, b, spline_a, spline_b, mask, field, phase):  # type: ignore[no-unt
             warped = from_a + weight * (from_b - from_a)
             mean = a[row, col] + F32(phase) * (b[row, col] - a[row, col])
             result[row, col] = warped + static * (mean - warped)
-    return result

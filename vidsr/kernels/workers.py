@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from importlib import import_module
 from operator import itemgetter
 from typing import TypeVar
 
@@ -51,25 +50,6 @@ def in_parallel(work: Callable[[T], R], tasks: Sequence[T]) -> list[R]:
         if not helper.cancel():
             done += helper.result()
     return [result for _, result in sorted(done, key=itemgetter(0))]
-
-
-@cache
-def numba_pool_is_thread_safe() -> bool:
-    """Return whether several threads can use ``parallel=True`` functions at once.
-
-    The result is False too if there is no gain in it.
-    """
-    layer = numba.config.THREADING_LAYER  # type: ignore[attr-defined]
-    pools = {"tbb": ["tbbpool"], "omp": ["omppool"], "workqueue": []}.get(layer, ["tbbpool", "omppool"])
-    return THREADS > 1 and any(_is_importable(f"numba.np.ufunc.{pool}") for pool in pools)
-
-
-def _is_importable(module: str) -> bool:
-    try:
-        import_module(module)
-    except ImportError:  # its library is missing
-        return False
-    return True
 
 
 @cache

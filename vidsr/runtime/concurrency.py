@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import cycle
 from types import TracebackType
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, overload
 
 
 class Sized(Protocol):
@@ -26,6 +26,7 @@ class Sized(Protocol):
 T = TypeVar("T", bound=Sized)
 Item = TypeVar("Item")
 R = TypeVar("R")
+Owner = TypeVar("Owner")
 process_lock = threading.Lock()  # for operations that only one thread of a process may run at a time
 
 
@@ -115,6 +116,32 @@ class prefetch(Generic[T]):  # lower case, because it is used as a verb: `with p
                 self._changed.notify_all()
             yield item
             del item  # frees the planes while the consumer waits for the next item
+
+
+class lazy(Generic[Owner, R]):  # lower case, because it is a decorator
+    """A property that is computed at its first use, and kept.
+
+    It has no lock: two threads may compute it twice, but none waits for another object's, as they do at
+    `functools.cached_property` until Python 3.12.
+    """
+
+    def __init__(self, compute: Callable[[Owner], R]) -> None:
+        self._compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type[Owner], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type[Owner]) -> lazy[Owner, R]: ...
+    @overload
+    def __get__(self, instance: Owner, owner: type[Owner]) -> R: ...
+    def __get__(self, instance: Owner | None, owner: type[Owner]) -> lazy[Owner, R] | R:
+        if instance is None:
+            return self
+        value = self._compute(instance)
+        vars(instance)[self._name] = value  # from now on Python finds it there, before it asks this class
+        return value
 
 
 def run_in_background(function: Callable[[], object]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from vidsr.flow import scene_cuts
 from vidsr.frames import FrameBatch, Origin, VideoInfo
-from vidsr.kernels.workers import numba_pool_is_thread_safe
+from vidsr.kernels.workers import THREADS
 from vidsr.options.choices import Repeats
 from vidsr.options.frame_rate import Clock, Times
 from vidsr.runtime.concurrency import ordered_map
@@ -36,6 +36,9 @@ CONTEXTS: dict[Repeats, Context] = {
 }
 OutputFrames = tuple[FrameBatch, int | None]  # frames, and the source image they show; None if interpolated
 MIN_TICKS_PER_FRAME = 4  # a time base with fewer ticks per source and output frame counts frames: it rounds no times
+MOST_THREADS = 8  # each holds the frames of two intervals
+RENDER_BYTES = 512 << 20  # of the floats of all frames that threads make at a time
+FLOAT_BYTES = 36  # of one of them, per pixel: two source frames, their spline coefficients, the result
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Interval:
     between: list[Fraction]  # output times that need an interpolated frame, or the nearer of ``a`` and ``b``
     times_of_b: list[Fraction]  # output times that show ``b`` itself: just before its own time
     pair: PreparedPair[Any] | None  # None: the nearer source frame is shown
+    is_cut: bool = False  # the pair is held because a scene cut lies between
     is_drawn: bool = False  # the pair is held because its motion was not found in drawn content
 
     @property
@@ -63,6 +67,9 @@ class Interval:
         """Phase of each time in ``between``: 0 at ``a``, 1 at ``b``."""
         assert self.b is not None
         return [(time - self.a.time) / (self.b.time - self.a.time) for time in self.between]
+
+
+Neighbourhood = tuple[Interval, Any, Any]  # an interval, and the motion of those before and after it
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ class Interpolate:
     info: VideoInfo  # of the input stream
     repeats: Repeats = "keep"
     slow: Fraction = Fraction(1)
-    threads: int = field(default_factory=lambda: 2 if numba_pool_is_thread_safe() else 1)  # that estimate motion
+    threads: int = min(THREADS, MOST_THREADS)  # that estimate motion, and as many that make frames
     watch: Stopwatch | None = None  # times the motion estimation; needs ``threads`` = 1
     part: StreamRange = WHOLE_RUN
     keeps_context: bool = False  # for a later stage: frames outside of ``part`` are output too, and not counted
@@ -118,14 +125,30 @@ class Interpolate:
             last = image
 
     def _output_frames(self, batches: Iterator[FrameBatch]) -> Iterator[OutputFrames]:
+        with (
+            closing(self._intervals(self._sources(batches))) as intervals,
+            closing(self._made(self._with_neighbours(intervals))) as made,
+        ):
+            for frames in made:
+                yield from frames
+
+    def _with_neighbours(self, intervals: Iterator[Interval]) -> Iterator[Neighbourhood]:
+        """Yield each interval with the motion on either side, in parts of at most one batch."""
         before: Any = None
-        with closing(self._intervals(self._sources(batches))) as intervals:
-            interval = next(intervals, None)
-            while interval is not None:
-                following = next(intervals, None)
-                after = None if following is None else following.motion
-                yield from self._interval_frames(self._in_part(interval), before, after)
-                before, interval = interval.motion, following
+        interval = next(intervals, None)
+        while interval is not None:
+            following = next(intervals, None)
+            wanted = self._in_part(interval)
+            self._count(wanted)
+            for part in _in_parts(wanted):
+                yield part, before, None if following is None else following.motion
+            before, interval = interval.motion, following
+
+    def _made(self, neighbourhoods: Iterator[Neighbourhood]) -> Generator[list[OutputFrames]]:
+        """Yield the output frames of each interval, made ahead on threads of their own."""
+        most = RENDER_BYTES // (FLOAT_BYTES * self.info.width * self.info.height)
+        threads = 1 if self.engine is None else max(1, min(self.threads, most))
+        return ordered_map(neighbourhoods, [_interval_frames] * threads)
 
     def _sources(self, batches: Iterator[FrameBatch]) -> Iterator[SourceFrame]:
         """Yield the source frames between which to interpolate."""
@@ -182,7 +205,7 @@ class Interpolate:
             flow_confidence = pair.flow_confidence
         is_cut = scene_cuts.is_cut(a.thumbnail, b.thumbnail, flow_confidence)
         if is_cut:
-            return replace(interval, pair=None)
+            return replace(interval, pair=None, is_cut=True)
         with nullcontext() if self.watch is None else self.watch.step("flow"):
             return replace(interval, pair=None, is_drawn=True) if pair.holds else interval
 
@@ -196,46 +219,58 @@ class Interpolate:
         )
         return replace(interval, times_of_a=a, between=between, times_of_b=b)
 
-    def _interval_frames(self, interval: Interval, before: Any, after: Any) -> Iterator[OutputFrames]:
-        """Yield the output frames of one interval.
-
-        ``before`` and ``after`` are the motion of its neighbours.
-        """
-        a, b = interval.a, interval.b
-        yield from (_at_time(a, time) for time in interval.times_of_a)
-        if interval.pair is None:
-            yield from self._nearest(interval)
-        else:
-            yield from self._interpolated(interval, interval.pair, before, after)
-        if b is not None:
-            yield from (_at_time(b, time) for time in interval.times_of_b)
-
-    def _interpolated(
-        self, interval: Interval, pair: PreparedPair[Any], before: Any, after: Any
-    ) -> Iterator[OutputFrames]:
-        """Yield an interpolated frame at each time in ``between``."""
-        a, times, phases = interval.a, interval.between, interval.phases
-        self.counts["interpolated"] += sum(map(self.part.holds, times))
-        index, flow_confidence = a.frame.origins[0].index, pair.flow_confidence
-        origins = [Origin(index, phase, flow_confidence=flow_confidence) for phase in phases]
-        size = frames_per_batch(a.frame)
-        for part in (slice(start, start + size) for start in range(0, len(times), size)):
-            y, uv = pair.interpolate(phases[part], before, after)
-            yield FrameBatch(y, uv, tuple(times[part]), tuple(origins[part])), None
-
-    def _nearest(self, interval: Interval) -> Iterator[OutputFrames]:
-        """Yield the nearer source frame at each time in ``between``."""
-        a, b = interval.a, interval.b
-        if b is None:
-            yield from (_at_time(a, time) for time in interval.between)
-            return
-        is_cut = self.engine is not None and a.image != b.image and not interval.is_drawn
+    def _count(self, interval: Interval) -> None:
+        """Add the frames in ``between`` to `counts`."""
         kept = sum(map(self.part.holds, interval.between))
-        self.counts["held_at_cuts"] += is_cut * kept
-        self.counts["held_drawings"] += interval.is_drawn * kept
-        for time, phase in zip(interval.between, interval.phases, strict=True):
-            origin = Origin(a.frame.origins[0].index, phase, scene_cut=is_cut)
-            yield _at_time(a if phase <= HALF else b, time, origin)
+        self.counts["interpolated"] += kept if interval.pair is not None else 0
+        self.counts["held_at_cuts"] += kept if interval.is_cut else 0
+        self.counts["held_drawings"] += kept if interval.is_drawn else 0
+
+
+def _in_parts(interval: Interval) -> Iterator[Interval]:
+    """Yield ``interval`` in parts with at most one batch of new frames each."""
+    size, count = frames_per_batch(interval.a.frame), len(interval.between)
+    for start in range(0, max(1, count), size):
+        yield replace(
+            interval,
+            times_of_a=interval.times_of_a if start == 0 else [],
+            between=interval.between[start : start + size],
+            times_of_b=interval.times_of_b if start + size >= count else [],
+        )
+
+
+def _interval_frames(neighbourhood: Neighbourhood) -> list[OutputFrames]:
+    """Return the output frames of one interval."""
+    interval, before, after = neighbourhood
+    a, b = interval.a, interval.b
+    frames = [_at_time(a, time) for time in interval.times_of_a]
+    if interval.pair is None:
+        frames += _nearest(interval)
+    elif interval.between:
+        frames.append(_interpolated(interval, interval.pair, before, after))
+    if b is not None:
+        frames += [_at_time(b, time) for time in interval.times_of_b]
+    return frames
+
+
+def _interpolated(interval: Interval, pair: PreparedPair[Any], before: Any, after: Any) -> OutputFrames:
+    """Return an interpolated frame at each time in ``between``."""
+    index, flow_confidence = interval.a.frame.origins[0].index, pair.flow_confidence
+    origins = tuple(Origin(index, phase, flow_confidence=flow_confidence) for phase in interval.phases)
+    y, uv = pair.interpolate(interval.phases, before, after)
+    return FrameBatch(y, uv, tuple(interval.between), origins), None
+
+
+def _nearest(interval: Interval) -> list[OutputFrames]:
+    """Return the nearer source frame at each time in ``between``."""
+    a, b = interval.a, interval.b
+    if b is None:
+        return [_at_time(a, time) for time in interval.between]
+    index, is_cut = a.frame.origins[0].index, interval.is_cut
+    return [
+        _at_time(a if phase <= HALF else b, time, Origin(index, phase, scene_cut=is_cut))
+        for time, phase in zip(interval.between, interval.phases, strict=True)
+    ]
 
 
 def _at_time(source: SourceFrame, time: Fraction, origin: Origin | None = None) -> OutputFrames:
