@@ -9,7 +9,7 @@ import pytest
 
 from tests.tiers import few_or_many
 
-FEW = ("--inputs", "10", "--options", "--every", "320", "--kills", "2")
+FEW = ("--inputs", "6", "--options", "--every", "640", "--kills", "1")
 MANY = ("--inputs", "600", "--options", "--every", "5", "--kills", "60")
 
 

@@ -5,8 +5,9 @@ more in the slow one.
 """
 
 import os
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import pytest
 from hypothesis import settings
 
 T = TypeVar("T")
@@ -17,6 +18,11 @@ TIMES_MORE = 10  # examples in the slow tier
 def examples(few: int) -> settings:
     """Hypothesis settings: ``few`` examples at every commit, ten times as many in the slow tier."""
     return settings(deadline=None, max_examples=few * TIMES_MORE if SLOW else few)
+
+
+def slow(*values: Any) -> Any:
+    """The values of one parametrised case that runs in the slow tier only."""
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def few_or_many(few: T, many: T) -> T:

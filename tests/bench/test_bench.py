@@ -98,6 +98,7 @@ def test_ffmpeg_and_opencv_are_baselines_of_a_run(clip: Path) -> None:
     assert measured.programs["vidsr"].ratio == 1
 
 
+@pytest.mark.slow
 def test_without_baselines_and_encoder_nothing_else_is_measured_or_verified(clip: Path) -> None:
     given = {"scale": "2", "model": "bicubic", "codec": "null", "frames": 2}
     measured = bench(clip, given, rounds=1, baselines=False)

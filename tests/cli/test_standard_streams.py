@@ -8,6 +8,7 @@ import pytest
 
 from tests.clips import make_clip
 from tests.commands import run_vidsr
+from tests.tiers import slow
 from vidsr.errors import ExitCode
 
 ENHANCE = "enhance a.mp4 --scale 2 --model nearest --preset ultrafast -o b.mkv"
@@ -27,7 +28,7 @@ def shell(folder: Path, command: str, **environment: str) -> subprocess.Complete
     return subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize("closed", [slow(">&-"), slow("2>&-"), slow("<&-"), ">&- 2>&- <&-"])
 def test_success_is_exit_code_0_when_a_standard_stream_is_closed(folder: Path, closed: str) -> None:
     done = shell(folder, f"vidsr {ENHANCE} {closed}")
     assert done.returncode == ExitCode.DONE, done.stderr
@@ -55,7 +56,7 @@ def test_a_closed_stream_that_the_run_needs_is_one_line(folder: Path, command: s
     assert f"- is the standard {stream}, which is closed" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
+@pytest.mark.parametrize("encoding", [slow("utf-8:strict"), "ascii:strict"])
 def test_a_name_that_is_no_text_can_be_printed_in_a_strict_locale(folder: Path, encoding: str) -> None:
     (folder / "a.mp4").rename(folder / b"caf\xe9 \xc3\xa9.mp4".decode(errors="surrogateescape"))
     done = shell(folder, "vidsr info *.mp4; vidsr plan *.mp4 --scale 2 --model nearest", PYTHONIOENCODING=encoding)

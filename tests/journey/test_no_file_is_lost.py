@@ -16,7 +16,7 @@ import pytest
 
 from tests.clips import make_clip
 from tests.commands import run_vidsr
-from tests.tiers import few_or_many
+from tests.tiers import few_or_many, slow
 from vidsr.errors import ExitCode
 from vidsr.pipeline import run
 from vidsr.pipeline.verify import Check, Verification
@@ -154,8 +154,15 @@ def test_d4_the_second_of_two_runs_with_one_output_is_refused(tmp_path: Path) ->
     assert first.returncode == 0 and not any(map(is_unfinished, tmp_path.iterdir()))
 
 
-@pytest.mark.parametrize("target", ["o.mp4", "s/%05d.png"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("target", "number"),
+    [
+        ("o.mp4", signal.SIGKILL),
+        ("s/%05d.png", signal.SIGTERM),
+        slow("o.mp4", signal.SIGTERM),
+        slow("s/%05d.png", signal.SIGKILL),
+    ],
+)
 def test_d12_the_run_after_an_interrupted_one_finds_a_clean_folder(
     tmp_path: Path, target: str, number: signal.Signals
 ) -> None:

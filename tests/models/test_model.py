@@ -8,13 +8,14 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import vidsr.train
-from tests.tiers import SLOW, few_or_many
+from tests.tiers import SLOW, few_or_many, slow
 from vidsr.errors import ModelError
 from vidsr.evaluate.image_sets import evaluate, find_images, read_image
 from vidsr.evaluate.protocol import imresize, modcrop, shave
@@ -25,6 +26,16 @@ from vidsr.models.model import TO_RGB, TO_YCBCR, YCBCR_OFFSET
 
 SHIPPED = weight_files.list_weights()
 IDS = [e.path.stem for e in SHIPPED]
+EVERY_COMMIT = {"fast-clean-x4", "balanced-clean-x2", "restore-fast-any-x1"}  # weights measured in both tiers
+
+
+def weights(domains: set[str]) -> list[Any]:
+    """The shipped weights of ``domains`` as cases of a test, most of them in the slow tier."""
+    return [e if e.path.stem in EVERY_COMMIT else slow(e) for e in SHIPPED if e.domain in domains]
+
+
+def stem(entry: weight_files.WeightsFile) -> str:
+    return entry.path.stem
 
 
 def write_weights(folder: Path, name: str = "tiny", scale: int = 2) -> Path:
@@ -165,7 +176,7 @@ def images(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.more
-@pytest.mark.parametrize("entry", [entry for entry in SHIPPED if entry.domain == "clean"], ids=lambda e: e.path.stem)
+@pytest.mark.parametrize("entry", weights({"clean"}), ids=stem)
 def test_shipped_weights_beat_bicubic_on_set5(entry: weight_files.WeightsFile, images: Path) -> None:
     model = load_model(entry.name, entry.scale)
     mean = evaluate(model, model.scale, [images])[-1]
@@ -193,10 +204,7 @@ def psnr_y(model: Model, folder: Path) -> float:
 
 
 @pytest.mark.more
-@pytest.mark.parametrize(
-    "entry",
-    [pytest.param(e, marks=pytest.mark.slow if e.name == "deblur" else (), id=e.path.stem) for e in SHIPPED],
-)
+@pytest.mark.parametrize("entry", weights({entry.domain for entry in SHIPPED}), ids=stem)
 def test_half_precision_costs_at_most_two_hundredths_of_a_decibel(
     entry: weight_files.WeightsFile, images: Path
 ) -> None:

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.tiers import slow
+
 FAULTS_SCRIPT = """
 import resource
 from vidsr.runtime import process
@@ -71,6 +73,7 @@ def cpu_seconds(prepare: str) -> float:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux" or (os.cpu_count() or 1) < 2, reason="GNU's OpenMP on several processors")
 def test_idle_workers_do_not_spin_in_a_program_that_loaded_pytorch_first() -> None:
     spinning = cpu_seconds("pass")
@@ -98,8 +101,8 @@ assert (torch.empty(2, 3, device="meta") @ torch.empty(3, 2, device="meta")).sha
 @pytest.mark.parametrize(
     "then",
     [
-        "process.load_torch_compiler()",
-        "torch._meta_registrations.register_meta",  # attribute access
+        slow("process.load_torch_compiler()"),
+        slow("torch._meta_registrations.register_meta"),  # attribute access
         "assert load_model('fast', 2).kmac_per_pixel > 0",  # PyTorch's FLOP counter imports it
         "load_model('fast', 2).compiled()",
     ],

@@ -1,5 +1,6 @@
 """Writing clips: lossless with a lossless codec, exact times, the tags of the source, complete or no file."""
 
+import os
 import shutil
 import subprocess
 from dataclasses import replace
@@ -333,6 +334,17 @@ def test_no_frame_is_one_clear_error_and_leaves_no_file(tmp_path: Path) -> None:
 def test_thread_count_is_accepted_by_every_encoder(tmp_path: Path, codec: str) -> None:
     info = VideoInfo(64, 64, Fraction(25))
     assert write(tmp_path / "a.mkv", some_frames(info), info, replace(quick(codec), threads=1)).frames is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="the encoder leaves users but root alone")
+def test_an_av1_encoder_of_root_does_not_take_the_machine_with_real_time_threads(tmp_path: Path) -> None:
+    before = os.sched_getscheduler(0)
+    writer = VideoWriter(tmp_path / "a.mkv", VideoInfo(128, 128, Fraction(25)), Encoding("libsvtav1", preset="12"))
+    threads = list(Path("/proc/self/task").iterdir())
+    schedulers = {os.sched_getscheduler(int(thread.name)) for thread in threads}
+    writer._abandon()
+    assert len(threads) > 10  # those of the encoder
+    assert schedulers == {before}
 
 
 @pytest.mark.parametrize("slices", [False, True])

@@ -37,7 +37,9 @@ def spectra() -> Tensor:
     for angle in (math.pi * number / ANGLES for number in range(ANGLES)):
         kernels += [_gaussian(along, aspect, angle) for along, aspect in ELLIPSES]
         kernels += [_line(length, angle) for length in LINES]
-    return torch.stack([torch.fft.rfft2(kernel / kernel.sum()).real for kernel in kernels]).float()
+    bank = torch.stack(kernels)
+    transformed: Tensor = torch.fft.rfft2(bank / bank.sum((1, 2), keepdim=True))
+    return transformed.real.float()
 
 
 def _grid() -> tuple[Tensor, Tensor]:

@@ -10,7 +10,8 @@ import ctypes
 import gc
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
@@ -155,6 +156,24 @@ def keep_freed_memory() -> bool:
         return False
     settings = ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, TRIM_BYTES))
     return all(mallopt(parameter, value) == 1 for parameter, value in settings)
+
+
+@contextmanager
+def keep_scheduling() -> Iterator[None]:
+    """Give all threads of this process the scheduling of the caller when the block ends, those that it started too.
+
+    SVT-AV1, run as root, makes its threads and the one that opens it real-time: other programs would hardly run.
+    """
+    if not hasattr(os, "sched_setscheduler"):  # not Linux
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        for thread in Path("/proc/self/task").iterdir():
+            with suppress(OSError):  # it has ended
+                os.sched_setscheduler(int(thread.name), policy, parameters)
 
 
 def processors() -> int:

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from vidsr.errors import Notes, OptionError, OutputError
 from vidsr.frames import VideoInfo
 from vidsr.options.codecs import Encoding
-from vidsr.runtime.process import processors
+from vidsr.runtime.process import keep_scheduling, processors
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder, number, pix_fmt
 from vidsr.video.sidedata import hdr_options, scaled_matrix
 from vidsr.video.source import reason
@@ -93,7 +93,8 @@ def open_encoder(stream: VideoStream, encoding: Encoding) -> None:
     size = f"{context.width}x{context.height}"  # a failure resets them
     os.environ.setdefault("SVT_LOG", "1")  # keeps SVT-AV1 from printing its settings
     try:
-        refused = _open_and_read_refusals(context, encoding)
+        with keep_scheduling():
+            refused = _open_and_read_refusals(context, encoding)
     except (av.FFmpegError, ValueError) as error:
         needs = f"; it needs {encoding.table_entry.requires}" if encoding.table_entry.requires else ""
         raise OutputError(

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.tiers import slow
 from vidsr.evaluate.image_sets import evaluate
 from vidsr.models import from_file
 
@@ -21,7 +22,7 @@ PSNR_Y = {  # on Set5, by the authors' code
     "realesr-general-x4v3": 26.640,
     "ECBSR_M4C16_x4": 30.888,
 }
-LONG = {"smfanet_plus_x2", "smfanet_plus_x3"}
+SHORT = {"smfanet_x4", "spanf_x4_ntire2025"}  # run at every commit
 
 
 def reference(data: Path, name: str) -> tuple[Tensor, Tensor]:
@@ -37,7 +38,7 @@ def test_the_output_is_that_of_the_authors_code(data: Path, name: str) -> None:
     torch.testing.assert_close(from_file(data / "checkpoints" / f"{name}.pth")(image), expected, atol=TOLERANCE, rtol=0)
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in PSNR_Y])
+@pytest.mark.parametrize("name", [name if name in SHORT else slow(name) for name in PSNR_Y])
 def test_the_psnr_on_set5_is_that_of_the_authors_code(data: Path, name: str) -> None:
     model = from_file(data / "checkpoints" / f"{name}.pth")
     mean = evaluate(model, model.scale, [data / "set5"])[-1]
