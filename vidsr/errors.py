@@ -90,10 +90,10 @@ def ignore(*_: object) -> None:
 
 
 class Notes:
-    """The notes of one run in order. ``listener`` receives each as it is added."""
+    """The notes of one run in order, after ``earlier`` ones. ``listener`` receives each as it is added."""
 
-    def __init__(self, listener: OnNote = ignore) -> None:
-        self._notes: list[Note] = []
+    def __init__(self, listener: OnNote = ignore, earlier: Iterable[Note] = ()) -> None:
+        self._notes = list(earlier)
         self._listener = listener
 
     def __iter__(self) -> Iterator[Note]:

@@ -13,6 +13,7 @@ from rich.console import Console
 from tests.clips import make_clip
 from tests.commands import run_vidsr
 from vidsr.cli.progress import Reporter, Verbosity
+from vidsr.cli.run_share import RunShare
 from vidsr.errors import ExitCode
 from vidsr.runtime.error_boundary import Failure
 
@@ -101,12 +102,23 @@ def test_no_color_prints_no_escape_sequences(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_time_left_for_all_files_follows_their_bytes(tmp_path: Path) -> None:
     for name, size in (("small", 100), ("large", 300)):
         (tmp_path / name).write_bytes(bytes(size))
-    reporter = Reporter(Verbosity.NORMAL, Console(file=StringIO()))
-    reporter.begin([tmp_path / "small", tmp_path / "large"])
-    assert [reporter.share(1), reporter.share(1, 5, 10), reporter.share(2), reporter.share(2, 5, 10)] == [
-        0, 0.125, 0.25, 0.625,
-    ]  # fmt: skip
-    assert reporter.left(2, 5, 10).endswith(" for all files") and reporter.left(1, 0, 10) == ""
+    share = RunShare([tmp_path / "small", tmp_path / "large"])
+    values = []
+    for number in (0, 1):
+        share.update(number, 5, 10)
+        values.append(share.value)
+        share.end(number)
+        values.append(share.value)
+    assert values == [0.125, 0.25, 0.625, 1]
+
+
+def test_the_time_left_is_shown_for_several_files_only(tmp_path: Path) -> None:
+    (tmp_path / "clip").write_bytes(bytes(100))
+    for files, shown in ((1, ""), (2, " for all files")):
+        share = RunShare([tmp_path / "clip"] * files)
+        assert share.left() == ""
+        share.update(0, 5, 10)
+        assert share.left().endswith(shown) and (shown or not share.left())
 
 
 def test_the_shell_gets_completions_and_not_the_welcome() -> None:

@@ -143,10 +143,10 @@ def test_a_thousand_clips_killed_twice(tmp_path: Path) -> None:
         made = {(path.name, path.stat().st_mtime_ns) for path in result.glob("*.x2.mp4")}
     done = subprocess.run(command, capture_output=True, text=True, timeout=3000)
     assert done.returncode == ExitCode.SOME_FAILED
+    assert "20 failed" in done.stderr, done.stderr
     now = {(path.name, path.stat().st_mtime_ns) for path in result.glob("*.x2.mp4")}
     assert len(now) == 980
     assert len(made - now) <= 2  # those whose reports were not yet in place
-    assert "20 failed" in done.stderr
     again = subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ)
     assert again.returncode == ExitCode.SOME_FAILED
     assert "already done: 980 files" in again.stderr

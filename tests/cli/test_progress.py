@@ -14,6 +14,7 @@ from vidsr.pipeline.plan import make_plan
 from vidsr.pipeline.run import RunReport
 from vidsr.pipeline.summary import _measure, summarize
 from vidsr.runtime.error_boundary import Failure
+from vidsr.segments.workers import WorkerLine
 
 
 def printed(verbosity: Verbosity, terminal: bool) -> str:
@@ -25,12 +26,12 @@ def printed(verbosity: Verbosity, terminal: bool) -> str:
         threads={"decode": {"decode": 0.5}, "stages": {"wait": 9.0, "upscale": 1.5}}, means={"psnr_y": 31.234},
     )  # fmt: skip
     with Reporter(verbosity, console) as reporter:
-        on_frames = reporter.start(Path("in.mp4"), 1, 2)
+        on_frames = reporter.start(Path("in.mp4"), 0, 2)
         on_frames(5, 10)
         reporter.note("something to know")
         reporter.finish(summarize(report))
         reporter.fail(Path("bad.mp4"), Failure("bad.mp4 is empty"))
-        reporter.total(2, 1, {})
+        reporter.total(2, 1, 1, {})
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert isinstance(text, str)
     return text
@@ -67,9 +68,25 @@ def test_progress_never_exceeds_the_expected_number_of_frames(monkeypatch: pytes
     monkeypatch.setattr("vidsr.cli.progress.LINE_SECONDS", 0.0)
     console = Console(file=StringIO(), force_terminal=terminal, width=120, highlight=False)
     with Reporter(Verbosity.NORMAL, console) as reporter:
-        reporter.start(Path("in.mp4"), 1, 1)(12, 10)  # headers estimate, and frames came
+        reporter.start(Path("in.mp4"), 0, 1)(12, 10)  # headers estimate, and frames came
         assert all(task.total is None or task.percentage <= 100 for task in reporter._bar.tasks)
     assert "12/10" not in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_each_worker_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidsr.cli.progress.LINE_SECONDS", 0.0)
+    for terminal in (True, False):
+        console = Console(file=StringIO(), force_terminal=terminal, width=120, highlight=False)
+        with Reporter(Verbosity.VERBOSE, console) as reporter:
+            reporter.begin([Path("a.mp4"), Path("b.mp4")])
+            reporter.start_all([Path("a.mp4"), Path("b.mp4")])
+            reporter.worker(WorkerLine(0, "[1/2] a.mp4, segment 3 of 7", 5, None))
+            reporter.worker(WorkerLine(1, "[2/2] b.mp4", 5, 10))
+            reporter.on_frames(1, 5, 10)
+            reporter.ended(0)
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "worker 1: [1/2] a.mp4, segment 3 of 7" in text and "worker 2: [2/2] b.mp4" in text
+        assert ("1/2 files, 75%" in text) != terminal
 
 
 def test_only_psnr_is_shown_in_decibels() -> None:

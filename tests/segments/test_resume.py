@@ -215,14 +215,14 @@ def test_ctrl_c_says_how_to_continue(tmp_path: Path) -> None:
     code = f"""
 import os, signal, sys
 from vidsr.runtime import interrupt
-from vidsr.segments import executors
+from vidsr.segments import enhance
 interrupt.install()
-run_segment = executors.run_segment
+run_segment = enhance.run_segment
 def stop_in_the_third(folder, index, **more):
     if index == 2:
         os.kill(os.getpid(), signal.SIGINT)
     return run_segment(folder, index, **more)
-executors.run_segment = stop_in_the_third
+enhance.run_segment = stop_in_the_third
 sys.argv = ["vidsr", "enhance", {str(clip)!r}, "-o", {str(output)!r}, *"--scale 2 --model bicubic --segment 1s".split()]
 from vidsr.cli.app import run
 run()

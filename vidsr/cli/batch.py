@@ -1,20 +1,22 @@
-"""The files of a run in turn; one bad file does not stop the others."""
+"""The files of a run, in turn or several at a time; one bad file does not stop the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from typing import Any
 
 from vidsr.cli.progress import Reporter
-from vidsr.errors import ExitCode, InputError, Note, VidsrError
+from vidsr.errors import ExitCode, InputError, Note, OnNote, VidsrError
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.paths import Job, JobList, output_path
 from vidsr.pipeline.summary import FileSummary
 from vidsr.runtime import interrupt, process
-from vidsr.runtime.error_boundary import Failure, WorkerFailed
+from vidsr.runtime.error_boundary import Failure
 from vidsr.runtime.output_file import remove_leftovers
 from vidsr.runtime.worker import Worker
+from vidsr.segments.side_by_side import Listeners, Result, enhance_side_by_side
+from vidsr.segments.workers import WorkerLine
 
 MOST_SKIPPED = 10  # files that are named one by one
 SHOWN_ONCE = ("color_assumed", "color_tagged", "compiling_kernels")  # codes of notes
@@ -27,12 +29,44 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter,
     """Enhance all files of ``listed`` and report on each.
 
     The error of a single file is raised. Of several files, those that fail, for whatever reason, are reported and the
-    others go on, unless ``fail_fast``. They run in a worker process, so a native crash ends one file only. A folder
+    others go on, unless ``fail_fast``. They run in worker processes, so a native crash ends one file only. A folder
     that cannot be read counts as a file that fails.
 
     Raises:
         VidsrError: the only file failed.
     """
+    jobs = listed.jobs
+    _report_list(listed, reporter)
+    on_note = _note_listener(reporter)
+    if len(jobs) > 1 and (options.jobs != 1 or options.ray is not None):
+        listeners = Listeners(on_note, reporter.on_frames, reporter.worker)
+        reporter.start_all([job.source for job in jobs])
+        results = enhance_side_by_side(jobs, options, listeners)
+    else:
+        results = _in_turn(jobs, options, reporter, on_note)
+    done, failed, incomplete = 0, len(listed.unreadable), 0
+    with closing(results):
+        for number, result in results:
+            reporter.ended(number)
+            if isinstance(result, FileSummary):
+                done += 1
+                reporter.finish(result)
+                incomplete += result.incomplete
+                continue
+            failed += 1
+            reporter.fail_json(jobs[number].source, result)
+            reporter.fail(jobs[number].source, result)
+            if result.crashed:
+                _clean_up(jobs[number], options)
+            if fail_fast:
+                reporter.note(f"stopped at the first failure, as --fail-fast asks; files left: {len(jobs) - done - 1}")
+                break
+    reporter.total(len(jobs) + len(listed.unreadable), done, failed, listed.skipped)
+    return ExitCode.SOME_FAILED if failed else ExitCode.TRUNCATED if incomplete else ExitCode.DONE
+
+
+def _report_list(listed: JobList, reporter: Reporter) -> None:
+    """Report what is left out, and why."""
     for path, reason in list(listed.skipped.items())[:MOST_SKIPPED]:
         reporter.note(f"skipped, {reason}: {path}")
     if len(listed.skipped) > MOST_SKIPPED:
@@ -43,44 +77,50 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter,
         reporter.note(f"already done: {files}")
     for path, reason in listed.unreadable.items():
         reporter.fail(path, Failure.of(InputError(f"cannot be read ({reason}): check its permissions")))
+
+
+def _note_listener(reporter: Reporter) -> OnNote:
+    """Return the listener that logs each note, and shows it; the assumed colour of untagged clips once per run."""
     shown: set[Note] = set()
 
     def show(note: Note) -> None:
-        """Show a note of a clip; the assumed colour of untagged clips once per run, and log it for each."""
         reporter.log_note(note)
         if note not in shown:
             reporter.show(note)
         if note.code in SHOWN_ONCE:
             shown.add(note)
 
-    failed, incomplete = len(listed.unreadable), 0
-    with _caller(len(listed.jobs)) as call:
-        for number, job in enumerate(listed.jobs, 1):
-            on_frames = reporter.start(job.source, number, len(listed.jobs))
+    return show
+
+
+def _in_turn(jobs: Sequence[Job], options: EnhanceOptions, reporter: Reporter, on_note: OnNote) -> Generator[Result]:
+    """Enhance one file after the other and yield what became of each.
+
+    Raises:
+        Exception: the only file failed.
+    """
+    with _caller(len(jobs)) as call:
+        for number, job in enumerate(jobs):
+            on_frames = reporter.start(job.source, number, len(jobs))
 
             def on_event(event: Any, on_frames: Callable[..., object] = on_frames) -> None:
-                show(event) if isinstance(event, Note) else on_frames(*event)
+                if isinstance(event, Note):
+                    on_note(event)
+                elif isinstance(event, WorkerLine):
+                    reporter.worker(event)
+                else:
+                    on_frames(*event)
 
+            result: FileSummary | Failure
             try:
-                summary = call(job, options, on_event)
+                result = call(job, options, on_event)
             except Exception as error:
                 interrupt.check()
-                reporter.fail_json(job.source, Failure.of(error))
-                if len(listed.jobs) == 1:
+                result = Failure.of(error)
+                if len(jobs) == 1:
+                    reporter.fail_json(job.source, result)
                     raise
-                if isinstance(error, WorkerFailed):
-                    _clean_up(job, options)
-                reporter.fail(job.source, Failure.of(error))
-                failed += 1
-                if fail_fast:
-                    left = len(listed.jobs) - number
-                    reporter.note(f"stopped at the first failure, as --fail-fast asks; files left: {left}")
-                    break
-            else:
-                reporter.finish(summary)
-                incomplete += summary.incomplete
-    reporter.total(len(listed.jobs) + len(listed.unreadable), failed, listed.skipped)
-    return ExitCode.SOME_FAILED if failed else ExitCode.TRUNCATED if incomplete else ExitCode.DONE
+            yield number, result
 
 
 def _caller(files: int) -> AbstractContextManager[Call]:

@@ -12,16 +12,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from vidsr.cli.run_share import RunShare
 from vidsr.cli.tables import print_json_line
 from vidsr.errors import Note, ignore
-from vidsr.options.image_sequence import file_bytes
-from vidsr.pipeline.summary import FileSummary, duration_text
+from vidsr.pipeline.summary import FileSummary
 from vidsr.runtime.error_boundary import Failure
 from vidsr.runtime.log_file import LogFile
+from vidsr.segments.workers import WorkerLine
 
 if TYPE_CHECKING:
     from vidsr.pipeline.run import OnFrames
@@ -71,8 +72,12 @@ class Reporter(AbstractContextManager["Reporter"]):
         self.verbosity = verbosity
         self._log_file = log_file
         self._json = json
-        self._sizes: list[int] = []  # bytes of the sources, by which the time left for all files is estimated
-        self._started = perf_counter()
+        self._share = RunShare()
+        self._all_files: TaskID | None = None  # the bar of the whole run
+        self._workers: dict[int, TaskID] = {}  # number of a worker -> its bar
+        self._doing: dict[int, str] = {}  # number of a worker -> what it does
+        self._total = 0  # files that are enhanced at the same time
+        self._printed = perf_counter()
         self.console = console if console is not None else Console(stderr=True, highlight=False)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -119,12 +124,11 @@ class Reporter(AbstractContextManager["Reporter"]):
 
     def begin(self, sources: Sequence[Path]) -> None:
         """Note the files of the run, for the estimate of the time left for all of them."""
-        self._sizes = [max(1, file_bytes(source)) for source in sources]
-        self._started = perf_counter()
+        self._share = RunShare(sources)
 
     def start(self, source: Path, number: int, total: int) -> OnFrames:
-        """Announce file ``number`` of ``total``; return the listener that shows its progress."""
-        place = f"[{number}/{total}] " if total > 1 else ""
+        """Announce file ``number`` (from 0) of ``total``; return the listener that shows its progress."""
+        place = f"[{number + 1}/{total}] " if total > 1 else ""
         self.log(f"{place}{source}")
         if self.verbosity is Verbosity.QUIET:
             return ignore
@@ -134,32 +138,78 @@ class Reporter(AbstractContextManager["Reporter"]):
             return _Lines(self, f"{place}{source.name}", number)
         for task in self._bar.task_ids:
             self._bar.remove_task(task)
-        if total > 1:
-            whole = self._bar.add_task("all files", total=1.0, count=f"{number - 1}/{total}")
-            self._bar.update(whole, completed=self.share(number))
+        self._add_bar_of_all(total)
         task = self._bar.add_task(f"{place}{source.name}", total=None)
 
         def show(done: int, frames: int | None) -> None:
             self._bar.update(task, completed=done, total=_at_least(done, frames))
-            if total > 1:
-                self._bar.update(whole, completed=self.share(number, done, frames))
+            self._share.update(number, done, frames)
+            self._update_bar_of_all(total)
 
         return show
 
-    def share(self, number: int, done: int = 0, frames: int | None = None) -> float:
-        """Return the share of the run, by bytes of sources, that is done ``done`` frames into file ``number``."""
-        if not self._sizes:
-            return 0.0
-        part = done / max(done, frames) if frames else 0.0
-        return (sum(self._sizes[: number - 1]) + part * self._sizes[number - 1]) / sum(self._sizes)
+    def start_all(self, sources: Sequence[Path]) -> None:
+        """Announce files that are enhanced at the same time: `on_frames` and `worker` show their progress."""
+        for number, source in enumerate(sources, 1):
+            self.log(f"[{number}/{len(sources)}] {source}")
+        self._total = len(sources)
+        if self.verbosity is not Verbosity.QUIET and self.console.is_terminal:
+            self._add_bar_of_all(self._total)
+
+    def on_frames(self, number: int, done: int, frames: int | None) -> None:
+        """Show how far one of several files is that are enhanced at the same time."""
+        self._share.update(number, done, frames)
+        self._show_all()
+
+    def _show_all(self) -> None:
+        """Show how far the whole run is: as a bar, or a line every ten seconds."""
+        if self._all_files is not None:
+            self._update_bar_of_all(self._total)
+        elif (now := perf_counter()) - self._printed >= LINE_SECONDS:
+            self._printed = now
+            self.progress(f"{self._share.ended}/{self._total} files, {self._share.value:.0%}{self.left(0, 0, None)}")
+
+    def worker(self, line: WorkerLine) -> None:
+        """Show what one of several workers does."""
+        is_new = self._doing.get(line.worker) != line.text
+        self._doing[line.worker] = line.text
+        if self.verbosity is Verbosity.QUIET:
+            return
+        if not self.console.is_terminal:
+            if is_new and self.verbosity is Verbosity.VERBOSE:
+                self.progress(f"worker {line.worker + 1}: {line.text}")
+            return
+        if is_new:
+            if line.worker in self._workers:
+                self._bar.remove_task(self._workers[line.worker])
+            self._workers[line.worker] = self._bar.add_task("", total=None)
+        self._bar.update(
+            self._workers[line.worker],
+            description=f"worker {line.worker + 1}: {line.text}",
+            completed=line.done,
+            total=_at_least(line.done, line.frames),
+        )
+
+    def ended(self, number: int) -> None:
+        """Note that a file has ended, well or badly."""
+        self._share.end(number)
+        if self._total:
+            self._show_all()
+
+    def _add_bar_of_all(self, total: int) -> None:
+        if total > 1:
+            self._all_files = self._bar.add_task("all files", total=1.0, count=f"{self._share.ended}/{total}")
+            self._update_bar_of_all(total)
+
+    def _update_bar_of_all(self, total: int) -> None:
+        if self._all_files is not None:
+            count = f"{self._share.ended}/{total}"
+            self._bar.update(self._all_files, completed=self._share.value, count=count)
 
     def left(self, number: int, done: int, frames: int | None) -> str:
-        """Return the time left for all files in words; empty for one file, and where nothing is known."""
-        share = self.share(number, done, frames) if len(self._sizes) > 1 else 0.0
-        if not 0 < share < 1:
-            return ""
-        seconds = (perf_counter() - self._started) * (1 - share) / share
-        return f", {duration_text(seconds)} for all files"
+        """Return the time left for all files in words, ``done`` frames into a file; empty where it is not known."""
+        self._share.update(number, done, frames)
+        return self._share.left()
 
     def fail(self, source: Path, failure: Failure) -> None:
         """Print the error of one file of several; if verbose, with its traceback."""
@@ -200,12 +250,12 @@ class Reporter(AbstractContextManager["Reporter"]):
         if self._log_file is not None:
             self._log_file.write(text)
 
-    def total(self, files: int, failed: int, skipped: Mapping[Path, str]) -> None:
+    def total(self, files: int, done: int, failed: int, skipped: Mapping[Path, str]) -> None:
         """Print the last line of a run over several files, with the reasons why others are ``skipped``."""
         if files > 1:
             reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(skipped.values()).items())
             why = f" ({reasons})" if reasons else ""
-            self.note(f"{files - failed} of {files} files enhanced, {failed} failed, {len(skipped)} skipped{why}")
+            self.note(f"{done} of {files} files enhanced, {failed} failed, {len(skipped)} skipped{why}")
 
 
 def _at_least(done: int, frames: int | None) -> int | None:

@@ -30,6 +30,7 @@ from vidsr.stages.memory_budget import (
     LEAST_NETWORK,
     LEAST_ROWS,
     MemoryBudget,
+    MemoryNeed,
     clip_need,
     divide_memory,
     limit_memory,
@@ -146,18 +147,28 @@ def choose_memory(
     Raises:
         OptionError, DeviceError: the run needs more than it may take.
     """
-    width, height = output_dimensions(options, info)
-    output = replace(info, width=width, height=height)
-    if info.fps is not None:
-        averages = options.temporal_denoise and options.restorations
-        need = clip_need(info, output, encoding, averaged_bytes(options, info) if averages else 0)
-        return divide_memory(limit_memory(options.memory, need, output, notes), need.held), None
-    classical = any(wanted.method in CLASSICAL for wanted in options.restorations)
-    need = still_need(info, output, bool(options.restorations), not classical)
+    need, output = memory_need(options, info, encoding), _resized(options, info)
     limit = limit_memory(options.memory, need, output, notes)
+    if info.fps is not None:
+        return divide_memory(limit, need.held), None
     if limit is None or need.whole <= limit:
         return divide_memory(limit), None
     free = limit - BASE - need.held
     network = max(LEAST_NETWORK, free // 2)
     rows = max(LEAST_ROWS, (free - network) // row_bytes(info, output))
     return MemoryBudget(network), rows
+
+
+def memory_need(options: EnhanceOptions, info: VideoInfo, encoding: Encoding) -> MemoryNeed:
+    """Return the memory that a run takes, estimated from the sizes of its frames."""
+    output = _resized(options, info)
+    if info.fps is not None:
+        averages = options.temporal_denoise and options.restorations
+        return clip_need(info, output, encoding, averaged_bytes(options, info) if averages else 0)
+    classical = any(wanted.method in CLASSICAL for wanted in options.restorations)
+    return still_need(info, output, bool(options.restorations), not classical)
+
+
+def _resized(options: EnhanceOptions, info: VideoInfo) -> VideoInfo:
+    width, height = output_dimensions(options, info)
+    return replace(info, width=width, height=height)

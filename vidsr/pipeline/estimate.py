@@ -138,13 +138,7 @@ def estimate_all(
 def _planned(job: Job, options: EnhanceOptions) -> FileEstimate:
     """The plan of one file, from its headers and sample frames."""
     notes = Notes()
-    if job.is_image:
-        pixels = read_pixels(job.source, options.reading.alpha, options.reading.max_pixels)
-        samples = ClipSamples((sample_luma(pixels),)) if options.restorations else ClipSamples()
-        plan = make_plan(options, image_info(job.source, pixels), samples, notes=notes)
-    else:
-        with open_reader(job.source, options, notes) as reader:
-            plan = plan_clip(job, options, reader, notes)
+    plan = plan_file(job, options, notes)
     problem = ""
     try:
         target = output_names(job, plan.options).result
@@ -156,6 +150,20 @@ def _planned(job: Job, options: EnhanceOptions) -> FileEstimate:
         copied = carried_streams(*copying)
         notes.extend(lost_streams(*copying))
     return FileEstimate(job.source, target, plan, tuple(copied), tuple(notes), problem)
+
+
+def plan_file(job: Job, options: EnhanceOptions, notes: Notes) -> Plan:
+    """Return the plan of one file, from its headers and sample frames.
+
+    Raises:
+        VidsrError: it cannot be enhanced.
+    """
+    if job.is_image:
+        pixels = read_pixels(job.source, options.reading.alpha, options.reading.max_pixels)
+        samples = ClipSamples((sample_luma(pixels),)) if options.restorations else ClipSamples()
+        return make_plan(options, image_info(job.source, pixels), samples, notes=notes)
+    with open_reader(job.source, options, notes) as reader:
+        return plan_clip(job, options, reader, notes)
 
 
 def _trials(files: list[FileEstimate], options: EnhanceOptions) -> Iterator[tuple[tuple[object, ...], Trial]]:

@@ -20,7 +20,7 @@ from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.output_size import Automatic
 from vidsr.options.paths import OutputKind
 from vidsr.options.serialize import from_json, to_json
-from vidsr.pipeline.choose import choose_interpolate, choose_memory, choose_upscale
+from vidsr.pipeline.choose import choose_interpolate, choose_memory, choose_upscale, memory_need
 from vidsr.pipeline.choose_format import choose_convert, choose_encoding, choose_fit
 from vidsr.pipeline.choose_model import choose_compressed
 from vidsr.pipeline.choose_restoration import choose_restores, choose_temporal_denoise
@@ -114,6 +114,12 @@ class Plan:
     def weights(self) -> dict[str, str]:
         """SHA-256 of each weights file, by file name."""
         return {network.file: network.sha256 for network in self.networks}
+
+    @property
+    def memory_needed(self) -> int:
+        """Bytes that the run takes at most, estimated from the sizes of its frames."""
+        need = memory_need(self.options, self.source, self.encoding).whole
+        return need if self.options.memory is None else min(need, self.options.memory)
 
     def _one(self, kind: type[T]) -> T | None:
         return next((spec for spec in self.stages if isinstance(spec, kind)), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
 from types import TracebackType
 from typing import Generic, Protocol, TypeVar, overload
@@ -174,33 +174,6 @@ def ordered_map(items: Iterator[Item], workers: Sequence[Callable[[Item], R]]) -
     finally:
         for thread in threads:
             thread.shutdown(cancel_futures=True)
-
-
-def unordered_map(items: Iterable[Item], workers: Sequence[Callable[[Item], R]]) -> Generator[tuple[Item, R]]:
-    """Items with their results, as they become ready. Each worker has its own thread and takes the next item when free.
-
-    An exception of a worker is raised in place of its result. Closing the iterator does not wait for the workers.
-    """
-    pool = ThreadPoolExecutor(len(workers), "vidsr-worker")
-    remaining = iter(items)
-    running: dict[Future[R], tuple[Item, Callable[[Item], R]]] = {}
-
-    def start(worker: Callable[[Item], R]) -> None:
-        for item in remaining:
-            running[pool.submit(worker, item)] = (item, worker)
-            return
-
-    try:
-        for worker in workers:
-            start(worker)
-        while running:
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                item, worker = running.pop(future)
-                result = future.result()
-                start(worker)
-                yield item, result
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def computed_ahead(items: Iterable[Item], worker: Callable[[Item], R]) -> Generator[R]:

@@ -57,14 +57,18 @@ class Worker:
     ) -> None:
         self.close()
 
+    def prepare(self) -> None:
+        """Start the process again if it has ended."""
+        if self._process is None:
+            self._start()
+
     def call(self, *arguments: Any, on_event: Emit = ignore) -> Any:
         """Return the function's result; ``on_event`` receives its events in order.
 
         Raises:
             WorkerFailed: the function raised an exception, or the process ended.
         """
-        if self._process is None:
-            self._start()
+        self.prepare()
         try:
             _send(self._requests, arguments)
             while True:

@@ -1,51 +1,108 @@
 """Enhance one file: a long clip in segments, everything else in one run.
 
-    cut -> job folder -> run each segment that is not finished -> assemble -> remove the job folder
+    begin: cut -> job folder;  run each segment that is not finished;  complete: assemble -> remove the job folder
 
 A run that ends early leaves the job folder, and the same command continues.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
-from time import perf_counter
 
-from vidsr.errors import Notes, OnNote, ignore
+from vidsr.errors import Notes, OnNote, VidsrError, ignore
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.fingerprint import Fingerprint
 from vidsr.options.output_names import output_names
 from vidsr.options.paths import Job, output_path
+from vidsr.pipeline.estimate import plan_file
+from vidsr.pipeline.plan import Plan
 from vidsr.pipeline.run import OnFrames, RunReport, open_reader, plan_clip, slow_motion
 from vidsr.pipeline.run import enhance_file as enhance_whole
 from vidsr.runtime import interrupt
+from vidsr.runtime.worker_pool import Key
 from vidsr.segments.assemble import assemble
+from vidsr.segments.begun_job import BegunJob, Need, plan_digest
 from vidsr.segments.cut import Cut, cut_clip
-from vidsr.segments.executors import number_of_jobs, run_segments
+from vidsr.segments.folder_lock import FolderLock
 from vidsr.segments.job import SegmentedJob
 from vidsr.segments.job_folder import JobFolder
-from vidsr.segments.segment_report import SegmentReport
+from vidsr.segments.run_segment import run_segment
+from vidsr.segments.tasks import MakeSegment
+from vidsr.segments.workers import WorkerLine, open_pool
 from vidsr.video import file_clock, lost_streams
 from vidsr.video.packet_index import packet_index
 
 ZERO = Fraction(0)
 
+OnWorker = Callable[[WorkerLine], object]
+
 
 def enhance_file(
-    job: Job, options: EnhanceOptions, on_frames: OnFrames = ignore, on_note: OnNote = ignore
+    job: Job,
+    options: EnhanceOptions,
+    on_frames: OnFrames = ignore,
+    on_note: OnNote = ignore,
+    on_worker: OnWorker = ignore,
 ) -> RunReport:
-    """Enhance one clip or image and return the report.
+    """Enhance one clip or image and return the report. ``on_worker`` learns what each of several workers does.
 
     Raises:
         VidsrError: in one line; no partial output is left, except finished segments in the job folder.
     """
     interrupt.set_line(None)
-    cut = None if not _may_be_cut(job, options) else _cut(job, options)
+    begun = begin(job, options, on_frames, on_note)
+    if isinstance(begun, RunReport):
+        return begun
+    with begun.locked():
+        _make_segments(begun, on_frames, on_note, on_worker)
+        report = complete(begun, on_note)
+    interrupt.set_line(None)
+    return report
+
+
+def begin(files: Job, options: EnhanceOptions, on_frames: OnFrames, on_note: OnNote) -> RunReport | BegunJob:
+    """Cut and plan a long clip, or enhance anything else at once.
+
+    Raises:
+        VidsrError: the file cannot be enhanced.
+    """
+    cut = None if not _may_be_cut(files, options) else _cut(files, options)
     if cut is None:
-        return enhance_whole(job, options, on_frames, on_note)
-    return _enhance_in_segments(job, options, cut, on_frames, Notes(on_note))
+        return enhance_whole(files, options, on_frames, on_note)
+    return _begin_segments(files, options, cut, Notes(on_note))
+
+
+def complete(begun: BegunJob, on_note: OnNote = ignore) -> RunReport:
+    """Assemble a job whose segments are all finished, and remove its folder.
+
+    Raises:
+        VidsrError: segments are missing, or the output cannot be written.
+    """
+    folder, notes = JobFolder(begun.folder), Notes(on_note, begun.notes)
+    job = folder.read_job()
+    reports = folder.reports(begun.segments)
+    names = output_names(begun.files, begun.options)
+    seconds = time.time() - begun.began + begun.seconds_before
+    report = assemble(job, folder, begun.files, names, begun.options, reports, seconds, notes)
+    folder.remove()
+    return report
+
+
+def estimate_need(files: Job, options: EnhanceOptions) -> Need:
+    """Return what a worker takes that enhances a file.
+
+    Raises:
+        VidsrError: the file cannot be enhanced.
+    """
+    return _need(plan_file(files, options, Notes()))
+
+
+def _need(plan: Plan) -> Need:
+    gpus = {network.device for network in plan.networks if network.device != "cpu"}
+    return Need(plan.memory_needed, tuple(sorted(gpus)))
 
 
 def _may_be_cut(job: Job, options: EnhanceOptions) -> bool:
@@ -76,8 +133,8 @@ def _keeps_frames(job: Job, options: EnhanceOptions) -> bool:
         return reader.rate_change == 1
 
 
-def _enhance_in_segments(files: Job, options: EnhanceOptions, cut: Cut, on_frames: OnFrames, notes: Notes) -> RunReport:
-    started = perf_counter()
+def _begin_segments(files: Job, options: EnhanceOptions, cut: Cut, notes: Notes) -> BegunJob:
+    began = time.time()
     with open_reader(files.source, options, notes) as reader:
         plan = plan_clip(files, options, reader, notes)
         deinterlaces = reader.deinterlaces
@@ -88,62 +145,73 @@ def _enhance_in_segments(files: Job, options: EnhanceOptions, cut: Cut, on_frame
     notes.extend(lost_streams(files.source, names.result, options.reading, slow_motion(options)))
     played_from, output_zero = file_clock(files.source, ZERO, options.start or ZERO, options.reading)
     assert played_from is not None and output_zero is not None
-    with folder.locked():
-        job = folder.begin(
-            SegmentedJob(
-                source=files.source.resolve(),
-                target=names.result.resolve(),
-                fingerprint=Fingerprint.of(files.source),
-                plan=plan,
-                cut=cut,
-                played_from=played_from,
-                output_zero=output_zero if options.start is not None else ZERO,
-                deinterlaces=deinterlaces,
-            ),
-            options.fresh,
-        )
+    wanted = SegmentedJob(
+        source=files.source.resolve(),
+        target=names.result.resolve(),
+        fingerprint=Fingerprint.of(files.source),
+        plan=plan,
+        cut=cut,
+        played_from=played_from,
+        output_zero=output_zero if options.start is not None else ZERO,
+        deinterlaces=deinterlaces,
+    )
+    with FolderLock(folder.path) as lock:
+        job = folder.begin(wanted, options.fresh)
         reports = folder.finished(job, notes)
-        earlier = sum(report.seconds for report in reports.values())
-        if reports:
-            notes.info("resuming", f"resuming: {len(reports)} of {len(cut.segments)} segments done")
-        _run_missing(folder, job, reports, options, on_frames)
-        in_order = [reports[index] for index in range(len(cut.segments))]
-        report = assemble(job, folder, files, names, options, in_order, perf_counter() - started + earlier, notes)
-        folder.remove()
-    interrupt.set_line(None)
-    return report
+        lock.keep()
+        digest = plan_digest(folder.path)
+    if reports:
+        notes.info("resuming", f"resuming: {len(reports)} of {len(cut.segments)} segments done")
+    return BegunJob(
+        files=files,
+        options=options,
+        folder=folder.path,
+        plan_digest=digest,
+        segments=len(cut.segments),
+        missing=tuple(index for index in range(len(cut.segments)) if index not in reports),
+        frames_done=sum(report.frames for report in reports.values()),
+        frames=job.plan.output.frames,
+        seconds_before=sum(report.seconds for report in reports.values()),
+        began=began,
+        notes=tuple(notes),
+        need=_need(job.plan),
+    )
 
 
-def _run_missing(
-    folder: JobFolder,
-    job: SegmentedJob,
-    reports: dict[int, SegmentReport],
-    options: EnhanceOptions,
-    on_frames: OnFrames,
-) -> None:
-    """Run the segments without a report, and add theirs to ``reports``."""
-    total, done = len(job.cut.segments), sum(report.frames for report in reports.values())
-    missing = [index for index in range(total) if index not in reports]
+def _make_segments(begun: BegunJob, on_frames: OnFrames, on_note: OnNote, on_worker: OnWorker) -> None:
+    """Make the missing segments of a job: here one after the other, or by several workers."""
+    frames: dict[int, int] = {}  # segment -> frames written
 
-    def show(frames: int, _: int | None) -> None:
-        on_frames(done + frames, job.plan.output.frames)
+    def show(index: int, done: int) -> None:
+        frames[index] = done
+        on_frames(begun.frames_done + sum(frames.values()), begun.frames)
 
-    def note_finished() -> None:
-        if reports:
-            interrupt.set_line(f"{len(reports)} of {total} segments are finished: the same command continues")
+    finished = begun.segments - len(begun.missing)
+    _note_finished(finished, begun.segments)
+    if begun.options.ray is None and begun.options.jobs == 1:
+        for index in begun.missing:
+            run_segment(begun.folder, index, on_frames=lambda done, _, index=index: show(index, done))  # type: ignore[misc]
+            finished += 1
+            _note_finished(finished, begun.segments)
+        return
 
-    note_finished()
-    for report in _started(folder.path, job, missing, options, show):
-        reports[report.index] = report
-        note_finished()
+    def on_event(key: Key, worker: int, event: object) -> None:
+        index, counts = key[1], event if isinstance(event, tuple) else (0, None)
+        on_worker(WorkerLine(worker, f"segment {index + 1} of {begun.segments}", counts[0], None))
+        show(index, counts[0])
+
+    folder = begun.folder.resolve()
+    with open_pool(begun.options, begun.need, folder, on_event, on_note, len(begun.missing)) as (pool, device):
+        for index in begun.missing:
+            pool.submit((0, index), (index,), MakeSegment(folder, index, device))
+        for outcome in pool.outcomes():
+            if outcome.failure is not None:
+                raise VidsrError(f"segment {outcome.key[1]} of {begun.folder}: {outcome.failure.line}")
+            show(outcome.key[1], outcome.value)
+            finished += 1
+            _note_finished(finished, begun.segments)
 
 
-def _started(
-    folder: Path, job: SegmentedJob, missing: list[int], options: EnhanceOptions, on_frames: OnFrames
-) -> Iterator[SegmentReport]:
-    """Run segments where ``options`` want them: here, in several processes, or on a Ray cluster."""
-    if options.ray is None:
-        return run_segments(folder, job, missing, number_of_jobs(job, options.jobs), on_frames)
-    from vidsr.segments.ray_cluster import run_on_ray
-
-    return run_on_ray(folder.resolve(), job, missing, options.ray, options.cpus_per_worker, on_frames)
+def _note_finished(finished: int, segments: int) -> None:
+    if finished:
+        interrupt.set_line(f"{finished} of {segments} segments are finished: the same command continues")

@@ -9,13 +9,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +21,11 @@ from vidsr.options.fingerprint import Fingerprint
 from vidsr.options.input_folder import JOB_FOLDER
 from vidsr.options.serialize import from_json, to_json
 from vidsr.runtime.output_file import OutputFile, write_file
+from vidsr.segments.folder_lock import REMEDY, has_segments
 from vidsr.segments.job import SegmentedJob
 from vidsr.segments.segment_report import SegmentReport
 from vidsr.video.packet_file import is_intact
 
-REMEDY = "free some space or check its permissions, and run the same command again"
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, StopIteration)  # of damaged JSON
 
 
@@ -52,51 +48,6 @@ class JobFolder:
         """Return the path of the report of a segment."""
         return self.path / f"{index:05}.json"
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Context in which no other run works on the job. A folder without a finished segment goes at the end.
-
-        Raises:
-            OutputError: another run works on it, or the folder cannot be made.
-        """
-        file = self._lock()
-        try:
-            yield
-        finally:
-            if not self._has_segments:
-                self.remove()
-            os.close(file)
-
-    def _lock(self) -> int:
-        """Make the folder and lock it; return the lock file."""
-        while True:
-            with _named_errors(self.path):
-                self.path.mkdir(parents=True, exist_ok=True)
-                file = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o666)
-            try:
-                self._claim(file)
-                if os.path.samestat(os.fstat(file), (self.path / "lock").stat()):
-                    return file
-            except FileNotFoundError:  # the run that held it has just removed the folder
-                pass
-            except BaseException:
-                os.close(file)
-                raise
-            os.close(file)
-
-    def _claim(self, file: int) -> None:
-        here = f"process {os.getpid()} on {socket.gethostname()}"
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(file, 200).decode(errors="replace") or "unknown"
-            raise OutputError(f"{self.path} is in use by {holder}: wait for it, or choose another --output") from None
-        except OSError:  # a file system without locks
-            pass
-        with _named_errors(self.path):
-            os.ftruncate(file, 0)
-            os.pwrite(file, here.encode(), 0)
-
     def begin(self, job: SegmentedJob, fresh: bool) -> SegmentedJob:
         """Return the job to do: that of an earlier run, which fits ``job``, or ``job`` itself in an empty folder.
 
@@ -108,7 +59,7 @@ class JobFolder:
             difference = stored.difference(job)
             if difference is None:
                 return stored
-            if self._has_segments:
+            if has_segments(self.path):
                 raise OutputError(
                     f"{self.path} holds segments made {difference}: give the same command, or --fresh to begin again"
                 )
@@ -123,13 +74,14 @@ class JobFolder:
             OutputError: there is none, or it is damaged.
         """
         job = self._stored()
-        assert job is not None
+        if job is None:
+            raise OutputError(f"{self.path} has no plan.json: give the same command again")
         return job
 
     def _stored(self) -> SegmentedJob | None:
         path = self.path / "plan.json"
         if not path.exists():
-            if self._has_segments:
+            if has_segments(self.path):
                 raise OutputError(f"{self.path} has segments and no plan.json: give --fresh to begin again")
             return None
         try:
@@ -158,6 +110,18 @@ class JobFolder:
                 notes.info("segment_damaged", f"segment {index} in {self.path} is damaged: it is made again")
         return found
 
+    def reports(self, segments: int) -> list[SegmentReport]:
+        """Return the reports of all segments in order; their packets are not read.
+
+        Raises:
+            OutputError: one is missing or damaged.
+        """
+        found = [self._read(index) for index in range(segments)]
+        reports = [report for report in found if report is not None]
+        if len(reports) < segments:
+            raise OutputError(f"{self.path} lacks segment {found.index(None)}: give the same command again")
+        return reports
+
     def _read(self, index: int) -> SegmentReport | None:
         try:
             report = from_json(SegmentReport, json.loads(self.report(index).read_bytes()))
@@ -181,22 +145,10 @@ class JobFolder:
         """Remove the folder and everything in it."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    @property
-    def _has_segments(self) -> bool:
-        return any(self.path.glob("[0-9]*.json"))
-
     def _clear(self) -> None:
         for path in self.path.glob("[0-9]*.*"):
             with suppress(OSError):
                 path.unlink()
-
-
-@contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror}): {REMEDY}") from None
 
 
 def _encoded(data: Any) -> bytes:

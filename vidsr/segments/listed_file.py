@@ -17,7 +17,7 @@ from vidsr.segments.enhance import enhance_file
 def enhance_listed_file(job: Job, options: EnhanceOptions, emit: Callable[[Any], object]) -> FileSummary:
     """Enhance the file of ``job``.
 
-    ``emit`` receives each `Note`, and the number of frames written with the number expected.
+    ``emit`` receives each `Note`, each `WorkerLine`, and the number of frames written with the number expected.
 
     Raises:
         VidsrError: the file cannot be enhanced, or the machine fails.
@@ -25,4 +25,4 @@ def enhance_listed_file(job: Job, options: EnhanceOptions, emit: Callable[[Any],
     if not is_compiled():
         emit(Note("compiling_kernels", "compiling kernels, once: the first run takes up to a minute longer"))
     with machine_errors(job.source):
-        return summarize(enhance_file(job, options, lambda done, frames: emit((done, frames)), emit))
+        return summarize(enhance_file(job, options, lambda done, frames: emit((done, frames)), emit, emit))

@@ -1,146 +1,158 @@
-"""Run segments on a Ray cluster. The machines share the file system; only a path and a number travel.
+"""Workers on a Ray cluster. The machines share the file system; only small values travel.
 
-Ray actors load PyTorch once and make one segment after the other. An actor whose process or machine ends is replaced,
-and its segment goes to whichever actor is free: nothing ever waits for one particular actor.
+A worker is a Ray actor, which loads PyTorch once and does one task after the other. An actor whose process or machine
+ends is replaced, and its task goes to whichever worker is free.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from vidsr import __version__
 from vidsr.errors import OptionError, VidsrError
-from vidsr.pipeline.run import OnFrames
-from vidsr.runtime.error_boundary import Failure, machine_errors
-from vidsr.segments.job import SegmentedJob
-from vidsr.segments.run_segment import run_segment
-from vidsr.segments.segment_report import SegmentReport
+from vidsr.runtime.concurrency import run_in_background
+from vidsr.runtime.error_boundary import Failure, WorkerFailed
+from vidsr.segments.begun_job import Need
+from vidsr.segments.tasks import Task, perform
 
 LOCAL = "auto"  # joins the cluster of this machine, or starts one
 STORE_BYTES = 80 << 20  # Ray's least object store: no frame passes through it
-TRIES = 5  # of a segment whose actor ends
 CONNECT_SECONDS = 10.0  # longest wait for the address of a cluster
-POLL_SECONDS = 5.0  # between two looks at actors that wait for a machine
+POLL_SECONDS = 5.0  # between two looks at an actor that waits for a machine
+EVENT, RESULT, FAILURE = "event", "result", "failure"  # kinds of messages of an actor
 
 
-class SegmentActor:
-    """Makes segments on one machine of the cluster."""
+class TaskActor:
+    """Does tasks on one machine of the cluster."""
 
-    def check(self, folder: Path, version: str) -> str:
-        """Return why this machine cannot work on the job in ``folder``; empty if it can."""
+    def check(self, version: str, folder: Path, seen: Path) -> str:
+        """Return why this machine cannot do the work; empty if it can.
+
+        ``folder``: where the command was given, for relative paths in options. ``seen``: a file of the work.
+        """
         if version != __version__:
             return f"has vidsr {__version__}, and the job was planned by {version}: install the same version"
-        if not (folder / "plan.json").is_file():
-            return f"does not see {folder}: use a file system that all machines share"
-        return ""
+        with suppress(OSError):
+            os.chdir(folder)
+        return "" if seen.exists() else f"does not see {seen}: use a file system that all machines share"
 
-    def run(self, folder: Path, index: int, device: str) -> SegmentReport | Failure:
-        """Make a segment; return its report, or what went wrong."""
+    def perform(self, task: Task) -> Iterator[tuple[str, Any]]:
+        """Yield the events of a task, then its result or its failure."""
+        messages: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+
+        def run() -> None:
+            try:
+                messages.put((RESULT, perform(task, lambda event: messages.put((EVENT, event)))))
+            except Exception as error:
+                messages.put((FAILURE, Failure.of(error)))
+
+        run_in_background(run)
+        kind = EVENT
+        while kind == EVENT:
+            kind, value = messages.get()
+            yield kind, value
+
+
+class RayWorker:
+    """An actor, and the next one after its end."""
+
+    def __init__(self, ray: Any, new_actor: Callable[[], Any], seen: Path) -> None:
+        self._ray, self._new_actor, self._seen = ray, new_actor, seen
+        self._actor: Any = None
+        self._is_checked = self._is_closed = False
+
+    def prepare(self) -> None:
+        """Wait until an actor runs on a machine that can do the work.
+
+        Raises:
+            VidsrError: the machine cannot.
+        """
+        while not self._is_checked and not self._is_closed:
+            self._actor = self._actor or self._new_actor()
+            try:
+                problem = self._answer(self._actor.check.remote(__version__, Path.cwd(), self._seen))
+            except self._ray.exceptions.RayError:  # it ended before it began
+                self._end_actor()
+                continue
+            if problem:
+                raise VidsrError(f"a machine of the cluster {problem}")
+            self._is_checked = True
+
+    def call(self, *arguments: Any, on_event: Callable[[Any], object]) -> Any:
+        """Return the result of a task, the only argument.
+
+        Raises:
+            WorkerFailed: the task failed, or the actor ended.
+        """
+        kind, value = FAILURE, Failure("its worker gave no answer", crashed=True)
         try:
-            with machine_errors(folder):
-                return run_segment(folder, index, device)
-        except Exception as error:
-            return Failure.of(error)
-
-
-def run_on_ray(
-    folder: Path,
-    job: SegmentedJob,
-    indices: Sequence[int],
-    address: str,
-    processors: int,
-    on_frames: OnFrames,
-) -> Iterator[SegmentReport]:
-    """Yield the reports of the segments ``indices``, as they become ready on the cluster at ``address``.
-
-    On CPUs an actor takes ``processors`` of them; on GPUs it takes one GPU.
-
-    Raises:
-        OptionError: Ray is not installed, or the cluster cannot be reached.
-        VidsrError: a segment failed, or a machine does not fit.
-    """
-    with _connected(address) as ray:
-        pool = _Pool(ray, folder, job, processors, len(indices))
-        try:
-            frames = 0
-            for report in pool.run(indices):
-                frames += report.frames
-                on_frames(frames, None)
-                yield report
-        finally:
-            pool.close()
-
-
-class _Pool:
-    """Actors, the segments that they make, and those that wait."""
-
-    def __init__(self, ray: Any, folder: Path, job: SegmentedJob, processors: int, segments: int) -> None:
-        self._ray, self._folder, self._version = ray, folder, job.plan.version
-        self._on_gpu = any(network.device != "cpu" for network in job.plan.networks)
-        resources: dict[str, Any] = {"num_gpus": 1} if self._on_gpu else {"num_cpus": processors}
-        self._actor = ray.remote(SegmentActor).options(max_restarts=0, **resources)
-        available = ray.cluster_resources()
-        actors = int(available.get("GPU", 0)) if self._on_gpu else int(available.get("CPU", 0)) // processors
-        if not actors:
-            need = "a GPU" if self._on_gpu else f"{processors} processors on one machine"
-            raise OptionError(f"--ray: the cluster has no machine with {need}: add one, or set --cpus-per-worker")
-        self._running: dict[Any, tuple[Any, int | None]] = {}  # call -> actor, and its segment; None: the first check
-        self._idle: list[Any] = []
-        for _ in range(min(actors, segments)):
-            self._add_actor()
-
-    def run(self, indices: Sequence[int]) -> Iterator[SegmentReport]:
-        """Yield the reports of all segments."""
-        waiting, tries = list(reversed(indices)), dict.fromkeys(indices, 0)
-        left = len(indices)
-        while left:
-            ready, _ = self._ray.wait(list(self._running), timeout=POLL_SECONDS)
-            for call in ready:
-                actor, index = self._running.pop(call)
-                try:
-                    answer = self._ray.get(call)
-                except self._ray.exceptions.RayActorError as error:
-                    if index is not None:
-                        tries[index] += 1
-                        if tries[index] == TRIES:
-                            raise VidsrError(
-                                f"segment {index} of {self._folder} ended {TRIES} workers: {error}"
-                            ) from None
-                        waiting.append(index)
-                    self._add_actor()
-                    if waiting and self._idle:
-                        self._start(self._idle.pop(), waiting.pop())
-                    continue
-                if index is None:
-                    if answer:
-                        raise VidsrError(f"a machine of the cluster {answer}")
-                elif isinstance(answer, Failure):
-                    raise VidsrError(f"segment {index} of {self._folder}: {answer.line}")
-                else:
-                    left -= 1
-                    yield answer
-                if waiting:
-                    self._start(actor, waiting.pop())
-                else:
-                    self._idle.append(actor)
+            for message in self._actor.perform.remote(*arguments):
+                kind, value = self._ray.get(message)
+                if kind == EVENT:
+                    on_event(value)
+        except self._ray.exceptions.RayError as error:
+            self._end_actor()
+            reason = " ".join(str(error).split())[:200]
+            raise WorkerFailed(Failure(f"its worker ended ({reason})", crashed=True)) from None
+        if kind == FAILURE:
+            raise WorkerFailed(value)
+        return value
 
     def close(self) -> None:
-        """End all actors; a segment in the making is lost."""
-        for actor in [*self._idle, *(actor for actor, _ in self._running.values())]:
+        """End the actor."""
+        self._is_closed = True
+        self._end_actor()
+
+    def _end_actor(self) -> None:
+        actor, self._actor, self._is_checked = self._actor, None, False
+        if actor is not None:
             with suppress(Exception):
                 self._ray.kill(actor)
 
-    def _add_actor(self) -> None:
-        actor = self._actor.remote()
-        self._running[actor.check.remote(self._folder, self._version)] = (actor, None)
+    def _answer(self, call: Any) -> Any:
+        """Return the result of a call that may have to wait for a machine; an empty one once closed."""
+        while not self._is_closed:
+            ready, _ = self._ray.wait([call], timeout=POLL_SECONDS)
+            if ready:
+                return self._ray.get(call)
+        return ""
 
-    def _start(self, actor: Any, index: int) -> None:
-        self._running[actor.run.remote(self._folder, index, "cuda:0" if self._on_gpu else "")] = (actor, index)
+
+@contextmanager
+def ray_workers(address: str, processors: int, need: Need, seen: Path, most: int | None) -> Iterator[list[RayWorker]]:
+    """Connect to a cluster and yield as many workers as it has room for, ``most`` at most.
+
+    On CPUs a worker takes ``processors`` of them; on GPUs it takes one GPU. It reserves the memory that it needs.
+    ``seen``: a file that every machine must see.
+
+    Raises:
+        OptionError: Ray is not installed, the cluster cannot be reached, or has no room.
+    """
+    with _connected(address) as ray:
+        resources = {"GPU": 1.0} if need.gpus else {"CPU": float(processors)}
+        if need.memory is not None:
+            resources["memory"] = float(need.memory)
+        workers = sum(_room(node["Resources"], resources) for node in ray.nodes() if node["Alive"])
+        if not workers:
+            memory = "" if need.memory is None else f" and {(need.memory >> 20) + 1}M of memory"
+            size = ("a GPU" if need.gpus else f"{processors} processors") + memory
+            remedy = "add one" if need.gpus else "add one, or set --cpus-per-worker"
+            raise OptionError(f"--ray: no machine of the cluster has {size}: {remedy}")
+        options = {"num_gpus": 1} if need.gpus else {"num_cpus": processors}
+        actor = ray.remote(TaskActor).options(max_restarts=0, memory=need.memory, **options)
+        yield [RayWorker(ray, actor.remote, seen) for _ in range(workers if most is None else min(workers, most))]
+
+
+def _room(node: dict[str, float], resources: dict[str, float]) -> int:
+    """Return how many workers that take ``resources`` fit on a machine."""
+    return min(int(node.get(name, 0) / amount) for name, amount in resources.items())
 
 
 @contextmanager
