@@ -1,9 +1,12 @@
 """Measure how the cost of a run grows with frames, pixels and batch size, as exponents: 1 is linear.
 
     python benchmarks/scaling.py [--model fast] [--json PATH]
+    python benchmarks/scaling.py --workers [--rounds 1] [--json PATH]
 
 Processor time of `vidsr enhance --scale 2 --codec null` in whole processes, minus that of one frame (start-up): for 1,
 4 and 16 times 40 frames of 480x270, for 40 frames of 320x180 to 1920x1080, and with 1, 4 and 16 frames per call.
+
+``--workers`` measures the speed of several workers instead (benchmarks/workers.py).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import math
 import statistics
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from _commands import make_clip, vidsr
 from _timer import machine
@@ -41,7 +45,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="fast")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--workers", action="store_true")
+    parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()
+    if arguments.workers:
+        from workers import measure_all
+
+        store(arguments.json, {"machine": machine(), "workers": measure_all(arguments.rounds)})
+        return
     model = ("--model", arguments.model)
     costs: dict[str, dict[str, float]] = {"frames": {}, "pixels": {}, "batch": {}}
     with tempfile.TemporaryDirectory() as scratch:
@@ -60,9 +71,13 @@ def main() -> None:
             + ", ".join(f"{s}: {c:.2f} core-s" for s, c in row.items())
             + f"; exponent {exponents[name]:.3f}"
         )
-    if arguments.json:
-        result = {"machine": machine(), "model": arguments.model, "costs": costs, "exponents": exponents}
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    store(arguments.json, {"machine": machine(), "model": arguments.model, "costs": costs, "exponents": exponents})
+
+
+def store(path: Path | None, result: dict[str, Any]) -> None:
+    """Write ``result`` to a file, if one is named."""
+    if path is not None:
+        path.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -185,8 +185,8 @@ def enhance(
         reference: True high-resolution clip to measure the output against.
         overwrite: Replace an existing output.
         segment: Length of the segments of a long clip, which an interrupted run keeps; 0: one segment.
-        jobs: Processes that make the segments of a clip; auto: one per GPU, or per 8 processors.
-        ray: Ray cluster that makes the segments; auto: this machine.
+        jobs: Processes that work on clips and their segments; auto: one per GPU, or per 8 processors.
+        ray: Ray cluster that works on clips and their segments; auto: this machine.
         cpus_per_worker: Processors for each worker of the Ray cluster.
         fresh: Discard the segments of an interrupted run.
 

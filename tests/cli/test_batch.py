@@ -8,7 +8,7 @@ import pytest
 from tests.clips import make_clip
 from tests.commands import run_vidsr
 from vidsr.errors import ExitCode
-from vidsr.pipeline.run import enhance_file
+from vidsr.segments.enhance import enhance_file
 
 ARGUMENTS = ("--scale", "2", "--model", "nearest", "--preset", "ultrafast")
 

@@ -1,13 +1,17 @@
 """Segments on a real Ray cluster of three nodes on this machine; skipped where Ray is not installed."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.clips import make_clip
+from tests.commands import run_vidsr
 from tests.segments.runs import run, source
-from vidsr.errors import OptionError
+from vidsr.errors import ExitCode, OptionError
+from vidsr.segments.begun_job import Need
 
 OPTIONS: dict[str, Any] = {"codec": "libx264", "cpus_per_worker": 1}
 STORE = 80 << 20  # bytes of each node's object store
@@ -15,6 +19,7 @@ STORE = 80 << 20  # bytes of each node's object store
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # on a busy machine
     pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
     from ray.cluster_utils import Cluster
 
@@ -72,3 +77,46 @@ def test_a_node_and_a_worker_that_end_in_the_middle(
     run(clip, tmp_path / "out.mp4", "0.5s", ray=cluster.address, **OPTIONS)
     assert len(started) > len(set(started))
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "alone.mp4").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_folder_on_a_cluster(cluster: Any, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    source(tmp_path / "in", "b.mkv")
+    make_clip(tmp_path / "in" / "a.mkv", 2, size=(64, 48))
+    (tmp_path / "in" / "c.mkv").write_bytes(b"no clip")
+    command = ("enhance", tmp_path / "in", "--scale", "2", "--model", "nearest", "--segment", "1s")
+    turn = run_vidsr(*command, "-o", tmp_path / "turn")
+    more = ("--ray", cluster.address, "--cpus-per-worker", "1")
+    result = run_vidsr(*command, "-o", tmp_path / "out", *more)
+    assert turn.returncode == result.returncode == ExitCode.SOME_FAILED, result.stderr
+    assert "2 of 3 files enhanced, 1 failed" in result.stderr
+    for path in (tmp_path / "turn").glob("*.mkv"):
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_cluster_without_room_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from contextlib import contextmanager
+    from types import SimpleNamespace
+
+    from vidsr.segments import ray_cluster
+
+    nodes = [{"Alive": True, "Resources": {"CPU": 8.0, "memory": 4e9}}, {"Alive": False, "Resources": {"CPU": 64.0}}]
+    ray = SimpleNamespace(
+        nodes=lambda: nodes, remote=lambda _: SimpleNamespace(options=lambda **_: SimpleNamespace(remote=None))
+    )
+    monkeypatch.setattr(ray_cluster, "_connected", contextmanager(lambda _: iter([ray])))
+    for processors, memory, workers in ((2, 10**9, 4), (1, 10**9, 4), (4, 10**9, 2), (16, 10**9, 0), (1, 5 * 10**9, 0)):
+        need = Need(memory)
+        if workers:
+            with ray_cluster.ray_workers("auto", processors, need, tmp_path, None) as found:
+                assert len(found) == workers
+            continue
+        with (
+            pytest.raises(
+                OptionError, match=rf"no machine of the cluster has {processors} processors and \d+M of memory"
+            ),
+            ray_cluster.ray_workers("auto", processors, need, tmp_path, None),
+        ):
+            pass

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -26,7 +26,7 @@ class Here:
     """A worker on a thread of this process. Tasks in ``ends`` end it, once each."""
 
     ends: tuple[Any, ...] = ()
-    done: list[Task] = []
+    done: ClassVar[list[Task]] = []
 
     def __init__(self) -> None:
         self.ended: list[Task] = []
