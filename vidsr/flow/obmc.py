@@ -15,7 +15,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from vidsr.flow.warp import F32, between_pixels, sample_linear, sample_spline
+from vidsr.flow.search import resize_displacements
+from vidsr.flow.warp import F32, between_pixels, sample_linear, sample_spline_row
 from vidsr.kernels.workers import in_parallel, strips
 
 Plane = NDArray[Any]  # float32, h x w
@@ -89,30 +90,45 @@ def obmc_predict(
 
     Each is warped by the displacements at all ``offsets`` and averaged by ``weights``.
     """
-    result = np.zeros((2, *spline_a.shape), np.float32)
+    h, w = spline_a.shape
+    result = np.zeros((2, h, w), np.float32)
+    fine = resize_displacements(displacements, (h, w))
+    scale = w / displacements.shape[1], h / displacements.shape[0]
+    shifts = np.rint(offsets * np.float32(scale)).astype(np.int32)
 
     def work(rows: tuple[int, int]) -> None:
-        _predict_rows(spline_a, spline_b, displacements, weights, offsets, result, *rows)
+        _predict_rows(spline_a, spline_b, fine, weights, shifts, result, *rows)
 
-    in_parallel(work, strips(*spline_a.shape))
+    in_parallel(work, strips(h, w))
     return result
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def _predict_rows(spline_a, spline_b, displacements, weights, offsets, result, first, last):  # type: ignore[no-untyped-def]
-    """Add rows ``first`` to ``last`` of `obmc_predict` to ``result``, which holds zeros."""
+def _predict_rows(spline_a, spline_b, displacements, weights, shifts, result, first, last):  # type: ignore[no-untyped-def]
+    """Add rows ``first`` to ``last`` of `obmc_predict` to ``result``, which holds zeros.
+
+    ``displacements`` and ``shifts`` (the offsets) are at the size and in pixels of the planes.
+    """
     h, w = spline_a.shape
-    fh, fw = displacements.shape[:2]
+    fh, fw = weights.shape[:2]
     sx, sy = F32(w / fw), F32(h / fh)
+    rows, scratch, at = np.empty((7, w), np.float32), np.empty((8, w), np.float32), np.empty(w, np.int32)
+    ax, ay, bx, by, from_a, from_b, weight = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6]
+    line = np.empty(fw, np.float32)
     for row in range(first, last):
-        y = (F32(row) + F32(0.5)) / sy - F32(0.5)
-        row_weights = _row_at(weights, y)
-        for n in range(len(offsets)):
-            line = _row_at(displacements, y + offsets[n, 1])
+        y0, y1, fy = between_pixels((F32(row) + F32(0.5)) / sy - F32(0.5), fh)
+        for n in range(len(shifts)):
+            for x in range(fw):
+                line[x] = weights[y0, x, n] + fy * (weights[y1, x, n] - weights[y0, x, n])
+            y = min(max(row + shifts[n, 1], 0), h - 1)
             for col in range(w):
-                x = (F32(col) + F32(0.5)) / sx - F32(0.5)
-                x0, x1, fx = between_pixels(x, fw)
-                weight = row_weights[x0, n] + fx * (row_weights[x1, n] - row_weights[x0, n])
-                au, av, bu, bv = _displacement_at(line, x + offsets[n, 0])
-                result[0, row, col] += weight * sample_spline(spline_a, F32(col) + sx * au, F32(row) + sy * av)
-                result[1, row, col] += weight * sample_spline(spline_b, F32(col) + sx * bu, F32(row) + sy * bv)
+                x0, x1, fx = between_pixels((F32(col) + F32(0.5)) / sx - F32(0.5), fw)
+                weight[col] = line[x0] + fx * (line[x1] - line[x0])
+                x = min(max(col + shifts[n, 0], 0), w - 1)
+                ax[col], ay[col] = F32(col) + displacements[y, x, 0], F32(row) + displacements[y, x, 1]
+                bx[col], by[col] = F32(col) + displacements[y, x, 2], F32(row) + displacements[y, x, 3]
+            sample_spline_row(spline_a, ax, ay, scratch, at, from_a)
+            sample_spline_row(spline_b, bx, by, scratch, at, from_b)
+            for col in range(w):
+                result[0, row, col] += weight[col] * from_a[col]
+                result[1, row, col] += weight[col] * from_b[col]
