@@ -2,6 +2,7 @@
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from tests.flow.synthetic import Plane, bilinear
 from tests.tiers import examples
 from vidsr.flow.projection import (
+    _fill,
     _splat,
     acceleration,
     confidence,
@@ -101,3 +103,18 @@ def test_contradicting_accelerations_leave_the_trajectory_straight() -> None:
     at_a = np.broadcast_to(np.float32([30, 0, 1]), (20, 30, 3)).copy()
     at_b = at_a * np.float32([-1, 1, 1])
     assert np.allclose(curved_displacements(motion, 0.5, at_a, at_b), straight_displacements(motion, 0.5), atol=1e-3)
+
+
+def test_holes_take_the_motion_of_coarser_levels() -> None:
+    sums = np.random.default_rng(3).random((9, 12, 3), np.float32)
+    sums[3:7, 4:9] = 0  # a hole
+
+    def filled(level: Plane) -> Plane:
+        h, w = level.shape[:2]
+        if min(h, w) <= 2:
+            return np.asarray(level[..., :2] / level[..., 2:])
+        coarser = cv2.resize(level, (-(-w // 2), -(-h // 2)), interpolation=cv2.INTER_AREA)
+        above = cv2.resize(filled(coarser), (w, h), interpolation=cv2.INTER_LINEAR)
+        return np.asarray((level[..., :2] + 0.01 * above) / (level[..., 2:] + 0.01))
+
+    assert np.allclose(_fill(sums), filled(sums), atol=1e-4)

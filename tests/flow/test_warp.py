@@ -7,11 +7,12 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import njit
 
 from tests.flow.synthetic import Plane, texture
 from tests.tiers import examples
 from vidsr.flow.projection import straight_displacements
-from vidsr.flow.warp import mismatch, render, spline_coefficients
+from vidsr.flow.warp import mismatch, render, sample_spline, sample_spline_row, spline_coefficients
 
 
 def spline_value(plane: Plane, x: float, y: float) -> float:
@@ -42,6 +43,26 @@ def test_render_samples_the_spline_through_the_pixels(u: float, v: float) -> Non
     for row, col in ((12, 14), (2, 3), (21, 26), (0, 0)):
         x, y = min(max(col - u, 0), 28), min(max(row - v, 0), 23)
         assert result[row, col] == pytest.approx(spline_value(plane, x, y), abs=0.2)
+
+
+def test_a_row_of_positions_is_sampled_as_each_alone() -> None:
+    rng = np.random.default_rng(4)
+    coefficients = rng.uniform(0, 255, (9, 11)).astype(np.float32)
+    x, y = (rng.uniform(-2, length + 1, 200).astype(np.float32) for length in (11, 9))  # inside, at borders, outside
+    x[:3], y[:3] = (0, 1, 8), (0, 1, 6)
+    values = np.empty(200, np.float32)
+    sampled_row(coefficients, x, y, values)
+    assert np.allclose(values, [sampled(coefficients, *at) for at in zip(x, y, strict=True)], atol=1e-3)
+
+
+@njit
+def sampled_row(coefficients, x, y, values):  # type: ignore[no-untyped-def]
+    sample_spline_row(coefficients, x, y, np.empty((8, len(x)), np.float32), np.empty(len(x), np.int32), values)
+
+
+@njit
+def sampled(coefficients, x, y):  # type: ignore[no-untyped-def]
+    return sample_spline(coefficients, x, y)
 
 
 def test_displacements_are_in_pixels_of_the_motion_field() -> None:

@@ -93,8 +93,8 @@ def obmc_predict(
     h, w = spline_a.shape
     result = np.zeros((2, h, w), np.float32)
     fine = resize_displacements(displacements, (h, w))
-    scale = w / displacements.shape[1], h / displacements.shape[0]
-    shifts = np.rint(offsets * np.float32(scale)).astype(np.int32)
+    scale = np.array([w / displacements.shape[1], h / displacements.shape[0]])
+    shifts = np.rint(offsets * scale).astype(np.int32)
 
     def work(rows: tuple[int, int]) -> None:
         _predict_rows(spline_a, spline_b, fine, weights, shifts, result, *rows)

@@ -33,15 +33,21 @@ WINDOW = 9  # field pixels over which acceleration is averaged
 CONTRADICTION = 4.0  # pixels of difference between both accelerations, beyond their mean, that keep 1/e of the curve
 
 
-@njit(cache=True, fastmath=True, nogil=True)
-def confidence(flow, back, luma, other):  # type: ignore[no-untyped-def]
+def confidence(flow: Field, back: Field, luma: Field, other: Field) -> tuple[Field, Field]:
     """Return the confidence of ``flow``, 0 to 1, and its disagreement with ``back``.
 
     Both are h x w, the disagreement in pixels. ``flow`` leads from ``luma`` to ``other``, ``back`` from ``other`` to
     ``luma``.
     """
+    logarithm, disagreement = _log_confidence(flow, back, luma, other)
+    return np.asarray(cv2.exp(logarithm, logarithm)), disagreement  # OpenCV computes exponentials on vectors, Numba not
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _log_confidence(flow, back, luma, other):  # type: ignore[no-untyped-def]
+    """Return the natural logarithm of `confidence`, and the disagreement."""
     h, w = luma.shape
-    weight, disagreement = np.empty((h, w), np.float32), np.empty((h, w), np.float32)
+    logarithm, disagreement = np.empty((h, w), np.float32), np.empty((h, w), np.float32)
     for row in range(h):
         for col in range(w):
             u, v = flow[row, col, 0], flow[row, col, 1]
@@ -50,8 +56,8 @@ def confidence(flow, back, luma, other):  # type: ignore[no-untyped-def]
             mismatch = abs(sample_linear(other, x, y) - luma[row, col])
             disagreement[row, col] = math.sqrt(du * du + dv * dv)
             cost = F32(MISMATCH_COST) * mismatch + F32(DISAGREEMENT_COST) * disagreement[row, col]
-            weight[row, col] = math.exp(-min(cost, F32(20)))
-    return weight, disagreement
+            logarithm[row, col] = -min(cost, F32(20))
+    return logarithm, disagreement
 
 
 def project(
@@ -65,14 +71,14 @@ def project(
     """
     landed = _splat(forward, backward, confidence_a, confidence_b, phase)
     weight_a, weight_b = landed[0, ..., 2], landed[1, ..., 2]
-    sums = (1 - phase) * landed[0] + phase * landed[1]
+    sums = cv2.addWeighted(landed[0], 1 - phase, landed[1], phase, 0)
     visible_a, visible_b = (
         scale * cv2.blur(np.minimum(weight / VISIBLE, 1), (SMOOTH, SMOOTH))
         for weight, scale in ((weight_a, 1 - phase), (weight_b, phase))
     )
     # where two motions meet, their mean is the motion of nothing: the median takes one of them
-    motion = [cv2.medianBlur(np.ascontiguousarray(part), MEDIAN) for part in np.moveaxis(_fill(sums), -1, 0)]
-    return np.dstack(motion), (visible_b + UNDECIDED * phase) / (visible_a + visible_b + UNDECIDED)
+    motion = cv2.merge([cv2.medianBlur(part, MEDIAN) for part in cv2.split(_fill(sums))])
+    return motion, (visible_b + UNDECIDED * phase) / (visible_a + visible_b + UNDECIDED)
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -114,9 +120,21 @@ def _fill(sums: Field) -> Field:
     coarsest = levels.pop()
     motion = coarsest[..., :2] / np.maximum(coarsest[..., 2:], 1e-12)
     for level in reversed(levels):
-        above = cv2.resize(motion, level.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        motion = (level[..., :2] + FILL * above) / (level[..., 2:] + FILL)
+        motion = _with_filling(level, cv2.resize(motion, level.shape[1::-1], interpolation=cv2.INTER_LINEAR))
     return motion
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _with_filling(sums, above):  # type: ignore[no-untyped-def]
+    """Return the motion of one level: that of its ``sums``, and `FILL` of that ``above``; h x w x 2."""
+    h, w = sums.shape[:2]
+    result = np.empty((h, w, 2), np.float32)
+    for row in range(h):
+        for col in range(w):
+            share = F32(1) / (sums[row, col, 2] + F32(FILL))
+            for n in range(2):
+                result[row, col, n] = (sums[row, col, n] + F32(FILL) * above[row, col, n]) * share
+    return result
 
 
 def acceleration(onward: Field, back: Field, confidence_onward: Field, confidence_back: Field, ratio: float) -> Field:
@@ -125,12 +143,35 @@ def acceleration(onward: Field, back: Field, confidence_onward: Field, confidenc
     x and y are in pixels per squared interval. ``onward`` is the flow over the interval itself. ``back`` is the flow to
     the frame on the other side, over ``ratio`` times the interval.
     """
-    weight = confidence_onward * confidence_back
-    bend = (onward * ratio + back) * (2 / (ratio + ratio * ratio))
-    window = (WINDOW, WINDOW)
-    mean_weight = cv2.blur(weight, window)
-    smooth = cv2.blur(bend * weight[..., None], window) / (mean_weight + 1e-3)[..., None]
-    return np.dstack([smooth, mean_weight])
+    bends = _weighted_bends(onward, back, confidence_onward, confidence_back, ratio)
+    return np.asarray(_divided(cv2.blur(bends, (WINDOW, WINDOW)), 1e-3))
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _weighted_bends(onward, back, confidence_onward, confidence_back, ratio):  # type: ignore[no-untyped-def]
+    """Return weight * x, weight * y and weight of the acceleration, h x w x 3."""
+    h, w = confidence_onward.shape
+    reach, scale = F32(ratio), F32(2 / (ratio + ratio * ratio))
+    result = np.empty((h, w, 3), np.float32)
+    for row in range(h):
+        for col in range(w):
+            weight = confidence_onward[row, col] * confidence_back[row, col]
+            for n in range(2):
+                result[row, col, n] = weight * ((onward[row, col, n] * reach + back[row, col, n]) * scale)
+            result[row, col, 2] = weight
+    return result
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _divided(sums, least):  # type: ignore[no-untyped-def]
+    """Divide the first two of the three channels of ``sums`` by the last plus ``least``, in place; return ``sums``."""
+    h, w = sums.shape[:2]
+    for row in range(h):
+        for col in range(w):
+            share = F32(1) / (sums[row, col, 2] + F32(least))
+            sums[row, col, 0] *= share
+            sums[row, col, 1] *= share
+    return sums
 
 
 def straight_displacements(motion: Field, phase: float) -> Field:

@@ -6,7 +6,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
+
+from vidsr.flow.warp import F32
 
 Plane = NDArray[Any]  # float32
 
@@ -27,25 +30,47 @@ def static_mask(a: Plane, b: Plane, before: Plane | None = None, after: Plane | 
     around it. The window is needed because moving texture can coincide in single pixels. Flat areas count for neither.
     With the frame ``before`` a or ``after`` b, the pixel must be equal in three frames, which excludes slow motion.
     """
-    mean = (a + b) * 0.5
-    slope = np.abs(cv2.Sobel(mean, cv2.CV_32F, 1, 0, scale=0.25)) + np.abs(
-        cv2.Sobel(mean, cv2.CV_32F, 0, 1, scale=0.25)
-    )
-    structure = np.maximum(slope - FAINT_SLOPE, 0)
-    change = _change(a, b, before, after)
-    unchanged = np.square(np.maximum(1 - np.square(change * np.float32(1 / CHANGED)), 0))
+    sides = [side for side in (before, after) if side is not None] or [a]
+    mean = cv2.addWeighted(a, 0.5, b, 0.5, 0)
+    slopes = (cv2.Sobel(mean, cv2.CV_32F, *order, scale=0.25) for order in ((1, 0), (0, 1)))
+    structure, unchanged, static = _structure(a, b, sides[0], sides[-1], *slopes)
     window = (WINDOW, WINDOW)
-    static_share = cv2.blur(structure * unchanged, window) / (cv2.blur(structure, window) + 0.5)
-    mask = unchanged * np.clip((static_share - MOVING) / (STATIC - MOVING), 0, 1)
-    grown = cv2.dilate(mask * (structure > 0), np.ones((MARGIN, MARGIN), np.uint8))
-    return np.asarray(np.maximum(mask, cv2.blur(grown, (3, 3))))
+    mask, grown = _mask(structure, unchanged, cv2.blur(structure, window), cv2.blur(static, window))
+    grown = cv2.dilate(grown, np.ones((MARGIN, MARGIN), np.uint8))
+    return np.asarray(cv2.max(mask, cv2.blur(grown, (3, 3))))
 
 
-def _change(a: Plane, b: Plane, before: Plane | None, after: Plane | None) -> Plane:
-    """Return the range of each pixel over the known frames.
+@njit(cache=True, fastmath=True, nogil=True)
+def _structure(a, b, before, after, across, down):  # type: ignore[no-untyped-def]
+    """Return structure, the part of each pixel that is unchanged (0 to 1), and their product.
 
-    With frames on both sides, it is the smaller of the two ranges over three frames.
+    A pixel changes by its range over ``a``, ``b`` and ``before``, or ``after`` if that is smaller. ``across`` and
+    ``down`` are the slopes.
     """
-    low, high = cv2.min(a, b), cv2.max(a, b)
-    spans = [cv2.max(high, side) - cv2.min(low, side) for side in (before, after) if side is not None]
-    return np.asarray(cv2.min(spans[0], spans[-1]) if spans else high - low)
+    h, w = a.shape
+    structure, unchanged, static = np.empty_like(a), np.empty_like(a), np.empty_like(a)
+    for row in range(h):
+        for col in range(w):
+            low, high = min(a[row, col], b[row, col]), max(a[row, col], b[row, col])
+            first, second = before[row, col], after[row, col]
+            change = min(max(high, first) - min(low, first), max(high, second) - min(low, second)) * F32(1 / CHANGED)
+            still = max(F32(1) - change * change, F32(0))
+            slope = abs(across[row, col]) + abs(down[row, col])
+            structure[row, col] = max(slope - F32(FAINT_SLOPE), F32(0))
+            unchanged[row, col] = still * still
+            static[row, col] = structure[row, col] * unchanged[row, col]
+    return structure, unchanged, static
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _mask(structure, unchanged, structure_around, static_around):  # type: ignore[no-untyped-def]
+    """Return the mask of each pixel, and the same where there is structure, else 0."""
+    h, w = structure.shape
+    mask, on_structure = np.empty_like(structure), np.empty_like(structure)
+    for row in range(h):
+        for col in range(w):
+            share = static_around[row, col] / (structure_around[row, col] + F32(0.5))
+            static = min(max((share - F32(MOVING)) * F32(1 / (STATIC - MOVING)), F32(0)), F32(1))
+            mask[row, col] = unchanged[row, col] * static
+            on_structure[row, col] = mask[row, col] if structure[row, col] > 0 else F32(0)
+    return mask, on_structure
