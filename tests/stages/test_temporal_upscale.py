@@ -4,16 +4,13 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from vidsr.device import Compute
-from vidsr.flow.state_warp import stays_inside, warp_channels, warp_cubic
 from vidsr.models import Model
 from vidsr.models.architectures.recurrent import Config, Recurrent
-from vidsr.models.temporal import State, warp_state
 from vidsr.stages.network_runner import Runner
 from vidsr.stages.temporal_upscale import TemporalUpscaler, find_flow
 
@@ -82,20 +79,6 @@ def test_rounded_codes_equal_rounding_the_output_later(model: Model) -> None:
     rounded = TemporalUpscaler(Runner(model, CPU))(frames, 255, rounded=True)
     assert rounded.dtype == torch.uint8
     assert (rounded.float() - exact).abs().max() <= 1
-
-
-def test_warps_on_the_cpu_equal_those_of_pytorch() -> None:
-    rng = np.random.default_rng(0)
-    flow = rng.uniform(-3, 3, (40, 50, 2)).astype(np.float32)
-    luma, estimate = (texture(n, 40 * n, 52 * n)[..., : 50 * n] / 255 for n in (1, 2))
-    hidden = torch.rand(1, 8, 40, 50)
-    expected = warp_state(State(luma, estimate, hidden), torch.from_numpy(np.moveaxis(flow, -1, 0))[None])
-    assert np.allclose(warp_cubic(luma[0, 0].numpy(), flow), expected.luma[0, 0], atol=0.02)
-    fine = warp_cubic(np.ascontiguousarray(estimate[0, 0].numpy()), flow)
-    assert np.allclose(fine[4:-4, 4:-4], expected.estimate[0, 0, 4:-4, 4:-4], atol=0.02)
-    channels = warp_channels(np.ascontiguousarray(hidden[0].permute(1, 2, 0).numpy()), flow)
-    assert np.allclose(np.moveaxis(channels, -1, 0), expected.hidden[0], atol=1e-4)
-    assert np.array_equal(stays_inside(flow), expected.inside[0, 0])
 
 
 def test_half_precision_stays_near_float32_in_long_runs(model: Model) -> None:

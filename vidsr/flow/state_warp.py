@@ -1,7 +1,4 @@
-"""Backward warping of what a temporal network keeps from frame to frame, on the CPU.
-
-`vidsr.models.temporal.warp_state` is the same in PyTorch, for training and for GPUs.
-"""
+"""Backward warping of a plane along the optical flow by cubic convolution, and where the flow leaves the frame."""
 
 from __future__ import annotations
 
@@ -9,10 +6,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
-from vidsr.flow.warp import F32, between_pixels
+from vidsr.flow.warp import F32
 
 Plane = NDArray[Any]  # float32, h x w
 Flow = NDArray[Any]  # float32, h x w x 2, x and y in pixels: from a pixel of the frame to the previous frame
@@ -43,21 +39,3 @@ def _positions(flow: Flow, scale: np.float32) -> tuple[Plane, Plane]:
     columns = flow[..., 0] * scale + np.arange(w, dtype=np.float32)
     rows = flow[..., 1] * scale + np.arange(h, dtype=np.float32)[:, None]
     return columns, rows
-
-
-@njit(parallel=True, cache=True, fastmath=True, nogil=True)
-def warp_channels(planes, flow):  # type: ignore[no-untyped-def]
-    """Return ``planes`` (h x w x C float32) sampled linearly at displaced positions, clamped to the frame."""
-    h, w, channels = planes.shape
-    result = np.empty((h, w, channels), np.float32)
-    for row in prange(h):
-        for col in range(w):
-            x0, x1, fx = between_pixels(F32(col) + flow[row, col, 0], w)
-            y0, y1, fy = between_pixels(F32(row) + flow[row, col, 1], h)
-            k00, k01 = (F32(1) - fy) * (F32(1) - fx), (F32(1) - fy) * fx
-            k10, k11 = fy * (F32(1) - fx), fy * fx
-            a, b, c, d = planes[y0, x0], planes[y0, x1], planes[y1, x0], planes[y1, x1]
-            target = result[row, col]
-            for n in range(channels):
-                target[n] = k00 * a[n] + k01 * b[n] + k10 * c[n] + k11 * d[n]
-    return result

@@ -33,6 +33,14 @@ class ConvReLU(nn.Module):
         )
         return result
 
+    def joined(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return the result for the channels of ``a`` followed by those of ``b``, which are not copied together."""
+        own, others = self.weight[:, : a.shape[1]], self.weight[:, a.shape[1] :]
+        how = ((0, 0), (1, 1), (1, 1), 1)
+        result: Tensor = torch.ops.mkldnn._convolution_pointwise(a, own, None, *how, "none", [], "")
+        torch.ops.mkldnn._convolution_pointwise_.binary(result, b, others, self.bias, *how, "add", 1.0, "relu", [], "")
+        return result
+
 
 def fuse_layers(network: ImageNetwork) -> ImageNetwork:
     """Return a copy of ``network`` with convolutions and ReLUs fused, or ``network`` if PyTorch cannot do that."""

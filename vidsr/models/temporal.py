@@ -58,6 +58,14 @@ class TemporalNetwork(LumaNetwork):
         """
         raise NotImplementedError
 
+    def single_frame(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features that the recurrent layers read, and the residual of the frame alone."""
+        raise NotImplementedError
+
+    def recur(self, features: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the output of the recurrent layers and the hidden state, given the planes of the past."""
+        raise NotImplementedError
+
     def next_frame(self, y: Tensor, prior: Prior | None) -> tuple[Tensor, State]:
         """Return the upscaled frame ``y`` (N x 1 x H x W in [0, 1]), float32, not clipped, and the new state."""
         residual, hidden = self.step(self.with_halo(y), prior)

@@ -5,6 +5,7 @@ The state of a frame is warped along the optical flow to the next frame. It is r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import cv2
@@ -15,13 +16,14 @@ from torch import Tensor
 
 from vidsr.flow import scene_cuts
 from vidsr.flow.search import MIN_SIDE, find_fine_flow
-from vidsr.flow.state_warp import stays_inside, warp_channels, warp_cubic
 from vidsr.models import Model
+from vidsr.models.architectures.recurrent import Recurrent
 from vidsr.models.layers import add_anchor
 from vidsr.models.temporal import MAX_OVERSHOOT, Prior, State, TemporalNetwork, warp_state
 from vidsr.runtime.concurrency import computed_ahead
 from vidsr.stages import Context
-from vidsr.stages.network_runner import Runner, shuffled_codes
+from vidsr.stages.network_runner import Runner
+from vidsr.stages.temporal_prior import Part, TemporalPrior, blended, empty_planes
 
 CONTEXT = Context(before=12)  # beyond it the state depends on where it began by less than a hundredth of a decibel
 
@@ -54,29 +56,74 @@ class TemporalUpscaler:
         """One frame upscaled; ``flow`` leads to the previous frame, None where there is none."""
         y = self.runner.values(frame, peak)
         self.runner.check_once(y)
-        prior = None if flow is None or self._state is None else warped(self._state, flow.to(y.device))
-        residual, hidden = self.runner.retry_smaller(frame.shape, lambda: self._residual(y, prior))
-        scale = self.runner.network.scale
-        estimate = add_anchor(residual, y, scale)
-        self._state = State(y, estimate.clamp(-MAX_OVERSHOOT, 1 + MAX_OVERSHOOT), hidden)
-        if rounded and estimate.device.type == "cpu" and not frame.is_floating_point():
-            return shuffled_codes(residual.to(torch.bfloat16), frame, scale, peak)
-        return estimate * peak
+        state = None if flow is None else self._state
+        on_cpu = y.device.type == "cpu" and isinstance(temporal_network(self.runner), Recurrent)
+        step = partial(self._by_kernels, peak=peak, rounded=rounded) if on_cpu else partial(self._by_pytorch, peak=peak)
+        output, self._state = self.runner.retry_smaller(frame.shape, lambda: step(y, state, flow))
+        return output
 
     @torch.inference_mode()
-    def _residual(self, y: Tensor, prior: Prior | None) -> tuple[Tensor, Tensor]:
-        """Residual before the shuffle and hidden state of one frame, in as many tiles as the memory allows."""
+    def _by_pytorch(self, y: Tensor, state: State | None, flow: Tensor | None, peak: int) -> tuple[Tensor, State]:
+        """Code values and state of a frame, on any device, in as many tiles as the memory allows."""
         network = temporal_network(self.runner)
         scale, (h, w) = network.scale, y.shape[-2:]
+        prior = None if state is None or flow is None else warp_state(state, flow.permute(2, 0, 1)[None].to(y.device))
         residual = y.new_empty(1, scale**2, h, w)
         hidden = y.new_empty(1, network.hidden_channels, h, w, dtype=network.dtype)
-        for outer, inner, target in self.runner.tiles(h, w):
-            read = None if prior is None else cut_prior(prior, outer, scale)
-            parts = network.step(network.with_halo(y[..., outer[0], outer[1]]), read)
-            kept, place = (tuple(slice(n.start // scale, n.stop // scale) for n in part) for part in (inner, target))
+        for read, kept, target in self._tiles(h, w):
+            parts = network.step(network.with_halo(y[..., read[0], read[1]]), prior and cut_prior(prior, read, scale))
             for whole, part in zip((residual, hidden), parts, strict=True):
-                whole[..., place[0], place[1]] = part[..., kept[0], kept[1]]
-        return residual, hidden
+                whole[..., target[0], target[1]] = part[..., kept[0], kept[1]]
+        estimate = add_anchor(residual, y, scale)
+        return estimate * peak, State(y, estimate.clamp(-MAX_OVERSHOOT, 1 + MAX_OVERSHOOT), hidden)
+
+    @torch.inference_mode()
+    def _by_kernels(
+        self, y: Tensor, state: State | None, flow: Tensor | None, peak: int, rounded: bool
+    ) -> tuple[Tensor, State]:
+        """The same on the CPU, by kernels of many operations each; code values are integers if ``rounded``."""
+        network = temporal_network(self.runner)
+        assert isinstance(network, Recurrent)
+        scale, (h, w), plane = network.scale, y.shape[-2:], y[0, 0].numpy()
+        past = None if state is None or flow is None else TemporalPrior.of(state, plane, flow.numpy())
+        codes = code_type(peak) if rounded else torch.float32
+        wholes = (
+            y.new_empty(1, h, w, network.hidden_channels, dtype=network.dtype).permute(0, 3, 1, 2),
+            y.new_empty(1, 1, h * scale, w * scale),
+            y.new_empty(1, 1, h * scale, w * scale, dtype=codes),
+        )
+        for read, kept, target in self._tiles(h, w):
+            part = y[..., read[0], read[1]]
+            features, single = network.single_frame(network.with_halo(part))
+            planes = empty_planes(network, part) if past is None else past.planes(read, single)
+            head, hidden = network.recur(features, planes)
+            parts = (hidden, *blended(planes, head, single, part, peak, codes))
+            for whole, one in zip(wholes, parts, strict=True):
+                unit = whole.shape[-1] // w
+                whole[..., *fine(target, unit)] = one[..., *fine(kept, unit)]
+        return wholes[2], State(y, wholes[1], wholes[0])
+
+    def _tiles(self, h: int, w: int) -> Iterator[tuple[Part, Part, Part]]:
+        """For each tile: the part of the frame to read, the part of that to keep, and its place in the frame."""
+        scale = self.runner.network.scale
+        for outer, inner, target in self.runner.tiles(h, w):
+            yield outer, coarse(inner, scale), coarse(target, scale)
+
+
+def coarse(part: tuple[slice, ...], scale: int) -> Part:
+    """Return the rows and columns of ``part`` in an image that is ``scale`` times as small."""
+    rows, columns = (slice(n.start // scale, n.stop // scale) for n in part)
+    return rows, columns
+
+
+def fine(part: Part, scale: int) -> Part:
+    """Return the rows and columns of ``part`` in an image that is ``scale`` times as large."""
+    return slice(part[0].start * scale, part[0].stop * scale), slice(part[1].start * scale, part[1].stop * scale)
+
+
+def code_type(peak: int) -> torch.dtype:
+    """Return the integer type of code values up to ``peak``."""
+    return torch.uint8 if peak <= np.iinfo(np.uint8).max else torch.uint16
 
 
 def is_temporal(runner: Runner) -> bool:
@@ -93,7 +140,7 @@ def temporal_network(runner: Runner) -> TemporalNetwork:
 
 
 def find_flow(pair: tuple[Tensor | None, Tensor], peak: int) -> Tensor | None:
-    """Return the flow from a frame to the one before it, 1 x 2 x H x W in pixels.
+    """Return the flow from a frame to the one before it, H x W x 2 in pixels.
 
     ``pair``: the previous frame and the frame, 1 x 1 x H x W code values up to ``peak``. None at a scene cut, without a
     previous frame, and for frames too small to search.
@@ -105,8 +152,7 @@ def find_flow(pair: tuple[Tensor | None, Tensor], peak: int) -> Tensor | None:
     depth = peak.bit_length()
     if scene_cuts.is_cut(scene_cuts.thumbnail(before, depth), scene_cuts.thumbnail(frame, depth)):
         return None
-    flow = find_fine_flow(search_codes(frame, peak), search_codes(before, peak))
-    return torch.from_numpy(np.moveaxis(flow, -1, 0))[None]
+    return torch.from_numpy(find_fine_flow(search_codes(frame, peak), search_codes(before, peak)))
 
 
 def search_codes(frame: Tensor, peak: int) -> Luma:
@@ -117,32 +163,11 @@ def search_codes(frame: Tensor, peak: int) -> Luma:
     return np.asarray(cv2.convertScaleAbs(plane.astype(np.float32).clip(0), alpha=255 / peak))
 
 
-def warped(state: State, flow: Tensor) -> Prior:
-    """Return ``state`` warped by ``flow``, on their device."""
-    if flow.device.type != "cpu":
-        return warp_state(state, flow)
-    field = np.ascontiguousarray(np.moveaxis(flow[0].numpy(), 0, -1))
-    planes = np.ascontiguousarray(state.hidden[0].permute(1, 2, 0).float().numpy())
-    hidden = torch.from_numpy(warp_channels(planes, field)).permute(2, 0, 1)[None]
-
-    def plane(array: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(array)[None, None]
-
-    return Prior(
-        plane(warp_cubic(state.luma[0, 0].numpy(), field)),
-        plane(warp_cubic(state.estimate[0, 0].numpy(), field)),
-        hidden,
-        plane(stays_inside(field)),
-    )
-
-
-def cut_prior(prior: Prior, where: tuple[slice, slice], scale: int) -> Prior:
+def cut_prior(prior: Prior, where: Part, scale: int) -> Prior:
     """Return the part of ``prior`` at the rows and columns ``where``."""
-    rows, columns = where
-    fine = [slice(part.start * scale, part.stop * scale) for part in where]
     return Prior(
-        prior.luma[..., rows, columns],
-        prior.estimate[..., fine[0], fine[1]],
-        prior.hidden[..., rows, columns],
-        prior.inside[..., rows, columns],
+        prior.luma[..., *where],
+        prior.estimate[..., *fine(where, scale)],
+        prior.hidden[..., *where],
+        prior.inside[..., *where],
     )

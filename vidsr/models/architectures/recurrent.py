@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidsr.models.architectures import plain
+from vidsr.models.fused import ConvReLU
 from vidsr.models.layers import crop_border
 from vidsr.models.temporal import Prior, TemporalNetwork
 
@@ -43,7 +44,7 @@ class Recurrent(TemporalNetwork, plain.Plain):
 
     def __init__(self, config: Config) -> None:
         plain.Plain.__init__(self, plain.Config(config.scale, config.channels, config.layers))
-        self.halo = config.layers + 2 + RING
+        self.halo = config.layers + 1 + RING
         self.hidden_channels = config.hidden
         subpixels = config.scale**2
         inputs = config.channels + subpixels + 3 + 2 + config.hidden
@@ -77,46 +78,69 @@ class Recurrent(TemporalNetwork, plain.Plain):
 
     def step(self, x: Tensor, prior: Prior | None) -> tuple[Tensor, Tensor]:
         """Return the residual before the shuffle, and the hidden state: `TemporalNetwork.step`."""
-        features, single = self._single_frame(x)
-        y = crop_border(x, self.halo - RING).float()
+        features, single = self.single_frame(x)
+        y = crop_border(x, self.halo).float()
         if prior is None:
-            prior = Prior.empty(y.shape[0], crop_border(y, RING).shape[-2:], self.scale, self.hidden_channels, y)
-            error, correction = torch.zeros_like(y), torch.zeros_like(single)
-        else:
-            error, correction = self._back_project(y, prior)
-        inside = around(prior.inside)
-        change = (around(prior.luma) - y) * inside
-        gain = (correction - single) * inside
-        errors = ERROR_GAIN * torch.cat([error, change], 1)
-        averaged = F.avg_pool2d(errors.abs(), ERROR_WINDOW, 1, ERROR_WINDOW // 2, count_include_pad=False)
-        parts = [features, ERROR_GAIN * gain, errors, inside, averaged, around(prior.hidden)]
-        joined = torch.cat([part.to(self.dtype) for part in parts], 1)
-        hidden = self.recurrent(joined.contiguous(memory_format=torch.channels_last)).clamp(max=MAX_HIDDEN)
-        logits, extra = self.head(hidden).float().chunk(2, 1)
-        gate = torch.sigmoid(logits - GATE_SLOPE * crop_border(averaged[:, :1], RING)) * prior.inside
-        residual = crop_border(single, RING) + gate * crop_border(gain, RING) + extra
-        return residual, crop_border(hidden, 1)
+            prior = Prior.empty(y.shape[0], y.shape[-2:], self.scale, self.hidden_channels, y)
+        planes = self.prior_planes(y, prior, single)
+        head, hidden = self.recur(features, planes)
+        return blend(planes, head, single), hidden
 
-    def _single_frame(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features and residual of the single-frame network, with `RING` pixels around the frame."""
+    def single_frame(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features with `RING` pixels around the frame, and the single-frame residual in float32, with fewer."""
         features = self.body[:-1](x.to(self.dtype))
-        return crop_border(features, 1), self.body[-1](features).float()
+        return features, self.body[-1](features).float()
+
+    def prior_planes(self, y: Tensor, prior: Prior, single: Tensor) -> Tensor:
+        """Return what the recurrent layers read of the past of frame ``y``, with `RING` pixels around it.
+
+        Planes: the corrected estimate less the residual of the frame alone (``single``); error; change; inside; means
+        of the magnitudes of error and change; hidden state. All but inside and hidden are multiplied by `ERROR_GAIN`.
+        Around the frame all planes are zero but the means, which read the frame there.
+        """
+        error, correction = self._back_project(y, prior)
+        own = crop_border(single, (single.shape[-1] - y.shape[-1]) // 2)
+        change = (prior.luma - y) * prior.inside
+        errors = ERROR_GAIN * torch.cat([error, change], 1)
+        means = F.avg_pool2d(around(errors).abs(), ERROR_WINDOW, 1, ERROR_WINDOW // 2)
+        gain = ERROR_GAIN * (correction - own) * prior.inside
+        return torch.cat([around(torch.cat([gain, errors, prior.inside], 1)), means, around(prior.hidden)], 1)
+
+    def recur(self, features: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the head's output and the hidden state, from features and `prior_planes`, both with their ring."""
+        first, planes = self.recurrent[0], planes.to(self.dtype)
+        if isinstance(first, ConvReLU):
+            hidden = self.recurrent[1:](first.joined(features, planes))
+        else:
+            joined = torch.cat([features, planes], 1)
+            hidden = self.recurrent(joined.contiguous(memory_format=torch.channels_last))
+        hidden = hidden.clamp(max=MAX_HIDDEN)
+        return self.head(hidden).float(), crop_border(hidden, 1)
 
     def _back_project(self, y: Tensor, prior: Prior) -> tuple[Tensor, Tensor]:
-        """Return what ``y`` has and the reduced prior lacks, and the prior that lacks nothing, less ``y``.
+        """Return what ``y`` has and the reduced estimate lacks, and the estimate that lacks nothing, less ``y``.
 
-        Both are zero where there is no prior, and extend `RING` pixels around the frame.
+        The error is zero where there is no prior.
         """
-        frame, scale = crop_border(y, RING), self.scale
+        scale = self.scale
         # in float32 whatever the weights are in: half precision would be an error of the prior
         reduction, enlargement = (make(scale).to(y.device) for make in (reduction_kernel, enlargement_kernels))
         border = (reduction.shape[-1] - scale) // 2
         with torch.autocast(y.device.type, enabled=False):
             reduced = F.conv2d(F.pad(prior.estimate, (border,) * 4, mode="replicate"), reduction, stride=scale)
-            error = (frame - reduced) * prior.inside
+            error = (y - reduced) * prior.inside
             enlarged = F.conv2d(F.pad(error, (2,) * 4, mode="replicate"), enlargement)
-        correction = (F.pixel_unshuffle(prior.estimate, scale) + enlarged - frame) * prior.inside
-        return around(error), around(correction)
+        return error, F.pixel_unshuffle(prior.estimate, scale) + enlarged - y
+
+
+def blend(planes: Tensor, head: Tensor, single: Tensor) -> Tensor:
+    """Return the residual of a frame: that of the frame alone, and the gated gain of the past."""
+    subpixels = head.shape[1] // 2
+    past = crop_border(planes, RING)
+    logits, extra = head.chunk(2, 1)
+    gate = torch.sigmoid(logits - GATE_SLOPE * past[:, subpixels + 3 : subpixels + 4])
+    own = crop_border(single, (single.shape[-1] - head.shape[-1]) // 2)
+    return own + gate * past[:, subpixels + 2 : subpixels + 3] * past[:, :subpixels] / ERROR_GAIN + extra
 
 
 def around(planes: Tensor) -> Tensor:
@@ -127,19 +151,30 @@ def around(planes: Tensor) -> Tensor:
 @cache
 def reduction_kernel(scale: int) -> Tensor:
     """Return the antialiased bicubic (a = -0.5) that reduces by ``scale``, for a convolution of that stride."""
+    taps = reduction_taps(scale)
+    return torch.outer(taps, taps).float()[None, None]
+
+
+def reduction_taps(scale: int) -> Tensor:
+    """Return the weights of `reduction_kernel` along one axis, in float64."""
     count = 4 * scale - scale % 2  # taps that are not zero
     taps = torch.arange(count, dtype=torch.float64) - (count - scale) // 2  # pixels from the first of a group
     weights = cubic((taps - (scale - 1) / 2) / scale)
-    weights /= weights.sum()
-    return torch.outer(weights, weights).float()[None, None]
+    return weights / weights.sum()
 
 
 @cache
 def enlargement_kernels(scale: int) -> Tensor:
     """Return the bicubic (a = -0.5) that enlarges by ``scale``: a 5x5 kernel for each sub-pixel."""
+    taps = enlargement_taps(scale)
+    return torch.einsum("ai,bj->abij", taps, taps).reshape(scale**2, 1, 5, 5)
+
+
+@cache
+def enlargement_taps(scale: int) -> Tensor:
+    """Return the weights of `enlargement_kernels` along one axis, scale x 5."""
     places = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale - 0.5
-    weights = cubic(places[:, None] - torch.arange(-2, 3, dtype=torch.float64))
-    return torch.einsum("ai,bj->abij", weights, weights).reshape(scale**2, 1, 5, 5).float()
+    return cubic(places[:, None] - torch.arange(-2, 3, dtype=torch.float64)).float()
 
 
 def cubic(x: Tensor) -> Tensor:
