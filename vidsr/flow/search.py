@@ -81,10 +81,11 @@ def find_flows(a: Luma, b: Luma, thorough: bool = False) -> tuple[Flow, Flow]:
 def find_fine_flow(a: Luma, b: Luma) -> Flow:
     """Return the flow from ``a`` to ``b``, exact to a few hundredths of a pixel where there is texture.
 
-    On known shifts of photographs its median error is 0.03 pixels, that of the preset MEDIUM 0.06 at three quarters of
-    its time; MEDIUM on planes enlarged by two has 0.03 too, at twice its time.
+    On known shifts of photographs its median error is 0.04 pixels, that of the preset MEDIUM 0.06. Twice the descents,
+    smaller steps and a second refinement reach 0.035, take half as long again, and gain 0.01 dB at most in temporal
+    upscaling.
     """
-    return np.asarray(dense_search(0, 4, 12, refinements=2).calc(a, b, np.empty(0, np.float32)))
+    return np.asarray(dense_search(0, 5, 8, refinements=1).calc(a, b, np.empty(0, np.float32)))
 
 
 def dense_search(finest: int, stride: int, descents: int, refinements: int = 0) -> cv2.DISOpticalFlow:
