@@ -50,6 +50,22 @@ def wait_with_a_file(path: Path, emit: Emit) -> None:
         time.sleep(60)
 
 
+def hang_with_a_file(path: Path, emit: Emit) -> None:
+    """Stay in a library with an unfinished file, where no signal reaches, and unwind slowly."""
+    interrupt.EXIT_SECONDS = 60
+    signal.pthread_sigmask(signal.SIG_BLOCK, interrupt.SIGNALS)
+    with OutputFile(path):
+        emit(os.getpid())
+        ctypes.CDLL(None).sleep(60)
+
+
+def stop_with_a_file(job: Job, options: EnhanceOptions, emit: Emit) -> None:
+    """Stop, as a process does that gets no processor time, with an unfinished file."""
+    with OutputFile(output_path(job, options)):
+        emit("stopped")
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def search_path(emit: Emit) -> list[str]:
     return sys.path
 

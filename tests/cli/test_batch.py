@@ -7,7 +7,11 @@ import pytest
 
 from tests.clips import make_clip
 from tests.commands import run_vidsr
+from vidsr.cli import batch
 from vidsr.errors import ExitCode
+from vidsr.options.enhance import parse_options
+from vidsr.options.paths import Job
+from vidsr.runtime.worker import Worker
 from vidsr.segments.enhance import enhance_file
 
 ARGUMENTS = ("--scale", "2", "--model", "nearest", "--preset", "ultrafast")
@@ -104,6 +108,27 @@ def test_a_file_that_crashes_its_process_does_not_end_the_batch(folder: Path, mo
     assert "enhance_or_abort" in result.stderr and "enhance_or_abort" in log.read_text()
     names = sorted(path.name for path in (folder.parent / "out").iterdir() if path.suffix not in (".json", ".csv"))
     assert names == ["a.x2.mp4", "c.x2.mp4"], "and no unfinished file"
+
+
+def test_an_interrupted_batch_leaves_no_file_of_a_worker_that_is_too_slow_to_remove_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the worker was killed before it had removed its files."""
+    monkeypatch.setattr("vidsr.runtime.worker.EXIT_SECONDS", 0.05)
+    jobs = [Job(folder / name, None) for name in ("a.mp4", "b.mp4")]
+    options = parse_options(scale=2, model="bicubic")
+
+    def interrupt(event: object) -> None:
+        assert len(list(folder.iterdir())) == 4
+        raise KeyboardInterrupt
+
+    with (
+        pytest.raises(KeyboardInterrupt),
+        batch._cleaned_up(jobs, options),
+        Worker("tests.worker_functions:stop_with_a_file") as worker,
+    ):
+        worker.call(jobs[0], options, on_event=interrupt)
+    assert sorted(path.name for path in folder.iterdir()) == ["a.mp4", "b.mp4", "c.mp4"]
 
 
 def test_a_batch_in_a_worker_says_the_same_as_one_in_the_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,43 @@ def frames_of(path: Path) -> list[tuple[Fraction, int, np.ndarray]]:
         ]
 
 
+def test_a_variable_rate_with_gaps_of_a_millisecond_is_interpolated_into_matroska(tmp_path: Path) -> None:
+    """`--frames 4 --fps 2x` failed verification: frames half a millisecond apart got one time."""
+    source = make_clip(tmp_path / "a.mkv", times=[Fraction(n, 1000) for n in (0, 34, 67, 68, 268)])
+    for suffix in (".mkv", ".mp4"):
+        report = run(source, tmp_path / f"b{suffix}", fps="2x", frames=4, interpolation="blend")
+        assert report.verification is not None and report.verification.ok
+        times = [moment for moment, *_ in frames_of(tmp_path / f"b{suffix}")]
+        assert len(times) == 8 and all(a < b for a, b in pairwise(times))
+
+
+@pytest.mark.parametrize(
+    ("target", "options"),
+    [
+        ("b.mkv", {"codec": "ffv1"}),
+        ("b.webm", {"codec": "libvpx-vp9", "preset": "8"}),
+        ("b.mov", {"codec": "prores_ks"}),
+    ],
+)
+def test_an_output_without_the_tags_that_its_container_cannot_hold_is_verified(
+    tmp_path: Path, target: str, options: dict[str, Any]
+) -> None:
+    """Anamorphic clips in .webm, and full range in .mov, failed verification after a note that they lose that."""
+    source = make_clip(tmp_path / "a.mp4", frames=2, size=(66, 48), pix_fmt="yuvj420p", sar=Fraction(16, 15))
+    notes = Notes()
+    report = run(source, tmp_path / target, crf=None, scale=1, on_note=notes.add, **options)
+    assert report.verification is not None and report.verification.ok
+    assert any(text.startswith("left out: ") for text in notes.texts)
+
+
+def test_a_sample_aspect_ratio_that_leaves_no_column_is_taken_as_square(tmp_path: Path) -> None:
+    """A damaged header said 1/62977."""
+    source = make_clip(tmp_path / "a.avi", frames=2, codec="mjpeg", pix_fmt="yuvj420p", sar=Fraction(1, 65))
+    with VideoReader(source) as reader:
+        assert reader.info.sar == 1
+    assert streams(source)[0].sar == "1"
+
+
 def names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
@@ -400,6 +437,23 @@ def test_frames_that_the_reference_lacks_are_counted_and_noted(tmp_path: Path) -
     rows = [line.split(",") for line in (tmp_path / "b.mkv.frames.csv").read_text().splitlines()]
     measured = [int(row[0]) for row in rows[1:] if row[rows[0].index("psnr_y")]]
     assert measured == [0, 1, 2, 5, 6]
+
+
+@pytest.mark.parametrize("matches", [True, False])
+def test_a_reference_without_a_frame_for_any_output_frame_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, matches: bool
+) -> None:
+    """Nothing was measured, and nothing said so."""
+    truth = make_clip(tmp_path / "truth.mp4", frames=5, size=(128, 96))
+    low = make_clip(tmp_path / "low.mp4", frames=10)
+    if matches:  # the reference ends before the output begins
+        start, message = "0.24", r"truth.mp4 has no frame from 0.24 s to its end"
+    else:
+        start, message = "0", r"--reference .*truth.mp4 has no frame at the time of an output frame: name the true clip"
+        monkeypatch.setattr("vidsr.stages.frame_log.ReferenceFrames.at", lambda self, time: None)
+    with pytest.raises(VidsrError, match=message):
+        run(low, tmp_path / "b.mkv", reference=truth, start=start)
+    assert sorted(names(tmp_path)) == ["low.mp4", "truth.mp4"]
 
 
 @pytest.mark.parametrize("rotation", [90, 270])

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from tests.tiers import examples
 from vidsr.errors import OptionError
+from vidsr.options.enhance import parse_reading
 from vidsr.options.frame_rate import Clock, Rate, Times, parse_fps
+from vidsr.options.source import RawFormat
 
 FACTORS = [Fraction(2), Fraction(3), Fraction(5, 2), Fraction(8), Fraction(1), Fraction(2, 3), Fraction(60000, 24001)]
 RATES = [Fraction(60), Fraction(60000, 1001), Fraction(50), Fraction(24000, 1001), Fraction(1, 3), Fraction(144)]
@@ -145,6 +147,14 @@ def test_output_times_are_whole_multiples_of_the_clock_tick(clock: Clock, time_b
 )
 def test_text_that_names_a_rate_is_parsed(text: str, clock: Clock) -> None:
     assert parse_fps(text) == clock
+
+
+@pytest.mark.parametrize("text", ["29.97", "23.976", "59.94", "25", "12.5", "30000/1001", "23.9"])
+def test_rates_of_sources_mean_the_same_as_those_of_outputs(text: str) -> None:
+    """`--input-fps 29.97` was 2997/100, and `--fps 29.97` 30000/1001."""
+    assert parse_fps(text) == Rate(parse_reading(input_fps=text).sequence_rate)
+    assert parse_fps(text) == Rate(RawFormat.parse(f"64x48:yuv420p:{text}").rate)
+    assert parse_reading(input_fps=29.97).sequence_rate == Fraction(30000, 1001)
 
 
 @pytest.mark.parametrize(

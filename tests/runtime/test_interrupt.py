@@ -28,14 +28,14 @@ def assert_interrupted(process: subprocess.Popen[str]) -> None:
     assert messages.endswith(LINE) and "Traceback" not in messages
 
 
-def run_guarded(code: str, *sent: float) -> tuple[int, str, float]:
+def run_guarded(code: str, *sent: float, argument: Path | str = "") -> tuple[int, str, float]:
     """Run ``code`` under the guard in a process of its own, with SIGINT after each of the given seconds.
 
     Returns the exit code, stderr, and the seconds from the first signal to the end.
     """
     script = f"from vidsr.runtime import interrupt\ndef work():\n{code}\ninterrupt.run_guarded(work)"
     process = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(argument)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     first = time.monotonic()
@@ -73,6 +73,29 @@ SLOW_CLEANUP = """
         time.sleep(60)
 """
 BLOCKING_EXIT_HANDLER = SLOW_CLEANUP.replace("os.write(2, b'cleaned up\\n')", "time.sleep(60)")
+IN_A_DESTRUCTOR = """
+    import time
+    class Slow:
+        def __del__(self):
+            print("ready", flush=True)
+            time.sleep(60)
+    interrupt.EXIT_SECONDS = 60
+    Slow()
+    time.sleep(60)
+"""
+SLOW_EXIT_HANDLER_OF_A_LIBRARY = """
+    import atexit, sys, time
+    from pathlib import Path
+    from vidsr.runtime.output_file import OutputFile
+    atexit.register(time.sleep, 60)
+    with OutputFile(Path(sys.argv[1])):
+        print("ready", flush=True)
+        while True:
+            try:
+                time.sleep(60)
+            except BaseException:
+                pass
+"""
 IN_AN_EXIT_HANDLER = """
     import atexit, time
     from vidsr.runtime.process import exit_quickly
@@ -87,6 +110,17 @@ def test_an_interrupt_of_a_finished_run_does_not_disturb_its_exit_handlers() -> 
 
 def test_an_interrupt_that_a_library_turns_into_an_error_is_an_interrupt() -> None:
     assert run_guarded(TURNED_INTO_AN_ERROR, 0.0)[:2] == (ExitCode.INTERRUPTED, LINE)
+
+
+def test_an_interrupt_in_a_destructor_which_drops_exceptions_ends_the_run() -> None:
+    """Python printed "Exception ignored in" with a traceback, and the run went on until it was ended by force."""
+    assert run_guarded(IN_A_DESTRUCTOR, 0.0)[:2] == (ExitCode.INTERRUPTED, LINE)
+
+
+def test_unfinished_files_are_removed_before_slow_exit_handlers_of_libraries(tmp_path: Path) -> None:
+    code, messages, _ = run_guarded(SLOW_EXIT_HANDLER_OF_A_LIBRARY, 0.0, 0.1, argument=tmp_path / "a.mp4")
+    assert code == ExitCode.INTERRUPTED, messages
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("code", [DROPPED, SLOW_CLEANUP, BLOCKING_EXIT_HANDLER])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from vidsr.runtime.error_boundary import WorkerFailed
+from vidsr.runtime.output_file import OutputFile
 from vidsr.runtime.worker import Worker
 
 FUNCTIONS = "tests.worker_functions"
@@ -72,20 +73,25 @@ def wait_for_end(pid: int) -> None:
     raise AssertionError(f"process {pid} is alive")
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_worker_ends_with_its_parent_and_removes_its_unfinished_file(tmp_path: Path, sent: signal.Signals) -> None:
+def start_caller(function: str, target: Path) -> tuple["subprocess.Popen[str]", int]:
+    """Start a program whose worker calls ``function`` of `FUNCTIONS`; return it and the worker's process."""
     script = (
         "from pathlib import Path\nfrom vidsr.runtime import interrupt\nfrom vidsr.runtime.worker import Worker\n"
         "def work():\n"
-        f"    with Worker('{FUNCTIONS}:wait_with_a_file') as worker:\n"
-        f"        worker.call(Path({str(tmp_path / 'a.mp4')!r}), on_event=lambda pid: print(pid, flush=True))\n"
+        f"    with Worker('{FUNCTIONS}:{function}') as worker:\n"
+        f"        worker.call(Path({str(target)!r}), on_event=lambda pid: print(pid, flush=True))\n"
         "interrupt.run_guarded(work)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    worker = int(process.stdout.readline())
+    return process, int(process.stdout.readline())
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_worker_ends_with_its_parent_and_removes_its_unfinished_file(tmp_path: Path, sent: signal.Signals) -> None:
+    process, worker = start_caller("wait_with_a_file", tmp_path / "a.mp4")
     assert len(list(tmp_path.iterdir())) == 1
     process.send_signal(sent)
     _, messages = process.communicate(timeout=END_SECONDS)
@@ -94,3 +100,18 @@ def test_a_worker_ends_with_its_parent_and_removes_its_unfinished_file(tmp_path:
     if sent != signal.SIGKILL:
         assert process.returncode == 130
         assert messages == "vidsr: interrupted; 3 of 9 segments are finished\n"
+
+
+def test_an_output_whose_batch_was_killed_can_be_written_at_once(tmp_path: Path) -> None:
+    """Until the worker had unwound, for two seconds, a new run was refused: "being written by another run"."""
+    process, worker = start_caller("hang_with_a_file", tmp_path / "a.mp4")
+    process.kill()
+    process.communicate(timeout=END_SECONDS)
+    try:
+        deadline = time.monotonic() + END_SECONDS
+        while list(tmp_path.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        with OutputFile(tmp_path / "a.mp4"):
+            os.kill(worker, 0)  # it still unwinds
+    finally:
+        os.kill(worker, signal.SIGKILL)

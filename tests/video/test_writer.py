@@ -1,5 +1,6 @@
 """Writing clips: lossless with a lossless codec, exact times, the tags of the source, complete or no file."""
 
+import math
 import os
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ from vidsr.frames import Chroma, ColorInfo, FrameBatch, HdrInfo, Origin, VideoIn
 from vidsr.options.codecs import CODECS, Encoding
 from vidsr.runtime.output_file import OutputFile, is_unfinished
 from vidsr.video import NullWriter, VideoReader, VideoWriter, nearest_format, open_writer, probe
-from vidsr.video.encoder import tick
+from vidsr.video.encoder import MATROSKA_TICK, next_stamp, tick
 from vidsr.video.sidedata import scaled_matrix
 
 FFV1 = Encoding("ffv1")
@@ -108,6 +109,48 @@ def test_matroska_rounds_times_to_milliseconds_once(tmp_path: Path, suffix: str)
     write(tmp_path / f"a{suffix}", some_frames(info, 40, times), info, Encoding("libvpx-vp9", preset="8"))
     back = read(tmp_path / f"a{suffix}").times
     assert max(abs(a - b) for a, b in zip(times, back, strict=True)) <= Fraction(1, 2000)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "milliseconds"),
+    [
+        ([0, 3600, 3601, 3602, 7200], [0, 40, 41, 42, 80]),
+        ([0, 30, 60, 90], [0, 1, 2, 3]),  # the last one would be at 1 ms
+        ([0, 45, 90], [0, 1, 2]),
+        ([0, 90, 180], [0, 1, 2]),
+    ],
+)
+def test_frames_closer_than_the_milliseconds_of_matroska_stay_in_order(
+    tmp_path: Path, ticks: list[int], milliseconds: list[int]
+) -> None:
+    """A damaged AVI, and a clip of variable rate at twice its rate, failed: "times strictly increase: no"."""
+    times = [Fraction(tick, 90_000) for tick in ticks]
+    info = VideoInfo(64, 48, Fraction(25), time_base=Fraction(1, 90_000))
+    with VideoWriter(tmp_path / "a.mkv", info, FFV1) as writer:
+        writer.write(some_frames(info, len(times), times))
+    back = read(tmp_path / "a.mkv").times
+    assert list(back) == [Fraction(number, 1000) for number in milliseconds]
+    assert max(abs(a - b) for a, b in zip(writer.expected.times, back, strict=True)) <= Fraction(1, 2000)
+
+
+@given(
+    times=st.lists(st.integers(0, 3000), min_size=1, max_size=12).map(sorted),
+    base=st.sampled_from([Fraction(1, 1000), Fraction(1, 90_000), Fraction(1001, 60_000), Fraction(1, 1200)]),
+)
+@examples(30)
+def test_the_next_stamp_is_the_first_one_that_is_later_in_the_encoder_and_in_the_file(
+    times: list[int], base: Fraction
+) -> None:
+    def in_file(stamp: int) -> int:
+        return math.floor(stamp * base / MATROSKA_TICK + Fraction(1, 2))
+
+    last = None
+    for time in times:
+        stamp = round(Fraction(time, 48_000) / base)
+        while last is not None and (stamp <= last or in_file(stamp) <= in_file(last)):
+            stamp += 1
+        assert next_stamp(Fraction(time, 48_000), last, base, MATROSKA_TICK) == stamp
+        last = stamp
 
 
 @pytest.mark.parametrize(

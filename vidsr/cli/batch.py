@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any
 
 from vidsr.cli.progress import Reporter
 from vidsr.errors import ExitCode, InputError, Note, OnNote, VidsrError
 from vidsr.options.enhance import EnhanceOptions
-from vidsr.options.paths import Job, JobList, output_path
+from vidsr.options.paths import Job, JobList, frame_log_path, output_path
 from vidsr.pipeline.summary import FileSummary
 from vidsr.runtime import interrupt, process
 from vidsr.runtime.error_boundary import Failure
@@ -45,7 +46,7 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter,
     else:
         results = _in_turn(jobs, options, reporter, on_note)
     done, failed, incomplete = 0, len(listed.unreadable), 0
-    with closing(results):
+    with _cleaned_up(jobs, options) as clean_up, closing(results):
         for number, result in results:
             reporter.ended(number)
             if isinstance(result, FileSummary):
@@ -57,7 +58,7 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter,
             reporter.fail_json(jobs[number].source, result)
             reporter.fail(jobs[number].source, result)
             if result.crashed:
-                _clean_up(jobs[number], options)
+                clean_up()
             if fail_fast:
                 reporter.note(f"stopped at the first failure, as --fail-fast asks; files left: {len(jobs) - done - 1}")
                 break
@@ -138,7 +139,26 @@ def _in_worker() -> Iterator[Call]:
         yield lambda job, options, on_event: worker.call(job, options, on_event=on_event)
 
 
-def _clean_up(job: Job, options: EnhanceOptions) -> None:
-    """Remove the unfinished files that a crash has left."""
+@contextmanager
+def _cleaned_up(jobs: Sequence[Job], options: EnhanceOptions) -> Iterator[Callable[[], None]]:
+    """Remove, at the end and with the yielded function, the unfinished files of workers that crashed or were killed."""
+    folders = {folder for job in jobs for folder in _folders(job, options)} if len(jobs) > 1 else set()
+
+    def clean_up() -> None:
+        for folder in folders:
+            remove_leftovers(folder)
+
+    interrupt.at_exit(clean_up)
+    try:
+        yield clean_up
+    finally:
+        clean_up()
+        interrupt.cancel_at_exit(clean_up)
+
+
+def _folders(job: Job, options: EnhanceOptions) -> set[Path]:
+    """Return the folders that ``job`` writes to."""
     with suppress(VidsrError):
-        remove_leftovers(output_path(job, options, check=False).parent)
+        result = output_path(job, options, check=False)
+        return {path.parent for path in (result, frame_log_path(job.source, result, options)) if path is not None}
+    return set()

@@ -120,7 +120,20 @@ def parse_fps(text: str, flag: str = "--fps") -> Clock:
             f"{flag} {shortened(text)!r} is not a rate: write a factor (2x, 2.5x) or frames per second (60, 60000/1001)"
         )
     number, is_factor = match[1], bool(match[2])
-    return Times(Fraction(number)) if is_factor else Rate(_ntsc(number) or Fraction(number))
+    return Times(Fraction(number)) if is_factor else Rate(_rate(number))
+
+
+def parse_rate(text: str, flag: str) -> Fraction:
+    """Return exact frames per second from ``25``, ``29.97`` or ``30000/1001``. A rounded NTSC rate means the exact one.
+
+    Raises:
+        OptionError: the text is not a positive number.
+    """
+    try:
+        parse_fraction(text, flag)
+    except OptionError:
+        raise OptionError(f"{flag} {shortened(text)!r} is not a frame rate: write 25 or 30000/1001") from None
+    return _rate(text.strip())
 
 
 def parse_slow_motion(text: str, flag: str = "--slow-motion") -> Fraction:
@@ -130,6 +143,10 @@ def parse_slow_motion(text: str, flag: str = "--slow-motion") -> Fraction:
         OptionError: the text is not a positive number.
     """
     return parse_fraction(text.strip().rstrip("xX×"), flag)
+
+
+def _rate(number: str) -> Fraction:
+    return _ntsc(number) or Fraction(number)
 
 
 def _ntsc(text: str) -> Fraction | None:

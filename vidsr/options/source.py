@@ -8,7 +8,8 @@ from fractions import Fraction
 
 from vidsr.errors import OptionError
 from vidsr.options.choices import Alpha, Hwaccel
-from vidsr.options.parse import parse_fraction, shortened
+from vidsr.options.frame_rate import parse_rate
+from vidsr.options.parse import shortened
 
 MAX_PIXELS = 256_000_000  # of a source: 16000x16000. FFmpeg decodes at most 268 million pixels.
 DEFAULT_SEQUENCE_RATE = Fraction(25)  # frames per second of an image sequence; FFmpeg's default too
@@ -59,15 +60,3 @@ class Reading:
     def sequence_rate(self) -> Fraction:
         """Frames per second of an image sequence."""
         return self.rate or DEFAULT_SEQUENCE_RATE
-
-
-def parse_rate(text: str, flag: str) -> Fraction:
-    """Return exact frames per second from ``25``, ``29.97`` or ``30000/1001``.
-
-    Raises:
-        OptionError: the text is not a positive number.
-    """
-    try:
-        return parse_fraction(text, flag)
-    except OptionError:
-        raise OptionError(f"{flag} {shortened(text)!r} is not a frame rate: write 25 or 30000/1001") from None

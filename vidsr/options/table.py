@@ -27,7 +27,7 @@ from vidsr.options.choices import (
     Repeats,
     StdoutFormat,
 )
-from vidsr.options.frame_rate import parse_fps, parse_slow_motion
+from vidsr.options.frame_rate import parse_fps, parse_rate, parse_slow_motion
 from vidsr.options.output_size import parse_factor, parse_height, parse_size
 from vidsr.options.parse import (
     parse_bytes,
@@ -40,7 +40,7 @@ from vidsr.options.parse import (
     parse_time,
     shortened,
 )
-from vidsr.options.source import MAX_PIXELS, RawFormat, parse_rate
+from vidsr.options.source import MAX_PIXELS, RawFormat
 
 REQUIRED = ...  # the default of an option without one
 

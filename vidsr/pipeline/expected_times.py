@@ -22,7 +22,7 @@ from vidsr.options.serialize import from_json
 from vidsr.stages.interpolate import Interpolate
 from vidsr.video import FileContents, VideoReader
 from vidsr.video.deinterlace import interlacing
-from vidsr.video.encoder import tick
+from vidsr.video.encoder import file_tick, next_stamp, tick
 
 PLACEHOLDER = 16  # side of the frames whose times are computed; their samples do not matter
 BATCH = 8  # frames that are decoded at a time for their times
@@ -117,12 +117,12 @@ def output_times(times: Sequence[Fraction], info: VideoInfo, options: EnhanceOpt
     return tuple(times)
 
 
-def in_ticks(times: Sequence[Fraction], start: Fraction, info: VideoInfo) -> tuple[Fraction, ...]:
+def in_ticks(times: Sequence[Fraction], start: Fraction, info: VideoInfo, container: str) -> tuple[Fraction, ...]:
     """Return ``times`` on a clock that begins at ``start``, rounded as the writer of a clip of ``info`` rounds them."""
     unit, stamps = tick(info), list[int]()
     for time in times:
-        stamp = round((time - start) / unit)
-        stamps.append(stamp if not stamps else max(stamp, stamps[-1] + 1))
+        last = stamps[-1] if stamps else None
+        stamps.append(next_stamp(time - start, last, unit, file_tick(container, unit)))
     return tuple(stamp * unit for stamp in stamps)
 
 

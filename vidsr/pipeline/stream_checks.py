@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vidsr.pipeline.video_checks import MILLISECOND, Check, close, equal
-from vidsr.video import FileContents, Track, container_format
+from vidsr.video import MATROSKA, FileContents, Track, container_format
 from vidsr.video.containers import free_tags, lost_tags
 from vidsr.video.inspect import CopiedPacket
 
@@ -62,7 +62,7 @@ def file_checks(source: FileContents, target: FileContents) -> Iterator[Check]:
     container = container_format(target.path)
     has_cover = any(track.type == "video" and not track.timed for track in target.tracks)
     lost = free_tags(container, source.tags) if has_cover else []
-    lost += MATROSKA_LOST if container in ("matroska", "webm") else ()
+    lost += MATROSKA_LOST if container in MATROSKA else ()
     yield from tag_checks("file tag", source.tags, target.tags, lost)
     yield equal("video stream: language", source.video.language, target.video.language)
     yield from stream_tag_checks("video stream", source.video, target.video, container)
@@ -90,7 +90,7 @@ def same_place(a: str, b: str) -> bool:
 def stream_tag_checks(name: str, before: Track, after: Track, container: str) -> Iterator[Check]:
     """Compare the tags of one stream."""
     lost = {*OWN_TAGS, *lost_tags(container, before.tags)}
-    lost |= set(MATROSKA_LOST_OF_STREAMS) if container in ("matroska", "webm") else set()
+    lost |= set(MATROSKA_LOST_OF_STREAMS) if container in MATROSKA else set()
     yield from tag_checks(f"{name}:", before.tags, after.tags, lost)
 
 

@@ -38,7 +38,16 @@ from vidsr.pipeline.video_checks import (
     time_checks,
     worst_time,
 )
-from vidsr.video import FRAMES_ONLY, IMAGES, ExpectedContents, FileContents, container_format, file_clock, inspect_file
+from vidsr.video import (
+    FRAMES_ONLY,
+    IMAGES,
+    MATROSKA,
+    ExpectedContents,
+    FileContents,
+    container_format,
+    file_clock,
+    inspect_file,
+)
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ def _shift(expected: ExpectedContents, source: FileContents, target: FileContent
 
     Matroska has no times before zero.
     """
-    if container_format(expected.path) not in ("matroska", "webm") or not (expected.times and target.times):
+    if container_format(expected.path) not in MATROSKA or not (expected.times and target.times):
         return Fraction(0)
     copied = CopiedRange(expected.start, expected.end)
     first = min((packet.time for track in source.tracks for packet in copied.of(track)), default=Fraction(0))
@@ -172,8 +181,10 @@ def _expected(
     start, end = file_clock(before.path, options.start, options.end, options.reading)
     info = replace(output_info(source, options), width=after.info.width, height=after.info.height)
 
+    container = container_format(after.path)
+
     def expect(times: list[Fraction]) -> ExpectedContents:
-        on_clock = in_ticks(output_times(times, source, options), start or Fraction(0), info)
+        on_clock = in_ticks(output_times(times, source, options), start or Fraction(0), info, container)
         last = end if options.frames is None else _end(before, options, source)
         counts = {} if report is None else report.counts
         return ExpectedContents(after.path, info, on_clock, before.path, start, last, options.reading, counts)

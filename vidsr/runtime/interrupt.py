@@ -3,7 +3,8 @@
 The first signal sets a flag and raises `Interrupted` on the main thread. An extension module may turn that exception
 into another one or drop it, so whoever catches an error calls `check`. A thread in the background ends the process
 after `EXIT_SECONDS`, or at the second signal. It reads the signals from a pipe that Python's C handler writes to, so it
-also works while the main thread waits in a system call.
+also works while the main thread waits in a system call. A destructor or a callback of a library drops each exception;
+there `Interrupted` is raised again, after it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from select import select
-from time import sleep
+from time import monotonic, sleep
 from types import FrameType
 from typing import NoReturn
 
 EXIT_SECONDS = 1.5  # from the first signal to the end of the process
 EXIT_HANDLER_SECONDS = 0.3  # for the exit handlers, which remove unfinished files
+AGAIN = signal.SIGURG  # to this process by itself; no effect by default
+AGAIN_SECONDS = 0.02  # until the destructor that dropped an exception is left
 EXIT_CODE = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LINE = "vidsr: interrupted; no unfinished file is left\n"
@@ -33,10 +36,15 @@ _line = LINE
 _exiting = _thread.allocate_lock()  # held, and never released, by the thread that ends the process
 _is_worker = False
 _on_line: list[Callable[[str | None], object]] = []
+_at_exit: list[Callable[[], object]] = []
 
 
 class Interrupted(BaseException):
     """Ctrl-C or SIGTERM. Not a KeyboardInterrupt, which Typer would handle itself."""
+
+
+class _InterruptedBySignal(Interrupted):
+    """Raised by the handler, wherever the main thread is."""
 
 
 def install(as_worker: bool = False) -> None:
@@ -53,6 +61,7 @@ def install(as_worker: bool = False) -> None:
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     for number in SIGNALS:
         signal.signal(number, _interrupt)
+    sys.unraisablehook = _on_dropped
     _thread.start_new_thread(_watch, (read_end,))
 
 
@@ -91,6 +100,18 @@ def run_guarded(function: Callable[[], NoReturn]) -> NoReturn:
         raise
 
 
+def at_exit(function: Callable[[], object]) -> None:
+    """Call ``function`` when the process ends, before all other exit handlers: they may take longer than there is."""
+    _at_exit.append(function)
+    atexit.register(function)
+
+
+def cancel_at_exit(function: Callable[[], object]) -> None:
+    """Undo `at_exit`."""
+    _at_exit.remove(function)
+    atexit.unregister(function)
+
+
 def run_exit_handlers() -> bool:
     """Run the exit handlers, which remove unfinished files; from now on, a signal does not raise `Interrupted`.
 
@@ -99,6 +120,9 @@ def run_exit_handlers() -> bool:
     """
     if not _exiting.acquire(timeout=EXIT_HANDLER_SECONDS):
         return False
+    for function in reversed(_at_exit):
+        with suppress(BaseException):
+            function()
     with suppress(BaseException):
         atexit._run_exitfuncs()
     return True
@@ -124,7 +148,26 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     first, _requested = not _requested, True
     # a second exception must not cut the cleanup short, nor one the exit handlers; the watching thread ends the process
     if first and not _exiting.locked():
-        raise Interrupted
+        raise _InterruptedBySignal
+
+
+def _on_dropped(dropped: sys.UnraisableHookArgs) -> None:
+    """Raise the handler's exception once more, if it was raised where it is dropped; report other exceptions."""
+    if dropped.exc_type is _InterruptedBySignal:
+        signal.signal(AGAIN, _interrupt_again)
+        _thread.start_new_thread(_send_again, (_thread.get_ident(),))
+    else:
+        sys.__unraisablehook__(dropped)
+
+
+def _send_again(main: int) -> None:
+    sleep(AGAIN_SECONDS)
+    signal.pthread_kill(main, AGAIN)  # also ends a system call, which an asynchronous exception would not
+
+
+def _interrupt_again(signum: int, frame: FrameType | None) -> None:
+    if not _exiting.locked():
+        raise _InterruptedBySignal
 
 
 def _watch(read_end: int) -> None:
@@ -138,7 +181,8 @@ def _watch(read_end: int) -> None:
 
 
 def _wait_for_signal(read_end: int, seconds: float | None, signals: tuple[signal.Signals, ...]) -> None:
-    """Return at one of ``signals``, or after ``seconds`` without any signal."""
-    while select([read_end], [], [], seconds)[0]:
+    """Return at one of ``signals``, or after ``seconds`` without one of them."""
+    end = None if seconds is None else monotonic() + seconds
+    while select([read_end], [], [], None if end is None else max(0.0, end - monotonic()))[0]:
         if os.read(read_end, 1)[0] in signals:
             return

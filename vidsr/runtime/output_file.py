@@ -7,7 +7,6 @@ recognises what a killed run has left, and a second run with the same target is 
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import errno
 import fcntl
@@ -25,6 +24,7 @@ from types import TracebackType
 from typing import Self
 
 from vidsr.errors import OutputError
+from vidsr.runtime import interrupt
 
 UNFINISHED = re.compile(
     r"\..*\.(?P<target>[0-9a-f]{8})-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{16}\.part(\.[^.]+)?", re.DOTALL
@@ -373,9 +373,11 @@ def _remove(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-@atexit.register
-def _remove_unfinished() -> None:
-    """Remove what an interrupt has left between two statements."""
+def remove_unfinished() -> None:
+    """Remove the unfinished files of this process, as an exit handler those that an interrupt has left."""
     for path, process in list(_unfinished.items()):
         if process == os.getpid():
             _remove(path)
+
+
+interrupt.at_exit(remove_unfinished)

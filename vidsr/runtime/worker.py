@@ -29,6 +29,7 @@ from vidsr.errors import ignore
 from vidsr.runtime import interrupt, process
 from vidsr.runtime.concurrency import run_in_background
 from vidsr.runtime.error_boundary import Failure, WorkerFailed
+from vidsr.runtime.output_file import remove_unfinished
 
 ROOT = Path(__file__).parents[2]  # the folder that holds the package
 EVENT, RESULT, FAILURE, LINE = "event", "result", "failure", "line"  # kinds of messages to the caller
@@ -161,6 +162,7 @@ def _serve(requests: IO[bytes], replies: IO[bytes]) -> NoReturn:
         waiting.put(None)
         if busy[0]:
             os.kill(os.getpid(), signal.SIGTERM)
+            remove_unfinished()  # at once: unwinding takes up to a second, and until then a new run would be refused
 
     run_in_background(read)
     interrupt.listen(lambda line: _send(replies, (LINE, line)))

@@ -1,6 +1,6 @@
 """Read and write clips and images: the only package that imports av."""
 
-from vidsr.video.containers import FRAMES_ONLY, IMAGES, container_format
+from vidsr.video.containers import FRAMES_ONLY, IMAGES, MATROSKA, container_format
 from vidsr.video.formats import nearest_format, nearest_pixel_format, pix_fmt
 from vidsr.video.inspect import (
     ExpectedContents,
@@ -24,6 +24,7 @@ from vidsr.video.writer import NullWriter, VideoWriter, Writer, open_output, ope
 __all__ = [
     "FRAMES_ONLY",
     "IMAGES",
+    "MATROSKA",
     "ExpectedContents",
     "FileContents",
     "NullWriter",

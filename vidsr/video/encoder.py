@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from fractions import Fraction
-from math import lcm
+from math import ceil, floor, lcm
 
 import av
 import av.logging
@@ -19,12 +20,15 @@ from vidsr.errors import Notes, OptionError, OutputError
 from vidsr.frames import VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.runtime.process import keep_scheduling, processors
+from vidsr.video.containers import MATROSKA
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder, number, pix_fmt
 from vidsr.video.sidedata import hdr_options, scaled_matrix
 from vidsr.video.source import reason
 
 DEFAULT_TICKS = 90_000  # per second, for clips of unknown time base
 MOST_TICKS = 1 << 31  # per second; containers store 32 bits
+MATROSKA_TICK = Fraction(1, 1000)
+HALF = Fraction(1, 2)
 USUAL_LOOKAHEAD, LEAST_LOOKAHEAD = 40, 5  # frames; x265 needs more than its number of consecutive B-frames
 LOOKAHEAD_SAMPLES = USUAL_LOOKAHEAD * 3840 * 2160
 PARAMETER_LIST = "-params"  # ends the name of an option that holds parameters of the encoder's library
@@ -43,6 +47,23 @@ def tick(info: VideoInfo) -> Fraction:
         return info.time_base
     ticks = lcm(DEFAULT_TICKS, info.fps.numerator) if info.fps is not None else DEFAULT_TICKS
     return Fraction(1, ticks if ticks < MOST_TICKS else DEFAULT_TICKS)
+
+
+def file_tick(container: str, tick: Fraction) -> Fraction:
+    """Return the time base to which ``container`` rounds times in units of ``tick``, in seconds."""
+    return MATROSKA_TICK if container in MATROSKA else tick
+
+
+def next_stamp(time: Fraction, last: int | None, tick: Fraction, file_tick: Fraction) -> int:
+    """Round ``time`` to the nearest tick that is later than ``last``, also once the file rounds both to ``file_tick``.
+
+    The first frame has no ``last``.
+    """
+    stamp = round(time / tick)
+    if last is None:
+        return stamp
+    next_in_file = floor(last * tick / file_tick + HALF) + 1
+    return max(stamp, last + 1, ceil((next_in_file - HALF) * file_tick / tick))
 
 
 def add_video_stream(output: OutputContainer, info: VideoInfo, encoding: Encoding, tick: Fraction) -> VideoStream:
@@ -142,18 +163,22 @@ def set_color(target: VideoCodecContext | VideoFrame, info: VideoInfo) -> None:
             setattr(target, attribute, value)
 
 
-def note_unwritable(info: VideoInfo, encoding: Encoding, container: str, notes: Notes) -> None:
-    """Note the properties of ``info`` that neither the encoder nor the container can store."""
-    lost = []
+def writable(info: VideoInfo, encoding: Encoding, container: str, notes: Notes) -> VideoInfo:
+    """Return ``info`` without the properties that neither the encoder nor the container can store; note each."""
+    lost, kept = [], info
     codec = encoding.codec
-    if container in ("matroska", "webm") and info.sar != 1 and not encoding.table_entry.writes_sar:
+    if container in MATROSKA and info.sar != 1 and not encoding.table_entry.writes_sar:
         lost.append(f"sample aspect ratio {info.sar} ({codec} in Matroska cannot hold it, .mp4 can)")
+        kept = replace(kept, sar=Fraction(1))
     if container == "mov" and info.color.range == "full" and codec == "prores_ks":
         lost.append("full range (prores_ks in .mov cannot hold it, .mkv can)")
+        kept = replace(kept, color=replace(kept.color, range=None))
     if info.hdr is not None and encoding.table_entry.params is None:
         lost.append(f"HDR10 metadata ({codec} cannot write it; libx265, libx264 and libsvtav1 can)")
+        kept = replace(kept, hdr=None)
     for metadata in lost:
         notes.info("metadata_left_out", f"left out: {metadata}")
+    return kept
 
 
 def _coded_pix_fmt(info: VideoInfo, encoding: Encoding) -> str:

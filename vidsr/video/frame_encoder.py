@@ -16,7 +16,8 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import OutputError
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.video.encoder import set_color
+from vidsr.video.containers import container_format
+from vidsr.video.encoder import file_tick, next_stamp, set_color
 from vidsr.video.planes import empty_frame, fill_plane, plane_view
 from vidsr.video.source import reason
 
@@ -35,6 +36,7 @@ class FrameEncoder:
         self._coded = coded
         self._stream = stream
         self._tick = tick
+        self._file_tick = file_tick(container_format(path), tick)
         self._start = start
         self.stamps = array("q")  # time of every frame so far, ticks
         self._decoded: int | None = None  # decoding time of the last packet, ticks
@@ -88,12 +90,9 @@ class FrameEncoder:
         return frame
 
     def _ticks(self, time: Fraction) -> int:
-        """Round a time to the nearest tick, later than the previous frame.
-
-        It is rounded nowhere else.
-        """
-        ticks = round((time - self._start) / self._tick)
-        self.stamps.append(max(ticks, self.stamps[-1] + 1) if self.stamps else ticks)
+        """Return the time in ticks, later than that of the previous frame. It is rounded here and nowhere else."""
+        last = self.stamps[-1] if self.stamps else None
+        self.stamps.append(next_stamp(time - self._start, last, self._tick, self._file_tick))
         return self.stamps[-1]
 
     def _encode(self, frame: VideoFrame | None) -> Iterator[Packet[VideoStream]]:

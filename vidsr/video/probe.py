@@ -118,7 +118,7 @@ def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame
             range=planar.range or RANGES.get(frame.color_range) or _untagged_range(container, planar),
             chroma_location=chroma_location(frame) if planar.chroma == "420" else None,
         ),
-        sar=stream.sample_aspect_ratio or Fraction(1),
+        sar=sample_aspect_ratio(stream),
         display_matrix=read_display_matrix(found),
         hdr=read_hdr(found),
         field_order=_field_order(stream, frame),
@@ -162,6 +162,12 @@ def _field_order(stream: VideoStream, frame: VideoFrame) -> FieldOrder | None:
     if frame.interlaced_frame and order in (None, "progressive"):
         return "top"  # the frame is flagged as interlaced without a field order
     return order
+
+
+def sample_aspect_ratio(stream: VideoStream) -> Fraction:
+    """Return the shape of a sample; square where a damaged one leaves no line or column, as FFmpeg's decoders do."""
+    sar = stream.sample_aspect_ratio or Fraction(1)
+    return sar if stream.width * sar >= 1 and stream.height / sar >= 1 else Fraction(1)
 
 
 def frame_rate(stream: VideoStream) -> Fraction:

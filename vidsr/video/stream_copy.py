@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from vidsr.options.source import Reading
 from vidsr.runtime.error_boundary import OUTPUT_ERRORS
-from vidsr.video.containers import can_carry, file_tags, has_cover, is_cover, muxer_options, stream_tags
+from vidsr.video.containers import MATROSKA, can_carry, file_tags, has_cover, is_cover, muxer_options, stream_tags
 from vidsr.video.demux import MICROSECONDS, packets, seek_to
 from vidsr.video.probe import to_file_clock, video_stream
 from vidsr.video.source import open_source
@@ -198,7 +198,7 @@ def is_dropped(packet: Packet[Stream], container: str) -> bool:
     """
     context = packet.stream.codec_context
     is_gap = packet.size == 2 and context is not None and context.name == "mov_text"
-    return is_gap or (container in ("matroska", "webm") and packet.is_discard and _presentation_time(packet) < -PREROLL)
+    return is_gap or (container in MATROSKA and packet.is_discard and _presentation_time(packet) < -PREROLL)
 
 
 def _estimated_dts(packet: Packet[Stream], last: int | None) -> int | None:

@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.stream import AttachmentStream, DataStream, Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
-from vidsr.video.probe import frame_rate
+from vidsr.video.probe import frame_rate, sample_aspect_ratio
 from vidsr.video.source import open_source, readable
 
 
@@ -102,7 +102,7 @@ def stream_info(stream: Stream) -> StreamInfo:
             "size": f"{stream.width}x{stream.height}",
             "pix_fmt": stream.pix_fmt,
             "fps": str(frame_rate(stream)),
-            "sar": str(stream.sample_aspect_ratio or 1),
+            "sar": str(sample_aspect_ratio(stream)),
         }
     if isinstance(stream, AudioStream):
         common |= {"sample_rate": stream.codec_context.sample_rate, "channels": stream.codec_context.layout.name}

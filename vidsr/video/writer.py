@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 from fractions import Fraction
 from math import lcm
 from pathlib import Path
@@ -23,9 +22,9 @@ from vidsr.options.image_sequence import FIRST_NUMBER
 from vidsr.options.parse import decimal
 from vidsr.options.source import Reading
 from vidsr.runtime.output_file import OutputFile
-from vidsr.video.containers import IMAGES, Y4M, container_format, mark_output
+from vidsr.video.containers import IMAGES, MATROSKA, Y4M, container_format, mark_output
 from vidsr.video.demux import CLOCK_JUMPS
-from vidsr.video.encoder import MOST_TICKS, add_video_stream, note_unwritable, open_encoder, tick
+from vidsr.video.encoder import MATROSKA_TICK, MOST_TICKS, add_video_stream, open_encoder, tick, writable
 from vidsr.video.formats import nearest_format
 from vidsr.video.frame_encoder import FrameEncoder
 from vidsr.video.image_sequence import ImageSequenceWriter, OutputImages
@@ -36,9 +35,6 @@ from vidsr.video.slow_audio import SlowMotion, SlowMotionCopier
 from vidsr.video.source import reason
 from vidsr.video.stream_copy import StreamCopier, is_of_disk
 from vidsr.video.y4m import Y4mWriter
-
-MATROSKA_RATE = 1000  # frames per second at most, as it keeps milliseconds
-RANDOM_NUMBERS = ("matroska", "webm")  # whose muxer numbers files at random unless it has to be bit-exact
 
 
 class Writer(Protocol):
@@ -159,7 +155,7 @@ class VideoWriter:
         self._tick = tick(info)
         self._copies_packets = False
         container = container_format(path)
-        if container in RANDOM_NUMBERS and info.fps is not None and info.fps > MATROSKA_RATE:
+        if container in MATROSKA and info.fps is not None and info.fps * MATROSKA_TICK > 1:
             raise OptionError(
                 f"{path} keeps times to a millisecond, too coarse for {decimal(info.fps)} frames per second: "
                 "end the name in .mp4"
@@ -171,9 +167,10 @@ class VideoWriter:
         self._is_own = output is None
         self._file = output or OutputFile(path)
         try:
-            note_unwritable(info, encoding, container, self.notes)
+            self._written = writable(self._coded, encoding, container, self.notes)
             options = {} if self._copier is None else self._copier.muxer_options(container)
-            options |= {"fflags": "+bitexact"} if container in RANDOM_NUMBERS else {}
+            # the muxer of Matroska numbers files at random unless it has to be bit-exact
+            options |= {"fflags": "+bitexact"} if container in MATROSKA else {}
             self._output = _create(self._file.part, container, options | _movie_timescale(container, self._tick))
             self._stream = self._add_streams(container)
             if marked:
@@ -236,12 +233,11 @@ class VideoWriter:
     def expected(self) -> ExpectedContents:
         """The contents that the file should have."""
         times = tuple(stamp * self._tick for stamp in sorted(self._encoder.stamps))
-        hdr = None if self._encoding.table_entry.params is None else self._coded.hdr  # others cannot write it
         problems = {} if self._copier is None else dict(self._copier.problems)
-        info = replace(self._coded, hdr=hdr)
         return ExpectedContents(
-            self._file.location, info, times, self._source, *self._range, self._reading, copy_problems=problems
-        )
+            self._file.location, self._written, times, self._source, *self._range, self._reading,
+            copy_problems=problems,
+        )  # fmt: skip
 
     def _add_streams(self, container: str) -> VideoStream:
         def add() -> VideoStream:
