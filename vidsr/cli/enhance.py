@@ -20,6 +20,7 @@ from vidsr.options.output_names import distinct_outputs, refuse_inputs
 from vidsr.options.paths import PIPE, JobList, list_jobs, output_path
 from vidsr.options.presets import save
 from vidsr.runtime.log_file import LogFile
+from vidsr.runtime.text_file import read_text
 
 
 def enhance(
@@ -106,7 +107,7 @@ def listed_in(path: Path) -> list[Path]:
         InputError: it cannot be read.
     """
     try:
-        text = sys.stdin.read() if path == PIPE else path.read_text()
+        text = sys.stdin.read() if path == PIPE else read_text(path)
     except (OSError, UnicodeDecodeError, AttributeError) as error:
         raise InputError(f"{path} cannot be read as a list of inputs ({error}): check the path") from None
     return [Path(line) for line in text.splitlines() if line.strip()]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vidsr.errors import InputError, OptionError
+from vidsr.runtime.text_file import read_text
 from vidsr.train.losses import LOSSES
 
 Task = Literal["upscale", "adversarial", "interpolate", "deblur", "temporal"]
@@ -154,7 +155,7 @@ def read(path: Path) -> tuple[Recipe, ...]:
         OptionError: the file is not a valid recipe.
     """
     try:
-        table = tomllib.loads(path.read_text())
+        table = tomllib.loads(read_text(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
