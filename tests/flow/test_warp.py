@@ -12,7 +12,7 @@ from numba import njit
 from tests.flow.synthetic import Plane, texture
 from tests.tiers import examples
 from vidsr.flow.projection import straight_displacements
-from vidsr.flow.warp import mismatch, render, sample_spline, sample_spline_row, spline_coefficients
+from vidsr.flow.warp import add_spline_row, mismatch, render, sample_spline, spline_coefficients
 
 
 def spline_value(plane: Plane, x: float, y: float) -> float:
@@ -45,19 +45,22 @@ def test_render_samples_the_spline_through_the_pixels(u: float, v: float) -> Non
         assert result[row, col] == pytest.approx(spline_value(plane, x, y), abs=0.2)
 
 
-def test_a_row_of_positions_is_sampled_as_each_alone() -> None:
+def test_a_row_of_positions_is_added_as_each_alone() -> None:
     rng = np.random.default_rng(4)
     coefficients = rng.uniform(0, 255, (9, 11)).astype(np.float32)
     x, y = (rng.uniform(-2, length + 1, 200).astype(np.float32) for length in (11, 9))  # inside, at borders, outside
     x[:3], y[:3] = (0, 1, 8), (0, 1, 6)
-    values = np.empty(200, np.float32)
-    sampled_row(coefficients, x, y, values)
-    assert np.allclose(values, [sampled(coefficients, *at) for at in zip(x, y, strict=True)], atol=1e-3)
+    before, factors = rng.uniform(-9, 9, (2, 200)).astype(np.float32)
+    factors[::3] = 0
+    values = before.copy()
+    add_row(coefficients, x, y, factors, values)
+    alone = np.array([sampled(coefficients, *at) for at in zip(x, y, strict=True)])
+    assert np.allclose(values, before + factors * alone, atol=1e-2)
 
 
 @njit
-def sampled_row(coefficients, x, y, values):  # type: ignore[no-untyped-def]
-    sample_spline_row(coefficients, x, y, np.empty((8, len(x)), np.float32), np.empty(len(x), np.int32), values)
+def add_row(coefficients, x, y, factors, values):  # type: ignore[no-untyped-def]
+    add_spline_row(coefficients, x, y, factors, np.empty((8, len(x)), np.float32), np.empty(len(x), np.int32), values)
 
 
 @njit

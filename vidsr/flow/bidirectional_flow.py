@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vidsr.flow.drawn_content import is_drawn
 from vidsr.flow.projection import acceleration, confidence
-from vidsr.flow.search import find_flows, search_luma
+from vidsr.flow.search import Flow, find_coarse_flows, find_fine_flows, search_luma
 from vidsr.flow.temporal_check import mismatch_beyond
 from vidsr.flow.warp import spline_coefficients
 from vidsr.frames import FrameBatch
@@ -44,6 +44,11 @@ class PreparedFrame:
         self.luma = SearchLuma.of(search_luma(frame.y[0, 0].numpy(), depth))
 
     @lazy
+    def search_luma(self) -> Array:
+        """Luma for the motion search, uint8."""
+        return np.asarray(cv2.convertScaleAbs(self.luma.full))
+
+    @lazy
     def planes(self) -> list[Array]:
         """Each plane in float32.
 
@@ -63,6 +68,11 @@ class PreparedFrame:
         return [spline_coefficients(plane) for plane in self.planes]
 
 
+def coarse_flows(a: PreparedFrame, b: PreparedFrame) -> tuple[Flow, Flow]:
+    """Return a coarse flow between two frames, in both directions."""
+    return find_coarse_flows(a.search_luma, b.search_luma)
+
+
 @dataclass(frozen=True, eq=False)
 class BidirectionalFlow:
     """Optical flow between frames ``a`` and ``b``, in both directions.
@@ -80,12 +90,14 @@ class BidirectionalFlow:
     flow_confidence: float  # share of the frame where forward and backward flow agree
 
     @classmethod
-    def between(cls, a: PreparedFrame, b: PreparedFrame, thorough: bool = False) -> BidirectionalFlow:
-        """Return the flow between two frames.
+    def between(
+        cls, a: PreparedFrame, b: PreparedFrame, coarse: tuple[Flow, Flow], thorough: bool = False
+    ) -> BidirectionalFlow:
+        """Return the flow between two frames, searched from that of `coarse_flows`.
 
         ``thorough`` searches down to single pixels, in twice the time.
         """
-        flows = find_flows(cv2.convertScaleAbs(a.luma.full), cv2.convertScaleAbs(b.luma.full), thorough)
+        flows = find_fine_flows(a.search_luma, b.search_luma, coarse, thorough)
         forward, backward = (_half(flow) / 2 for flow in flows)
         confidence_a, disagreement = confidence(forward, backward, a.luma.half, b.luma.half)
         confidence_b, _ = confidence(backward, forward, b.luma.half, a.luma.half)

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidsr.flow.bidirectional_flow import Array, BidirectionalFlow, PreparedFrame
+from vidsr.flow.bidirectional_flow import Array, BidirectionalFlow, PreparedFrame, coarse_flows
 from vidsr.flow.drawn_content import shows_ghosts
 from vidsr.flow.obmc import NEIGHBOURHOOD, obmc_predict, obmc_weights
 from vidsr.flow.projection import curved_displacements, project, straight_displacements
-from vidsr.flow.search import refine_displacements, resize_plane
+from vidsr.flow.search import Flow, refine_displacements, resize_plane
 from vidsr.flow.static_overlay import static_mask
 from vidsr.flow.temporal_check import checked_weight
 from vidsr.flow.warp import mismatch, render
@@ -51,23 +51,29 @@ class FlowEngine:
 class FlowPair:
     """Two frames and the optical flow between them.
 
-    ``thorough`` searches down to single pixels, in twice the time.
+    With ``quick``, a pair of the same frames, the search goes on from the same coarse flow down to single pixels, in
+    twice the time.
 
     The motion field of a phase is h x w x 6, as `vidsr.flow.warp.render` reads it: displacements to both frames (x and
     y each), weight of the second frame, static weight.
     """
 
-    def __init__(self, a: PreparedFrame, b: PreparedFrame, thorough: bool = False) -> None:
-        self._a, self._b, self._thorough = a, b, thorough
+    def __init__(self, a: PreparedFrame, b: PreparedFrame, quick: FlowPair | None = None) -> None:
+        self._a, self._b, self._quick = a, b, quick
+
+    @lazy
+    def coarse(self) -> tuple[Flow, Flow]:
+        """Coarse flow in both directions."""
+        return coarse_flows(self._a, self._b) if self._quick is None else self._quick.coarse
 
     @lazy
     def motion(self) -> BidirectionalFlow:
         """Flow in both directions."""
-        return BidirectionalFlow.between(self._a, self._b, self._thorough)
+        return BidirectionalFlow.between(self._a, self._b, self.coarse, thorough=self._quick is not None)
 
     def thorough(self) -> FlowPair:
         """Return the same two frames with a thorough search."""
-        return FlowPair(self._a, self._b, thorough=True)
+        return FlowPair(self._a, self._b, quick=self)
 
     @property
     def planes(self) -> tuple[list[Array], list[Array]]:
@@ -172,7 +178,7 @@ class FlowPair:
 
     def obmc_predict(self, displacements: Array) -> list[Array]:
         """Return both frames by overlapped block motion compensation: 2 x h x w for each plane."""
-        weights = obmc_weights(self._a.luma.full, self._b.luma.full, displacements)
+        weights = obmc_weights(self._a.luma.half, self._b.luma.half, displacements)
         splines = zip(self._a.splines, self._b.splines, strict=True)
         return [obmc_predict(a, b, displacements, weights, NEIGHBOURHOOD) for a, b in splines]
 

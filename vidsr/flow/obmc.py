@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from vidsr.flow.search import resize_displacements
-from vidsr.flow.warp import F32, between_pixels, sample_linear, sample_spline_row
+from vidsr.flow.warp import F32, add_spline_row, between_pixels, sample_linear
 from vidsr.kernels.workers import in_parallel, strips
 
 Plane = NDArray[Any]  # float32, h x w
@@ -27,6 +27,7 @@ _STRAIGHT = [(step * x, step * y) for step in (2, 4) for x, y in ((1, 0), (-1, 0
 _DIAGONAL = [(x, y) for x in (-3, 3) for y in (-3, 3)]
 NEIGHBOURHOOD = np.array([(0, 0), *_STRAIGHT, *_DIAGONAL], np.float32)  # offsets x, y, in pixels of the field
 WINDOW = 5  # pixels over which frames are compared
+SAME = 0.1  # pixels of the plane: a displacement that differs less from the pixel's own counts as that one
 NOISE = 2.0  # code values of mismatch that noise explains
 
 
@@ -112,23 +113,28 @@ def _predict_rows(spline_a, spline_b, displacements, weights, shifts, result, fi
     h, w = spline_a.shape
     fh, fw = weights.shape[:2]
     sx, sy = F32(w / fw), F32(h / fh)
-    rows, scratch, at = np.empty((7, w), np.float32), np.empty((8, w), np.float32), np.empty(w, np.int32)
-    ax, ay, bx, by, from_a, from_b, weight = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6]
+    rows, scratch, at = np.empty((6, w), np.float32), np.empty((8, w), np.float32), np.empty(w, np.int32)
+    ax, ay, bx, by, weight, own = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
     line = np.empty(fw, np.float32)
     for row in range(first, last):
         y0, y1, fy = between_pixels((F32(row) + F32(0.5)) / sy - F32(0.5), fh)
-        for n in range(len(shifts)):
+        own[:] = 0
+        for n in range(len(shifts) - 1, -1, -1):  # the first is a pixel's own
             for x in range(fw):
                 line[x] = weights[y0, x, n] + fy * (weights[y1, x, n] - weights[y0, x, n])
             y = min(max(row + shifts[n, 1], 0), h - 1)
             for col in range(w):
                 x0, x1, fx = between_pixels((F32(col) + F32(0.5)) / sx - F32(0.5), fw)
-                weight[col] = line[x0] + fx * (line[x1] - line[x0])
                 x = min(max(col + shifts[n, 0], 0), w - 1)
-                ax[col], ay[col] = F32(col) + displacements[y, x, 0], F32(row) + displacements[y, x, 1]
-                bx[col], by[col] = F32(col) + displacements[y, x, 2], F32(row) + displacements[y, x, 3]
-            sample_spline_row(spline_a, ax, ay, scratch, at, from_a)
-            sample_spline_row(spline_b, bx, by, scratch, at, from_b)
-            for col in range(w):
-                result[0, row, col] += weight[col] * from_a[col]
-                result[1, row, col] += weight[col] * from_b[col]
+                there, here = displacements[y, x], displacements[row, col]
+                share = line[x0] + fx * (line[x1] - line[x0])
+                difference = max(abs(there[0] - here[0]), abs(there[1] - here[1]))
+                difference = max(difference, max(abs(there[2] - here[2]), abs(there[3] - here[3])))
+                is_own = n == 0 or difference < F32(SAME)
+                own[col] += share if is_own else F32(0)
+                weight[col] = F32(0) if is_own else share
+                ax[col], ay[col] = F32(col) + there[0], F32(row) + there[1]
+                bx[col], by[col] = F32(col) + there[2], F32(row) + there[3]
+            counts = own if n == 0 else weight
+            add_spline_row(spline_a, ax, ay, counts, scratch, at, result[0, row])
+            add_spline_row(spline_b, bx, by, counts, scratch, at, result[1, row])

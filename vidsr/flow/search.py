@@ -32,8 +32,9 @@ BLOCK, STRIDE, REACH = 6, 3, 12  # side, step and range, in downscaled pixels
 UNEXPLAINED = 8.0  # mean mismatch of a block, in code values, from which on it is searched
 BETTER = 0.6  # a match must leave less than this share of the mismatch
 DISTANCE_COST = 4.0  # code values of mismatch that a match must save per downscaled pixel of displacement
-# Refinement at a phase; chosen on clips of the training set (train/LOG.md)
-REFINE_STRIDE, REFINE_DESCENTS = 3, 25  # pixels between patches, and gradient descent steps of each
+# Refinement at a phase: pixels between patches, and gradient descent steps of each. Best on clips of the training set
+# were 3 and 25 (train/LOG.md); these take half the time and lose nothing on the benchmark.
+REFINE_STRIDE, REFINE_DESCENTS = 4, 12
 
 
 def search_luma(y: Plane, depth: int) -> Plane:
@@ -58,24 +59,35 @@ def resize_plane(plane: Plane, size: tuple[int, ...]) -> Plane:
     return np.asarray(cv2.resize(plane, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR))
 
 
-def find_flows(a: Luma, b: Luma, thorough: bool = False) -> tuple[Flow, Flow]:
-    """Return the flow from ``a`` to ``b`` and from ``b`` to ``a``.
+def find_flows(a: Luma, b: Luma) -> tuple[Flow, Flow]:
+    """Return the flow from ``a`` to ``b`` and from ``b`` to ``a``."""
+    return find_fine_flows(a, b, find_coarse_flows(a, b))
 
-    A coarse flow comes first. Blocks that it explains badly (small objects that move far) get a full search. A finer
-    flow starts from both and keeps the better match; ``thorough`` makes it search down to single pixels.
+
+def find_coarse_flows(a: Luma, b: Luma) -> tuple[Flow, Flow]:
+    """Return a coarse flow from ``a`` to ``b`` and from ``b`` to ``a``.
+
+    Blocks that it explains badly (small objects that move far) get a full search.
     """
     h, w = a.shape
     size = (max(BLOCK, w // REDUCTION), max(BLOCK, h // REDUCTION))
     small_a, small_b = (cv2.resize(p, size, interpolation=cv2.INTER_AREA).astype(np.float32) for p in (a, b))
     coarse = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    return (
+        with_distant_matches(coarse.calc(a, b, np.empty(0, np.float32)), small_a, small_b),
+        with_distant_matches(coarse.calc(b, a, np.empty(0, np.float32)), small_b, small_a),
+    )
+
+
+def find_fine_flows(a: Luma, b: Luma, coarse: tuple[Flow, Flow], thorough: bool = False) -> tuple[Flow, Flow]:
+    """Return the flow from ``a`` to ``b`` and from ``b`` to ``a``, searched from ``coarse``.
+
+    It keeps the better match; ``thorough`` makes it search down to single pixels.
+    """
     # measured on real clips: half the time of the preset (1, 3, 25 and 5), 0.01 dB less
-    fine = dense_search(finest=0, stride=4, descents=16) if thorough else dense_search(1, 5, 12)
-
-    def flow(a: Luma, b: Luma, small_a: SmallLuma, small_b: SmallLuma) -> Flow:
-        first = coarse.calc(a, b, np.empty(0, np.float32))
-        return fine.calc(a, b, with_distant_matches(first, small_a, small_b))
-
-    return flow(a, b, small_a, small_b), flow(b, a, small_b, small_a)
+    fine = dense_search(finest=0, stride=5, descents=12) if thorough else dense_search(1, 5, 12)
+    there, back = coarse
+    return fine.calc(a, b, there.copy()), fine.calc(b, a, back.copy())  # the search overwrites what it starts from
 
 
 def find_fine_flow(a: Luma, b: Luma) -> Flow:
@@ -113,17 +125,18 @@ def refine_displacements(a: Plane, b: Plane, displacements: Displacements, phase
     forward = search.calc(warped_a, warped_b, np.empty(0, np.float32))
     backward = search.calc(warped_b, warped_a, np.empty(0, np.float32))
     rest = (forward - backward) / 2  # the mean of both directions, so that the result is the same in reversed time
-    return resize_displacements(full + np.concatenate([-phase * rest, (1 - phase) * rest], -1), displacements.shape[:2])
+    rest = resize_displacements(rest, displacements.shape[:2])
+    return displacements + np.concatenate([-phase * rest, (1 - phase) * rest], -1, dtype=np.float32)
 
 
 def resize_displacements(displacements: Displacements, size: tuple[int, ...]) -> Displacements:
-    """Return ``displacements`` at ``size`` (height, width), in pixels of that size.
+    """Return ``displacements`` (h x w x 2 or 4) at ``size`` (height, width), in pixels of that size.
 
     They are downscaled by area, else upscaled bilinearly.
     """
-    h, w = displacements.shape[:2]
+    h, w, channels = displacements.shape
     how = cv2.INTER_AREA if size[1] < w else cv2.INTER_LINEAR
-    scale = np.array([size[1] / w, size[0] / h] * 2, np.float32)
+    scale = np.array([size[1] / w, size[0] / h] * (channels // 2), np.float32)
     return np.asarray(cv2.resize(displacements, size[1::-1], interpolation=how)) * scale
 
 

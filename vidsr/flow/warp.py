@@ -100,35 +100,38 @@ def sample_spline(c, x, y):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def sample_spline_row(c, x, y, weights, first, value):  # type: ignore[no-untyped-def]
-    """Write the values at (x, y), as `sample_spline` returns them, for a row of positions to ``value``.
+def add_spline_row(c, x, y, factor, taps, first, value):  # type: ignore[no-untyped-def]
+    """Add ``factor`` times the values at (x, y), as `sample_spline` returns them, to a row ``value``.
 
     It takes less than half the time of `sample_spline` at each: the first loop runs on vectors of pixels, the second on
-    vectors of taps. ``weights`` (8 x w float32) and ``first`` (w int32) are overwritten. ``c`` must be contiguous.
+    vectors of taps. Positions of factor 0 are skipped. ``taps`` (8 x w float32) and ``first`` (w int32) are
+    overwritten. ``c`` must be contiguous.
     """
     h, w = I32(c.shape[0]), I32(c.shape[1])
     flat = c.reshape(-1)
     for n in range(len(x)):
         px, py = min(max(x[n], F32(0)), F32(w - I32(1))), min(max(y[n], F32(0)), F32(h - I32(1)))
         ix, iy = I32(px), I32(py)
-        weights[0, n], weights[1, n], weights[2, n], weights[3, n] = _spline_weights(px - F32(ix))
-        weights[4, n], weights[5, n], weights[6, n], weights[7, n] = _spline_weights(py - F32(iy))
+        taps[0, n], taps[1, n], taps[2, n], taps[3, n] = _spline_weights(px - F32(ix))
+        taps[4, n], taps[5, n], taps[6, n], taps[7, n] = _spline_weights(py - F32(iy))
         inside = (I32(1) <= ix) & (ix < w - I32(2)) & (I32(1) <= iy) & (iy < h - I32(2))
         first[n] = (iy - I32(1)) * w + ix - I32(1) if inside else I32(-1)
     one, two, three = U64(1), U64(2), U64(3)
     for n in range(len(x)):
+        if factor[n] == 0:
+            continue
         if first[n] >= 0:
-            f0, f1, f2, f3 = weights[0, n], weights[1, n], weights[2, n], weights[3, n]
-            g0, g1, g2, g3 = weights[4, n], weights[5, n], weights[6, n], weights[7, n]
+            f0, f1, f2, f3 = taps[0, n], taps[1, n], taps[2, n], taps[3, n]
+            g0, g1, g2, g3 = taps[4, n], taps[5, n], taps[6, n], taps[7, n]
             p = U64(first[n])
             q, r, s = p + U64(w), p + U64(w) * two, p + U64(w) * three
             v0 = g0 * flat[p] + g1 * flat[q] + g2 * flat[r] + g3 * flat[s]
             v1 = g0 * flat[p + one] + g1 * flat[q + one] + g2 * flat[r + one] + g3 * flat[s + one]
             v2 = g0 * flat[p + two] + g1 * flat[q + two] + g2 * flat[r + two] + g3 * flat[s + two]
             v3 = g0 * flat[p + three] + g1 * flat[q + three] + g2 * flat[r + three] + g3 * flat[s + three]
-            value[n] = f0 * v0 + f1 * v1 + f2 * v2 + f3 * v3
+            value[n] += factor[n] * (f0 * v0 + f1 * v1 + f2 * v2 + f3 * v3)
         else:
-            value[n] = sample_spline(c, x[n], y[n])
+            value[n] += factor[n] * sample_spline(c, x[n], y[n])
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -173,9 +176,9 @@ def _render_rows(a, b, spline_a, spline_b, mask, field, phase, result, first, la
     fh, fw = field.shape[:2]
     sx, sy = F32(w / fw), F32(h / fh)
     line = np.empty((6, fw), np.float32)  # the field at one row
-    rows, weights, at = np.empty((8, w), np.float32), np.empty((8, w), np.float32), np.empty(w, np.int32)
-    ax, ay, bx, by = rows[0], rows[1], rows[2], rows[3]
-    from_a, from_b, weight, static = rows[4], rows[5], rows[6], rows[7]
+    rows, taps, at = np.empty((8, w), np.float32), np.empty((8, w), np.float32), np.empty(w, np.int32)
+    ax, ay, bx, by, weight, static = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
+    warped, ones = rows[6:], np.ones(w, np.float32)
     for row in range(first, last):
         y0, y1, fy = between_pixels((F32(row) + F32(0.5)) / sy - F32(0.5), fh)
         for n in range(6):
@@ -189,9 +192,10 @@ def _render_rows(a, b, spline_a, spline_b, mask, field, phase, result, first, la
             by[col] = F32(row) + sy * (line[3, x0] + fx * (line[3, x1] - line[3, x0]))
             weight[col] = line[4, x0] + fx * (line[4, x1] - line[4, x0])
             static[col] = max(line[5, x0] + fx * (line[5, x1] - line[5, x0]), mask[row, col])
-        sample_spline_row(spline_a, ax, ay, weights, at, from_a)
-        sample_spline_row(spline_b, bx, by, weights, at, from_b)
+        warped[:] = 0
+        add_spline_row(spline_a, ax, ay, ones, taps, at, warped[0])
+        add_spline_row(spline_b, bx, by, ones, taps, at, warped[1])
         for col in range(w):
-            warped = from_a[col] + weight[col] * (from_b[col] - from_a[col])
+            value = warped[0, col] + weight[col] * (warped[1, col] - warped[0, col])
             mean = a[row, col] + F32(phase) * (b[row, col] - a[row, col])
-            result[row, col] = warped + static[col] * (mean - warped)
+            result[row, col] = value + static[col] * (mean - value)
