@@ -110,6 +110,7 @@ def enhance(
     hwaccel: Literal["none", "cuda"] = "none",
     deinterlace: Literal["auto", "frames", "off", "force"] = "auto",
     log: str | Path | bool | None = None,
+    report: str | Path | bool | None = None,
     stdout_format: Literal["y4m", "raw"] = "y4m",
     verify: bool = True,
     reference: str | Path | None = None,
@@ -179,7 +180,8 @@ def enhance(
         max_pixels: Refuse a source of more pixels; its header is read first. Default: 256M.
         hwaccel: Hardware decoder; cuda is NVIDIA's NVDEC.
         deinterlace: Interlaced clips: a frame for each field (auto), or for both; force: all clips.
-        log: Per-frame CSV file, or none. Default: OUTPUT.frames.csv.
+        log: Per-frame CSV file, or a folder for OUTPUT.frames.csv, or none. Default: .vidsr/OUTPUT.frames.csv.
+        report: Copy of the report, or a folder for OUTPUT.report.json.
         stdout_format: Format on the standard output (-o -).
         verify: Verify the finished file against the plan (default).
         reference: True high-resolution clip to measure the output against.
@@ -356,7 +358,8 @@ def verify(
 ) -> Verification:
     """Check times, tags and streams of an output against its source, and decode every frame.
 
-    The report of the run, next to the output, says which frames to expect. Without it, the options of the run do.
+    The report of the run, in ``.vidsr`` next to the output, says which frames to expect. Without it, the options of
+    the run do.
 
     Args:
         source: The clip that was enhanced.

@@ -55,7 +55,7 @@ def test_verbose_enhance_prints_a_summary(clip: Path, tmp_path: Path) -> None:
     result = subprocess_vidsr("enhance", clip, "-o", target, "--scale", "2", "--model", "bicubic", "-v")
     assert result.returncode == ExitCode.DONE, result.stderr
     assert target.exists()
-    lines = (tmp_path / "out.mp4.frames.csv").read_text().splitlines()
+    lines = (tmp_path / ".vidsr" / "out.mp4.frames.csv").read_text().splitlines()
     assert len(lines) == 7
     for word in ("128x96", "bicubic", "bottleneck", "psnr_y_consistency"):
         assert word in result.stderr
@@ -137,7 +137,7 @@ def test_models_verifies_checksums(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_verify_passes_an_output_of_its_source_and_fails_another(clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
     assert run_vidsr("enhance", clip, "-o", target, "--scale", "2", "--model", "nearest").returncode == 0
-    record = json.loads((tmp_path / "out.mp4.report.json").read_text())
+    record = json.loads((tmp_path / ".vidsr" / "out.mp4.report.json").read_text())
     assert record["verification"]["ok"] and record["frames"] == 6
     assert run_vidsr("verify", clip, target).returncode == 0
     other = make_clip(tmp_path / "other.mp4", frames=6, size=(64, 48), fps=12)

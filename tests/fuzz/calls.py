@@ -71,7 +71,7 @@ def outcome(whole: Path, folder: Path, number: int, seed: int, verify: bool = Fa
     except VerifyError as error:  # the run names the fault of its output and keeps it under another name
         result = type(error).__name__
         kept = target.with_stem(f"{target.stem}.failed")
-        failed = {kept, kept.with_name(f"{kept.name}.report.json")}
+        failed = {kept, folder / ".vidsr" / f"{kept.name}.report.json"}
         assert all(path.exists() for path in failed), f"seed {seed}"
         assert target.read_text() == EXISTING, f"seed {seed} replaced the existing file by a failed one"
     except VidsrError as error:
@@ -81,8 +81,10 @@ def outcome(whole: Path, folder: Path, number: int, seed: int, verify: bool = Fa
     else:
         assert target.stat().st_size > 100
     assert time.monotonic() - started < SECONDS, f"seed {seed}"
-    allowed = {source.name, "target.mp4", "target.mkv", "target.mp4.report.json", "target.mkv.report.json"}
-    assert {path.name for path in folder.iterdir()} <= allowed | {path.name for path in failed}, f"seed {seed}"
+    allowed = {source.name, "target.mp4", "target.mkv", ".vidsr", "target.mp4.report.json", "target.mkv.report.json"}
+    assert {path.name for path in (*folder.iterdir(), *folder.glob(".vidsr/*"))} <= allowed | {
+        path.name for path in failed
+    }, f"seed {seed}"
     for path in failed:
         path.unlink()  # the next seed starts without them
     return result

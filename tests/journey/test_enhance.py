@@ -253,7 +253,7 @@ def test_every_frame_time_is_exact_and_the_log_names_each_source_frame(
     after = frames_of(target)
     assert [moment for moment, _, _ in after] == [n * step for n in range(len(after))]
     assert times[-1] <= after[-1][0] + step  # up to the end of the last frame, or one step earlier
-    with Path(f"{target}.frames.csv").open(newline="") as file:
+    with (tmp_path / ".vidsr" / "b.mp4.frames.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(after)
     for row, (moment, _, luma) in zip(rows, after, strict=True):
@@ -407,7 +407,7 @@ def test_the_log_has_a_row_per_frame_measured_against_the_reference(tmp_path: Pa
     truth = make_clip(tmp_path / "truth.mkv", frames=4, size=(128, 96), **LOSSLESS)
     run(truth, tmp_path / "low.mkv", scale="1/2", codec="ffv1", crf=None, log=False)
     report = run(tmp_path / "low.mkv", tmp_path / "b.mkv", reference=truth, codec="ffv1", crf=None)
-    lines = (tmp_path / "b.mkv.frames.csv").read_text().splitlines()
+    lines = (tmp_path / ".vidsr" / "b.mkv.frames.csv").read_text().splitlines()
     assert len(lines) == 5
     assert report.means["psnr_y"] == pytest.approx(report.means["bicubic_psnr_y"]), "bicubic against itself"
     assert report.means["psnr_y_consistency"] > 30
@@ -434,7 +434,7 @@ def test_frames_that_the_reference_lacks_are_counted_and_noted(tmp_path: Path) -
     report = run(low, tmp_path / "b.mkv", reference=truth, on_note=notes.add)
     assert report.counts["measured_frames"] == 5
     assert any("measured 5 of 10 frames" in text for text in notes.texts)
-    rows = [line.split(",") for line in (tmp_path / "b.mkv.frames.csv").read_text().splitlines()]
+    rows = [line.split(",") for line in (tmp_path / ".vidsr" / "b.mkv.frames.csv").read_text().splitlines()]
     measured = [int(row[0]) for row in rows[1:] if row[rows[0].index("psnr_y")]]
     assert measured == [0, 1, 2, 5, 6]
 

@@ -26,28 +26,43 @@ from vidsr.video import ExpectedContents
 FAST = ("--scale", "2", "--model", "bicubic", "--device", "cpu")
 OF_THE_USER = (
     *("holiday.part.mp4", ".holiday.part.mp4", "holiday.failed.mp4", "l.csv", "l.csv.part", "compare.csv"),
-    *("q.mp4.report.json", "r.mp4.frames.csv", "old.mp4", "%05d.part/00007.png", "seq/00001.png", "ds.safetensors"),
+    *(
+        "q.mp4.report.json",
+        "r.mp4.frames.csv",
+        "old.mp4",
+        ".vidsr/mine.txt",
+        "%05d.part/00007.png",
+        "seq/00001.png",
+        "ds.safetensors",
+    ),
     *("c.x2.mp4.txt", "notes.txt"),
 )
+
+
+def side_files(output: str) -> str:
+    """Return the pattern of an output and its hidden log and report."""
+    return rf"{re.escape(output)}|\.vidsr/{re.escape(output)}\.(frames\.csv|report\.json)"
+
+
 # words of a command, and patterns of the files that it may make or change
 RUNS: tuple[tuple[Sequence[str], str], ...] = (
-    (("enhance", "c.mp4", *FAST, "-o", "holiday.mp4"), r"holiday\.mp4.*"),
+    (("enhance", "c.mp4", *FAST, "-o", "holiday.mp4"), side_files("holiday.mp4")),
     (("enhance", "c.mp4", *FAST, "-o", "h2.mp4", "--start", "100"), ""),
-    (("enhance", "c.mp4", *FAST, "-o", "q.mp4"), ""),
-    (("enhance", "c.mp4", *FAST, "-o", "r.mp4"), ""),
+    (("enhance", "c.mp4", *FAST, "-o", "q.mp4", "--report", "q.mp4.report.json"), ""),
+    (("enhance", "c.mp4", *FAST, "-o", "r.mp4", "--log", "r.mp4.frames.csv", "--report", "notes.txt"), ""),
     (("enhance", "c.mp4", *FAST, "-o", "r2.mp4", "--log", "r.mp4.frames.csv"), ""),
-    (("enhance", "c.mp4", *FAST, "-o", "r3.mp4", "--log", "r3.mp4.report.json"), ""),
+    (("enhance", "c.mp4", *FAST, "-o", "r3.mp4", "--log", ".vidsr/r3.mp4.report.json"), ""),
     (("enhance", "c.mp4", *FAST, "-o", "old.mp4"), ""),
-    (("enhance", "c.mp4", *FAST, "-o", "old.mp4", "--overwrite"), r"old\.mp4.*"),
+    (("enhance", "c.mp4", *FAST, "-o", "old.mp4", "--overwrite"), side_files("old.mp4")),
     (("enhance", "c.mp4", *FAST, "-o", "link.mp4"), ""),
     (("enhance", "c.mp4", *FAST, "-o", "c.mp4", "--overwrite"), ""),
-    (("enhance", "clip.part.mp4", *FAST, "-o", "clip.mp4"), r"clip\.mp4.*"),
-    (("enhance", "z.mp4.report.json", *FAST, "-o", "z.mp4", "--overwrite"), ""),
-    (("enhance", "y.mp4.frames.csv", *FAST, "-o", "y.mp4", "--overwrite"), ""),
-    (("enhance", "c.mp4", *FAST, "-o", "%05d.png"), r"0000\d\.png|%05d.png\..*"),
+    (("enhance", "clip.part.mp4", *FAST, "-o", "clip.mp4"), side_files("clip.mp4")),
+    (("enhance", "z.mp4.report.json", *FAST, "-o", "z.mp4", "--report", "z.mp4.report.json", "--overwrite"), ""),
+    (("enhance", "y.mp4.frames.csv", *FAST, "-o", "y.mp4", "--log", "y.mp4.frames.csv", "--overwrite"), ""),
+    (("enhance", "c.mp4", *FAST, "-o", "%05d.png"), r"0000\d\.png|" + side_files("%05d.png")),
     (("enhance", "c.mp4", *FAST, "-o", "seq/%05d.png"), ""),
     (("enhance", "c.mp4", *FAST, "-o", "new/%05d.png"), r"new(/.*)?"),
-    (("enhance", "c.mp4", *FAST, "-o", "c.y4m"), r"c\.y4m.*"),
+    (("enhance", "c.mp4", *FAST, "-o", "c.y4m"), side_files("c.y4m")),
     (("enhance", "c.mp4", "b.mp4", *FAST, "-o", "out"), r"out(/.*)?"),
     (("enhance", "c.mp4", "d/c.mp4", *FAST, "-o", "same", "--overwrite"), ""),
     (("enhance", "photo.png", *FAST, "-o", "photo2.png"), r"photo2\.png"),
@@ -120,8 +135,8 @@ def test_d11_a_result_that_fails_the_verification_gives_exit_code_5_and_never_ha
     assert done.returncode == ExitCode.VERIFY_FAILED, done.stderr
     assert "frames: expected 3, found 2" in done.stderr and "kept as o.failed.mp4" in done.stderr
     assert (tmp_path / "o.mp4").read_text() == "old and good"
-    assert '"failure": "' in (tmp_path / "o.failed.mp4.report.json").read_text()
-    assert set(contents(tmp_path)) == {"c.mp4", "o.mp4", "o.failed.mp4", "o.failed.mp4.report.json"}
+    assert '"failure": "' in (tmp_path / ".vidsr/o.failed.mp4.report.json").read_text()
+    assert set(contents(tmp_path)) == {"c.mp4", "o.mp4", "o.failed.mp4", ".vidsr", ".vidsr/o.failed.mp4.report.json"}
 
 
 def test_d11_images_that_fail_the_verification_are_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,17 +145,17 @@ def test_d11_images_that_fail_the_verification_are_kept_apart(tmp_path: Path, mo
     run_vidsr("enhance", clip, *FAST, "-o", tmp_path / "s" / "%05d.png")
     names = {path.name for path in (tmp_path / "s").iterdir()}
     assert names == {"%05d.failed"}
-    assert {path.name for path in (tmp_path / "s" / "%05d.failed").iterdir()} == {
-        *("00001.png", "00002.png", "%05d.png.report.json")
+    assert set(contents(tmp_path / "s" / "%05d.failed")) == {
+        *("00001.png", "00002.png", ".vidsr", ".vidsr/%05d.png.report.json")
     }
 
 
 def test_d11_a_folder_in_the_place_of_the_report_is_seen_before_the_work(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "c.mp4", frames=3)
-    (tmp_path / "o.mp4.report.json").mkdir()
+    (tmp_path / ".vidsr" / "o.mp4.report.json").mkdir(parents=True)
     done = run_vidsr("enhance", clip, *FAST, "-o", tmp_path / "o.mp4")
     assert done.returncode == ExitCode.BAD_REQUEST and "o.mp4.report.json is a folder" in done.stderr
-    assert set(contents(tmp_path)) == {"c.mp4", "o.mp4.report.json"}
+    assert set(contents(tmp_path)) == {"c.mp4", ".vidsr", ".vidsr/o.mp4.report.json"}
 
 
 def test_d4_the_second_of_two_runs_with_one_output_is_refused(tmp_path: Path) -> None:

@@ -172,10 +172,10 @@ def test_paths_of_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, na
     target = Path(name, f"{name} out.mp4")
     report = enhance(source, target, scale=2, model="nearest", preset="ultrafast")
     assert report.verification is not None and report.verification.ok
-    assert {path.name[len(target.name) :] for path in target.parent.glob("*out.mp4*")} == {
-        "",
-        ".frames.csv",
-        ".report.json",
+    assert {path.name for path in target.parent.iterdir()} == {source.name, target.name, ".vidsr"}
+    assert {path.name for path in (target.parent / ".vidsr").iterdir()} == {
+        f"{target.name}.frames.csv",
+        f"{target.name}.report.json",
     }
 
 
@@ -252,7 +252,7 @@ def test_verify_is_told_which_video_track_was_enhanced(tmp_path: Path) -> None:
     source, output = two_tracks(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     enhance(source, output, scale=2, model="bicubic", video_track=2)
     assert run_vidsr("verify", source, output, "--video-track", "2").returncode == ExitCode.DONE
-    (tmp_path / "b.mp4.report.json").unlink()  # which names the track too
+    (tmp_path / ".vidsr" / "b.mp4.report.json").unlink()  # which names the track too
     assert run_vidsr("verify", source, output, "--video-track", "2").returncode == ExitCode.DONE
     assert run_vidsr("verify", source, output, "--video-track", "1").returncode == ExitCode.VERIFY_FAILED
     assert run_vidsr("verify", source, output, "--video-track", "3").returncode == ExitCode.BAD_REQUEST

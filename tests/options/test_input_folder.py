@@ -60,7 +60,7 @@ def test_a_named_pipe_in_a_folder_is_skipped(tmp_path: Path) -> None:
 
 
 def test_outputs_and_unfinished_files_of_earlier_runs_are_no_inputs(tmp_path: Path) -> None:
-    for name in ("a.mp4", "a.x2.mp4", "a.x2.mp4.report.json", "movie.1080p.mkv", "b.part.mp4", "c.failed2.mkv"):
+    for name in ("a.mp4", "a.x2.mp4", ".vidsr/a.x2.mp4.report.json", "movie.1080p.mkv", "b.part.mp4", "c.failed2.mkv"):
         write(tmp_path / name)
     found, skipped = names(tmp_path)
     assert found == ["a.mp4", "movie.1080p.mkv"]  # a clip may be called 1080p by its owner: it has no report
@@ -84,7 +84,7 @@ def test_outputs_are_known_by_their_mark_under_any_name(tmp_path: Path, suffix: 
     output = tmp_path / "in" / f"holiday{suffix}"
     report = enhance(source, output, scale=2, model="nearest", log=False)
     assert report.verification is not None and report.verification.ok
-    output.with_name(f"{output.name}.report.json").unlink()
+    (tmp_path / "in" / ".vidsr" / f"{output.name}.report.json").unlink()
     assert names(tmp_path / "in") == ([source.name], {output.name: "an output of vidsr"})
     again = enhance(output, tmp_path / f"again{suffix}", scale=1, model="nearest", log=False)
     assert again.verification is not None and again.verification.ok

@@ -99,7 +99,7 @@ def test_the_documented_schemas_are_those_of_the_code(name: str) -> None:
 def test_real_output_matches_the_schemas(tmp_path: Path, options: dict[str, Any]) -> None:
     source = make_clip(tmp_path / "a.mkv", frames=4, audio=1, subtitles="ass")
     report = enhance(source, tmp_path / "b.mp4", preset="ultrafast", **options)
-    record = json.loads((tmp_path / "b.mp4.report.json").read_text())
+    record = json.loads((tmp_path / ".vidsr" / "b.mp4.report.json").read_text())
     jsonschema.validate(record, written("report"))
     assert Plan.from_json(record["plan"]) == report.plan
     assert all(key.isidentifier() for key in record["counts"])

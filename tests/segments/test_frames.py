@@ -35,7 +35,7 @@ def assert_same(clip: Path, folder: Path, **options: Any) -> None:
     whole = run(clip, folder / "whole.mkv", "0", **options)
     cut = run(clip, folder / "cut.mkv", **options)
     assert digests(folder / "cut.mkv") == digests(folder / "whole.mkv")
-    logs = [(folder / f"{name}.mkv.frames.csv").read_bytes() for name in ("cut", "whole")]
+    logs = [(folder / ".vidsr" / f"{name}.mkv.frames.csv").read_bytes() for name in ("cut", "whole")]
     assert logs[0] == logs[1]
     assert (cut.counts, cut.frames, cut.output) == (whole.counts, whole.frames, whole.output)
     assert cut.means == pytest.approx(whole.means)

@@ -210,7 +210,7 @@ def test_the_log_has_each_restoration_also_for_interpolated_frames(tmp_path: Pat
         denoise_model="nlm:4",
         fps="2x",
     )
-    rows = list(csv.DictReader((tmp_path / "out.mkv.frames.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((tmp_path / ".vidsr" / "out.mkv.frames.csv").read_text().splitlines()))
     assert len(rows) == len(after) == 2 * len(before)
     chroma = [(a.uv, b.uv) for a, b in zip(before, after[::2], strict=True)]  # denoised, so no longer equal
     assert all(a.shape == b.shape and (a.int() - b.int()).abs().float().mean() < 8 for a, b in chroma)

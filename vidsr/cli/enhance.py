@@ -131,6 +131,7 @@ def list_files(inputs: list[Path], output: Path | None, options: EnhanceOptions)
         VidsrError: an input does not exist, or the options do not fit several inputs.
     """
     listed = list_jobs(inputs, output, options, Searching())
-    if isinstance(options.log, Path) and len(listed.jobs) > 1:
-        raise OptionError(f"--log {options.log} is one file for {len(listed.jobs)} inputs: leave out --log")
+    for flag, path in (("--log", options.log), ("--report", options.report)):
+        if isinstance(path, Path) and not path.is_dir() and len(listed.jobs) > 1:
+            raise OptionError(f"{flag} {path} is one file for {len(listed.jobs)} inputs: name a folder that exists")
     return distinct_outputs(listed, options)

@@ -195,7 +195,7 @@ COMMANDS: tuple[Command, ...] = (
             argument("source", "SOURCE", "The clip that was enhanced."),
             argument("target", "OUTPUT", "Its output."),
             shared("input_fps", help="Frame rate if the source is an image sequence."),
-            shared("fps", help="The --fps of the run, if its report is not next to the output."),
+            shared("fps", help="The --fps of the run, if its report is no longer in .vidsr, next to the output."),
             shared("slow_motion", help="Its --slow-motion."),
             shared("start", help="Its --start."),
             shared("end", help="Its --end."),

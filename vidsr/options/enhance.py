@@ -66,7 +66,8 @@ class EnhanceOptions:
     end: Fraction | None = None
     frames: int | None = None  # maximum number of source frames
     deinterlace: Deinterlace = "auto"
-    log: Path | bool = True  # True: OUTPUT.frames.csv
+    log: Path | bool | None = None  # None: hidden, True: next to the output
+    report: Path | bool = False  # True: next to the output; another is always hidden
     reference: Path | None = None  # true high resolution to measure against
     verify: bool = True  # check the finished file against the plan
     overwrite: bool = False
@@ -117,7 +118,7 @@ def parse_options(**given: Any) -> EnhanceOptions:
     """
     values = parse_values(expand(given))
     values.pop("preset")
-    values["log"] = True if values["log"] is None else values["log"]
+    values["report"] = values["report"] or False
     is_bare = not _asks_for_work(values)
     if values["clean"] is None:
         values["clean"] = is_bare

@@ -23,8 +23,9 @@ CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 TAG = re.compile(r"\.(?:x\d+(?:\.\d+)?|\d+p|\d+x\d+|slow[\d.]+x|smooth|deblur|denoise|restore|vidsr)$")
 UNFINISHED = re.compile(r"\.(?:part|failed\d*)$")  # of version 0.1, and results that failed verification
 JOB_FOLDER = ".vidsr"  # ends the name of a folder with the segments of an unfinished job
+SIDE_FOLDER = ".vidsr"  # hidden folder for the logs and reports of the outputs next to it
 OWN_OUTPUT = "an output of vidsr"  # why a file is left out
-REPORT = ".report.json"  # added to the name of every output
+REPORT = ".report.json"  # added to the name of an output
 STILLS = {b"avif": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"mif1": "HEIF"}  # brands in ``ftyp``
 
 OnFolder = Callable[[Path], object]
@@ -109,13 +110,18 @@ def _reason_against(path: Path) -> str:
         return "not a regular file"  # opening a named pipe would wait for ever
     if UNFINISHED.search(path.stem):
         return "an unfinished output"
-    if path.with_name(path.name + REPORT).is_file() or (suffix in IMAGE_SUFFIXES and _names_its_source(path)):
+    if side_file(path, REPORT).is_file() or (suffix in IMAGE_SUFFIXES and _names_its_source(path)):
         return OWN_OUTPUT
     if suffix in CLIP_SUFFIXES and is_marked(path):
         return OWN_OUTPUT
     if suffix in MAYBE_TEXT and is_text(path):
         return "text"
     return ""
+
+
+def side_file(output: Path, suffix: str) -> Path:
+    """Return the hidden file of ``output`` that is called after it, with ``suffix``."""
+    return output.parent / SIDE_FOLDER / f"{output.name}{suffix}"
 
 
 def _names_its_source(path: Path) -> bool:

@@ -10,7 +10,8 @@ from pathlib import Path
 from vidsr.errors import OptionError, OutputError
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import ImageSequence, is_sequence
-from vidsr.options.paths import PIPE, Job, JobList, frame_log_path, output_path, output_stem
+from vidsr.options.input_folder import REPORT, side_file
+from vidsr.options.paths import PIPE, Job, JobList, asked_report_path, frame_log_path, output_path, output_stem
 
 FileId = tuple[int, int]  # device and inode
 
@@ -21,17 +22,22 @@ class OutputNames:
 
     result: Path
     log: Path | None = None
-    report: Path | None = None
+    report: Path | None = None  # the hidden one, which later runs read
+    asked_report: Path | None = None
 
     @property
     def paths(self) -> list[Path]:
         """All of them; of an image sequence its pattern."""
-        return [path for path in (self.result, self.log, self.report) if path is not None and path != PIPE]
+        return [
+            path
+            for path in (self.result, self.log, self.report, self.asked_report)
+            if path is not None and path != PIPE
+        ]
 
 
 def report_path(result: Path) -> Path:
-    """Return the path of the report of ``result``."""
-    return result.with_name(f"{result.name}.report.json")
+    """Return the path of the report of ``result``, which later runs read."""
+    return side_file(result, REPORT)
 
 
 def output_names(job: Job, options: EnhanceOptions) -> OutputNames:
@@ -47,7 +53,8 @@ def output_names(job: Job, options: EnhanceOptions) -> OutputNames:
     else:
         has_report = result != PIPE and not options.encoding.is_null
         log = frame_log_path(job.source, result, options)
-        names = OutputNames(result, log, report_path(result) if has_report else None)
+        asked = asked_report_path(job.source, result, options)
+        names = OutputNames(result, log, report_path(result) if has_report else None, asked)
     _refuse_equal(names)
     inputs = job.inputs or (job.source,)
     _refuse_inputs(names, _file_ids([*inputs, *(() if options.reference is None else (options.reference,))]))
@@ -102,7 +109,9 @@ def _refuse_equal(names: OutputNames) -> None:
     places = [_place(path) for path in names.paths]
     for path, place in zip(names.paths, places, strict=True):
         if places.count(place) > 1:
-            raise OutputError(f"{path} would be written twice in one run: name another --log, or none")
+            raise OutputError(
+                f"{path} would be written twice in one run: name other files with --log and --report, or none"
+            )
 
 
 def refuse_inputs(paths: Iterable[Path], inputs: Iterable[Path]) -> None:

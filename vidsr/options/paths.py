@@ -14,12 +14,22 @@ from vidsr.options.codecs import AUTO
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.frame_rate import Times
 from vidsr.options.image_sequence import ImageSequence, is_sequence
-from vidsr.options.input_folder import CLIP_SUFFIXES, IMAGE_SUFFIXES, OWN_OUTPUT, OnFolder, is_animated_png, search
+from vidsr.options.input_folder import (
+    CLIP_SUFFIXES,
+    IMAGE_SUFFIXES,
+    OWN_OUTPUT,
+    REPORT,
+    OnFolder,
+    is_animated_png,
+    search,
+    side_file,
+)
 from vidsr.options.parse import decimal
 from vidsr.runtime.output_file import is_unfinished
 
 ADDRESS = re.compile(r"[a-z]{3,}:/", re.IGNORECASE)  # of a network; Path merges the slashes
 PIPE = Path("-")  # standard input or output
+FRAME_LOG = ".frames.csv"  # added to the name of an output
 
 OutputKind = Literal["clip", "planes", "images"]  # an encoded file; y4m or raw planes; an image sequence
 
@@ -179,17 +189,38 @@ def frame_log_path(source: Path, target: Path, options: EnhanceOptions) -> Path 
     Raises:
         OutputError: it would replace the source, the output, the reference, or another file without ``overwrite``.
     """
-    if options.log is False or (options.log is True and target == PIPE):
+    if options.log is False or (target == PIPE and not isinstance(options.log, Path)):
         return None
-    if options.log is True:
-        return target.with_name(f"{target.name}.frames.csv")
-    log = options.log
-    if log.resolve() in {path.resolve() for path in (source, target, options.reference) if path is not None}:
-        raise OutputError(f"--log {log} would replace a clip of this run: name another file, or none")
-    if log.exists() and not (log.is_file() and options.overwrite):
-        remedy = "name another file, or give --overwrite" if log.is_file() else "name a file, or none"
-        raise OutputError(f"--log {log} exists: {remedy}")
-    return log
+    if options.log is None:
+        return side_file(target, FRAME_LOG)
+    return _asked_file("--log", options.log, FRAME_LOG, source, target, options)
+
+
+def asked_report_path(source: Path, target: Path, options: EnhanceOptions) -> Path | None:
+    """Return the path of the report that ``--report`` asks for; None without one.
+
+    Raises:
+        OutputError: see `frame_log_path`.
+    """
+    if options.report is False or (target == PIPE and not isinstance(options.report, Path)):
+        return None
+    return _asked_file("--report", options.report, REPORT, source, target, options)
+
+
+def _asked_file(
+    flag: str, asked: Path | Literal[True], suffix: str, source: Path, target: Path, options: EnhanceOptions
+) -> Path:
+    """Return the file that ``flag`` names: next to ``target`` (True), in a folder, or exactly that one."""
+    if asked is True:
+        return target.with_name(f"{target.name}{suffix}")
+    if asked.is_dir():
+        return asked / f"{'stdout' if target == PIPE else target.name}{suffix}"
+    if asked.resolve() in {path.resolve() for path in (source, target, options.reference) if path is not None}:
+        raise OutputError(f"{flag} {asked} would replace a clip of this run: name another file, or none")
+    if asked.exists() and not (asked.is_file() and options.overwrite):
+        remedy = "name another file, or give --overwrite" if asked.is_file() else "name a file, or none"
+        raise OutputError(f"{flag} {asked} exists: {remedy}")
+    return asked
 
 
 def output_stem(job: Job) -> str:

@@ -135,7 +135,7 @@ def _parse_chroma(value: str, flag: str) -> OutputChroma | None:
     return None if value == "auto" else parse_choice(value, get_args(OutputChroma), flag)
 
 
-def _parse_log(value: str | Path | bool, flag: str) -> Path | bool:
+def _parse_side_file(value: str | Path | bool, flag: str) -> Path | bool:
     if isinstance(value, bool):
         return value
     return False if str(value) == "none" else Path(value)
@@ -229,8 +229,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("hwaccel", SOURCE, "Hardware decoder; cuda is NVIDIA's NVDEC.", kind=Hwaccel, default="none"),
     Option("deinterlace", SOURCE, "Interlaced clips: a frame for each field (auto), or for both; force: all clips.",
            kind=Deinterlace, default="auto"),
-    Option("log", OUTPUT, "Per-frame CSV file, or none.", metavar="PATH|none", python=str | Path | bool,
-           parse=_parse_log, default_text="OUTPUT.frames.csv"),
+    Option("log", OUTPUT, "Per-frame CSV file, or a folder for OUTPUT.frames.csv, or none.", metavar="PATH|none",
+           python=str | Path | bool, parse=_parse_side_file, default_text=".vidsr/OUTPUT.frames.csv"),
+    Option("report", OUTPUT, "Copy of the report, or a folder for OUTPUT.report.json.",
+           metavar="PATH|none", python=str | Path | bool, parse=_parse_side_file),
     Option("stdout_format", OUTPUT, "Format on the standard output (-o -).",
            kind=StdoutFormat, default="y4m", old_name="pipe"),
     Option("verify", OUTPUT, "Verify the finished file against the plan (default).", kind=bool, default=True),

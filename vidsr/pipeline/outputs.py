@@ -1,4 +1,4 @@
-"""The files that one run writes: result, frame log and report. They get their names together, after verification."""
+"""The files that one run writes: result, frame log and reports. They get their names together, after verification."""
 
 from __future__ import annotations
 
@@ -20,24 +20,33 @@ from vidsr.video import open_output
 class RunOutputs(AbstractContextManager["RunOutputs"]):
     """The unfinished files of one run. The end of the block removes those that are not committed.
 
-    ``result`` is None for a pipe and for the null encoder, ``log`` and ``report`` where there is none.
+    ``result`` is None for a pipe and for the null encoder, ``log`` where there is none. ``reports`` has the hidden
+    report, and the one that was asked for. Hidden files replace those of an output that is no longer there.
 
     Raises:
         OutputError: a file exists and ``options.overwrite`` is not set, or it cannot be written.
     """
 
     def __init__(self, names: OutputNames, options: EnhanceOptions) -> None:
-        self.result = self.log = self.report = None
+        self.result: OutputFile | None = None
+        self.log: OutputFile | None = None
+        self.reports: list[OutputFile] = []
         with ExitStack() as files:
             if names.result != PIPE and not options.encoding.is_null:
                 self.result = open_output(names.result, options.overwrite)
                 files.callback(self.result.discard)
             if names.log is not None:
-                self.log = OutputFile(names.log, options.overwrite, make_folders=options.log is True, remedy=LOG_REMEDY)
+                is_hidden, is_path = options.log is None, isinstance(options.log, Path)
+                self.log = OutputFile(
+                    names.log, options.overwrite or is_hidden, make_folders=not is_path, remedy=LOG_REMEDY
+                )
                 files.callback(self.log.discard)
-            if names.report is not None:
-                self.report = OutputFile(names.report, options.overwrite)
-                files.callback(self.report.discard)
+            for path in (names.report, names.asked_report):
+                if path is not None:
+                    is_hidden = path is names.report
+                    report = OutputFile(path, options.overwrite or is_hidden, make_folders=is_hidden)
+                    files.callback(report.discard)
+                    self.reports.append(report)
             self._files = files.pop_all()
 
     def __exit__(
@@ -51,9 +60,9 @@ class RunOutputs(AbstractContextManager["RunOutputs"]):
         Raises:
             OutputError: the file cannot be written.
         """
-        assert self.report is not None
-        with self.report.named_errors():
-            self.report.part.write_bytes(_encoded(data))
+        for report in self.reports:
+            with report.named_errors():
+                report.part.write_bytes(_encoded(data))
 
     def commit(self) -> None:
         """Give all files their names.
@@ -61,7 +70,7 @@ class RunOutputs(AbstractContextManager["RunOutputs"]):
         Raises:
             OutputError: a name is taken by now.
         """
-        for file in (self.result, self.log, self.report):
+        for file in (self.result, self.log, *self.reports):
             if file is not None:
                 file.commit()
 
@@ -73,7 +82,7 @@ class RunOutputs(AbstractContextManager["RunOutputs"]):
     def write_failed_report(self, data: dict[str, Any], kept: Path) -> None:
         """Write the report of a failed result, which names the reason, if the disk has room."""
         with suppress(OutputError):
-            write_file(report_path(kept), _encoded(data))
+            write_file(report_path(kept), _encoded(data), overwrite=True, make_folders=True)
 
 
 def _encoded(data: dict[str, Any]) -> bytes:

@@ -215,7 +215,7 @@ def plan_clip(job: Job, options: EnhanceOptions, reader: VideoReader, notes: Not
         asked = tuple(one for one in options.restorations if one.strength is not None)
         options = replace(options, clean=False, restorations=asked)
     samples = sample_clip(job.source, options, reader.info)
-    logged = options.log is not False and (job.output != PIPE or options.log is not True)
+    logged = options.log is not False and (job.output != PIPE or isinstance(options.log, Path))
     suffix = container(job.source, options) if job.output is None else job.output.suffix.lower()
     return make_plan(options, reader.info, samples, job.output_kind, notes, logged, suffix)
 
@@ -259,6 +259,7 @@ def finish(report: RunReport, expected: ExpectedContents | None, outputs: RunOut
         VerifyError: the output differs from the plan.
     """
     if expected is None:
+        outputs.write_report(report.to_json())
         outputs.commit()
         return report
     if outputs.result is not None and outputs.result.part.is_file():

@@ -148,14 +148,13 @@ def _line(runs: list[tuple[int, float]]) -> tuple[float, float]:
 def _part(options: EnhanceOptions, info: VideoInfo | None, frames: int) -> EnhanceOptions:
     """Return ``options`` for ``frames`` frames, from the middle of the clip if ``info`` gives its length.
 
-    The trial is not verified. Its log, if any, lies next to the output.
+    The trial is not verified.
     """
     start = options.start
     if info is not None and info.fps and info.frames and info.frames > frames:
         start = (start or Fraction(0)) + Fraction((info.frames - frames) // 2) / info.fps
-    return replace(
-        options, start=start, end=None, frames=frames, log=options.log is not False, verify=False, overwrite=True
-    )
+    log = False if options.log is False else None
+    return replace(options, start=start, end=None, frames=frames, log=log, report=False, verify=False, overwrite=True)
 
 
 def peak_memory() -> int | None:

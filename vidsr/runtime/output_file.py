@@ -155,14 +155,18 @@ class OutputFile:
 
 
 def write_file(
-    path: Path, data: bytes | memoryview, overwrite: bool = False, remedy: str = "choose another --output"
+    path: Path,
+    data: bytes | memoryview,
+    overwrite: bool = False,
+    remedy: str = "choose another --output",
+    make_folders: bool = False,
 ) -> None:
     """Write ``data`` to ``path``, completely or not at all.
 
     Raises:
         OutputError: see `OutputFile`.
     """
-    with OutputFile(path, overwrite, remedy=remedy) as file, file.named_errors():
+    with OutputFile(path, overwrite, remedy=remedy, make_folders=make_folders) as file, file.named_errors():
         file.part.write_bytes(data)
 
 
