@@ -95,7 +95,8 @@ def twin_share(chroma: np.ndarray, guide: np.ndarray, depth: int) -> float:
     gain = back_y @ twin_gain(*halved, depth) @ back_x.T
     detail = gain * (guide[:h, :w] - back_y @ halved[1] @ back_x.T)
     missing = chroma[:h, :w] - back_y @ halved[0] @ back_x.T
-    return float(np.clip((detail * missing).sum() / max((detail**2).sum(), 1e-6), 0, 1))
+    size = np.sqrt((detail**2).mean()) / 2 ** (depth - 8)  # in 8-bit codes
+    return float(np.clip((detail * missing).sum() / max((detail**2).sum(), 1e-6) - max(0, 1 - size), 0, 1))
 
 
 def twin(uv: np.ndarray, luma: np.ndarray, large: np.ndarray, x: ChromaAxis, y: ChromaAxis, depth: int) -> np.ndarray:

@@ -6,6 +6,7 @@ Bicubic chroma plus the detail of luma times a local gain. The gain is the slope
 - The gain shrinks by the fourth power of the correlation between chroma and luma.
 - The frame itself tests the model: the source chroma is predicted from half its size, and the share of the detail that
   the prediction confirms is the share that is used. Noisy and compressed chroma gets little, sharp chroma all of it.
+  Detail below one 8-bit code counts for less: sources whose encoder has blurred chroma confirm too much of it.
 - The detail never exceeds the range of the source chroma around it, so that no colour appears where there was none.
 """
 
@@ -26,6 +27,7 @@ from vidsr.kernels.workers import in_parallel, strips
 # Noise of luma and chroma below which their correlation means nothing: variances in squared 8-bit codes.
 LUMA_VARIANCE = 2.0
 CHROMA_VARIANCE = 0.5
+FULL_DETAIL = 1.0  # root mean square of the detail, in 8-bit codes, from which on its confirmed share is used as it is
 SMALLEST = 4  # samples of a side of chroma; in smaller planes nothing can be tested
 
 Floats = NDArray[np.float32]
@@ -166,25 +168,31 @@ def squared_unit(depth: int) -> np.float32:
 
 
 def confirmation(chroma: Floats, guide: Floats, depth: int, rows: slice = slice(None)) -> NDArray[np.float64]:
-    """Return what ``chroma`` (2 x h x w) confirms of the detail: for each plane two sums, for `confirmed_share`.
+    """Return what ``chroma`` (2 x h x w) confirms of the detail: for each plane three sums, for `confirmed_share`.
 
     The model of the halved planes predicts ``chroma``. Sums are over ``rows`` and may be added; their ends are even
     numbers.
     """
     height, width = (side // 2 * 2 for side in guide.shape)
     if min(height, width) < SMALLEST:
-        return np.zeros((2, 2))
+        return np.zeros((2, 3))
     chroma, guide = chroma[:, :height, :width], guide[:height, :width]
     small_chroma, small_guide = _halved(chroma), _halved(guide)
     gain, _ = _gains(small_chroma, small_guide, squared_unit(depth))
     large_gain, predicted, blurred = (resize(planes, width, height) for planes in (gain, small_chroma, small_guide))
     parts = [(chroma[p, rows], predicted[p, rows], large_gain[p, rows], guide[rows], blurred[rows]) for p in range(2)]
-    return np.array([_confirmed(*part) for part in parts])
+    return np.array([(*_confirmed(*part), part[0].size * squared_unit(depth)) for part in parts])
 
 
 def confirmed_share(sums: NDArray[np.float64]) -> Floats:
-    """Return the factor of the detail, 0 to 1, with which the prediction of each plane comes nearest to chroma."""
-    return np.clip(sums[:, 0] / np.maximum(sums[:, 1], 1e-6), 0, 1).astype(np.float32)
+    """Return the factor of the detail of each plane, 0 to 1.
+
+    It is the factor with which the prediction comes nearest to chroma, less what the detail lacks to `FULL_DETAIL`.
+    """
+    confirmed, square, samples = sums.T
+    nearest = confirmed / np.maximum(square, 1e-6)
+    size = np.sqrt(square / np.maximum(samples, 1))
+    return np.clip(nearest - np.maximum(FULL_DETAIL - size, 0), 0, 1).astype(np.float32)
 
 
 def _halved(planes: Floats) -> Floats:

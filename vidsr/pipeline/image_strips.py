@@ -75,7 +75,7 @@ def enhanced_pixels(pixels: Pixels, info: VideoInfo, plan: Plan, target: Path) -
 
 def _chroma_shares(pixels: Pixels, restored: Tensor | None, info: VideoInfo) -> NDArray[np.float32]:
     """Return how far chroma of the whole image follows its luma, measured strip by strip."""
-    sums = np.zeros((2, 2))
+    sums = np.zeros((2, 3))
     for first in range(0, info.height, LUMA_ROWS):
         start, stop = max(0, first - CHROMA_HALO), min(info.height, first + LUMA_ROWS + CHROMA_HALO)
         frame = frame_of(pixels[start:stop])
