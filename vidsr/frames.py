@@ -143,6 +143,7 @@ class VideoInfo:
     frames: int | None = None  # estimate, for progress only
     codec: str = ""
     bit_rate: int | None = None  # of the video stream, bits per second
+    alpha: bool = False  # whether frames can be transparent
     time_base: Fraction | None = None  # of the source's timestamps, so that a writer can keep them exactly
 
     @property

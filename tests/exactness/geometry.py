@@ -25,18 +25,18 @@ def numbers(path: Path) -> list[int]:
 
 @row("3 Depth", tested_in="tests/video/test_alpha.py")
 def transparent_clips(tmp_path: Path) -> Finding:
-    """Transparent clips (ffv1, png, qtrle): refused with one error; --alpha drop drops transparency with a note."""
+    """Transparent clips (ffv1, png, qtrle): --alpha refuse refuses them; else transparency is dropped with a note."""
     refused, noted, count = 0, 0, 0
     for name, pix_fmt, codec in test_alpha.CLIPS:
         place = folder(tmp_path, count)
         source = test_alpha.coded(place / name, [test_alpha.frame_with_alpha(pix_fmt, 200)], codec)
         try:
-            run(source, place / "out.mkv")
+            run(source, place / "out.mkv", alpha="refuse")
         except VidsrError as error:
             refused += "transparent" in str(error)
         notes = Notes()
-        run(source, place / "out.mkv", alpha="drop", on_note=notes.add)
-        noted += any("--alpha drop" in note for note in notes.texts)
+        run(source, place / "out.mkv", on_note=notes.add)
+        noted += sum("left out: transparency" in note for note in notes.texts) == 1
         count += 1
     return Finding(f"{refused} of {count} refused, {noted} of {count} dropped with a note", refused == noted == count)
 

@@ -1,18 +1,27 @@
-"""Transparency: never silently dropped."""
+"""Transparency: kept in .webm, elsewhere never silently dropped."""
 
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
 
-from tests.clips import make_clip, make_frame
+from tests.clips import make_clip
+from vidsr import enhance, verify
 from vidsr.errors import InputError
+from vidsr.frames import VideoInfo
+from vidsr.kernels.resample import resize
 from vidsr.options.source import Reading
+from vidsr.pipeline.video_checks import picture_checks
 from vidsr.video import VideoReader
 from vidsr.video.planes import is_opaque
 
-DROP = Reading(alpha="drop")
+DROP, REFUSE = Reading(alpha="drop"), Reading(alpha="refuse")
+VPX = {"crf": "4", "b": "5M", "auto-alt-ref": "0"}
+TEXT = "left out: transparency (an output in .webm keeps it)"
 PACKED = ("rgba", "argb", "bgra", "abgr", "rgba64le", "rgba64be", "ya8", "ya16le", "ya16be")
 PLANAR = ("yuva420p", "yuva422p", "yuva444p10le", "gbrap", "gbrap12le", "gbrap16be")
 
@@ -70,15 +79,18 @@ CLIPS = [
 
 
 @pytest.mark.parametrize(("name", "pix_fmt", "codec"), [*CLIPS, ("a.mov", "yuva444p10le", "prores_ks")])
-def test_transparent_clip_is_refused_when_opened_and_alpha_drop_reads_it_with_a_note(
+def test_transparent_clip_is_read_with_a_note_and_refused_on_request(
     tmp_path: Path, name: str, pix_fmt: str, codec: str
 ) -> None:
     path = coded(tmp_path / name, [frame_with_alpha(pix_fmt, 200)], codec)
-    with pytest.raises(InputError, match=r"a\.m.. is partly transparent .frame 0.*--alpha drop"):
-        VideoReader(path)
-    with VideoReader(path, reading=DROP) as reader:
-        assert "--alpha drop" in reader.notes.texts[0]
-        assert [len(batch) for batch in reader.batches(2)] == [1]
+    with (
+        VideoReader(path, reading=REFUSE) as reader,
+        pytest.raises(InputError, match=r"a\.m.. is partly transparent .frame 0.*--alpha auto or drop"),
+    ):
+        list(reader.batches(1))
+    for reading, text in ((DROP, "left out: transparency"), (Reading(), TEXT)):
+        with VideoReader(path, reading=reading) as reader:
+            assert [len(batch) for batch in reader.batches(2)] == [1] and reader.notes.texts == [text]
 
 
 @pytest.mark.parametrize(("name", "pix_fmt", "codec"), CLIPS)
@@ -92,8 +104,10 @@ def test_opaque_alpha_is_dropped_without_a_note(tmp_path: Path, name: str, pix_f
 def test_clip_that_becomes_transparent_is_refused_at_that_frame(tmp_path: Path) -> None:
     frames = [frame_with_alpha("yuva420p"), frame_with_alpha("yuva420p", 9)]
     path = coded(tmp_path / "a.mkv", frames, "ffv1")
-    with VideoReader(path) as reader, pytest.raises(InputError, match=r"frame 1, 0\.040 s"):
+    with VideoReader(path, reading=REFUSE) as reader, pytest.raises(InputError, match=r"frame 1, 0\.040 s"):
         list(reader.batches(1))
+    with VideoReader(path) as reader:
+        assert len(list(reader.batches(1))) == 2 and reader.notes.texts == [TEXT]
 
 
 def test_dropping_alpha_keeps_the_planes(tmp_path: Path) -> None:
@@ -107,15 +121,83 @@ def test_dropping_alpha_keeps_the_planes(tmp_path: Path) -> None:
     assert np.abs(found[0].astype(int) - found[1]).max() <= 1  # libswscale made the first one
 
 
-def test_vp9_alpha_that_its_decoder_omits_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.webm"
+def ramp(width: int, height: int, number: int) -> np.ndarray:
+    """Return alpha that grows from left to right, different in each frame."""
+    return (np.arange(width) * 160 / width + 30 * number)[None].repeat(height, 0).astype(np.uint8)
+
+
+def transparent(path: Path, codec: str, pix_fmt: str, frames: int = 3) -> Path:
+    """Write a clip of 64 x 48 whose frame ``n`` has the alpha ``ramp(64, 48, n)``."""
     with av.open(str(path), "w") as output:
-        stream = output.add_stream("libvpx-vp9", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuva420p"
+        stream = output.add_stream(codec, rate=25, options=VPX if "vpx" in codec else {})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
         stream.metadata["alpha_mode"] = "1"
-        output.mux(stream.encode(make_frame(0, (64, 48), "yuva420p")))
+        for number in range(frames):
+            rgba = np.full((48, 64, 4), 128, np.uint8)
+            rgba[..., 3] = ramp(64, 48, number)
+            frame = av.VideoFrame.from_ndarray(rgba, format="rgba").reformat(format=pix_fmt)
+            frame.pts = number
+            output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
-    with pytest.raises(InputError, match="alpha"):
-        VideoReader(path)
-    with VideoReader(path, reading=DROP) as reader:
-        assert "--alpha drop" in reader.notes.texts[0]
+    return path
+
+
+def alpha_of(path: Path) -> np.ndarray:
+    """Return the alpha of all frames, N x H x W."""
+    with VideoReader(path, reading=DROP, only_alpha=True) as reader:
+        return np.concatenate([batch.y[:, 0].numpy() for batch in reader.batches(1)])
+
+
+SOURCES = [
+    ("a.webm", "libvpx-vp9", "yuva420p"),
+    ("a.webm", "libvpx", "yuva420p"),
+    ("a.mov", "prores_ks", "yuva444p10le"),
+    ("%02d.png", "png", "rgba"),
+]
+
+
+@pytest.mark.parametrize(("name", "codec", "pix_fmt"), SOURCES)
+def test_webm_keeps_the_alpha_of_every_kind_of_source(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
+    source = transparent(tmp_path / name, codec, pix_fmt)
+    truth = np.stack([ramp(64, 48, number) for number in range(3)])
+    assert np.abs(alpha_of(source) - truth.astype(int)).max() <= (0 if codec == "png" else 8)
+    report = enhance(source, tmp_path / "b.webm", scale=2, model="bicubic", crf=10)
+    assert report.plan.encoding.codec == "libvpx-vp9" and report.output.alpha
+    assert not [note for note in report.notes if note.code == "alpha_dropped"]
+    assert verify(source, tmp_path / "b.webm").ok
+    kept = alpha_of(tmp_path / "b.webm")
+    expected = np.stack([resize(plane, 128, 96) for plane in alpha_of(source)])
+    assert kept.shape == expected.shape == (3, 96, 128)
+    assert np.abs(kept - expected.astype(int)).mean() < 2
+
+
+def test_interpolated_frames_and_parts_of_a_clip_have_the_alpha_of_their_time(tmp_path: Path) -> None:
+    source = transparent(tmp_path / "a.webm", "libvpx-vp9", "yuva420p", frames=4)
+    options = {"scale": 1, "fps": "2x", "interpolation": "blend", "start": "0.04", "crf": 4}
+    enhance(source, tmp_path / "b.webm", **options)  # type: ignore[arg-type]
+    means = alpha_of(tmp_path / "b.webm").mean((1, 2))
+    start = ramp(64, 48, 0).mean()
+    assert np.allclose(means[:5], start + np.array([30, 45, 60, 75, 90]), atol=3)
+
+
+@pytest.mark.parametrize(("name", "codec", "pix_fmt"), [SOURCES[0], SOURCES[2]])
+def test_other_containers_leave_alpha_out_with_one_note(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
+    source = transparent(tmp_path / name, codec, pix_fmt)
+    report = enhance(source, tmp_path / "b.mp4", scale=2, model="nearest")
+    assert [note.text for note in report.notes if note.code == "alpha_dropped"] == [TEXT]
+    assert not report.output.alpha
+    dropped = enhance(source, tmp_path / "c.webm", scale=2, model="nearest", alpha="drop")
+    assert [note.text for note in dropped.notes if note.code == "alpha_dropped"] == ["left out: transparency"]
+
+
+def test_verification_finds_lost_alpha() -> None:
+    info = VideoInfo(8, 8, Fraction(25), codec="vp9")
+    found = SimpleNamespace(info=info)
+    checks = {check.name: check.ok for check in picture_checks(replace(info, alpha=True), found)}  # type: ignore[arg-type]
+    assert checks["transparency"] is False and checks["size"]
+
+
+def test_vp9_alpha_that_its_decoder_omits_is_refused_on_request(tmp_path: Path) -> None:
+    source = transparent(tmp_path / "a.webm", "libvpx-vp9", "yuva420p", frames=1)
+    with pytest.raises(InputError, match="has an alpha channel: --alpha auto or drop"):
+        VideoReader(source, reading=REFUSE)

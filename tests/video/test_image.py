@@ -1,6 +1,7 @@
 """Image files: exact values, orientation, alpha, and clear errors."""
 
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -11,8 +12,10 @@ import torch
 
 from tests.clips import make_frame
 from vidsr import enhance
+from vidsr.color import to_rgb
 from vidsr.errors import InputError, Notes, OutputError
 from vidsr.stages import rounding
+from vidsr.video import VideoReader
 from vidsr.video.declared_sizes import image_size
 from vidsr.video.image import read_image, write_image
 
@@ -140,14 +143,41 @@ def animation(path: Path, codec: str, container: str, pixel_format: str) -> Path
     return path
 
 
-def test_an_animated_webp_is_noted_and_its_first_frame_used(tmp_path: Path) -> None:
-    path = animation(tmp_path / "a.webp", "libwebp_anim", "webp", "yuv420p")
-    notes = Notes()
-    enhance(path, tmp_path / "b.webp", scale=2, model="bicubic", on_note=notes.add)
-    assert notes.texts == [f"{path} is animated: only its first frame is enhanced"]
-    notes = Notes()
-    enhance(tmp_path / "b.webp", tmp_path / "c.webp", scale=1, model="bicubic", on_note=notes.add)
-    assert not notes
+def webp(path: Path, durations: list[int]) -> Path:
+    """Write an animation of grey frames, 20 codes brighter each, whose upper half is half transparent."""
+    frames = cv2.Animation()
+    grey = (np.full((24, 32, 4), 100 + 20 * number, np.uint8) for number in range(len(durations)))
+    frames.frames = [np.dstack([one[..., :3], np.repeat([128, 255], 12)[:, None].repeat(32, 1)]) for one in grey]
+    frames.frames = [one.astype(np.uint8) for one in frames.frames]
+    frames.durations = np.array(durations)
+    assert cv2.imwriteanimation(str(path), frames, [cv2.IMWRITE_WEBP_QUALITY, 101])
+    return path
+
+
+def test_an_animated_webp_becomes_a_clip_of_all_its_frames_at_their_times(tmp_path: Path) -> None:
+    path = webp(tmp_path / "a.webp", [120, 5, 300, 40])
+    with VideoReader(path) as reader:
+        assert reader.info.alpha and (reader.info.width, reader.info.height) == (32, 24)
+        (batch,) = reader.batches(9)
+        assert reader.notes.texts == ["left out: transparency (an output in .webm keeps it)"]
+    assert batch.times == (0, Fraction(12, 100), Fraction(22, 100), Fraction(52, 100)), "5 ms is 100 ms, as in browsers"
+    grey = [float(to_rgb(batch[n : n + 1], reader.info)[0, 0, 20, 20]) * 255 for n in range(4)]
+    assert np.allclose(grey, [100, 120, 140, 160], atol=1)
+    report = enhance(path, scale=2, model="bicubic")
+    assert report.target == tmp_path / "a.x2.mp4" and report.frames == 4
+    assert report.output.duration is None or report.output.duration == Fraction(56, 100)
+
+
+def test_a_still_webp_is_an_image(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.webp", np.full((24, 32, 3), 99, np.uint8))
+    assert enhance(path, scale=2, model="bicubic").target == tmp_path / "a.x2.webp"
+
+
+def test_a_damaged_animated_webp_is_one_clear_error(tmp_path: Path) -> None:
+    path = webp(tmp_path / "a.webp", [100, 100])
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(InputError, match=r"a\.webp (cannot be decoded|declares more data)"):
+        VideoReader(path)
 
 
 def test_an_animated_png_becomes_a_clip_of_all_its_frames_and_no_image(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-Alpha = Literal["refuse", "drop"]  # what to do with transparency that is in use
+Alpha = Literal["auto", "drop", "refuse"]  # what to do with transparency that is in use
 ChromaFrom = Literal["guided", "kernel", "model"]  # what upscales chroma next to a network
 Deinterlace = Literal["auto", "frames", "off", "force"]  # auto: a frame for each field; else for both
 Domain = Literal["auto", "clean", "compressed"]  # what the weights were trained for

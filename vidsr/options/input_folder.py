@@ -26,6 +26,7 @@ JOB_FOLDER = ".vidsr"  # ends the name of a folder with the segments of an unfin
 SIDE_FOLDER = ".vidsr"  # hidden folder for the logs and reports of the outputs next to it
 OWN_OUTPUT = "an output of vidsr"  # why a file is left out
 REPORT = ".report.json"  # added to the name of an output
+WEBP_ANIMATION = 2  # flag in the extended header
 STILLS = {b"avif": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"mif1": "HEIF"}  # brands in ``ftyp``
 
 OnFolder = Callable[[Path], object]
@@ -138,10 +139,19 @@ def is_text(path: Path) -> bool:
     return bool(head) and CONTROL.search(head) is None
 
 
-def is_animated_png(path: Path) -> bool:
-    """Whether a PNG file is animated, which FFmpeg reads as a clip."""
+def is_animation(path: Path) -> bool:
+    """Whether a PNG or WebP file is animated, which makes it a clip."""
     head = _head(path)
-    return head[1:4] == b"PNG" and b"acTL" in head
+    return (head[1:4] == b"PNG" and b"acTL" in head) or _is_animated_webp(head)
+
+
+def is_animated_webp(path: Path) -> bool:
+    """Whether the file is an animated WebP, which FFmpeg does not decode."""
+    return _is_animated_webp(_head(path))
+
+
+def _is_animated_webp(head: bytes) -> bool:
+    return head[8:16] == b"WEBPVP8X" and bool(head[20:21]) and bool(head[20] & WEBP_ANIMATION)
 
 
 def still_format(path: Path) -> str:

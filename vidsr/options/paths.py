@@ -20,7 +20,7 @@ from vidsr.options.input_folder import (
     OWN_OUTPUT,
     REPORT,
     OnFolder,
-    is_animated_png,
+    is_animation,
     search,
     side_file,
 )
@@ -35,7 +35,8 @@ OutputKind = Literal["clip", "planes", "images"]  # an encoded file; y4m or raw 
 
 # Containers that are written. A source in another container gives Matroska, which holds every stream.
 WRITTEN = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
-FRAMES_ONLY = frozenset({".gif", ".apng", ".png"})  # sources without other streams, which any container holds
+FRAMES_ONLY = frozenset({".gif", ".apng", ".png", ".webp"})  # sources without other streams, which any container holds
+ANIMATED = frozenset({".png", ".webp"})  # images that may be animations
 # Containers that accept a codec, and the one to fall back to.
 CONTAINERS: dict[str, tuple[frozenset[str], str]] = {
     AUTO: (WRITTEN, ".mkv"),
@@ -84,9 +85,9 @@ class JobList:
 
 
 def is_image(path: Path) -> bool:
-    """Whether the file is an image, judged by its name; image sequences and animated PNGs are clips."""
+    """Whether the file is an image, judged by its name; image sequences and animations are clips."""
     suffix = path.suffix.lower()
-    return suffix in IMAGE_SUFFIXES and not is_sequence(path) and not (suffix == ".png" and is_animated_png(path))
+    return suffix in IMAGE_SUFFIXES and not is_sequence(path) and not (suffix in ANIMATED and is_animation(path))
 
 
 def list_jobs(

@@ -51,7 +51,7 @@ class Reading:
 
     rate: Fraction | None = None  # frames per second of an image sequence; None is `DEFAULT_SEQUENCE_RATE`
     raw: RawFormat | None = None  # None: the source states its format
-    alpha: Alpha = "refuse"
+    alpha: Alpha = "auto"
     hwaccel: Hwaccel = "none"  # decoder of the enhanced frames; measurements of a source decode on the CPU
     video_track: int | None = None  # number of the video track, from 1, covers not counted; None is the players' choice
     max_pixels: int = MAX_PIXELS  # of a frame; a header that declares more is refused

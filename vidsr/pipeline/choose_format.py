@@ -43,8 +43,14 @@ def choose_encoding(options: EnhanceOptions, info: VideoInfo, container: str) ->
     width, _ = stored_size(options, info).size(info.width, info.height)
     is_deep = info.depth > 8 and width >= CODECS["libx265"].min_width and not encoding.options
     if container == ".webm":
+        is_deep = is_deep and not can_keep_alpha(options, info, container)
         return replace(encoding, codec="libsvtav1" if is_deep or info.codec == "av1" else "libvpx-vp9")
     return replace(encoding, codec="libx265" if is_deep else "libx264")
+
+
+def can_keep_alpha(options: EnhanceOptions, info: VideoInfo, container: str) -> bool:
+    """Whether a clip of ``info`` keeps its transparency in a ``container``, if its encoder is VP9's."""
+    return info.alpha and options.reading.alpha == "auto" and container == ".webm"
 
 
 def choose_fit(options: EnhanceOptions, info: VideoInfo, notes: Notes) -> FitSpec | None:
@@ -64,7 +70,12 @@ def choose_fit(options: EnhanceOptions, info: VideoInfo, notes: Notes) -> FitSpe
 
 
 def choose_convert(
-    chroma: OutputChroma | None, info: VideoInfo, encoding: Encoding, output_kind: OutputKind, notes: Notes
+    chroma: OutputChroma | None,
+    info: VideoInfo,
+    encoding: Encoding,
+    output_kind: OutputKind,
+    notes: Notes,
+    with_alpha: bool = False,
 ) -> ConvertSpec | None:
     """Return the stage that reaches the format the user wants or the encoder takes.
 
@@ -82,6 +93,8 @@ def choose_convert(
     if chroma is None and output_kind == "clip" and is_image and encoding.codec in FEW_PLAYERS:
         wanted = replace(info, chroma="420", depth=min(info.depth, 10))
         notes.info("chroma_reduced", "images become 4:2:0, which every player shows: --chroma 444 keeps all colour")
+    if with_alpha:  # the only format of VP9 that has it
+        wanted = replace(info, chroma="420", depth=8)
     coded = nearest_pixel_format(wanted, encoding, notes) if output_kind == "clip" else wanted
     if coded.chroma == "444" and chroma is None and encoding.codec in FEW_PLAYERS:
         notes.info("not_widely_playable", "4:4:4, as the source is, is not shown by every player: --chroma 420 is")

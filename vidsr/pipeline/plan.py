@@ -21,7 +21,7 @@ from vidsr.options.output_size import Automatic
 from vidsr.options.paths import OutputKind
 from vidsr.options.serialize import from_json, to_json
 from vidsr.pipeline.choose import choose_interpolate, choose_memory, choose_upscale, memory_need
-from vidsr.pipeline.choose_format import choose_convert, choose_encoding, choose_fit
+from vidsr.pipeline.choose_format import can_keep_alpha, choose_convert, choose_encoding, choose_fit
 from vidsr.pipeline.choose_model import choose_compressed
 from vidsr.pipeline.choose_restoration import choose_restores, choose_temporal_denoise
 from vidsr.stages.build import output_of
@@ -44,6 +44,7 @@ from vidsr.stages.specs import (
 )
 from vidsr.video import usable_encoding
 
+ALPHA_ENCODER = "libvpx-vp9"
 MAX_BATCH_FRAMES = 16  # of a batch, however small they are: more would only wait longer
 
 T = TypeVar("T")
@@ -154,6 +155,9 @@ def make_plan(
     encoding = options.encoding
     if is_clip and output_kind == "clip":
         encoding = usable_encoding(choose_encoding(options, info, container), notes)
+    fit = choose_fit(options, info, notes)
+    with_alpha = fit is None and encoding.codec == ALPHA_ENCODER and can_keep_alpha(options, info, container)
+    with_alpha = with_alpha and is_clip and output_kind == "clip"
     memory, rows_per_strip = choose_memory(options, info, encoding, notes)
     computes = tuple(
         replace(compute, memory=memory.network if compute.device.type == "cpu" else None)
@@ -168,13 +172,13 @@ def make_plan(
         (*restores, choose_temporal_denoise(options, info, restores)),
         choose_interpolate(options, info, first, notes),
         choose_upscale(options, info, computes, compressed),
-        choose_convert(options.chroma, info, encoding, output_kind, notes),
-        choose_fit(options, info, notes),
+        choose_convert(options.chroma, info, encoding, output_kind, notes, with_alpha),
+        fit,
         rounds=is_clip and output_kind != "images",
         logged=is_clip and logged,
         measured=options.reference is not None,
     )
-    output = output_of(stages, info)
+    output = replace(output_of(stages, info), alpha=with_alpha)
     if is_clip:
         output = with_unambiguous_matrix(info, output, notes)
         encoding = limit_encoder(encoding, output, memory.encoder, notes)

@@ -6,7 +6,7 @@ Only frames in flight are held.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
@@ -36,6 +36,7 @@ from vidsr.stages.frame_log import FrameLog
 from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.stopwatch import Stopwatch
 from vidsr.video import (
+    AlphaPlanes,
     ExpectedContents,
     SlowMotion,
     VideoReader,
@@ -45,7 +46,7 @@ from vidsr.video import (
     lost_streams,
     open_writer,
 )
-from vidsr.video.image import encode_pixels, image_info, is_animated, read_pixels
+from vidsr.video.image import encode_pixels, image_info, read_pixels
 
 QUEUE_BATCHES = 2
 WAIT = "wait"  # the step in which a thread waits for the one before it
@@ -150,6 +151,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
             plan = plan_clip(job, options, reader, notes)
             names = output_names(job, plan.options)
             target, log_path = names.result, names.log
+            reader.keeps_alpha = plan.output.alpha
             outputs = files.enter_context(RunOutputs(names, options))
             notes.extend(lost_streams(job.source, target, options.reading, slow_motion(options)))
             with (
@@ -157,7 +159,8 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
                 nullcontext() if log_path is None else FrameLog(log_path, plan.log_columns, outputs.log) as log,
             ):
                 stages = build_stages(plan.stages, plan.source, log, reference, times.stages)
-                with open_clip_writer(job, target, plan, notes, outputs.result) as writer:
+                alpha = files.enter_context(_alpha_planes(job.source, plan))
+                with open_clip_writer(job, target, plan, notes, outputs.result, alpha) as writer:
                     decoded = mark_repeats(reader.batches(plan.frames_per_batch))
                     frames = run_stages(decoded, reader, plan, stages, writer, times, on_frames)
         counts = stages.counts
@@ -282,8 +285,6 @@ def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes
     started = perf_counter()
     pixels = read_pixels(job.source, options.reading.alpha, options.reading.max_pixels)
     info = image_info(job.source, pixels)
-    if is_animated(job.source):
-        notes.info("first_frame_only", f"{job.source} is animated: only its first frame is enhanced")
     if options.interpolates:
         notes.info("still_not_interpolated", f"{job.source} is a still image: no frames are interpolated")
     samples = ClipSamples((sample_luma(pixels),)) if options.restorations else ClipSamples()
@@ -324,7 +325,16 @@ def slow_motion(options: EnhanceOptions) -> SlowMotion | None:
     return None if options.slow_motion == 1 else SlowMotion(options.slow_motion, options.slow_audio)
 
 
-def open_clip_writer(job: Job, target: Path, plan: Plan, notes: Notes, output: OutputFile | None) -> Writer:
+def _alpha_planes(source: Path, plan: Plan) -> AbstractContextManager[AlphaPlanes | None]:
+    """The alpha of the output's frames; None where none is written."""
+    if not plan.output.alpha:
+        return nullcontext()
+    return AlphaPlanes(source, plan.output, plan.options.start, plan.options.reading)
+
+
+def open_clip_writer(
+    job: Job, target: Path, plan: Plan, notes: Notes, output: OutputFile | None, alpha: AlphaPlanes | None = None
+) -> Writer:
     """Open the output of a run, with the other streams of the source.
 
     Raises:
@@ -344,6 +354,7 @@ def open_clip_writer(job: Job, target: Path, plan: Plan, notes: Notes, output: O
         notes,
         output,
         options.reading,
+        alpha,
     )
 
 

@@ -39,6 +39,8 @@ def picture_checks(info: VideoInfo, target: FileContents) -> Iterator[Check]:
     yield equal("pixel format", f"{chroma} {info.depth} bit", f"{found.chroma} {found.depth} bit")
     yield equal("sample aspect ratio", str(info.sar), str(found.sar))
     yield equal("rotation", info.rotation, found.rotation)
+    if info.alpha:
+        yield equal("transparency", "kept", "kept" if found.alpha else "lost")
     yield from color_checks(info, target)
 
 

@@ -17,6 +17,7 @@ from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.fingerprint import Fingerprint
 from vidsr.options.output_names import output_names
 from vidsr.options.paths import Job, output_path
+from vidsr.pipeline.choose_format import can_keep_alpha
 from vidsr.pipeline.estimate import plan_file
 from vidsr.pipeline.plan import Plan
 from vidsr.pipeline.run import OnFrames, RunReport, open_reader, plan_clip, slow_motion
@@ -128,9 +129,10 @@ def _cut(job: Job, options: EnhanceOptions) -> Cut | None:
 
 
 def _keeps_frames(job: Job, options: EnhanceOptions) -> bool:
-    """Whether the reader gives as many frames as the file has, not one for each field."""
+    """Whether the reader gives the frames of the file, not one for each field, and no alpha is written with them."""
     with open_reader(job.source, options, Notes()) as reader:
-        return reader.rate_change == 1
+        suffix = output_path(job, options, check=False).suffix.lower()
+        return reader.rate_change == 1 and not can_keep_alpha(options, reader.info, suffix)
 
 
 def _begin_segments(files: Job, options: EnhanceOptions, cut: Cut, notes: Notes) -> BegunJob:

@@ -1,5 +1,6 @@
 """Read and write clips and images: the only package that imports av."""
 
+from vidsr.video.alpha import AlphaPlanes
 from vidsr.video.containers import FRAMES_ONLY, IMAGES, MATROSKA, container_format
 from vidsr.video.formats import nearest_format, nearest_pixel_format, pix_fmt
 from vidsr.video.inspect import (
@@ -25,6 +26,7 @@ __all__ = [
     "FRAMES_ONLY",
     "IMAGES",
     "MATROSKA",
+    "AlphaPlanes",
     "ExpectedContents",
     "FileContents",
     "NullWriter",

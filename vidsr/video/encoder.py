@@ -86,6 +86,8 @@ def add_video_stream(output: OutputContainer, info: VideoInfo, encoding: Encodin
     assert isinstance(stream, VideoStream)
     stream.width, stream.height = info.width, info.height
     stream.pix_fmt = _coded_pix_fmt(info, encoding)
+    if info.alpha:
+        stream.metadata["alpha_mode"] = "1"  # in WebM, by which players look for it
     stream.time_base = tick
     context = stream.codec_context
     context.time_base = tick
@@ -183,6 +185,8 @@ def writable(info: VideoInfo, encoding: Encoding, container: str, notes: Notes) 
 
 def _coded_pix_fmt(info: VideoInfo, encoding: Encoding) -> str:
     names = {f.name for f in encoder(encoding).video_formats or ()}
+    if info.alpha:
+        return "yuva420p"
     planar = pix_fmt(info.chroma, info.depth)
     return "p010le" if names and planar not in names and "p010le" in names else planar
 

@@ -15,7 +15,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidsr.errors import OutputError
-from vidsr.frames import FrameBatch, VideoInfo
+from vidsr.frames import FrameBatch, Origin, VideoInfo
+from vidsr.video.alpha import AlphaPlanes
 from vidsr.video.containers import container_format
 from vidsr.video.encoder import file_tick, next_stamp, set_color
 from vidsr.video.planes import empty_frame, fill_plane, plane_view
@@ -25,11 +26,18 @@ from vidsr.video.source import reason
 class FrameEncoder:
     """Encodes frames of ``info`` on ``stream``, whose encoder takes them as ``coded``.
 
-    The output's clock begins at ``start``; ``path`` is the file that errors name.
+    The output's clock begins at ``start``; ``path`` is the file that errors name. ``alpha`` is encoded with the frames.
     """
 
     def __init__(
-        self, path: Path, info: VideoInfo, coded: VideoInfo, stream: VideoStream, tick: Fraction, start: Fraction
+        self,
+        path: Path,
+        info: VideoInfo,
+        coded: VideoInfo,
+        stream: VideoStream,
+        tick: Fraction,
+        start: Fraction,
+        alpha: AlphaPlanes | None = None,
     ) -> None:
         self._path = path
         self._info = info
@@ -38,6 +46,7 @@ class FrameEncoder:
         self._tick = tick
         self._file_tick = file_tick(container_format(path), tick)
         self._start = start
+        self._alpha = alpha
         self.stamps = array("q")  # time of every frame so far, ticks
         self._decoded: int | None = None  # decoding time of the last packet, ticks
 
@@ -49,7 +58,7 @@ class FrameEncoder:
         """
         for i, time in enumerate(batch.times):
             uv = None if batch.uv is None else batch.uv[i]
-            yield from self._encode(self._frame(batch.y[i, 0], uv, time))
+            yield from self._encode(self._frame(batch.y[i, 0], uv, time, batch.origins[i]))
 
     def flush(self) -> Iterator[Packet[VideoStream]]:
         """Yield the packets that the encoder still holds.
@@ -69,7 +78,7 @@ class FrameEncoder:
         if not self.stamps:
             raise OutputError(f"{self._path} would hold no frame: choose another --start or --end")
 
-    def _frame(self, y: torch.Tensor, uv: torch.Tensor | None, time: Fraction) -> VideoFrame:
+    def _frame(self, y: torch.Tensor, uv: torch.Tensor | None, time: Fraction, origin: Origin) -> VideoFrame:
         coded = self._coded
         # libswscale converts depth and chroma for the encoder, but treats grey as full range
         chroma = coded.chroma if uv is None else self._info.chroma
@@ -82,6 +91,8 @@ class FrameEncoder:
         elif chroma != "gray":
             for index in (1, 2):
                 plane_view(frame, index, info.depth)[:] = 1 << (info.depth - 1)
+        if self._alpha is not None:
+            fill_plane(frame, 3, info.depth, self._alpha.at(origin))
         frame.pts = self._ticks(time)
         frame.time_base = self._tick
         set_color(frame, info)

@@ -24,7 +24,6 @@ from vidsr.video.declared_sizes import check_image
 RGB_COLOR = ColorInfo(matrix="smpte170m", primaries="bt709", transfer="iec61966-2-1", range="limited")
 GRAY_COLOR = ColorInfo(primaries="bt709", transfer="iec61966-2-1", range="full")
 JPEG_START = b"\xff\xd8\xff"
-ANIMATION_HEADER = 4096  # bytes of a file that contain its animation marker
 QUALITY_FLAGS = {
     ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
     ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95],
@@ -45,7 +44,7 @@ def read_image(path: Path, alpha: Alpha = "refuse", max_pixels: int = MAX_PIXELS
 
     Raises:
         InputError: the file is not an image of 8 or 16 bits, it has more than ``max_pixels``, or it is transparent and
-            ``alpha`` is refuse.
+            ``alpha`` is not drop.
     """
     pixels = read_pixels(path, alpha, max_pixels)
     return frame_of(pixels), image_info(path, pixels)
@@ -70,13 +69,6 @@ def frame_of(pixels: Pixels) -> FrameBatch:
         rgb = torch.from_numpy(pixels[..., 2::-1].astype(np.float32)).permute(2, 0, 1)[None] / peak
         y, uv = rgb_to_ycbcr(rgb, RGB_COLOR, depth)
     return FrameBatch(y, uv, (Fraction(0),), (Origin(0),))
-
-
-def is_animated(path: Path) -> bool:
-    """Whether a PNG or WebP file is animated; `read_image` reads its first frame only."""
-    with path.open("rb") as file:
-        start = file.read(ANIMATION_HEADER)
-    return (start[1:4] == b"PNG" and b"acTL" in start) or (start[8:12] == b"WEBP" and b"ANIM" in start)
 
 
 def write_image(path: Path, frame: FrameBatch, info: VideoInfo, overwrite: bool = False) -> None:
@@ -147,7 +139,7 @@ def read_pixels(path: Path, alpha: Alpha = "refuse", max_pixels: int = MAX_PIXEL
         raise InputError(f"{path} is not an image of 8 or 16 bits: name a PNG, JPEG, WebP, BMP or TIFF file")
     if pixels.ndim == 2:
         return pixels
-    if alpha == "refuse" and pixels.shape[2] in (2, 4) and (pixels[..., -1] < np.iinfo(pixels.dtype).max).any():
+    if alpha != "drop" and pixels.shape[2] in (2, 4) and (pixels[..., -1] < np.iinfo(pixels.dtype).max).any():
         raise InputError(f"{path} is partly transparent, which would be lost: --alpha drop allows it")
     return pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., 0]
 

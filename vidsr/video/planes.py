@@ -22,6 +22,7 @@ Array = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 # libswscale's threads split a frame into strips. It writes rows of p010le 66 pixels wide 8 samples too far, into the
 # first row of the next strip. With several threads that row then holds whichever value came last.
 ONE_THREAD = 1
+FLOATS_FROM = 16  # bits of a sample; deeper ones are floats
 
 
 def numpy_dtype(depth: int) -> type[np.uint8] | type[np.uint16]:
@@ -43,7 +44,8 @@ def plane_view(frame: av.VideoFrame, index: int, depth: int) -> Array:
 
 def empty_frame(info: VideoInfo) -> av.VideoFrame:
     """Return an uninitialised frame in the format and size of ``info``."""
-    return av.VideoFrame(info.width, info.height, pix_fmt(info.chroma, info.depth))
+    name = "yuva420p" if info.alpha else pix_fmt(info.chroma, info.depth)
+    return av.VideoFrame(info.width, info.height, name)
 
 
 def fill_plane(frame: av.VideoFrame, index: int, depth: int, plane: Array) -> None:
@@ -130,17 +132,31 @@ def is_opaque(frame: VideoFrame) -> bool:
     """Whether no sample of the frame is transparent. Frames with float alpha count as transparent."""
     if not has_alpha(frame.format):
         return True
+    alpha, depth = _alpha_samples(frame)
+    return bool(depth <= FLOATS_FROM and alpha.min() >= (1 << depth) - 1)
+
+
+def alpha_plane(frame: VideoFrame) -> npt.NDArray[np.uint8]:
+    """Return the alpha of a frame, H x W, 0 to 255: opaque where the format has none, or floats."""
+    if has_alpha(frame.format):
+        alpha, depth = _alpha_samples(frame)
+        if depth <= FLOATS_FROM:
+            return np.rint(alpha * (255 / ((1 << depth) - 1))).astype(np.uint8)
+    return np.full((frame.height, frame.width), 255, np.uint8)
+
+
+def _alpha_samples(frame: VideoFrame) -> tuple[Array, int]:
+    """Return the alpha samples of a frame whose format has alpha, H x W, and their depth."""
     if frame.format.has_palette:
         frame = frame.reformat(format="rgba", threads=ONE_THREAD)
     components = frame.format.components
     depth = max(component.bits for component in components)
-    if depth > 16:  # floats
-        return False
+    if depth > FLOATS_FROM:
+        return np.empty((0, 0), np.uint8), depth
     plane = next(component.plane for component in components if component.is_alpha)
     packed = sum(component.plane == plane for component in components)
     # read in place, because libswscale does not convert alpha exactly
     dtype = np.dtype(f"u{1 if depth == 8 else 2}").newbyteorder(">" if frame.format.name.endswith("be") else "<")
     rows = np.frombuffer(memoryview(frame.planes[plane]), dtype).reshape(frame.height, -1)
     samples = rows[:, : frame.width * packed].reshape(frame.height, frame.width, packed)
-    alpha = samples[..., 0 if frame.format.name.startswith("a") else -1]
-    return bool(alpha.min() >= (1 << depth) - 1)
+    return samples[..., 0 if frame.format.name.startswith("a") else -1], depth

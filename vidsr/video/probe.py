@@ -22,6 +22,7 @@ from vidsr.options.source import Reading
 from vidsr.video.declared_sizes import check_clip
 from vidsr.video.demux import MICROSECONDS, packets
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, PlanarFormat, planar_format
+from vidsr.video.planes import has_alpha, hides_alpha
 from vidsr.video.sidedata import read_display_matrix, read_hdr, side_data
 from vidsr.video.source import open_source, readable
 
@@ -126,6 +127,7 @@ def video_info(container: InputContainer, stream: VideoStream, frame: VideoFrame
         frames=frames or None,
         codec=stream.codec_context.name,
         bit_rate=stream.codec_context.bit_rate,
+        alpha=has_alpha(frame.format) or hides_alpha(stream),
         time_base=stream.time_base,
     )
 

@@ -14,7 +14,11 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 import av
+import numpy as np
+import torch
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from vidsr.errors import InputError, Notes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
@@ -25,7 +29,7 @@ from vidsr.video.deinterlace import Interlacing, deinterlaced, interlacing, inve
 from vidsr.video.demux import REST_LOST, begins_between_keyframes, packets, seek_to
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, number, planar_format
 from vidsr.video.nvidia import Nvdec
-from vidsr.video.planes import ONE_THREAD, hides_alpha, is_opaque, stack_planes
+from vidsr.video.planes import ONE_THREAD, alpha_plane, hides_alpha, is_opaque, stack_planes
 from vidsr.video.probe import to_file_clock, video_info, video_stream, video_tracks
 from vidsr.video.source import PIPE_REMEDY, is_pipe, open_source, readable, standard_input
 from vidsr.video.streams import other_streams, stream_info
@@ -33,6 +37,16 @@ from vidsr.video.truncation import is_truncated
 
 # Colour tags of a frame, apart from its range, with FFmpeg's names of their values
 COLOR_TAGS = {"colorspace": MATRICES, "color_primaries": PRIMARIES, "color_trc": TRANSFERS}
+
+
+def alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
+    """Return the decoder that reads the alpha of ``stream``; None where the usual one does."""
+    if not hides_alpha(stream):
+        return None
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}[stream.codec_context.codec.canonical_name]
+    decoder = av.CodecContext.create(name, "r")
+    assert isinstance(decoder, VideoCodecContext)
+    return decoder
 
 
 class VideoReader:
@@ -45,7 +59,8 @@ class VideoReader:
     frames become progressive: auto (one for each field, and film in 3:2 pulldown its own frames), frames (one for one),
     off, or force (one for one, of all clips). The first frame has the number ``first``. Batches hold
     integers. With ``exact_rgb``, RGB frames
-    become float32 code values that are not rounded. Use the reader as a context manager.
+    become float32 code values that are not rounded. With ``only_alpha``, luma is the alpha of the frames, 0 to 255, and
+    there is no chroma. Use the reader as a context manager.
 
     Raises:
         InputError: the file is not a clip, is empty, or has an unsupported format.
@@ -65,12 +80,15 @@ class VideoReader:
         exact_rgb: bool = False,
         notes: Notes | None = None,
         first: int = 0,
+        only_alpha: bool = False,
     ) -> None:
         self.path = path
         self.notes = Notes() if notes is None else notes
         self._asked, self._frames, self._threads = (start, end), frames, threads
         self._first_number = first
         self._reading, self._exact_rgb = reading or Reading(), exact_rgb
+        self._only_alpha = only_alpha
+        self.keeps_alpha = only_alpha  # otherwise a note tells once that transparency is left out
         self.truncated: str | None = None  # message about a clip that ends early, once read
         self.deinterlaces = False  # whether each frame depends on its neighbours
         self.rate_change = Fraction(1)  # frames per frame of the file: 2 for fields, 4/5 for film in 3:2 pulldown
@@ -101,7 +119,7 @@ class VideoReader:
             self._first, self._format = first, planar_format(first)
             info = video_info(self._container, self._stream, first)
             self.info = replace(info, frames=self._estimated_frames(info))
-            self._note_alpha(first)
+            self._refuse_hidden_alpha()
             self._note_source()
         except BaseException:
             self._container.close()
@@ -117,6 +135,7 @@ class VideoReader:
         self._stream = video_stream(self._container, self.path, self._reading)
         self._stream.codec_context.thread_type = "AUTO"
         self._stream.codec_context.thread_count = self._threads
+        self._alpha_decoder = alpha_decoder(self._stream) if self._only_alpha else None
         self._start, self._end = to_file_clock(self._container, *self._asked)
         if seek and self._start is not None and not seek_to(self._container, self._start, self._stream):
             return None  # `_open` opens the file again, and reads it from its beginning
@@ -187,6 +206,7 @@ class VideoReader:
             field_order="progressive",
             fps=info.fps * factor,
             frames=frames if frames is None or self._frames is None else min(frames, self._frames),
+            alpha=False,  # the alpha of each field is not read
             time_base=info.time_base if factor == 1 or info.time_base is None else info.time_base / 2,
         )
         self.notes.info("deinterlaced", text)
@@ -229,6 +249,8 @@ class VideoReader:
         Raises:
             InputError: the frame size changes within the clip, or the range has no frames.
         """
+        if hides_alpha(self._stream):
+            self._note_dropped()
         timed = self._in_range()
         done = 0
         with readable(self.path):
@@ -279,7 +301,10 @@ class VideoReader:
 
     def _batch(self, taken: list[tuple[VideoFrame, Fraction]], done: int) -> FrameBatch:
         frames, times = zip(*taken, strict=True)
-        y, uv = stack_planes(frames, self.info, self._format, self._exact_rgb)
+        if self._only_alpha:
+            y, uv = torch.from_numpy(np.stack([alpha_plane(frame) for frame in frames]))[:, None], None
+        else:
+            y, uv = stack_planes(frames, self.info, self._format, self._exact_rgb)
         number = self._first_number + done
         return FrameBatch(y, uv, times, tuple(Origin(number + i) for i in range(len(taken))))
 
@@ -299,8 +324,10 @@ class VideoReader:
                     "cut it there, or convert the earlier frames to that format"
                 )
         frame = self._in_first_color(frame)
-        if self._reading.alpha == "refuse" and not is_opaque(frame):
-            raise InputError(f"{self.path} is partly transparent ({at}), which would be lost: --alpha drop allows it")
+        if (self._reading.alpha == "refuse" or not self.keeps_alpha) and not is_opaque(frame):
+            if self._reading.alpha == "refuse":
+                raise InputError(f"{self.path} is partly transparent ({at}): --alpha auto or drop allows it")
+            self._note_dropped()
         return frame
 
     def _in_first_color(self, frame: VideoFrame) -> VideoFrame:
@@ -328,23 +355,28 @@ class VideoReader:
         converted.dts = frame.dts
         return converted
 
-    def _note_alpha(self, first: VideoFrame) -> None:
-        """Refuse or note transparency of the ``first`` frame; later frames are checked when they are read."""
-        if hides_alpha(self._stream):
-            if self._reading.alpha == "refuse":
-                raise InputError(f"{self.path} has an alpha channel, which would be lost: --alpha drop allows it")
-        elif is_opaque(self._checked(0, first)):
-            return
-        self.notes.info("alpha_dropped", "left out: transparency (--alpha drop)")
+    def _refuse_hidden_alpha(self) -> None:
+        if self._reading.alpha == "refuse" and hides_alpha(self._stream):
+            raise InputError(f"{self.path} has an alpha channel: --alpha auto or drop allows it")
+
+    def _note_dropped(self) -> None:
+        """Note once that transparency is left out, unless it is kept."""
+        if not self.keeps_alpha:
+            text = "left out: transparency" + (
+                " (an output in .webm keeps it)" if self._reading.alpha == "auto" else ""
+            )
+            self.notes.info("alpha_dropped", text)
+            self.keeps_alpha = True
 
     def _decode(self) -> Generator[VideoFrame]:
+        decode = self._stream.decode if self._alpha_decoder is None else self._alpha_decoder.decode
         for packet in packets(self._container, [self._stream], self._problems):
             if packet.is_corrupt:
                 self._problems["damaged_packets"] += 1
             if packet.size and packet.pos is not None:
                 self._read_to = packet.pos + packet.size
             try:
-                frames = self._stream.decode(packet)
+                frames = decode(packet)
             except av.FFmpegError:
                 self._problems["undecodable_packets_skipped"] += 1
                 continue

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from select import select
 
@@ -15,8 +16,10 @@ from av.container import InputContainer
 
 from vidsr.errors import InputError
 from vidsr.options.image_sequence import ImageSequence, is_sequence
-from vidsr.options.input_folder import still_format
+from vidsr.options.input_folder import is_animated_webp, still_format
 from vidsr.options.source import Reading
+from vidsr.video.animated_webp import as_clip
+from vidsr.video.declared_sizes import check_image
 
 STANDARD_INPUT = 0
 POLL_SECONDS = 0.1  # how often a reader that waits for a pipe checks whether to stop
@@ -78,6 +81,9 @@ def open_source(path: Path, reading: Reading | None = None, hwaccel: HWAccel | N
         raise InputError(f"{path} is empty: name a clip")
     if path.is_file() and (still := still_format(path)):
         raise InputError(f"{path} is a still image ({still}), which vidsr does not read: convert it to PNG")
+    if path.is_file() and is_animated_webp(path):
+        check_image(path, memoryview(path.read_bytes()), reading.max_pixels)
+        return _opened(path, as_clip(path), "mov", options, hwaccel)
     # "file:" keeps a name with a colon from being read as a protocol
     return _opened(path, f"file:{path}", kind, options | closed("file", kind), hwaccel)
 
@@ -109,7 +115,11 @@ def reason(error: BaseException) -> str:
 
 
 def _opened(
-    path: Path, source: str | StandardInput, kind: str | None, options: dict[str, str], hwaccel: HWAccel | None
+    path: Path,
+    source: str | StandardInput | BytesIO,
+    kind: str | None,
+    options: dict[str, str],
+    hwaccel: HWAccel | None,
 ) -> InputContainer:
     try:
         container = av.open(

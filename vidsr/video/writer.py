@@ -22,6 +22,7 @@ from vidsr.options.image_sequence import FIRST_NUMBER
 from vidsr.options.parse import decimal
 from vidsr.options.source import Reading
 from vidsr.runtime.output_file import OutputFile
+from vidsr.video.alpha import AlphaPlanes
 from vidsr.video.containers import IMAGES, MATROSKA, Y4M, container_format, mark_output
 from vidsr.video.demux import CLOCK_JUMPS
 from vidsr.video.encoder import MATROSKA_TICK, MOST_TICKS, add_video_stream, open_encoder, tick, writable
@@ -67,6 +68,7 @@ def open_writer(
     notes: Notes | None = None,
     output: OutputFile | None = None,
     reading: Reading | None = None,
+    alpha: AlphaPlanes | None = None,
 ) -> Writer:
     """Return the writer for ``path``: a clip, an image sequence or y4m.
 
@@ -87,7 +89,7 @@ def open_writer(
     if container == IMAGES:
         assert output is None or isinstance(output, OutputImages)
         return ImageSequenceWriter(path, info, encoding, first, notes, output)
-    return VideoWriter(path, info, encoding, streams_from, start, end, slow, notes, output, reading, marked=True)
+    return VideoWriter(path, info, encoding, streams_from, start, end, slow, notes, output, reading, alpha, marked=True)
 
 
 def open_output(path: Path, overwrite: bool) -> OutputFile:
@@ -124,7 +126,8 @@ class VideoWriter:
     An exception removes it. With ``output``, its owner commits the file, for instance after verification. Other streams
     and tags are copied from the clip ``streams_from``. ``start`` and ``end`` are seconds from where playback of the
     source begins: the output's clock begins at ``start``, and copied packets end before ``end``. In ``slow`` motion,
-    streams with times are not copied. ``marked``: the file tells that vidsr made it.
+    streams with times are not copied. ``alpha`` is written with the frames, by libvpx-vp9 only. ``marked``: the file
+    tells that vidsr made it.
 
     Raises:
         OptionError: the encoder or one of its options is unknown.
@@ -143,10 +146,11 @@ class VideoWriter:
         notes: Notes | None = None,
         output: OutputFile | None = None,
         reading: Reading | None = None,
+        alpha: AlphaPlanes | None = None,
         marked: bool = False,
     ) -> None:
         self.path = path
-        self.info = info
+        self.info = info = replace(info, alpha=alpha is not None)
         self._reading = reading or Reading()
         self.notes = Notes() if notes is None else notes
         self._coded = nearest_format(info, encoding, self.notes)
@@ -177,7 +181,7 @@ class VideoWriter:
                 mark_output(self._output, self._stream, container)
             open_encoder(self._stream, self._encoding)
             start = self._range[0] or Fraction(0)
-            self._encoder = FrameEncoder(path, info, self._coded, self._stream, self._tick, start)
+            self._encoder = FrameEncoder(path, info, self._coded, self._stream, self._tick, start, alpha)
         except BaseException:
             self._abandon()
             raise
