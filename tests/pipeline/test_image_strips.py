@@ -12,14 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidsr import enhance
+from vidsr.device import choose_all
 from vidsr.errors import DeviceError, Notes, OptionError
 from vidsr.frames import VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.enhance import parse_options
+from vidsr.pipeline.choose_restoration import choose_restores
 from vidsr.pipeline.image_strips import LUMA_ROWS, enhanced_pixels, sample_luma, strips
 from vidsr.pipeline.plan import Plan, make_plan
-from vidsr.stages.diagnosis import ClipSamples
+from vidsr.stages.diagnosis import ClipSamples, diagnose
 from vidsr.stages.memory_budget import LEAST_ROWS, clip_need, has_strips, row_ratio
+from vidsr.stages.specs import RestoreSpec
 from vidsr.video.image import frame_of, image_info
 
 GIB = 1 << 30
@@ -63,6 +66,8 @@ def whole_and_in_strips(pixels: Any, rows: int = 40, **options: Any) -> tuple[An
     info = image_info(Path("a.png"), pixels)
     plan = make_plan(parse_options(device="cpu", **options), info, ClipSamples((sample_luma(pixels),)))
     assert plan.rows_per_strip is None
+    kept = (replace(one, chroma_noise=0.0) if isinstance(one, RestoreSpec) else one for one in plan.stages)
+    plan = replace(plan, stages=tuple(kept))  # as in strips
     parts = enhanced_pixels(pixels, info, replace(plan, rows_per_strip=rows), TARGET)
     return enhanced_pixels(pixels, info, plan, TARGET).astype(int), parts.astype(int), plan
 
@@ -111,6 +116,27 @@ def test_chroma_that_follows_luma_is_the_same_in_strips(options: dict[str, Any])
     assert plan.upscale is not None and plan.upscale.chroma_from == "guided"
     difference = np.abs(whole - parts)
     assert difference.max() <= 1 and difference.mean() < 0.01
+
+
+def test_noisy_images_lose_the_noise_of_their_chroma_unless_they_run_in_strips() -> None:
+    """The oddity: stills kept coloured noise that clips lose."""
+    flat = np.full((120, 160, 3), (90, 120, 150), np.uint8)
+    noisy = np.clip(np.random.default_rng(0).normal(flat, 12), 0, 255).astype(np.uint8)
+    info = image_info(Path("a.png"), noisy)
+    options = parse_options(scale=1, denoise=1, denoise_model="nlm:12", device="cpu")
+    plan = make_plan(options, info, ClipSamples((sample_luma(noisy),)))
+
+    def chroma_error(pixels: Any) -> float:
+        uv, true = frame_of(pixels).uv, frame_of(flat).uv
+        assert uv is not None and true is not None
+        return float((uv - true).abs().mean())
+
+    assert chroma_error(enhanced_pixels(noisy, info, plan, TARGET)) < chroma_error(noisy) / 4
+    notes, compute = Notes(), choose_all("cpu", "auto")[0]
+    (spec,) = choose_restores(
+        options, info, compute, ClipSamples(), diagnose(ClipSamples(), info), notes, in_strips=True
+    )
+    assert spec.chroma_noise == 0.0 and "its chroma is not denoised" in notes.texts[-1]
 
 
 def test_luma_computed_in_strips_equals_that_of_the_whole_image() -> None:

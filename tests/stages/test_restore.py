@@ -269,7 +269,7 @@ def test_denoising_takes_the_noise_out_of_chroma(chroma: Chroma) -> None:
 def test_which_chroma_is_restored(asked: dict[str, Any], quantizer: float, noise: float | None) -> None:
     """Clean clips keep their chroma: what is not compressed visibly or noisy is not filtered."""
     samples = ClipSamples((torch.full((1, 1, 256, 256), 90, dtype=torch.uint8),), quantizer)
-    for info, expected in ((INFO, noise), (replace(INFO, chroma="gray"), 0.0), (replace(INFO, fps=None), 0.0)):
+    for info, expected in ((INFO, noise), (replace(INFO, chroma="gray"), 0.0), (replace(INFO, fps=None), noise)):
         plan = make_plan(parse_options(device="cpu", **asked), info, samples)
         (spec,) = (one for one in plan.stages if isinstance(one, RestoreSpec))
         assert spec.chroma_noise == expected

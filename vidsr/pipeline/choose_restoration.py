@@ -31,13 +31,19 @@ def choose_restores(
     diagnosis: Diagnosis,
     notes: Notes,
     folder: Path = WEIGHTS,
+    in_strips: bool = False,
 ) -> tuple[RestoreSpec, ...]:
-    """Return the restoring stages in order; ``notes`` receives the diagnosis behind each decision."""
+    """Return the restoring stages in order; ``notes`` receives the diagnosis behind each decision.
+
+    An image ``in_strips`` keeps its chroma, whose noise is measured in whole frames.
+    """
     if not options.restorations:
         return ()
     choose = _cleaning if options.clean else _asked
     chosen = choose(options, info, compute, samples, diagnosis, notes, folder)
-    if info.fps is None or info.chroma == "gray":  # chroma of stills is unchanged, so that strips equal the whole image
+    if in_strips and info.chroma != "gray" and any(spec.chroma_noise is None for spec in chosen):
+        notes.info("chroma_kept", "the image is made in strips to save memory: its chroma is not denoised")
+    if in_strips or info.chroma == "gray":
         return tuple(replace(spec, chroma_noise=0.0) for spec in chosen)
     return chosen
 

@@ -165,7 +165,7 @@ def make_plan(
     )
     first = computes[0]  # of several devices, all but the upscale runs on the first
     diagnosis = diagnose(samples, info)
-    restores = choose_restores(options, info, first, samples, diagnosis, notes)
+    restores = choose_restores(options, info, first, samples, diagnosis, notes, in_strips=rows_per_strip is not None)
     compressed = choose_compressed(options, info, samples, diagnosis, restores)
     stages = _in_order(
         info,
