@@ -192,7 +192,8 @@ def confirmed_share(sums: NDArray[np.float64]) -> Floats:
     confirmed, square, samples = sums.T
     nearest = confirmed / np.maximum(square, 1e-6)
     size = np.sqrt(square / np.maximum(samples, 1))
-    return np.clip(nearest - np.maximum(FULL_DETAIL - size, 0), 0, 1).astype(np.float32)
+    shares: Floats = np.clip(nearest - np.maximum(FULL_DETAIL - size, 0), 0, 1).astype(np.float32)
+    return shares
 
 
 def _halved(planes: Floats) -> Floats:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import cv2
+import numpy as np
 from av.video.stream import VideoStream
 
 from vidsr.errors import InputError
@@ -36,8 +37,9 @@ def as_clip(path: Path) -> BytesIO:
         stream.width, stream.height, stream.pix_fmt = width, height, "rgba"
         stream.time_base = stream.codec_context.time_base = TICK
         stream.codec_context.options = {"compression_level": "1"}
-        for pixels, duration in zip(animation.frames, animation.durations.ravel(), strict=True):
-            frame = av.VideoFrame.from_ndarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA), format="rgba")
+        for pixels, duration in zip(animation.frames, np.ravel(animation.durations), strict=True):
+            rgba = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA).astype(np.uint8)
+            frame = av.VideoFrame.from_ndarray(rgba, format="rgba")
             frame.pts, frame.time_base = time, TICK
             frame.duration = int(duration) if duration > SHORTEST else USUAL
             time += frame.duration

@@ -141,7 +141,8 @@ def alpha_plane(frame: VideoFrame) -> npt.NDArray[np.uint8]:
     if has_alpha(frame.format):
         alpha, depth = _alpha_samples(frame)
         if depth <= FLOATS_FROM:
-            return np.rint(alpha * (255 / ((1 << depth) - 1))).astype(np.uint8)
+            plane: npt.NDArray[np.uint8] = np.rint(alpha * (255 / ((1 << depth) - 1))).astype(np.uint8)
+            return plane
     return np.full((frame.height, frame.width), 255, np.uint8)
 
 
