@@ -77,10 +77,13 @@ def test_a_gpu_computes_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> No
     assert [str(compute) for compute in choose_all("cuda", "auto")] == ["cuda:0 fp16", "cuda:1 fp16"]
 
 
-def pretend_cpu(monkeypatch: pytest.MonkeyPatch, avx512: bool | None, amx: bool | None, maker: str) -> None:
-    """Pretend that the processor has these bf16 instructions; None: this PyTorch has no such check."""
+def pretend_cpu(
+    monkeypatch: pytest.MonkeyPatch, avx512: bool | None, amx: bool | None, maker: str, vnni: bool | None = False
+) -> None:
+    """Pretend that the processor has these instructions; None: this PyTorch has no such check."""
     monkeypatch.setattr(device, "cpu_maker", lambda: maker)
-    for name, has in (("_is_avx512_bf16_supported", avx512), ("_is_amx_tile_supported", amx)):
+    probes = {"_is_avx512_bf16_supported": avx512, "_is_amx_tile_supported": amx, "_is_vnni_supported": vnni}
+    for name, has in probes.items():
         if has is None:
             monkeypatch.delattr(torch.cpu, name, raising=False)
         else:
@@ -122,3 +125,26 @@ def test_the_maker_of_the_processor_is_known_without_proc(
     monkeypatch.setattr(device, "Path", lambda _: tmp_path / "absent")
     monkeypatch.setattr(platform, "processor", lambda: text)
     assert device.cpu_maker.__wrapped__() == maker
+
+
+@pytest.mark.parametrize(
+    ("vnni", "amx", "is_fast"), [(True, False, True), (False, True, True), (False, False, False), (None, None, False)]
+)
+def test_a_cpu_computes_in_int8_only_with_instructions_that_do_not_saturate(
+    monkeypatch: pytest.MonkeyPatch, vnni: bool | None, amx: bool | None, is_fast: bool
+) -> None:
+    pretend_cpu(monkeypatch, False, amx, "GenuineIntel", vnni)
+    assert choose("cpu", "auto").int8 == is_fast
+    assert not choose("cpu", "fp32").int8
+    if is_fast:
+        assert choose("cpu", "int8").int8
+    else:
+        with pytest.raises(DeviceError, match="--precision int8 needs VNNI or AMX, which this processor lacks"):
+            choose("cpu", "int8")
+
+
+def test_a_gpu_refuses_int8(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_gpus(monkeypatch, 1)
+    assert not choose("cuda", "auto").int8
+    with pytest.raises(DeviceError, match="--precision int8 needs a CPU with VNNI or AMX, which cuda is not"):
+        choose("cuda", "int8")

@@ -88,7 +88,7 @@ def enhance(
     chroma_from: Literal["guided", "kernel", "model"] = "guided",
     strength: str | float = 1.0,
     device: str = "auto",
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto",
     batch: int | None = None,
     tile: int | None = None,
     compile: bool = False,
@@ -281,7 +281,7 @@ def compare(
     temporal_denoise: bool = True,
     models: str | Sequence[str] | None = None,
     device: str = "auto",
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto",
     start: str | int | float | None = None,
     frames: int | None = None,
     # options: end

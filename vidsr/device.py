@@ -15,6 +15,7 @@ from vidsr.errors import DeviceError
 from vidsr.options.choices import Precision
 
 FloatType = Literal["fp32", "bf16", "fp16"]
+NumberFormat = Literal["fp32", "bf16", "fp16", "int8"]  # int8: networks with a calibrated form, on a CPU
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 # Input pixels per network call. On a CPU twice as many take 1 to 4 % less time and 80 to 180 MB more, and the first use
@@ -42,6 +43,7 @@ class Compute:
     device: torch.device
     dtype: torch.dtype
     memory: int | None = None  # bytes that one network call may use; None: no limit
+    int8: bool = False  # whether networks with a calibrated form compute in int8; others compute in `dtype`
 
     @property
     def pixel_budget(self) -> int:
@@ -50,7 +52,7 @@ class Compute:
 
     @property
     def precision(self) -> FloatType:
-        """Name of the precision."""
+        """Name of the floats."""
         return cast(FloatType, next(name for name, dtype in DTYPES.items() if dtype == self.dtype))
 
     def __str__(self) -> str:
@@ -72,6 +74,16 @@ def has_fast_bf16(device: torch.device) -> bool:
     return _supports("_is_avx512_bf16_supported") and cpu_maker() in FAST_AVX512_BF16
 
 
+def has_int8(device: torch.device) -> bool:
+    """Whether PyTorch and this processor multiply uint8 by int8 exactly.
+
+    Without VNNI or AMX pairs of products are summed in 16 bits, which saturate.
+    """
+    if device.type != "cpu" or not hasattr(torch.ops.onednn, "qconv2d_pointwise"):
+        return False
+    return _supports("_is_vnni_supported") or _supports("_is_amx_tile_supported")
+
+
 def _supports(probe: str) -> bool:
     """Whether the processor has the instructions that a function of `torch.cpu` looks for."""
     has = getattr(torch.cpu, probe, None)
@@ -90,10 +102,11 @@ def choose(device: str, precision: Precision) -> Compute:
     """Return the device of that name, or the first of a list, in ``precision``.
 
     Names are ``auto``, ``cpu``, and those of `GPUS` with or without a number. ``auto`` prefers a GPU. Automatic
-    precision is fp16 on a GPU, bf16 on a CPU where that is faster, else fp32.
+    precision is fp16 on a GPU. On a CPU it is int8 with VNNI or AMX, for networks with a calibrated form; for others
+    bf16 where that is faster, else fp32.
 
     Raises:
-        DeviceError: the device is unknown or absent.
+        DeviceError: the device is unknown or absent, or does not compute in ``precision``.
     """
     return choose_all(device, precision)[0]
 
@@ -113,11 +126,18 @@ def choose_all(device: str, precision: Precision) -> tuple[Compute, ...]:
 
 
 def _compute(device: torch.device, precision: Precision) -> Compute:
-    if precision != "auto":
+    if precision == "int8" and not has_int8(device):
+        raise DeviceError(
+            f"--precision int8 needs a CPU with VNNI or AMX, which {device} is not: choose --precision auto"
+            if device.type != "cpu"
+            else "--precision int8 needs VNNI or AMX, which this processor lacks: choose --precision auto"
+        )
+    if precision not in ("auto", "int8"):
         return Compute(device, DTYPES[precision])
     if device.type in GPUS:
         return Compute(device, torch.float16)
-    return Compute(device, torch.bfloat16 if has_fast_bf16(device) else torch.float32)
+    floats = torch.bfloat16 if has_fast_bf16(device) else torch.float32
+    return Compute(device, floats, int8=has_int8(device))
 
 
 def _device(name: str) -> torch.device:

@@ -16,6 +16,7 @@ import torch
 
 import vidsr.train
 from tests.tiers import SLOW, few_or_many, slow
+from vidsr.device import has_int8
 from vidsr.errors import ModelError
 from vidsr.evaluate.image_sets import evaluate, find_images, read_image
 from vidsr.evaluate.protocol import imresize, modcrop, shave
@@ -212,6 +213,17 @@ def test_half_precision_costs_at_most_two_hundredths_of_a_decibel(
     for dtype in (torch.bfloat16, torch.float16):
         half = psnr_y(load_model(entry.name, entry.scale, dtype=dtype, domain=entry.domain), images)
         assert abs(half - full) <= (0.02 if SLOW else 0.05), dtype
+
+
+@pytest.mark.more
+@pytest.mark.skipif(not has_int8(torch.device("cpu")), reason="the processor has no VNNI")
+@pytest.mark.parametrize("entry", weights({entry.domain for entry in SHIPPED}), ids=stem)
+def test_int8_costs_at_most_a_twentieth_of_a_decibel(entry: weight_files.WeightsFile, images: Path) -> None:
+    model = load_model(entry.name, entry.scale, domain=entry.domain, int8=True)
+    if not model.is_int8:
+        pytest.skip(f"{entry.path.name} has no calibrated form")
+    full = psnr_y(load_model(entry.name, entry.scale, domain=entry.domain), images)
+    assert psnr_y(model, images) > full - (0.05 if SLOW else 0.1)
 
 
 COMPILED = """

@@ -69,7 +69,7 @@ def test_the_output_size_has_a_tag_for_file_names(tag: str) -> None:
         ({"size": "0x100"}, "--size 0 is not positive"),
         ({"height": 0}, "--height 0 is not positive"),
         ({"fps": "fast"}, "fast"),
-        ({"scale": "2", "precision": "fp8"}, "choose auto, fp32, bf16, fp16"),
+        ({"scale": "2", "precision": "fp8"}, "choose auto, fp32, bf16, fp16, int8"),
         ({"fps": "2x", "interpolation": "magic"}, "--interpolation 'magic' is unknown"),
         ({"scale": "2", "batch": "many"}, "--batch 'many' is not a whole number: give 1 or more"),
         ({"scale": "2", "batch": 0}, "--batch 0 is not positive"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from vidsr import device
 from vidsr.device import Compute
 from vidsr.errors import ModelError, Notes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
@@ -135,6 +136,21 @@ def test_missing_weights_of_an_engine_are_one_clear_error() -> None:
 @pytest.mark.parametrize(("model", "precision"), [("fast", "cpu bf16"), ("espcn", "cpu fp32")])
 def test_the_words_of_a_plan_name_the_precision(model: str, precision: str) -> None:
     (words,) = make_plan(parse_options(scale=2, model=model, precision="bf16", device="cpu"), clip()).words
+    assert precision in words
+
+
+@pytest.mark.parametrize(
+    ("model", "compiled", "precision"),
+    [("fast", False, "cpu int8"), ("espcn", False, "cpu fp32"), ("fast", True, "cpu fp32")],
+)
+@pytest.mark.parametrize("asked", ["auto", "int8"])
+def test_a_plan_computes_calibrated_weights_in_int8_where_the_processor_does(
+    monkeypatch: pytest.MonkeyPatch, asked: str, model: str, compiled: bool, precision: str
+) -> None:
+    monkeypatch.setattr(device, "has_int8", lambda _: True)
+    monkeypatch.setattr(device, "has_fast_bf16", lambda _: False)
+    options = parse_options(scale=2, model=model, precision=asked, device="cpu", compile=compiled)
+    (words,) = make_plan(options, clip()).words
     assert precision in words
 
 

@@ -12,15 +12,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.tiers import examples
-from vidsr.device import Compute
+from vidsr.device import Compute, has_int8
 from vidsr.errors import DeviceError
 from vidsr.models import Model, load_model
+from vidsr.models.int8 import QuantisedConv
 from vidsr.models.layers import LumaNetwork
 from vidsr.stages import network_runner as runner_module
 from vidsr.stages.gpu import CudaGraphs
 from vidsr.stages.network_runner import Runner
 
 CPU = Compute(torch.device("cpu"), torch.float32)
+needs_int8 = pytest.mark.skipif(not has_int8(CPU.device), reason="the processor has no VNNI")
 
 
 class Convolutions(nn.Module):
@@ -171,6 +173,34 @@ def test_a_network_that_half_precision_does_not_carry_goes_on_in_float32(gain: f
     assert runner.compute.dtype == (torch.float32 if falls_back else torch.bfloat16)
     assert isinstance(runner.network, Model)
     assert runner.network.network.dtype == runner.compute.dtype
+
+
+@needs_int8
+@pytest.mark.parametrize("gain", [1.0, 4.0])
+def test_a_network_in_int8_whose_first_frame_is_far_from_float32_goes_on_in_float32(gain: float) -> None:
+    model, floats = (load_model("fast", 2, int8=int8) for int8 in (True, False))
+    next(layer for layer in model.network.modules() if isinstance(layer, QuantisedConv)).scale.mul_(gain)
+    runner = Runner(model, replace(CPU, int8=True))
+    frames = smooth(planes(1, 150, 140))
+    output = runner(frames, 255)
+    assert (runner.fp32_fallback, runner.compute.int8) == (gain > 1, gain == 1)
+    assert torch.allclose(output, Runner(floats, CPU)(frames, 255), atol=1e-2) == (gain > 1)
+
+
+@needs_int8
+@pytest.mark.parametrize("rounded", [False, True])
+def test_tiles_in_int8_equal_the_whole_to_the_last_bit(rounded: bool) -> None:
+    model, frames = load_model("fast", 2, int8=True), smooth(planes(3, 61, 74))
+    compute = replace(CPU, int8=True)
+    whole = Runner(model, compute)(frames, 255, rounded)
+    assert whole.dtype == (torch.uint8 if rounded else torch.float32)
+    for batch, tile in ((None, 16), (2, 32), (1, None)):
+        assert torch.equal(Runner(model, compute, batch=batch, tile=tile)(frames, 255, rounded), whole)
+
+
+def smooth(planes: Tensor) -> Tensor:
+    """Noise without its finest detail, which no weights are calibrated for."""
+    return F.avg_pool2d(planes.float(), 5, 1, 2).to(torch.uint8)
 
 
 def test_without_a_compiler_compiling_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,17 +18,9 @@ from torch import Tensor, nn
 PREFIX = "int8."  # of the tensors of a calibrated form in a weights file
 MAX_CODE = 255  # of activations, uint8
 MAX_LEVEL = 127  # of weights, int8
+Network = TypeVar("Network", bound=nn.Module)
 Activation = Literal["none", "relu"]
 ONE, NO_PADDING = [1, 1], [0, 0]
-
-
-def has_int8() -> bool:
-    """Whether PyTorch and this processor multiply uint8 by int8 exactly.
-
-    Without VNNI or AMX pairs of products are summed in 16 bits, which saturate.
-    """
-    probes = (getattr(torch.cpu, name, None) for name in ("_is_vnni_supported", "_is_amx_tile_supported"))
-    return hasattr(torch.ops.onednn, "qconv2d_pointwise") and any(probe is not None and probe() for probe in probes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +30,26 @@ class LayerSteps:
     input: Tensor  # D: real value of one step of the codes of each input channel
     weight: Tensor  # C: real value of one level of the weights times one code
     bias: Tensor  # C: the bias, less the mean error of rounding
+    rounding: Tensor  # by how much the level of each weight differs from the nearest one, as `packed` stores it
 
     def levels(self, weight: Tensor) -> Tensor:
         """Return ``weight`` (C x D x k x k) in int8."""
-        steps = weight.float() * self.input[:, None, None] / self.weight[:, None, None, None]
-        return steps.round().clamp(-MAX_LEVEL, MAX_LEVEL).to(torch.int8)
+        nearest = (weight.float() * self.input[:, None, None] / self.weight[:, None, None, None]).round()
+        differences = unpacked(self.rounding, weight.numel()).view(weight.shape)
+        return (nearest + differences).clamp(-MAX_LEVEL, MAX_LEVEL).to(torch.int8)
+
+
+def packed(differences: Tensor) -> Tensor:
+    """Return numbers of -1, 0 and 1 as uint8, four in a byte."""
+    digits = (differences.flatten() + 1).to(torch.uint8)
+    fours = torch.cat([digits, digits.new_zeros(-len(digits) % 4)]).view(-1, 4)
+    return fours[:, 0] | fours[:, 1] << 2 | fours[:, 2] << 4 | fours[:, 3] << 6
+
+
+def unpacked(codes: Tensor, count: int) -> Tensor:
+    """Return the first ``count`` numbers that `packed` has stored."""
+    digits = torch.stack([codes >> shift & 3 for shift in (0, 2, 4, 6)], 1).flatten()
+    return digits[:count].float() - 1
 
 
 Calibration = Mapping[str, LayerSteps]  # name of a convolution -> its steps
@@ -65,10 +72,11 @@ def from_tensors(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str,
     """
     calibration = {}
     for name in dict.fromkeys(key.removeprefix(PREFIX).rpartition(".")[0] for key in tensors):
-        steps = LayerSteps(*(tensors[f"{PREFIX}{name}.{part}"].float() for part in LayerSteps.__dataclass_fields__))
+        steps = LayerSteps(*(tensors[f"{PREFIX}{name}.{part}"] for part in LayerSteps.__dataclass_fields__))
         weight: Tensor = getattr(network.get_submodule(name), "weight")  # noqa: B009 of a module of any kind
-        shapes = [tuple(part.shape) for part in (steps.input, steps.weight, steps.bias)]
-        if shapes != [tuple(weight.shape[1:2]), *[tuple(weight.shape[:1])] * 2]:
+        shapes = [tuple(part.shape) for part in (steps.input, steps.weight, steps.bias, steps.rounding)]
+        c, d = weight.shape[:2]
+        if shapes != [(d,), (c,), (c,), (-(-weight.numel() // 4),)]:
             raise ValueError(f"the int8 form of {name} has shapes {shapes}")
         calibration[name] = steps
     return calibration
@@ -155,7 +163,7 @@ class ConvToCodes(nn.Module):
         return steps.to(torch.uint8)
 
 
-def quantised(network: nn.Module, calibration: Calibration, out_type: torch.dtype = torch.float32) -> nn.Module:
+def quantised(network: Network, calibration: Calibration, out_type: torch.dtype = torch.float32) -> Network:
     """Return a copy of ``network`` whose calibrated convolutions compute in int8.
 
     Only chains of convolutions and ReLUs are changed. The first convolution of a chain stays in float32, because its

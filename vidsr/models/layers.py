@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidsr.errors import ModelError
+from vidsr.models.int8 import Calibration
 from vidsr.models.reparameterised import reparameterise
 
 # How an image is mirrored at its edge: with the edge pixel repeated (c b a | a b c) or without (c b | a b c). The
@@ -31,6 +33,7 @@ class ImageNetwork(nn.Module):
     # Whether the upscaled input is added to the output of the layers. Otherwise the layers carry the mean of the image,
     # for which bf16 has too few digits.
     anchored = True
+    calibration: Calibration = MappingProxyType({})  # the int8 form of convolutions; empty if there is none
     shuffles_last = False  # whether all layers work at the input size, and a pixel shuffle ends the network
 
     @property

@@ -17,11 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from vidsr.device import DTYPES
+from vidsr.device import DTYPES, has_int8
 from vidsr.errors import DeviceError, ModelError
 from vidsr.models import checkpoints, model_files, weight_files
 from vidsr.models.equivariant import is_equivariant
 from vidsr.models.fused import fuse_layers
+from vidsr.models.int8 import QuantisedConv, quantised
 from vidsr.models.layers import ImageNetwork, LumaNetwork, SubpixelNetwork
 from vidsr.models.self_ensemble import MARK, SelfEnsemble
 from vidsr.models.temporal import TemporalNetwork
@@ -102,16 +103,22 @@ class Model:
         if not isinstance(self.network, LumaNetwork):
             raise ModelError(f"{self.name} works on RGB, and {MARK} is for networks on luma: leave it out")
         model = replace(self, name=self.name + MARK, network=SelfEnsemble(self.network))
-        if is_equivariant(copy.deepcopy(self.network).float()):
+        floats = self.in_float32().network if self.is_int8 else copy.deepcopy(self.network).float()
+        if is_equivariant(floats):
             raise ModelError(f"{self.name} x{self.scale} is equivariant already: leave out the {MARK} after its name")
         return model
 
     def fused(self) -> Model:
         """Return the model for inference, with layers fused if the device computes several in one pass."""
+        if self.is_int8:  # fused already
+            return self
         return replace(self, network=fuse_layers(self.network))
 
     def in_float32(self) -> Model:
-        """Return the model in float32."""
+        """Return the model in float32; of an int8 model, with the weights that its file holds."""
+        if self.is_int8:
+            floats = from_file(self.path, name=self.name.removesuffix(MARK), domain=self.domain)
+            return floats if floats.name == self.name else floats.self_ensemble()
         return replace(self, network=copy.deepcopy(self.network).float())
 
     def compiled(self) -> Model:
@@ -136,6 +143,11 @@ class Model:
     def is_compiled(self) -> bool:
         """Whether the model comes from `compiled`."""
         return self.network._compiled_call_impl is not None
+
+    @property
+    def is_int8(self) -> bool:
+        """Whether layers compute in int8."""
+        return any(isinstance(layer, QuantisedConv) for layer in self.network.modules())
 
     @cached_property
     def sha256(self) -> str:
@@ -194,15 +206,15 @@ class Model:
     def residual(self, y: Tensor) -> Tensor | None:
         """Return what the network adds to the nearest-neighbour upscale: N x scale**2 x H x W before the shuffle.
 
-        In bf16, 1 for the peak, on a CPU. None on other devices, in other precisions, of compiled models, and of
-        networks that do not end in an anchor and one shuffle.
+        In bf16, 1 for the peak, on a CPU, for networks in bf16 and int8. None on other devices, in other precisions, of
+        compiled models, and of networks that do not end in an anchor and one shuffle.
         """
         network = self.network
-        if self.is_compiled:
+        if self.is_compiled or not isinstance(network, SubpixelNetwork) or y.device.type != "cpu":
             return None
-        if not isinstance(network, SubpixelNetwork) or (y.device.type, network.dtype) != ("cpu", torch.bfloat16):
+        if network.dtype != torch.bfloat16 and not self.is_int8:
             return None
-        return network.residual(network.with_halo(y))
+        return network.residual(network.with_halo(y)).to(torch.bfloat16)
 
     def _grey(self, image: Tensor) -> Tensor:
         if self.channels == 3:
@@ -236,17 +248,30 @@ def codes(values: Tensor) -> Tensor:
 
 
 def from_file(
-    path: Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, name: str = "", domain: str = ""
+    path: Path,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    name: str = "",
+    domain: str = "",
+    int8: bool = False,
 ) -> Model:
     """Return the model in a weights file: one of vidsr's, or a checkpoint of another architecture.
 
-    It is in ``dtype``, unless that is a half precision in which the network is not exact enough: then in float32.
+    It is in ``dtype``, unless that is a half precision in which the network is not exact enough: then in float32. With
+    ``int8`` its calibrated layers, if the file has any, compute in int8 and the others in float32, on a CPU.
 
     Raises:
         ModelError: the file is absent, damaged, or does not fit the architecture that it names.
+        DeviceError: this processor cannot compute in int8.
     """
     network, metadata = checkpoints.read_network(path)
     supported = [DTYPES[half] for half in metadata.get("halves", "bf16, fp16").split(", ") if half]
+    if int8 and network.calibration:
+        if not has_int8(torch.device("cpu")):
+            raise DeviceError("int8 needs VNNI or AMX, which this processor lacks: choose --precision fp32")
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        end = torch.bfloat16 if network.shuffles_last else torch.float32
+        return Model(name or path.stem, domain, path, quantised(network, network.calibration, end), metadata)
     kept = dtype if dtype in supported and dtype in network.half_precisions else torch.float32
     network = network.to(device, kept, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Model(name or path.stem, domain, path, network, metadata)
@@ -259,6 +284,7 @@ def load_model(
     dtype: torch.dtype = torch.float32,
     domain: str = "clean",
     folder: Path = weight_files.WEIGHTS,
+    int8: bool = False,
 ) -> Model:
     """Return the model ``name`` for ``scale``, on ``device`` in ``dtype``; ``name+``: its self-ensemble.
 
@@ -269,12 +295,12 @@ def load_model(
         ModelError: the model, scale or domain does not exist, a package is missing, or a file has another checksum.
     """
     if name.endswith(MARK):
-        return load_model(name.removesuffix(MARK), scale, device, dtype, domain, folder).self_ensemble()
+        return load_model(name.removesuffix(MARK), scale, device, dtype, domain, folder, int8).self_ensemble()
     named = model_files.find(name, folder)
     for entry in named:
         if entry.scale == scale and entry.domain in (domain, model_files.ANY_DOMAIN):
             model_files.check_sum(entry)
-            return from_file(entry.path, device, dtype, entry.name, entry.domain)
+            return from_file(entry.path, device, dtype, entry.name, entry.domain, int8)
     have = ", ".join(f"x{e.scale} {e.domain}".strip() for e in named)
     raise ModelError(f"model {name!r} has no weights for x{scale} {domain}: choose {have}")
 
@@ -308,6 +334,7 @@ def list_models(folder: Path = weight_files.WEIGHTS) -> list[dict[str, Any]]:
                 "kmac_per_pixel": round(model.kmac_per_pixel, 2),
                 "bytes": entry.path.stat().st_size,
                 "sha256": model.sha256,
+                "int8": bool(model.network.calibration),
                 "scores": model.metadata.get("scores", ""),
                 "note": model.metadata.get("note", ""),
             }

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vidsr.errors import ModelError
+from vidsr.models import int8
 from vidsr.models.equivariant import compress_tied, expand_tied
 from vidsr.models.frame_network import FrameNetwork
 from vidsr.models.layers import LumaNetwork
@@ -107,12 +108,16 @@ def build_network(architecture: str, config: dict[str, Any]) -> Network:
 def write(path: Path, network: Network, metadata: dict[str, str]) -> None:
     """Write collapsed weights, atomically. ``metadata`` holds at least architecture and config (JSON).
 
+    The calibrated int8 form of the network is written with them.
+
     Large anchored networks are stored in fp16, in which they run as well, and of tied kernels only an eighth is stored:
     all shipped files together stay below 16 MB.
     """
     dtype = torch.float16 if network.anchored and count_parameters(network) > LARGE else torch.float32
     tensors = ((key, tensor.detach().cpu()) for key, tensor in network.state_dict().items())
     state = {key: compress_tied(tensor).to(dtype).contiguous() for key, tensor in tensors}
+    if isinstance(network, LumaNetwork):
+        state |= int8.to_tensors(network.calibration)
     with OutputFile(path, overwrite=True, make_folders=True) as file:
         save_file(state, file.part, metadata)
 
@@ -165,12 +170,15 @@ def load(path: Path) -> tuple[Network, dict[str, str]]:
         ModelError: the file is absent, damaged, or does not fit its architecture.
     """
     state, metadata = read_state(path)
-    state = {_present_name(name): tensor for name, tensor in state.items()}
+    steps = {name: tensor for name, tensor in state.items() if name.startswith(int8.PREFIX)}
+    state = {_present_name(name): tensor for name, tensor in state.items() if name not in steps}
     try:
         network = build_network(metadata["architecture"], json.loads(metadata["config"]))
         whole = network.state_dict()
         network.load_state_dict({k: expand_tied(v, whole[k]) if k in whole else v for k, v in state.items()})
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        if steps and isinstance(network, LumaNetwork):
+            network.calibration = int8.from_tensors(steps, network)
+    except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError) as error:
         first_line = str(error).splitlines()[0]
         raise ModelError(f"{path} does not fit the architecture that it names: {first_line}") from None
     network.eval().requires_grad_(False)

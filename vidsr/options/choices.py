@@ -10,7 +10,7 @@ Fit = Literal["stretch", "pad", "crop"]  # how a clip fills an output of another
 Hwaccel = Literal["none", "cuda"]  # what decodes the source
 Interpolation = Literal["auto", "flow", "net", "superslomo", "rife", "blend", "none"]
 OutputChroma = Literal["420", "422", "444"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 Repeats = Literal["keep", "interpolate"]  # what to do with repeated frames
 StdoutFormat = Literal["y4m", "raw"]
 

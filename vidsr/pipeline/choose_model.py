@@ -86,12 +86,14 @@ def choose_network(
 ) -> NetworkSpec:
     """Return how ``name`` runs on a device.
 
-    It runs in float32 where its weights are not exact enough in half precision.
+    It runs in int8 where the device does and the weights have a calibrated form, unless it is compiled. It runs in
+    float32 where its weights are not exact enough in half precision.
 
     Raises:
         ModelError: it has no weights for that scale and domain.
     """
     model = load_model(name, scale, "cpu", compute.dtype, domain, folder)
+    is_int8 = compute.int8 and bool(model.network.calibration) and not options.compile
     return NetworkSpec(
         name=model.name,
         scale=scale,
@@ -99,7 +101,7 @@ def choose_network(
         file=model_files.stored_name(model.path, folder),
         sha256=model.sha256,
         device=str(compute.device),
-        precision=replace(compute, dtype=model.network.dtype).precision,
+        precision="int8" if is_int8 else replace(compute, dtype=model.network.dtype).precision,
         memory=compute.memory,
         batch=options.batch,
         tile=options.tile,

@@ -235,7 +235,8 @@ def load(spec: NetworkSpec, folder: Path = WEIGHTS) -> Model:
     """Return the network of ``spec`` on its device."""
     compute = compute_of(spec)
     name = spec.name.removesuffix(MARK)
-    model = from_file(model_files.located(spec.file, folder), compute.device, compute.dtype, name, spec.domain)
+    path = model_files.located(spec.file, folder)
+    model = from_file(path, compute.device, compute.dtype, name, spec.domain, compute.int8)
     check_weights(model.path, spec)
     return model if name == spec.name else model.self_ensemble()
 
@@ -286,7 +287,8 @@ def slow_motion_of(specs: Sequence[StageSpec]) -> Fraction:
 
 def compute_of(spec: NetworkSpec) -> Compute:
     """Return the device and precision of a network."""
-    return Compute(torch.device(spec.device), DTYPES[spec.precision], spec.memory)
+    is_int8 = spec.precision == "int8"
+    return Compute(torch.device(spec.device), DTYPES["fp32" if is_int8 else spec.precision], spec.memory, is_int8)
 
 
 def _reference_frames(reference: VideoReader, depth: int, rounds: bool) -> Iterator[FrameBatch]:

@@ -22,6 +22,7 @@ from vidsr.stages.rgb_conversion import RgbConversion
 
 MIN_HALF_PRECISION_PSNR = 45.0  # dB against float32 on the first frame; below it the run falls back to float32
 Result = TypeVar("Result")
+CHECKED_INT8_SIDE = 128  # pixels of the middle of the first frame that int8 and float32 both compute
 CHECKED_SIDE = 256  # pixels of the first frame that a device and the CPU both compute
 DEFAULT_BYTES = 1024  # per input pixel, for networks that do not know their memory use
 
@@ -80,7 +81,7 @@ class Runner:
         self._uploads: Uploads | None = None  # made on the thread that uses it, like the graphs
         self._graphs: CudaGraphs | None = None
         self.device_fallback = False  # the device computed wrong, so the run goes on on the CPU
-        self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
+        self._unchecked = (compute.device.type == "cuda" and compute.dtype != torch.float32) or compute.int8
         self._untested = compute.device.type in UNTESTED
         if compute.device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # the same shapes recur
@@ -163,19 +164,23 @@ class Runner:
         return self._graphs is not None and self._graphs.failed
 
     def check_once(self, x: Tensor) -> None:
-        """Check the precision on the first frame of ``x`` where a GPU computes in half precision; then never again."""
+        """Check the precision on the first frame of ``x``, where it is half or int8; then never again.
+
+        A CPU checks int8 on the middle of the frame.
+        """
         if self._unchecked:
-            self.check_precision(x[:1])
+            self.check_precision(middle(x[:1]) if self.compute.int8 else x[:1])
 
     def check_precision(self, x: Tensor) -> None:
         """Fall back to float32 if the output for ``x`` differs from it by more than `MIN_HALF_PRECISION_PSNR`."""
         self._unchecked = False
         if not isinstance(self.network, Model):
             return
-        exact = self.network.in_float32()
+        exact = self.network.in_float32().fused()
         error = (self.network(x) - exact(x)).square().mean().item()
         if not psnr_from_mse(error, 1) >= MIN_HALF_PRECISION_PSNR:  # NaN fails too
-            self.network, self.compute, self.fp32_fallback = exact, replace(self.compute, dtype=torch.float32), True
+            floats = replace(self.compute, dtype=torch.float32, int8=False)
+            self.network, self.compute, self.fp32_fallback = exact, floats, True
 
     def check_device(self, planes: Tensor, peak: int) -> None:
         """Fall back to the CPU if the device fails, or its output differs from the CPU's as `check_precision` forbids.
@@ -271,6 +276,12 @@ def shuffled_codes(residual: Tensor, planes: Tensor, scale: int, peak: int) -> T
     """
     bits = residual.permute(0, 2, 3, 1).contiguous().view(torch.uint16).numpy()
     return torch.from_numpy(pixel_shuffle_codes(bits, planes[:, 0].numpy(), scale, peak))[:, None]
+
+
+def middle(x: Tensor) -> Tensor:
+    """Return the middle of planes, at most `CHECKED_INT8_SIDE` pixels high and wide; it begins at an even place."""
+    top, left = (max(0, n - CHECKED_INT8_SIDE) // 4 * 2 for n in x.shape[-2:])
+    return x[..., top : top + CHECKED_INT8_SIDE, left : left + CHECKED_INT8_SIDE]
 
 
 def _spans(length: int, tile: int, halo: int, scale: int) -> Iterator[tuple[slice, slice, slice]]:

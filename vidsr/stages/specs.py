@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from vidsr.device import FloatType
+from vidsr.device import NumberFormat
 from vidsr.frames import Chroma
 from vidsr.options.choices import ChromaFrom, Interpolation, Repeats
 from vidsr.options.frame_rate import Clock, Times
@@ -30,7 +30,7 @@ class NetworkSpec:
     file: str  # name of the weights file; the path of one of the user's
     sha256: str
     device: str  # cpu, cuda:0
-    precision: FloatType
+    precision: NumberFormat
     memory: int | None = None  # bytes that one call may use; None: no limit but the device's
     batch: int | None = None  # frames per call; None: by pixel budget
     tile: int | None = None  # side of a tile in input pixels; None: whole frames
