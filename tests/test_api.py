@@ -11,7 +11,7 @@ import torch
 
 import vidsr
 from tests.clips import make_clip
-from vidsr.errors import Note
+from vidsr.errors import InputError, Note
 from vidsr.options.enhance import parse_options
 from vidsr.options.output_size import Size
 
@@ -112,6 +112,11 @@ def test_floats_tuples_and_progress(tmp_path: Path, capsys: pytest.CaptureFixtur
     seen: list[int] = []
     vidsr.enhance(source, tmp_path / "c.mp4", scale=1, progress=lambda done, total: seen.append(done), **quick)
     assert seen[-1] == 3
+
+
+def test_enhance_names_the_function_for_a_list() -> None:
+    with pytest.raises(InputError, match=r"source is a list: .*vidsr\.enhance_all takes several"):
+        vidsr.enhance(["a.mp4", "b.mp4"], scale=2)  # type: ignore[arg-type]
 
 
 def test_enhance_all_takes_clips_images_and_folders(tmp_path: Path) -> None:

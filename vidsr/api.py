@@ -416,8 +416,12 @@ def _path(value: str | Path, name: str) -> Path:
     """Return an argument as a path.
 
     Raises:
-        InputError: it is empty, or not a path but an image.
+        InputError: it is empty, or not a path but an image or a list.
     """
+    if isinstance(value, list | tuple | set):
+        raise InputError(
+            f"{name} is a {type(value).__name__}: give the path of a file; vidsr.enhance_all takes several"
+        )
     if not isinstance(value, str | PathLike) or not str(value):
         given = "is empty" if isinstance(value, str) else f"is a {type(value).__name__}"
         raise InputError(f"{name} {given}: give the path of a file, or call the model of load_model with an image")

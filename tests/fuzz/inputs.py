@@ -32,7 +32,7 @@ OTHER_COMMANDS = (
 ENCODERS = {"webm": ("--codec", "libvpx"), ".png": (), ".y4m": (), "-": ()}  # by the end of the output's name
 IMAGES = (".png", ".jpg", ".webp", ".tiff", ".bmp")
 TOUCHED = re.compile(
-    r"new.*|source\.[^/]*\.(mp4|mkv|webm|mov|png|jpg|webp|tiff|bmp)(\..*)?|s|s/.*|old\.failed\d*\.mkv.*"
+    r"new.*|source\.[^/]*\.(mp4|mkv|webm|mov|png|jpg|webp|tiff|bmp)(\..*)?|s|s/.*|old\.failed\d*\.mkv.*|\.vidsr(/.*)?"
 )
 REPLACED = re.compile(r"old\.mkv.*|s/.*")  # by --overwrite
 

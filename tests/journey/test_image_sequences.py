@@ -40,7 +40,7 @@ def images(folder: Path, count: int, suffix: str = ".png", dtype: type = np.uint
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".json"))
+    return sorted(path.name for path in folder.iterdir() if path.name != ".vidsr")
 
 
 def read(path: Path) -> np.ndarray:

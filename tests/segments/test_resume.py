@@ -65,7 +65,7 @@ def test_an_interrupt_before_the_first_segment_leaves_nothing(tmp_path: Path) ->
     [
         ({"crf": 30}, "--crf was not given, is 30"),
         ({"chroma": "444"}, "--chroma was not given, is 444"),
-        ({"log": "none"}, "--log was yes, is no"),
+        ({"log": "none"}, "--log was not given, is no"),
         ({"scale": 3, "model": "bicubic"}, "--scale, --height or --size was 2, is 3"),
     ],
 )
