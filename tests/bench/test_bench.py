@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from tests.clips import make_clip
+from vidsr.bench import roofline
 from vidsr.bench.baselines import ffmpeg_commands, resize_calls
 from vidsr.bench.bench import Bench, ProgramRun, bench
 from vidsr.bench.process_usage import Usage
 from vidsr.bench.profile import Work
 from vidsr.bench.roofline import HardwareLimits
 from vidsr.cli.bench import print_bench
+from vidsr.device import choose, has_int8
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.plan import make_plan
@@ -137,3 +139,18 @@ def test_opencv_and_our_kernels_resize_the_same_planes_to_the_same_sizes() -> No
         assert isinstance(planes, list) and [plane.shape for plane in planes] == shapes
     difference = np.abs(outputs["numba bicubic"][0].astype(int) - outputs["OpenCV bicubic"][0].astype(int))  # type: ignore[index]
     assert difference.mean() < 4  # a = -0.5 against a = -0.75
+
+
+@pytest.mark.skipif(not has_int8(torch.device("cpu")), reason="the processor has no VNNI")
+def test_the_product_in_int8_is_a_product() -> None:
+    assert roofline.int8_product(32)().unique().tolist() == [1], "ones times ones, divided by the side"
+
+
+def test_limits_name_every_precision_in_which_networks_may_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roofline, "SIDE", 16)
+    monkeypatch.setattr(roofline, "EMULATED_SIDE", 16)
+    monkeypatch.setattr(roofline, "COPY_BYTES", 1 << 10)
+    compute = choose("cpu", "auto")
+    limits = roofline.measure_limits(compute)
+    assert {"fp32", "bf16"} <= limits.gflops.keys()
+    assert ("int8" in limits.gflops) == compute.int8

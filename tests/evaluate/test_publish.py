@@ -102,6 +102,7 @@ def test_vidsr_models_does_not_import_pytorch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert "in int8 on a CPU with VNNI or AMX: balanced, best, fast\n" in done.stdout
     assert "balanced x4 clean" in done.stdout and "lanczos" in done.stdout and "wiener" in done.stdout
 
 

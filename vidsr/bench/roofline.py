@@ -8,14 +8,19 @@ from statistics import median
 from time import perf_counter, process_time
 
 import torch
+from torch import Tensor
 
-from vidsr.device import DTYPES, Compute, has_bf16
+from vidsr.device import DTYPES, Compute, has_bf16, has_int8
+from vidsr.models.int8 import QuantisedConv
 from vidsr.runtime.process import processors
 
 SIDE = 2048  # of the square matrices in the timed product
 EMULATED_SIDE = 256  # for a precision that the processor emulates: a hundred times slower, whatever the size
 COPY_BYTES = 1 << 28
-PRODUCTS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16")}  # a CPU emulates fp16, which takes minutes
+PRODUCTS = {
+    "cpu": ("fp32", "bf16", "int8"),
+    "cuda": ("fp32", "bf16", "fp16"),
+}  # a CPU emulates fp16, which takes minutes
 REPEATS = 5
 
 
@@ -23,7 +28,8 @@ REPEATS = 5
 class HardwareLimits:
     """Measured limits of a device.
 
-    Matrix products are in GFLOP/s by precision, memory copy in GB/s read and written.
+    Matrix products are in GFLOP/s by precision (int8 only where the processor has it), memory copy in GB/s read and
+    written.
 
     ``upload_gbs`` is GB/s from page-locked memory to a GPU; None on a CPU.
     """
@@ -49,10 +55,12 @@ def measure_limits(compute: Compute) -> HardwareLimits:
 
     gflops = {}
     for name in PRODUCTS[device.type]:
+        if name == "int8" and not has_int8(device):
+            continue
         emulated = name == "bf16" and not has_bf16(device)
         side = EMULATED_SIDE if emulated else SIDE
-        a = torch.rand(side, side, device=device).to(DTYPES[name])
-        gflops[name] = 2 * side**3 / seconds(lambda a=a: a @ a) / 1e9  # type: ignore[misc]
+        product = int8_product(side) if name == "int8" else _float_product(side, name, device)
+        gflops[name] = 2 * side**3 / seconds(product) / 1e9
     source = torch.empty(COPY_BYTES, dtype=torch.uint8, device=device).random_(0, 255)
     target = torch.empty_like(source)
     copied = seconds(lambda: target.copy_(source))
@@ -62,6 +70,19 @@ def measure_limits(compute: Compute) -> HardwareLimits:
     return HardwareLimits(
         gflops, 2 * COPY_BYTES / copied / 1e9, COPY_BYTES / seconds(lambda: target.copy_(locked)) / 1e9
     )
+
+
+def _float_product(side: int, precision: str, device: torch.device) -> Callable[[], Tensor]:
+    a = torch.rand(side, side, device=device).to(DTYPES[precision])
+    return lambda: a @ a
+
+
+def int8_product(side: int) -> Callable[[], Tensor]:
+    """Return a product of square matrices of uint8 and int8, as the networks compute it: a 1x1 convolution."""
+    levels = torch.ones(side, side, 1, 1, dtype=torch.int8)
+    layer = QuantisedConv(levels, torch.full((side,), 1 / side), torch.zeros(side))
+    codes = torch.ones(1, side, side, 1, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+    return torch.inference_mode()(lambda: layer(codes))
 
 
 def clock_of(device: torch.device) -> Callable[[], float]:

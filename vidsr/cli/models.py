@@ -38,11 +38,14 @@ def print_models(as_json: bool, folder: Path = WEIGHTS) -> None:
     if as_json:
         print_json(rows + community_rows())
         return
-    columns = ("model", "parameters", "kMAC/pixel", "PSNR-Y Set5", "int8", "kB", "sha256")
+    columns = ("model", "parameters", "kMAC/pixel", "PSNR-Y Set5", "kB", "sha256")
     print_rows(columns, [_model_cells(row) for row in rows])
     for row in rows:
         if row["note"]:
             print(f"\n{row['name']} x{row['scale']}: {row['note']}")
+    quantised = dict.fromkeys(row["name"] for row in rows if row["int8"])
+    if quantised:
+        print(f"\nin int8 on a CPU with VNNI or AMX: {', '.join(quantised)}")
     print("\nCommunity networks, for the eye; pip installs their packages, and --model also takes files of your own:\n")
     print_rows(("model", "scales", "licence", "installed"), _community_cells())
     for origin in dict.fromkeys(model.origin for model in COMMUNITY_MODELS):
@@ -113,7 +116,6 @@ def _model_cells(row: dict[str, Any]) -> tuple[object, ...]:
         row["parameters"],
         f"{row['kmac_per_pixel']:.1f}",
         set5["psnr_y"] if "bicubic_psnr_y" in set5 else "",  # restoration networks are measured on other images
-        "yes" if row["int8"] else "",
         f"{row['bytes'] / 1000:.0f}",
         row["sha256"][:12],
     )

@@ -40,7 +40,7 @@ class SelfEnsemble(LumaNetwork):
         self.network = network
         self.scale, self.halo, self.alignment = network.scale, network.halo, network.alignment
         self.anchored, self.edge = network.anchored, network.edge
-        self.shuffles_last, self.calibration = network.shuffles_last, network.calibration
+        self.shuffles_last, self.calibration = network.shuffles_last, dict(network.calibration)
 
     def interior(self, x: Tensor) -> Tensor:
         """Upscale ``x`` without its outermost ``halo`` pixels."""
