@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.tiers import examples
 from vidsr.errors import OptionError
 from vidsr.options.choices import Alpha, Deinterlace, Domain, Hwaccel, OutputChroma, Precision, StdoutFormat
-from vidsr.options.codecs import CODECS, Encoding
+from vidsr.options.codecs import CODECS, FILE_PARAMETERS, Encoding
 from vidsr.options.enhance import EnhanceOptions, parse_options
 from vidsr.options.frame_rate import Rate, Times
 from vidsr.options.output_size import Factor, Height, Size
@@ -37,11 +37,12 @@ restorations = st.lists(
     ),
     max_size=3,
 ).map(tuple)
+texts = st.text().filter(lambda text: text.strip() not in FILE_PARAMETERS)  # which no encoding may have
 encodings = st.builds(
     Encoding,
     st.sampled_from([name for name, codec in CODECS.items() if codec.quality is not None]),
     crf=st.none() | st.floats(0, 50),
-    options=st.lists(st.tuples(st.text(), st.text()), max_size=3).map(tuple),
+    options=st.lists(st.tuples(texts, texts), max_size=3).map(tuple),
     threads=st.integers(0, 8),
     slices=st.booleans(),
 )
