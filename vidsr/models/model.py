@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vidsr.device import DTYPES, has_int8
 from vidsr.errors import DeviceError, ModelError
-from vidsr.models import checkpoints, model_files, weight_files
+from vidsr.models import checkpoints, int8_compact, model_files, weight_files
 from vidsr.models.equivariant import is_equivariant
 from vidsr.models.fused import fuse_layers
 from vidsr.models.int8 import QuantisedConv, quantised
@@ -258,7 +258,8 @@ def from_file(
     """Return the model in a weights file: one of vidsr's, or a checkpoint of another architecture.
 
     It is in ``dtype``, unless that is a half precision in which the network is not exact enough: then in float32. With
-    ``int8`` its calibrated layers, if the file has any, compute in int8 and the others in float32, on a CPU.
+    ``int8`` its calibrated layers, if the file has any, compute in int8 and the others in float32, on a CPU; those of a
+    Compact network of other people are calibrated here.
 
     Raises:
         ModelError: the file is absent, damaged, or does not fit the architecture that it names.
@@ -272,6 +273,9 @@ def from_file(
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         end = torch.bfloat16 if network.shuffles_last else torch.float32
         return Model(name or path.stem, domain, path, quantised(network, network.calibration, end), metadata)
+    compact = int8_compact.in_int8(network) if int8 else None
+    if compact is not None:
+        return Model(name or path.stem, domain, path, compact, metadata)
     kept = dtype if dtype in supported and dtype in network.half_precisions else torch.float32
     network = network.to(device, kept, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Model(name or path.stem, domain, path, network, metadata)

@@ -85,6 +85,19 @@ class RgbNetwork(ImageNetwork):
         raise NotImplementedError
 
 
+def add_rgb_anchor(residual: Tensor, x: Tensor, scale: int) -> Tensor:
+    """Return the nearest-neighbour upscale of ``x`` plus the pixel shuffle of ``residual`` (N x C scale**2 x H x W).
+
+    One pass that converts, adds and shuffles.
+    """
+    n, channels, height, width = x.shape
+    result = torch.empty(n, channels, height * scale, width * scale, device=x.device)
+    blocks = residual.permute(0, 2, 3, 1).reshape(n, height, width, channels, scale, scale).permute(0, 3, 1, 4, 2, 5)
+    target = result.view(n, channels, height, scale, width, scale)
+    torch.add(blocks, x.float()[:, :, :, None, :, None], out=target)
+    return result
+
+
 def scale_of(last: Tensor, shuffled: int = 3) -> int:
     """Return the scale of a network that ends in the convolution ``last`` and a pixel shuffle to RGB.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vidsr.device import Compute
 from vidsr.frames import VideoInfo
-from vidsr.models import available_scales, load_model, model_files
+from vidsr.models import available_scales, int8_compact, load_model, model_files
 from vidsr.models.self_ensemble import MARK
 from vidsr.models.temporal import MARK as TEMPORAL_MARK
 from vidsr.models.temporal import TemporalNetwork
@@ -86,14 +86,18 @@ def choose_network(
 ) -> NetworkSpec:
     """Return how ``name`` runs on a device.
 
-    It runs in int8 where the device does and the weights have a calibrated form, unless it is compiled. It runs in
-    float32 where its weights are not exact enough in half precision.
+    It runs in int8 where the device does and the weights have a calibrated form, unless it is compiled. Compact
+    networks of other people have none; they run in int8 where the user asks for it. It runs in float32 where its
+    weights are not exact enough in half precision.
 
     Raises:
         ModelError: it has no weights for that scale and domain.
     """
     model = load_model(name, scale, "cpu", compute.dtype, domain, folder)
-    is_int8 = compute.int8 and bool(model.network.calibration) and not options.compile
+    has_form = bool(model.network.calibration) or (
+        options.precision == "int8" and int8_compact.compact_of(model.network) is not None
+    )
+    is_int8 = compute.int8 and has_form and not options.compile
     return NetworkSpec(
         name=model.name,
         scale=scale,
