@@ -2,7 +2,7 @@
 
     python benchmarks/scaling.py --workers [--json PATH]
 
-- throttled: 1 and 4 workers; the encoder of each sleeps 50 ms a frame, so the processors are idle
+- throttled: 1 and 4 workers; the encoder of each sleeps 100 ms a frame, so the processors are idle
 - real: 1 and 2 workers with `--model fast`, each on one processor of its own
 
 All workers have loaded PyTorch before the clock starts, and they make segments of equal length. The time includes the
@@ -28,7 +28,7 @@ from vidsr.segments.enhance import begin, complete
 from vidsr.segments.tasks import EstimateNeed, MakeSegment, Task, perform
 
 RATE, SECONDS, SEGMENTS = 24, 24, 8
-SLEEP = 0.05  # seconds a frame
+SLEEP = 0.1  # seconds a frame
 CORE = "VIDSR_BENCHMARK_CORE"  # environment variable: the processor of a worker
 CASES: dict[str, tuple[str, str, int, dict[str, Any]]] = {  # function, size of the clip, workers, options
     "throttled": ("perform_throttled", "96x54", 4, {"scale": 2, "model": "nearest"}),

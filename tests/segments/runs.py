@@ -59,7 +59,7 @@ def stop_after(frames: int) -> OnFrames:
 def digests(clip: Path) -> list[tuple[Fraction, str]]:
     """Return time and digest of every frame."""
     found = []
-    with VideoReader(clip) as reader:
+    with VideoReader(clip, deinterlace="off") as reader:
         for batch in reader.batches(1):
             planes = batch.y.numpy().tobytes() + (b"" if batch.uv is None else batch.uv.numpy().tobytes())
             found.append((batch.times[0], sha256(planes).hexdigest()))

@@ -103,10 +103,13 @@ def test_a_cluster_without_room_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp
     from vidsr.segments import ray_cluster
 
     nodes = [{"Alive": True, "Resources": {"CPU": 8.0, "memory": 4e9}}, {"Alive": False, "Resources": {"CPU": 64.0}}]
-    ray = SimpleNamespace(
-        nodes=lambda: nodes, remote=lambda _: SimpleNamespace(options=lambda **_: SimpleNamespace(remote=None))
-    )
-    monkeypatch.setattr(ray_cluster, "_connected", contextmanager(lambda _: iter([ray])))
+    actor = SimpleNamespace(options=lambda **_: SimpleNamespace(remote=None))
+
+    @contextmanager
+    def connected(_: str) -> Iterator[Any]:
+        yield SimpleNamespace(nodes=lambda: nodes, remote=lambda _: actor)
+
+    monkeypatch.setattr(ray_cluster, "_connected", connected)
     for processors, memory, workers in ((2, 10**9, 4), (1, 10**9, 4), (4, 10**9, 2), (16, 10**9, 0), (1, 5 * 10**9, 0)):
         need = Need(memory)
         if workers:

@@ -46,6 +46,13 @@ class Cut:
         return self.entries[0].time
 
 
+def counted_in_fields(cut: Cut) -> Cut:
+    """Return ``cut`` with two frames in place of each: one for each field."""
+    entries = {entry: EntryPoint(2 * entry.frame, entry.time) for entry in cut.entries}
+    segments = tuple(Segment(entries[one.first], 2 * one.stop, one.end) for one in cut.segments)
+    return Cut(segments, tuple(entries.values()), cut.end)
+
+
 def cut_clip(
     index: PacketIndex,
     length: Fraction,

@@ -7,6 +7,7 @@ A run that ends early leaves the job folder, and the same command continues.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +27,7 @@ from vidsr.runtime import interrupt
 from vidsr.runtime.worker_pool import Key
 from vidsr.segments.assemble import assemble
 from vidsr.segments.begun_job import BegunJob, Need, plan_digest
-from vidsr.segments.cut import Cut, cut_clip
+from vidsr.segments.cut import Cut, counted_in_fields, cut_clip
 from vidsr.segments.folder_lock import FolderLock
 from vidsr.segments.job import SegmentedJob
 from vidsr.segments.job_folder import JobFolder
@@ -125,21 +126,25 @@ def _cut(job: Job, options: EnhanceOptions) -> Cut | None:
         return None
     start, end = file_clock(job.source, options.start, options.end, options.reading)
     cut = cut_clip(index, options.segment, start, end, options.frames)
-    return cut if cut is not None and _keeps_frames(job, options) else None
-
-
-def _keeps_frames(job: Job, options: EnhanceOptions) -> bool:
-    """Whether the reader gives the frames of the file, not one for each field, and no alpha is written with them."""
+    if cut is None:
+        return None
     with open_reader(job.source, options, Notes()) as reader:
+        rate_change = reader.rate_change
         suffix = output_path(job, options, check=False).suffix.lower()
-        return reader.rate_change == 1 and not can_keep_alpha(options, reader.info, suffix)
+        if can_keep_alpha(options, reader.info, suffix):
+            return None
+    if rate_change == 1:
+        return cut
+    # film in 3:2 pulldown: the frame that is dropped depends on where reading begins
+    is_part = options.start is not None or options.frames is not None  # may begin or end between two fields
+    return counted_in_fields(cut) if rate_change == 2 and not is_part else None
 
 
 def _begin_segments(files: Job, options: EnhanceOptions, cut: Cut, notes: Notes) -> BegunJob:
     began = time.time()
     with open_reader(files.source, options, notes) as reader:
         plan = plan_clip(files, options, reader, notes)
-        deinterlaces = reader.deinterlaces
+        unsettled = math.ceil(reader.rate_change) if reader.deinterlaces else 0
     folder = JobFolder.of(output_path(files, options, check=False))
     if folder.has_made(output_path(files, options, check=False)):
         options = replace(options, overwrite=True)  # what is in the way is the output of this job
@@ -155,7 +160,7 @@ def _begin_segments(files: Job, options: EnhanceOptions, cut: Cut, notes: Notes)
         cut=cut,
         played_from=played_from,
         output_zero=output_zero if options.start is not None else ZERO,
-        deinterlaces=deinterlaces,
+        unsettled=unsettled,
     )
     with FolderLock(folder.path) as lock:
         job = folder.begin(wanted, options.fresh)

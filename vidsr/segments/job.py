@@ -36,7 +36,7 @@ class SegmentedJob:
     cut: Cut
     played_from: Fraction  # where playback of the source begins, seconds on its clock
     output_zero: Fraction  # the time of the source that is zero in the output
-    deinterlaces: bool
+    unsettled: int  # frames after an entry point that differ, as the deinterlacer lacks those before
 
     def to_json(self) -> dict[str, Any]:
         """Return the job as JSON values."""

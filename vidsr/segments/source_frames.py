@@ -35,19 +35,18 @@ def open_segment(job: SegmentedJob, segment: Segment, context: Context, notes: N
     Raises:
         InputError: the source cannot be read.
     """
-    unread = 1 if job.deinterlaces else 0  # frames after an entry point that differ, for want of the one before
-    if context == PER_FRAME and not unread:
+    if context == PER_FRAME and not job.unsettled:
         end = job.cut.end if segment.end is None else segment.end
         with _reader(job, segment.first, end, notes) as reader:
             batches = mark_repeats(reader.batches(job.plan.frames_per_batch))
             yield SegmentFrames(reader, segment.first.frame, batches)
         return
-    for entry in _entries_before(job.cut.entries, segment.first, context.before + unread):
+    for entry in _entries_before(job.cut.entries, segment.first, context.before + job.unsettled):
         with _reader(job, entry, job.cut.end, notes) as reader:
             frames = single_frames(mark_repeats(reader.batches(job.plan.frames_per_batch)))
-            before, first = _before(frames, segment.first.time, context)
+            before, first = _before(frames, segment.first.time, context.before + job.unsettled)
             begin = context.around(len(before), len(before), [one.repeats[0] for one in [*before, *first]])[0]
-            if begin <= unread and entry.frame > 0:
+            if begin <= job.unsettled and entry.frame > 0:
                 continue  # frames repeat: the context begins before this entry point
             wanted = _until(chain(before[begin:], first, frames), segment.end, context.after)
             number = segment.first.frame - len(before) + begin
@@ -80,10 +79,8 @@ def _entries_before(entries: tuple[EntryPoint, ...], first: EntryPoint, frames: 
     yield entries[0]
 
 
-def _before(
-    frames: Iterator[FrameBatch], time: Fraction, context: Context
-) -> tuple[list[FrameBatch], list[FrameBatch]]:
-    """Return the frames before ``time`` that may be context, and the first one after them.
+def _before(frames: Iterator[FrameBatch], time: Fraction, count: int) -> tuple[list[FrameBatch], list[FrameBatch]]:
+    """Return the frames before ``time``, the last ``count`` distinct ones and a few more, and the first one after them.
 
     Repeated frames share their planes, so the memory does not grow with their number.
     """
@@ -95,7 +92,7 @@ def _before(
             frame = frame.planes(held[-1].y, held[-1].uv)
         held.append(frame)
         distinct = [number for number, one in enumerate(held) if not one.repeats[0]]
-        if len(distinct) > context.before + 2:
+        if len(distinct) > count + 2:
             held = held[distinct[1] :]
     return held, []
 
