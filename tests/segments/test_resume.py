@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.commands import run_vidsr
 from tests.segments.runs import SEGMENTS, Stopped, run, run_with_notes, source, stop_after
-from vidsr.errors import InputError, OutputError
+from vidsr.errors import ExitCode, InputError, OutputError, VidsrError
+from vidsr.segments.begun_job import BegunJob
+from vidsr.segments.enhance import complete
 from vidsr.segments.job_folder import JobFolder
+from vidsr.segments.source_frames import open_segment
 
 FORMATS: dict[str, dict[str, Any]] = {
     "out.mp4": {"codec": "libx264"},
@@ -154,6 +158,52 @@ def test_a_damaged_segment_is_made_again(tmp_path: Path, damage: str) -> None:
     assert output.read_bytes() == whole.read_bytes()
     if damage != "no report":
         assert [note for note in notes if "is damaged: it is made again" in note]
+
+
+@pytest.mark.parametrize("damage", ["no report", "empty report", "report without packets", "truncated packets"])
+def test_a_segment_damaged_before_the_assembly_is_one_line(
+    tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, output, whole = source(tmp_path), tmp_path / "out.mkv", tmp_path / "whole.mkv"
+    run(clip, whole)
+
+    def complete_damaged(begun: BegunJob, *more: Any) -> Any:
+        DAMAGE[damage](JobFolder(begun.folder))
+        return complete(begun, *more)
+
+    monkeypatch.setattr("vidsr.segments.enhance.complete", complete_damaged)
+    with pytest.raises(VidsrError, match=r"out.mkv.vidsr.* again") as raised:
+        run(clip, output)
+    assert "\n" not in str(raised.value) and not output.exists()
+    monkeypatch.undo()
+    run(clip, output)
+    assert output.read_bytes() == whole.read_bytes()
+
+
+def test_a_plan_removed_between_segments_is_one_line(tmp_path: Path) -> None:
+    clip, output = source(tmp_path), tmp_path / "out.mkv"
+
+    def remove(done: int, _: int | None) -> None:
+        (JobFolder.of(output).path / "plan.json").unlink(missing_ok=True)
+
+    with pytest.raises(OutputError, match=r"has segments and no plan\.json: give --fresh"):
+        run(clip, output, on_frames=remove)
+    assert not output.exists()
+
+
+def test_a_source_that_cannot_be_read_any_more_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip, output = source(tmp_path), tmp_path / "out.mkv"
+
+    def closed(job: Any, segment: Any, *more: Any) -> Any:
+        if segment.first.frame:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(job.source))
+        return open_segment(job, segment, *more)
+
+    monkeypatch.setattr("vidsr.segments.run_segment.open_segment", closed)
+    result = run_vidsr("enhance", clip, "-o", output, "--scale", "2", "--model", "bicubic", "--segment", "1s")
+    assert result.returncode == ExitCode.BAD_REQUEST
+    assert "clip.mkv cannot be used (permission denied): check its permissions" in result.stderr
+    assert finished(output) == ["00000.json"] and not output.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"plan": 1}', None])

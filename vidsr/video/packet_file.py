@@ -74,9 +74,11 @@ def read_packets(path: Path, entries: Sequence[PacketEntry], digest: str) -> Ite
     """Yield the packets of a file, whose data must have that ``digest``.
 
     Raises:
-        InputError: after the last packet, if the file is damaged.
+        InputError: the file is missing; or, after the last packet, it is damaged.
     """
     found = sha256()
+    if not path.is_file():
+        raise InputError(f"{path} is missing: run the same command again")
     with path.open("rb") as file:
         for entry in entries:
             data = file.read(entry.size)
