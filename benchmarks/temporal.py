@@ -3,6 +3,7 @@
     python benchmarks/temporal.py [--models balanced balanced-t] [--scale 4] [--crf 23] [--clips bikes bee]
         [--json PATH]
     python benchmarks/temporal.py --stress    # a still scene of 200 frames; a cut every five frames
+    python benchmarks/temporal.py --late      # frames behind the border of a segment against those of a whole run
 
 The protocol of the papers: HR is 8-bit luma of 16 frames, LR comes from MATLAB's antialiased bicubic, rounded; with
 --crf LR is encoded by libx264 (preset medium) and decoded. PSNR leaves out 8 pixels on each side; a clip's figure is
@@ -28,11 +29,12 @@ from numpy.typing import NDArray
 
 from vidsr.device import Compute
 from vidsr.evaluate.protocol import imresize, modcrop, shave
-from vidsr.flow.search import find_fine_flow
+from vidsr.flow.search import dense_search
 from vidsr.flow.state_warp import stays_inside, warp_cubic
 from vidsr.metrics import psnr
 from vidsr.models import Model, from_file, load_model
 from vidsr.stages.network_runner import Runner
+from vidsr.stages.temporal_upscale import CONTEXT
 from vidsr.stages.upscale import make_upscaler
 from vidsr.video.encode_decode import encode_and_decode
 from vidsr.video.luma import read_luma
@@ -42,15 +44,16 @@ DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
 FIRST, COUNT = 10, 16  # frames of a clip
 WIDEST = 720
 BORDER = 8
+PRECISE = dense_search(0, 4, 12, refinements=2)  # the flow that flicker is measured with
 BICUBIC = "bicubic"
 
 Luma = NDArray[np.uint8]  # T x H x W
 
 
-def read_hr(path: Path, scale: int) -> Luma:
+def read_hr(path: Path, scale: int, first: int = FIRST, count: int = COUNT) -> Luma:
     """Return the frames of a clip, halved if they are wide, both sides multiples of ``scale``."""
     frames = []
-    for y in islice(read_luma(path), FIRST, FIRST + COUNT):
+    for y in islice(read_luma(path), first, first + count):
         plane = y.numpy()
         if plane.shape[1] > WIDEST:
             plane = cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
@@ -83,7 +86,7 @@ def flicker(output: Luma, hr: Luma) -> float:
     """Return the mean absolute change along the motion of ``hr``, code values."""
     changes = []
     for index in range(1, len(hr)):
-        flow = find_fine_flow(hr[index], hr[index - 1])
+        flow = PRECISE.calc(hr[index], hr[index - 1], np.empty(0, np.float32))
         moved = warp_cubic(output[index - 1].astype(np.float32), flow)
         inside = stays_inside(flow) > 0
         changes.append(np.abs(output[index] - moved)[inside].mean())
@@ -135,6 +138,25 @@ def stress(models: dict[str, Model | None], clips: list[Path], scale: int) -> di
     return result
 
 
+def late(models: dict[str, Model | None], clips: list[Path], scale: int) -> dict[str, Any]:
+    """Return how frames differ when the clip begins only `CONTEXT` before them, as a segment does; print it."""
+    result: dict[str, Any] = {}
+    for path in clips:
+        hr = read_hr(path, scale, 0, CONTEXT.before + 32)[:, :288, :352]
+        lr, last = make_lr(hr, scale, None), slice(-4, None)
+        for name, model in models.items():
+            whole = upscale(model, lr, scale)[last]
+            part = upscale(model, lr[-4 - CONTEXT.before :], scale)[last]
+            difference = np.abs(whole.astype(int) - part)
+            loss = np.subtract(frame_psnr(part, hr[last]), frame_psnr(whole, hr[last]))
+            row = {"most": int(difference.max()), "share_over_2": float((difference > 2).mean()), "psnr": loss.mean()}
+            result[f"{path.stem} {name}"] = row
+            print(
+                f"{path.stem:16} {name:12}" + "".join(f"  {key} {value:.4g}" for key, value in row.items()), flush=True
+            )
+    return result
+
+
 def main() -> None:
     """Print and store what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -146,6 +168,7 @@ def main() -> None:
     parser.add_argument("--clips", nargs="+", help="stems of clips (default: all)")
     parser.add_argument("--folder", type=Path, default=DATA / "clips", help="folder of clips")
     parser.add_argument("--stress", action="store_true", help="a still scene and frequent cuts instead")
+    parser.add_argument("--late", action="store_true", help="frames of a segment against those of a whole run instead")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     domain = given.domain or ("clean" if given.crf is None else "video")
@@ -153,7 +176,10 @@ def main() -> None:
     models = {name: load(name, given.scale, domain, dtype) for name in (BICUBIC, *given.models)}
     clips = [p for p in sorted(given.folder.iterdir()) if p.is_file() and (not given.clips or p.stem in given.clips)]
     print(f"{'':16}  " + "  ".join(models))
-    result = stress(models, clips, given.scale) if given.stress else measure(models, clips, given.scale, given.crf)
+    if given.stress or given.late:
+        result = (stress if given.stress else late)(models, clips, given.scale)
+    else:
+        result = measure(models, clips, given.scale, given.crf)
     if given.json:
         settings = {"scale": given.scale, "crf": given.crf, "domain": domain, "precision": given.precision}
         given.json.write_text(json.dumps({"machine": machine(), **settings, **result}, indent=1) + "\n")

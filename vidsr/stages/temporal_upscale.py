@@ -25,7 +25,7 @@ from vidsr.stages import Context
 from vidsr.stages.network_runner import Runner
 from vidsr.stages.temporal_prior import Part, TemporalPrior, blended, empty_planes
 
-CONTEXT = Context(before=12)  # beyond it the state depends on where it began by less than a hundredth of a decibel
+CONTEXT = Context(before=24)  # after it the place where the state began counts a few hundredths of a decibel at most
 
 Luma = NDArray[np.uint8]
 
