@@ -8,7 +8,7 @@ runs     both programs write 1920x1080 with libx264, CRF 18, preset medium, in t
          the log; ffmpeg with its default of x264 threads (the bar refers to it), and with as many as vidsr uses
 stages   core-seconds of every step (`vidsr bench`), the bounds that follow, and the share of them that a run reaches;
          OpenCV's resize and the Numba kernels, to compare with the network
-flow     twice the frame rate at 480x270 against minterpolate, without encoding
+flow     twice the frame rate at 480x270 by `flow` and `net` against minterpolate, without encoding
 memory   peak resident size at 200 and at 2,000 frames of one size, and of 3840x2160 to 7680x4320 within 4 GB
 repeats  slides, and a desktop with a window that moves, against a clip without repeated frames
 start    `--help`, and a run of two frames with decoding, network and encoding
@@ -119,25 +119,31 @@ def stages(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
 
 
 def flow(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
-    """Return the output frames per second of `--fps 2x` and of minterpolate, whole processes without encoding."""
+    """Return the output frames per second of `--fps 2x` and of minterpolate, whole processes without encoding.
+
+    On one processor too, to show what the others gain.
+    """
     from vidsr.evaluate.minterpolate import FILTER
 
-    fps = 48
     clip, target = make_clip(folder, FRAMES), folder / "out.mp4"
-    ours = vidsr(clip, target, "--fps", "2x", "--interpolation", "flow", "--codec", "null", "--log", "none")
-    theirs = ["ffmpeg", "-v", "error", "-i", str(clip), "-vf", FILTER.format(fps=fps), "-f", "null", "-"]
-    run([*ours, "--frames", "3"])
-    table: Table = {}
-    commands = {"minterpolate": theirs, "vidsr flow": ours}
+    theirs = ["ffmpeg", "-v", "error", "-i", str(clip), "-vf", FILTER.format(fps=48), "-f", "null", "-"]
+    ours = {
+        engine: vidsr(clip, target, "--fps", "2x", "--interpolation", engine, "--codec", "null", "--log", "none")
+        for engine in ("flow", "net")
+    }
+    commands = {"minterpolate": theirs, "flow, 1 processor": ["taskset", "-c", "0", *ours["flow"]], **ours}
+    for command in ours.values():
+        run([*command, "--frames", "3"])
     rounds = [{name: run(command) for name, command in commands.items()} for _ in range(arguments.rounds)]
-    for name in commands:
-        alone, wall, cpu = (
-            statistics.median(getattr(usages[name], what) for usages in rounds) for what in ("alone", "wall", "cpu")
+    table: Table = {name: summary([r[name] for r in rounds], [r["minterpolate"] for r in rounds]) for name in commands}
+    for name, row in table.items():
+        row["fps"], row["ratio"] = 2 * FRAMES / row["wall_s"], 1 / row["wall_ratio"]
+        costs = f"{row['wall_s']:.1f} s, {row['cpu_s']:.1f} core-s, {row['peak_mb']:.0f} MB"
+        print(
+            f"{name:18s} {row['fps']:6.1f} output frames per second, {row['ratio']:.2f} times minterpolate's; {costs}"
         )
-        table[name] = {"alone_s": alone, "fps": 2 * FRAMES / alone, "wall_s": wall, "cpu_s": cpu}
-        print(f"{name:24s} {table[name]['fps']:6.1f} output frames per second, start-up included; {cpu:.1f} core-s")
-    table["ratio"] = table["vidsr flow"]["fps"] / table["minterpolate"]["fps"]
-    print(f"ratio {table['ratio']:.2f}")
+    gain = table["flow, 1 processor"]["wall_s"] / table["flow"]["wall_s"]
+    print(f"flow on all processors is {gain:.2f} times as fast as on one", flush=True)
     return table
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.flow.synthetic import bilinear
 from vidsr.flow.obmc import NEIGHBOURHOOD, _mismatches, obmc_predict, obmc_weights
+from vidsr.flow.search import resize_displacements
 from vidsr.flow.warp import spline_coefficients
 
 Array = npt.NDArray[Any]
@@ -37,7 +38,7 @@ def random_displacements(seed: int) -> Array:
 
 def test_mismatch_is_measured_along_the_displacement_at_each_offset() -> None:
     a, b, displacements = soft_texture(16, 20, 1), soft_texture(16, 20, 2), random_displacements(0)
-    result = _mismatches(a, b, displacements, NEIGHBOURHOOD)
+    result = _mismatches(a, b, resize_displacements(displacements, a.shape), (2 * NEIGHBOURHOOD).astype(np.int32))
     for n, (dx, dy) in enumerate(NEIGHBOURHOOD):
         for row, col in ((0, 0), (7, 3), (15, 19), (8, 12)):
             au, av, bu, bv = 2 * bilinear(displacements, (col + 0.5) / 2 - 0.5 + dx, (row + 0.5) / 2 - 0.5 + dy)

@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from vidsr.flow.search import resize_displacements
-from vidsr.flow.warp import F32, add_spline_row, between_pixels, sample_linear
+from vidsr.flow.warp import F32, add_spline_row, between_pixels, sample_linear_row
 from vidsr.kernels.workers import in_parallel, strips
 
 Plane = NDArray[Any]  # float32, h x w
@@ -39,49 +39,44 @@ def obmc_weights(a: Plane, b: Plane, displacements: Displacements) -> NDArray[An
     """
     size = displacements.shape[1::-1]
     weights = []
-    for mismatch in _mismatches(a, b, displacements, NEIGHBOURHOOD):
+    for mismatch in _mismatches(a, b, *_at_size(displacements, NEIGHBOURHOOD, a.shape)):
         squared = np.square(cv2.blur(mismatch, (WINDOW, WINDOW)) + np.float32(NOISE))
         weights.append(cv2.resize(1 / np.square(squared), size, interpolation=cv2.INTER_AREA))
     stack = np.dstack(weights)
     return np.asarray(stack / stack.sum(-1, keepdims=True))
 
 
-@njit(inline="always")
-def _row_at(planes, y):  # type: ignore[no-untyped-def]
-    """Return the row of ``planes`` (h x w x N) at ``y``, interpolated and clamped."""
-    h, w, count = planes.shape
-    y0, y1, fy = between_pixels(y, h)
-    row = np.empty((w, count), np.float32)
-    for x in range(w):
-        for n in range(count):
-            row[x, n] = planes[y0, x, n] + fy * (planes[y1, x, n] - planes[y0, x, n])
-    return row
-
-
-@njit(inline="always")
-def _displacement_at(row, x):  # type: ignore[no-untyped-def]
-    """Return the four numbers of a row at ``x``, interpolated and clamped."""
-    x0, x1, fx = between_pixels(x, row.shape[0])
-    p, q = row[x0], row[x1]
-    return p[0] + fx * (q[0] - p[0]), p[1] + fx * (q[1] - p[1]), p[2] + fx * (q[2] - p[2]), p[3] + fx * (q[3] - p[3])
-
-
 @njit(cache=True, fastmath=True, nogil=True)
-def _mismatches(a, b, displacements, offsets):  # type: ignore[no-untyped-def]
-    """Return the mismatch of the frames by the displacement at each offset, K x h x w."""
+def _mismatches(a, b, displacements, shifts):  # type: ignore[no-untyped-def]
+    """Return the mismatch of the frames by the displacement at each of ``shifts``, K x h x w.
+
+    ``displacements`` and ``shifts`` are at the size and in pixels of the frames.
+    """
     h, w = a.shape
-    sx, sy = F32(w / displacements.shape[1]), F32(h / displacements.shape[0])
-    result = np.empty((len(offsets), h, w), np.float32)
+    result = np.empty((len(shifts), h, w), np.float32)
+    rows, shares, at = np.empty((6, w), np.float32), np.empty((2, w), np.float32), np.empty(w, np.int32)
+    ax, ay, bx, by, from_a, from_b = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
     for row in range(h):
-        y = (F32(row) + F32(0.5)) / sy - F32(0.5)
-        for n in range(len(offsets)):
-            line = _row_at(displacements, y + offsets[n, 1])
+        for n in range(len(shifts)):
+            y = min(max(row + shifts[n, 1], 0), h - 1)
             for col in range(w):
-                au, av, bu, bv = _displacement_at(line, (F32(col) + F32(0.5)) / sx - F32(0.5) + offsets[n, 0])
-                from_a = sample_linear(a, F32(col) + sx * au, F32(row) + sy * av)
-                from_b = sample_linear(b, F32(col) + sx * bu, F32(row) + sy * bv)
-                result[n, row, col] = abs(from_a - from_b)
+                there = displacements[y, min(max(col + shifts[n, 0], 0), w - 1)]
+                ax[col], ay[col] = F32(col) + there[0], F32(row) + there[1]
+                bx[col], by[col] = F32(col) + there[2], F32(row) + there[3]
+            sample_linear_row(a, ax, ay, shares, at, from_a)
+            sample_linear_row(b, bx, by, shares, at, from_b)
+            for col in range(w):
+                result[n, row, col] = abs(from_a[col] - from_b[col])
     return result
+
+
+def _at_size(
+    displacements: Displacements, offsets: NDArray[Any], size: tuple[int, ...]
+) -> tuple[Displacements, NDArray[Any]]:
+    """Return ``displacements`` at ``size`` (height, width), and ``offsets`` in whole pixels of that size."""
+    h, w = displacements.shape[:2]
+    shifts = np.rint(offsets * np.array([size[1] / w, size[0] / h])).astype(np.int32)
+    return resize_displacements(displacements, size), shifts
 
 
 def obmc_predict(
@@ -93,9 +88,7 @@ def obmc_predict(
     """
     h, w = spline_a.shape
     result = np.zeros((2, h, w), np.float32)
-    fine = resize_displacements(displacements, (h, w))
-    scale = np.array([w / displacements.shape[1], h / displacements.shape[0]])
-    shifts = np.rint(offsets * scale).astype(np.int32)
+    fine, shifts = _at_size(displacements, offsets, (h, w))
 
     def work(rows: tuple[int, int]) -> None:
         _predict_rows(spline_a, spline_b, fine, weights, shifts, result, *rows)

@@ -134,6 +134,26 @@ def add_spline_row(c, x, y, factor, taps, first, value):  # type: ignore[no-unty
             value[n] += factor[n] * sample_spline(c, x[n], y[n])
 
 
+@njit(inline="always")
+def sample_linear_row(plane, x, y, shares, first, value):  # type: ignore[no-untyped-def]
+    """Write the values at (x, y), as `sample_linear` returns them, for a row of positions to ``value``.
+
+    ``shares`` (2 x w float32) and ``first`` (w int32) are overwritten. ``plane`` must be contiguous, at least 2 x 2.
+    """
+    h, w = I32(plane.shape[0]), I32(plane.shape[1])
+    flat = plane.reshape(-1)
+    for n in range(len(x)):  # on vectors of pixels
+        px, py = min(max(x[n], F32(0)), F32(w - I32(1))), min(max(y[n], F32(0)), F32(h - I32(1)))
+        ix, iy = min(I32(px), w - I32(2)), min(I32(py), h - I32(2))
+        shares[0, n], shares[1, n], first[n] = px - F32(ix), py - F32(iy), iy * w + ix
+    for n in range(len(x)):
+        p = U64(first[n])
+        q, one = p + U64(w), U64(1)
+        upper = flat[p] + shares[0, n] * (flat[p + one] - flat[p])
+        lower = flat[q] + shares[0, n] * (flat[q + one] - flat[q])
+        value[n] = upper + shares[1, n] * (lower - upper)
+
+
 @njit(cache=True, fastmath=True, nogil=True)
 def mismatch(a, b, displacements):  # type: ignore[no-untyped-def]
     """Return the absolute difference of ``a`` and ``b`` along ``displacements``.
