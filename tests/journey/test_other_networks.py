@@ -18,7 +18,7 @@ from vidsr.video import VideoReader
 
 CHECKPOINTS = ("realesr-animevideov3-x4", "realesr-general-x4v3", "spanf_x4_ntire2025", "smfanet_x4")
 COMMUNITY = ("animevideov3", "waifu2x-photo", "cugan")
-SLOW = ("smfanet_plus_x4", "x4plus-anime", "waifu2x")
+SLOW = ("smfanet_plus_x4", "x4plus-anime", "x4plus", "waifu2x")
 
 
 def source_of(data: Path, name: str) -> str:
@@ -61,6 +61,18 @@ def test_every_architecture_runs_the_whole_job_on_the_sample_clip(
     report, frames = means(tmp_path / "clip.mp4", source_of(data, name), frames=2)
     assert report.verification.ok and len(frames) == 4
     assert frames[0].shape == (720, 1280)
+
+
+@pytest.mark.slow
+def test_rife_runs_the_whole_job_on_the_sample_clip(data: Path, samples: Path, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes((samples / "city_cut.mp4").read_bytes())
+    rife = {"interpolation": "rife", "interpolation_model": str(data / "checkpoints" / "rife46.pth")}
+    report, frames = means(tmp_path / "clip.mp4", "fast", frames=2, **rife)
+    assert report.verification.ok and len(frames) == 4
+    assert frames[0].shape == (720, 1280)
+    first, between, second = (frame.astype(np.float32) for frame in frames[:3])
+    apart = np.abs(second - first).mean()
+    assert apart > 0 and max(np.abs(between - one).mean() for one in (first, second)) < apart  # it lies between
 
 
 def test_rrdbnet_under_its_first_names_runs_from_a_file(tmp_path: Path) -> None:
