@@ -85,6 +85,15 @@ def test_other_options_are_refused(tmp_path: Path, changes: dict[str, Any], name
     assert output.exists()
 
 
+def test_a_copy_of_the_report_may_be_asked_for_when_the_run_continues(tmp_path: Path) -> None:
+    clip, output = source(tmp_path), tmp_path / "out.mp4"
+    interrupted(clip, output, codec="libx264")
+    assert finished(output)
+    report = run(clip, output, codec="libx264", report=tmp_path / "mine.json")
+    assert "resuming" in {note.code for note in report.notes}
+    assert (tmp_path / "mine.json").read_bytes() == (tmp_path / ".vidsr" / "out.mp4.report.json").read_bytes()
+
+
 def test_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip, output = source(tmp_path), tmp_path / "out.mkv"
     interrupted(clip, output)

@@ -15,6 +15,7 @@ from vidsr.options.table import BY_NAME
 from vidsr.pipeline.plan import Plan
 from vidsr.segments.cut import Cut
 
+OF_THE_END = ("report",)  # options that segments do not depend on
 NESTED = frozenset({"encoding", "reading"})  # fields that hold several options
 OPTION_NAMES = {
     "output_size": "--scale, --height or --size",
@@ -73,7 +74,7 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str,
     """Yield the options that differ: name, value before, value now."""
     for name in sorted(before.keys() | now.keys()):
         first, second = before.get(name), now.get(name)
-        if name in FREE_OPTIONS or first == second:
+        if name in FREE_OPTIONS or name in OF_THE_END or first == second:
             continue
         if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys() and name in NESTED:
             yield from _changes(first, second)
