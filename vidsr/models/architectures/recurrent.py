@@ -126,7 +126,7 @@ class Recurrent(TemporalNetwork, plain.Plain):
         # in float32 whatever the weights are in: half precision would be an error of the prior
         reduction, enlargement = (make(scale).to(y.device) for make in (reduction_kernel, enlargement_kernels))
         border = (reduction.shape[-1] - scale) // 2
-        with torch.autocast(y.device.type, enabled=False):
+        with torch.autocast("cpu" if y.is_meta else y.device.type, enabled=False):  # "meta" only counts operations
             reduced = F.conv2d(F.pad(prior.estimate, (border,) * 4, mode="replicate"), reduction, stride=scale)
             error = (y - reduced) * prior.inside
             enlarged = F.conv2d(F.pad(error, (2,) * 4, mode="replicate"), enlargement)
