@@ -3,6 +3,7 @@
     python benchmarks/temporal.py [--models balanced balanced-t] [--scale 4] [--crf 23] [--clips bikes bee]
         [--json PATH]
     python benchmarks/temporal.py --stress    # a still scene of 200 frames; a cut every five frames
+    python benchmarks/temporal.py --backward  # the network run backwards too
     python benchmarks/temporal.py --late      # frames behind the border of a segment against those of a whole run
 
 The protocol of the papers: HR is 8-bit luma of 16 frames, LR comes from MATLAB's antialiased bicubic, rounded; with
@@ -145,6 +146,8 @@ def late(models: dict[str, Model | None], clips: list[Path], scale: int) -> dict
         hr = read_hr(path, scale, 0, CONTEXT.before + 32)[:, :288, :352]
         lr, last = make_lr(hr, scale, None), slice(-4, None)
         for name, model in models.items():
+            if model is None:
+                continue
             whole = upscale(model, lr, scale)[last]
             part = upscale(model, lr[-4 - CONTEXT.before :], scale)[last]
             difference = np.abs(whole.astype(int) - part)
@@ -155,6 +158,34 @@ def late(models: dict[str, Model | None], clips: list[Path], scale: int) -> dict
                 f"{path.stem:16} {name:12}" + "".join(f"  {key} {value:.4g}" for key, value in row.items()), flush=True
             )
     return result
+
+
+def backward(models: dict[str, Model | None], clips: list[Path], scale: int) -> dict[str, Any]:
+    """Return the PSNR of a model, of its mean with the model run backwards, and that from one frame ahead; print it."""
+    result: dict[str, Any] = {}
+    for path in clips:
+        hr = read_hr(path, scale)
+        lr = make_lr(hr, scale, None)
+        for name, model in models.items():
+            if model is None:
+                continue
+            forward = upscale(model, lr, scale)
+            back = upscale(model, lr[::-1].copy(), scale)[::-1]
+            near = [upscale(model, lr[n : n + 2][::-1].copy(), scale)[-1] for n in range(len(lr) - 1)]
+            means = [forward, mean_of(forward, back), mean_of(forward, np.stack([*near, forward[-1]]))]
+            row = dict(
+                zip(("forward", "backward_too", "one_ahead"), [np.mean(frame_psnr(m, hr)) for m in means], strict=True)
+            )
+            result[f"{path.stem} {name}"] = row
+            print(
+                f"{path.stem:16} {name:12}" + "".join(f"  {key} {value:.3f}" for key, value in row.items()), flush=True
+            )
+    return result
+
+
+def mean_of(a: Luma, b: Luma) -> Luma:
+    """Return the rounded mean of two outputs."""
+    return ((a.astype(np.uint16) + b + 1) // 2).astype(np.uint8)
 
 
 def main() -> None:
@@ -169,6 +200,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=DATA / "clips", help="folder of clips")
     parser.add_argument("--stress", action="store_true", help="a still scene and frequent cuts instead")
     parser.add_argument("--late", action="store_true", help="frames of a segment against those of a whole run instead")
+    parser.add_argument("--backward", action="store_true", help="the mean with the network run backwards instead")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     domain = given.domain or ("clean" if given.crf is None else "video")
@@ -176,8 +208,11 @@ def main() -> None:
     models = {name: load(name, given.scale, domain, dtype) for name in (BICUBIC, *given.models)}
     clips = [p for p in sorted(given.folder.iterdir()) if p.is_file() and (not given.clips or p.stem in given.clips)]
     print(f"{'':16}  " + "  ".join(models))
-    if given.stress or given.late:
-        result = (stress if given.stress else late)(models, clips, given.scale)
+    special = next(
+        (f for f, on in ((stress, given.stress), (late, given.late), (backward, given.backward)) if on), None
+    )
+    if special is not None:
+        result = special(models, clips, given.scale)
     else:
         result = measure(models, clips, given.scale, given.crf)
     if given.json:
