@@ -92,7 +92,7 @@ def test_a_folder_has_the_outputs_of_a_run_in_turn(clips: Path, workers: list[He
         n for n, task in enumerate(Here.done) if isinstance(task, BeginFile) and task.job.source.name == "d.mkv"
     )
     assert len(segments) == SEGMENTS and max(segments) < last
-    assert not list((tmp_path / "out").glob("*.vidsr"))
+    assert not list((tmp_path / "out").glob("*.mkv.vidsr"))
 
 
 @pytest.mark.parametrize("kind", [BeginFile, MakeSegment, CompleteFile])
