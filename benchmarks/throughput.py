@@ -9,7 +9,8 @@ runs     both programs write 1920x1080 with libx264, CRF 18, preset medium, in t
 stages   core-seconds of every step (`vidsr bench`), the bounds that follow, and the share of them that a run reaches;
          OpenCV's resize and the Numba kernels, to compare with the network
 flow     twice the frame rate at 480x270 by `flow` and `net` against minterpolate, without encoding
-memory   peak resident size at 200 and at 2,000 frames of one size, and of 3840x2160 to 7680x4320 within 4 GB
+memory   peak resident size at 200 and at 2,000 frames of one size, of 3840x2160 to 7680x4320 within 4 GB, and of
+         480x270 to 1920x1080 by part: without encoder, with a short lookahead, without verification, ffmpeg
 repeats  slides, and a desktop with a window that moves, against a clip without repeated frames
 start    `--help`, and a run of two frames with decoding, network and encoding
 threads  one thread for the network and for the kernels; three to eight for x264, in vidsr and in the ffmpeg program
@@ -154,6 +155,18 @@ def memory(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
         small = make_clip(folder, frames, "160x90")
         table[str(frames)] = run(vidsr(small, folder / "out.mp4", "--model", "fast")).peak
         print(f"peak memory at {frames} frames of 160x90: {table[str(frames)]:.0f} MB")
+    clip, target = make_clip(folder, SHARED + 48), folder / "out.mp4"
+    parts = {
+        "two frames, not encoded": vidsr(clip, target, "--model", "fast", "--codec", "null", "--frames", "2"),
+        "not encoded": vidsr(clip, target, "--model", "fast", "--codec", "null"),
+        "lookahead of 10 frames": vidsr(clip, target, "--model", "fast", "--encoder-option", "rc-lookahead=10"),
+        "not verified": vidsr(clip, target, "--model", "fast", "--no-verify"),
+        "whole run": vidsr(clip, target, "--model", "fast"),
+        "ffmpeg bicubic, 5 threads": ffmpeg(clip, target, "bicubic", 5),
+    }
+    for name, command in parts.items():
+        table[name] = run(command).peak
+        print(f"480x270 to 1920x1080, {name}: {table[name]:.0f} MB", flush=True)
     large = make_clip(folder, 12, "3840x2160")
     options = ("--scale", "2", "--model", "fast", "--memory", "4G")
     table["3840x2160 to 7680x4320"] = run(vidsr(large, folder / "out.mp4", *options)).peak
