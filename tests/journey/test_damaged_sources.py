@@ -76,6 +76,33 @@ def test_a_packet_at_the_time_of_an_earlier_one_is_moved_and_counted(
     assert report.counts["packet_times_repaired"] == 1
 
 
+def test_audio_packets_without_a_duration_are_all_played_from_mp4(sounding: Path, tmp_path: Path) -> None:
+    """In a damaged Matroska file the codec's data was broken, and MP4 left out the last packet: exit code 5."""
+    with av.open(str(sounding)) as clip:
+        private = clip.streams.audio[0].codec_context.extradata
+    assert private is not None
+    source = tmp_path / "b.mkv"
+    source.write_bytes(sounding.read_bytes().replace(private, bytes(len(private))))
+    with av.open(str(source)) as clip:
+        assert {packet.duration for packet in clip.demux(audio=0) if packet.size} == {0}
+    verified(source, tmp_path / "c.mp4")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_d16_a_recording_with_a_damaged_audio_packet_is_verified_and_counted(tmp_path: Path, suffix: str) -> None:
+    """The muxer refuses a packet whose ADTS header is broken: that was held against the output, as a bug of vidsr."""
+    whole = make_clip(tmp_path / "a.ts", frames=25, size=(64, 48), audio=True, options={"bf": "0"})
+    with av.open(str(whole)) as clip:
+        beginnings = [bytes(packet)[:24] for packet in clip.demux(audio=0) if packet.size]
+    data = bytearray(whole.read_bytes())
+    at = next(data.index(one) for one in beginnings[10:] if data.count(one) == 1)  # in one piece
+    data[at : at + 7] = bytes(7)  # the header
+    source = tmp_path / "b.ts"
+    source.write_bytes(data)
+    report = verified(source, tmp_path / f"c{suffix}")
+    assert sum(report.counts[name] for name in report.counts if "packet" in name), report.counts
+
+
 @pytest.mark.parametrize(("language", "kept"), [("deu", True), ("d\x01u", False), ("de", False), ("DEU", False)])
 def test_a_language_code_with_a_broken_byte_is_left_out_of_mp4(language: str, kept: bool) -> None:
     tags = {"language": language}

@@ -183,6 +183,16 @@ def test_a_still_that_cannot_fit_is_refused_with_the_memory_that_it_needs(monkey
         make_plan(replace(options, memory=3 * GIB), PHOTO)
 
 
+def test_d14_the_memory_of_a_still_is_limited_like_that_of_a_clip() -> None:
+    """7000x7000 at half the size, with `--memory 800M`, took 2328 MB and said nothing."""
+    photo = replace(PHOTO, width=7000, height=7000)
+    options = parse_options(scale="1/2", model="bicubic", device="cpu", memory="800M")
+    with pytest.raises(OptionError, match=r"--memory 800M is too little for this run: give 1\d\d\dM or more"):
+        make_plan(options, photo)
+    assert make_plan(replace(options, memory=3 * GIB // 2), photo).rows_per_strip is not None
+    assert make_plan(replace(options, memory=8 * GIB), photo).rows_per_strip is None
+
+
 def test_an_odd_ratio_of_heights_has_no_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     assert row_ratio(9000, 2160) == (25, 6) and has_strips(9000, 2160)
     assert row_ratio(9001, 2160) == (9001, 2160) and not has_strips(9001, 2160)

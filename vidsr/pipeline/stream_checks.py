@@ -10,11 +10,10 @@ from fractions import Fraction
 
 from vidsr.pipeline.video_checks import MILLISECOND, Check, close, equal
 from vidsr.video import MATROSKA, FileContents, Track, container_format
-from vidsr.video.containers import free_tags, lost_tags
+from vidsr.video.containers import MP4_LIKE, free_tags, lost_tags
 from vidsr.video.inspect import CopiedPacket
 
 PLACE_TOLERANCE = 1e-4  # degrees and metres
-MP4_LIKE = ("mp4", "mov")
 # Tags of a stream that its new file states in its own way
 OWN_TAGS = ("language", "vendor_id", "handler_name", "filename", "mimetype")
 # Tags that FFmpeg's Matroska muxer does not write: for a file, and for a stream

@@ -19,7 +19,7 @@ from vidsr.options.output_mark import MARK, TAG
 
 # Ordered by how much each keeps: a note about a lost stream names the first container that keeps it.
 CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".webm": "webm"}
-MATROSKA = ("matroska", "webm")
+MATROSKA, MP4_LIKE = ("matroska", "webm"), ("mp4", "mov")
 Y4M, IMAGES = "yuv4mpegpipe", "image2"
 FRAMES_ONLY = (Y4M, IMAGES)  # no audio, subtitles, chapters, tags or times
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Stream
@@ -19,7 +20,16 @@ from av.video.stream import VideoStream
 
 from vidsr.options.source import Reading
 from vidsr.runtime.error_boundary import OUTPUT_ERRORS
-from vidsr.video.containers import MATROSKA, can_carry, file_tags, has_cover, is_cover, muxer_options, stream_tags
+from vidsr.video.containers import (
+    MATROSKA,
+    MP4_LIKE,
+    can_carry,
+    file_tags,
+    has_cover,
+    is_cover,
+    muxer_options,
+    stream_tags,
+)
 from vidsr.video.demux import MICROSECONDS, packets, seek_to
 from vidsr.video.probe import to_file_clock, video_stream
 from vidsr.video.source import open_source
@@ -58,6 +68,7 @@ class StreamCopier:
         self._container_format = ""
         self._copies: dict[int, Stream] = {}
         self._last: dict[int, int] = {}  # source index -> decoding time of the last packet written, in ticks
+        self._steps: dict[int, int] = {}  # source index -> shortest time between two packets without a duration, ticks
         self._pending: Packet[Stream] | None = None
         self._packets: Iterator[Packet[Stream]] = iter(())
 
@@ -172,8 +183,26 @@ class StreamCopier:
                     self.problems[TIMES_REPAIRED] += 1
                 packet.pts = packet.dts
             self._last[packet.stream.index] = packet.dts
+            if self._container_format in MP4_LIKE and not packet.duration:
+                self._set_duration(packet, last)
         packet.stream = self._copies[packet.stream.index]
         return packet
+
+    def _set_duration(self, packet: Packet[Stream], last: int | None) -> None:
+        """Set the duration of audio that a damaged file does not state: without it, MP4 does not play the last packet.
+
+        It is that of the codec's frames, or the shortest time between two packets.
+        """
+        stream = packet.stream
+        if not isinstance(stream, AudioStream):
+            return
+        index, context = stream.index, stream.codec_context
+        if context.frame_size and context.sample_rate:
+            packet.duration = round(Fraction(context.frame_size, context.sample_rate) / packet.time_base)
+        elif last is not None and packet.dts is not None:
+            step = packet.dts - last
+            self._steps[index] = min(step, self._steps.get(index, step))
+            packet.duration = self._steps[index]
 
 
 def is_of_disk(error: av.FFmpegError | OSError) -> bool:
