@@ -36,6 +36,7 @@ MOST_FAILED = 100  # results that failed verification and are kept under one nam
 CLAIM_SECONDS = 1.0  # longest wait for another run that claims a name in the same folder
 
 _unfinished: dict[Path, int] = {}  # unfinished file -> process that made it; removed when that process exits
+_made_folders: dict[Path, int] = {}  # folder -> process that made it; removed at its exit if it is empty
 
 
 class OutputFile:
@@ -234,6 +235,7 @@ def rename_without_replacing(source: Path, target: Path) -> None:
 def _make_folders(folder: Path) -> list[Path]:
     """Make ``folder`` and its parents, and return those that were missing."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()][::-1]
+    _made_folders.update(dict.fromkeys(missing, os.getpid()))  # first, because a signal may arrive at any moment
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -382,6 +384,7 @@ def remove_unfinished() -> None:
     for path, process in list(_unfinished.items()):
         if process == os.getpid():
             _remove(path)
+    _remove_empty([path for path, process in _made_folders.items() if process == os.getpid()])
 
 
 interrupt.at_exit(remove_unfinished)
