@@ -1,6 +1,8 @@
 """Compact networks in int8: near float32, the same with and without Numba, and for tiles and whole frames."""
 
 import copy
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -123,6 +125,16 @@ def test_a_run_uses_int8_only_where_it_is_asked_for(tmp_path: Path) -> None:
         report = enhance(clip, tmp_path / "b.mkv", precision=precision, **options)  # type: ignore[arg-type]
         assert report.verification.ok
         assert (report.plan.networks[0].precision == "int8") == (precision == "int8")
+
+
+@pytest.mark.slow
+@needs_packages
+def test_the_command_line_plans_int8_for_an_ncnn_graph(samples: Path) -> None:
+    """It planned float32: the command line defers a part of PyTorch that random generators need."""
+    options = ["--scale", "4", "--model", "animevideov3", "--precision", "int8", "--device", "cpu", "--json"]
+    command = [sys.executable, "-m", "vidsr", "plan", str(samples / "city_cut.mp4"), *options]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert text.count('"precision": "int8"') == 2  # the option, and the network
 
 
 @pytest.mark.slow
