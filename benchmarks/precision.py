@@ -1,9 +1,11 @@
-"""Speed of a 3x3 convolution on this processor in each precision: the reason for what `--precision auto` chooses.
+"""Speed of a 3x3 convolution and of networks on this processor in each precision.
 
-    python benchmarks/precision.py [--channels 32]
+It is the reason for what `--precision auto` chooses.
+
+    python benchmarks/precision.py [--channels 32] [--models fast,balanced,best] [--scale 4]
 
 One frame of 480x270, one thread, processor time, the median of interleaved calls. int8 is a call of oneDNN with uint8
-input and output, as the networks use it.
+input and output, as the networks use it. A network makes rounded codes of codes, as in a run.
 """
 
 from __future__ import annotations
@@ -11,15 +13,21 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections.abc import Callable
+from pathlib import Path
 from time import process_time
 
 import torch
 from _timer import machine
+from torch import Tensor
 
-from vidsr.device import choose, cpu_maker
+from vidsr.device import DTYPES, Compute, choose, cpu_maker
+from vidsr.models import load_model
 from vidsr.models.fused import ConvReLU
+from vidsr.stages.network_runner import Runner
+from vidsr.video import VideoReader
 
 WIDTH, HEIGHT, REPEATS = 480, 270, 9
+SAMPLE = Path(__file__).parents[1] / "samples" / "phone_dog.mp4"  # has frames of that size
 
 
 def calls(channels: int) -> dict[str, Callable[[], object]]:
@@ -60,23 +68,46 @@ def calls(channels: int) -> dict[str, Callable[[], object]]:
     }
 
 
-@torch.inference_mode()
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--channels", type=int, default=32)
-    channels = parser.parse_args().channels
-    torch.set_num_threads(1)
-    times: dict[str, list[float]] = {}
-    functions = calls(channels)
+def network_calls(model: str, scale: int, luma: Tensor) -> dict[str, Callable[[], object]]:
+    """Return the whole network in every precision."""
+
+    def call(precision: str) -> Callable[[], object]:
+        cpu = Compute(
+            torch.device("cpu"), DTYPES["fp32" if precision == "int8" else precision], int8=precision == "int8"
+        )
+        runner = Runner(load_model(model, scale, dtype=cpu.dtype, int8=cpu.int8), cpu)
+        return lambda: runner(luma, 255, rounded=True).clamp(0, 255).round().to(torch.uint8)
+
+    return {precision: call(precision) for precision in ("fp32", "bf16", "int8")}
+
+
+def medians(functions: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Return the median processor time of each function, in seconds; they are called in turn."""
+    times: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(REPEATS + 2):
         for name, function in functions.items():
             started = process_time()
             function()
-            times.setdefault(name, []).append(process_time() - started)
-    operations = 2 * channels**2 * 9 * (HEIGHT - 2) * (WIDTH - 2)
-    for name, seconds in times.items():
-        middle = statistics.median(seconds[2:])
-        print(f"{name}: {1000 * middle:.2f} ms, {operations / middle / 1e9:.0f} billion operations a second")
+            times[name].append(process_time() - started)
+    return {name: statistics.median(seconds[2:]) for name, seconds in times.items()}
+
+
+@torch.inference_mode()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--channels", type=int, default=32)
+    parser.add_argument("--models", default="fast,balanced")
+    parser.add_argument("--scale", type=int, default=4)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    operations = 2 * given.channels**2 * 9 * (HEIGHT - 2) * (WIDTH - 2)
+    for name, seconds in medians(calls(given.channels)).items():
+        print(f"{name}: {1000 * seconds:.2f} ms, {operations / seconds / 1e9:.0f} billion operations a second")
+    with VideoReader(SAMPLE) as reader:
+        luma = next(reader.batches(1)).y
+    for model in filter(None, given.models.split(",")):
+        times = medians(network_calls(model, given.scale, luma))
+        print(f"{model} x{given.scale}: " + ", ".join(f"{name} {1000 * t:.1f} ms" for name, t in times.items()))
     chosen = choose("cpu", "auto").precision
     print(f"auto chooses {chosen}; {machine()}, {cpu_maker() or 'maker unknown'}, PyTorch {torch.__version__}")
 
