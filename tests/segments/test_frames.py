@@ -71,15 +71,9 @@ def test_interpolation_by_the_network_of_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_float32_networks_on_other_batches_differ_by_a_rounding(tmp_path: Path) -> None:
-    """A segment has other batches than a whole run, and oneDNN may add in another order for them."""
-    clip = source(tmp_path)
-    for name, segment in (("whole", "0"), ("cut", "1s")):
-        run(clip, tmp_path / f"{name}.mkv", segment, denoise=1, deblur=1, scale=2, model="fast")
-    differences = [np.abs(a - b) for a, b in zip(luma(tmp_path / "cut.mkv"), luma(tmp_path / "whole.mkv"), strict=True)]
-    assert len(differences) == FRAMES
-    assert max(difference.max() for difference in differences) <= 1
-    assert np.mean([difference.mean() for difference in differences]) < 1e-4
+def test_float32_networks_do_not_depend_on_the_batches_of_a_segment(tmp_path: Path) -> None:
+    """oneDNN adds in another order for another number of frames."""
+    assert_same(source(tmp_path), tmp_path, denoise=1, deblur=1, scale=2, model="fast", precision="fp32")
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from vidsr.stages.gpu import CudaGraphs
 from vidsr.stages.network_runner import Runner
 
 CPU = Compute(torch.device("cpu"), torch.float32)
+GPU = Compute(torch.device("cuda"), torch.float32)
 needs_int8 = pytest.mark.skipif(not has_int8(CPU.device), reason="the processor has no VNNI")
 
 
@@ -112,7 +113,7 @@ def test_a_tile_without_the_halo_would_not_equal_the_whole() -> None:
 def test_out_of_memory_halves_the_batch_then_tiles_and_loses_no_frame(limit: int) -> None:
     x = planes(7, 64, 48)
     whole = Runner(Convolutions(), CPU)(x, 255)
-    runner = Runner(Convolutions(limit=limit), CPU)
+    runner = Runner(Convolutions(limit=limit), CPU, batch=7)
     assert (runner(x, 255) - whole).abs().max() < 0.01
     assert runner.out_of_memory_retries > 0
     before = runner.out_of_memory_retries
@@ -134,17 +135,25 @@ def test_other_errors_pass() -> None:
         Runner(Broken(), CPU)(planes(1, 8, 8), 255)
 
 
-def test_a_call_stays_inside_the_pixel_budget() -> None:
+def test_a_call_on_a_cpu_takes_one_frame() -> None:
     network = Convolutions()
-    Runner(network, CPU)(planes(40, 128, 256), 255)
-    assert sum(shape[0] for shape in network.calls) == 40
-    assert max(shape[0] * shape[2] * shape[3] for shape in network.calls) <= CPU.pixel_budget
+    Runner(network, CPU)(planes(5, 16, 8), 255)
+    assert [shape[0] for shape in network.calls] == [1] * 5
 
 
-def test_a_call_of_several_frames_stays_inside_the_memory() -> None:
-    network = Convolutions()
+def test_a_call_on_a_gpu_stays_inside_the_pixel_budget() -> None:
+    frames = Runner(Convolutions(), GPU)._frames_per_call(128, 256)
+    assert frames * 128 * 256 <= GPU.pixel_budget < (frames + 1) * 128 * 256
+
+
+def test_a_call_on_a_gpu_stays_inside_the_memory() -> None:
     memory = 3 * 8 * 8 * runner_module.DEFAULT_BYTES
-    Runner(network, replace(CPU, memory=memory))(planes(10, 8, 8), 255)
+    assert Runner(Convolutions(), replace(GPU, memory=memory))._frames_per_call(8, 8) == 3
+
+
+def test_the_frames_of_a_batch_are_divided_into_calls() -> None:
+    network = Convolutions()
+    Runner(network, CPU, batch=3)(planes(10, 8, 8), 255)
     assert [shape[0] for shape in network.calls] == [3, 3, 3, 1]
 
 
@@ -233,10 +242,10 @@ def test_a_gpu_is_given_planes_once_and_its_launches_are_recorded_once(
     monkeypatch.setattr(runner_module, "Uploads", upload)
     monkeypatch.setattr(runner_module, "CudaGraphs", lambda network: CudaGraphs(network, Recorded))
     model = load_model("fast", 2)
-    runner = Runner(model, Compute(torch.device("cuda"), torch.float32))
+    runner = Runner(model, GPU)
     batches = [planes(2, 24, 24 + i // 5) for i in range(6)]
     for batch in batches:
-        assert torch.equal(runner(batch, 255, rounded=True), Runner(model, CPU)(batch, 255))
+        assert torch.equal(runner(batch, 255, rounded=True), Runner(model, CPU, batch=2)(batch, 255))
     assert uploaded == batches
     assert len(replays) == (0 if fails else 1 + 3)  # compared once, then the third, fourth and fifth call
     assert runner.graphs_failed == fails

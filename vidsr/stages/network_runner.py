@@ -57,10 +57,11 @@ class PlaneNetwork(Protocol):
 class Runner:
     """Applies ``network`` to planes of code values of any size, in calls that fit the device.
 
-    A call holds at most ``compute.pixel_budget`` input pixels (or ``batch`` frames). With ``tile`` the frame is cut
-    into squares that overlap by the receptive field, so that the output equals that of the whole frame. When the
-    device runs out of memory, the batch is halved, then the frame tiled, then the tiles halved. The smaller setting
-    stays for the rest of the run. ``conversion`` is the way of 4:4:4 planes through a network on RGB.
+    A call holds ``batch`` frames, else one on a CPU and at most ``compute.pixel_budget`` input pixels on a GPU. With
+    ``tile`` the frame is cut into squares that overlap by the receptive field, so that the output equals that of the
+    whole frame. When the device runs out of memory, the batch is halved, then the frame tiled, then the tiles halved.
+    The smaller setting stays for the rest of the run. ``conversion`` is the way of 4:4:4 planes through a network on
+    RGB.
     """
 
     def __init__(
@@ -234,6 +235,9 @@ class Runner:
     def _frames_per_call(self, h: int, w: int) -> int:
         if self.batch is not None:
             return self.batch
+        if self.compute.device.type == "cpu":
+            # oneDNN takes less time for it, and the bits of a frame do not depend on the others of its batch
+            return 1
         side, budget = self._side(h, w) or max(h, w), self.compute.pixel_budget
         if self.compute.memory is not None:
             budget = min(budget, self._pixels_in(self.compute.memory))
