@@ -9,7 +9,7 @@ import pytest
 
 from tests.tiers import few_or_many
 
-FEW = ("--inputs", "6", "--options", "--every", "640", "--kills", "1")
+FEW = ("--inputs", "4", "--options", "--every", "960", "--kills", "1")
 MANY = ("--inputs", "600", "--options", "--every", "5", "--kills", "60")
 
 

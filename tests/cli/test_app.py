@@ -167,6 +167,7 @@ def test_compare_prints_every_method(clip: Path) -> None:
     assert "bicubic" in result.stdout and "fast" in result.stdout, result.stderr
 
 
+@pytest.mark.slow
 def test_bench_names_the_bottleneck(clip: Path) -> None:
     options = ("--scale", "2", "--model", "bicubic", "--rounds", "1", "--no-baselines", "--json")
     measured = json.loads(run_vidsr("bench", clip, *options).stdout)

@@ -56,7 +56,7 @@ def test_a_closed_stream_that_the_run_needs_is_one_line(folder: Path, command: s
     assert f"- is the standard {stream}, which is closed" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("encoding", [slow("utf-8:strict"), "ascii:strict"])
+@pytest.mark.parametrize("encoding", ["utf-8:strict", slow("ascii:strict")])
 def test_a_name_that_is_no_text_can_be_printed_in_a_strict_locale(folder: Path, encoding: str) -> None:
     (folder / "a.mp4").rename(folder / b"caf\xe9 \xc3\xa9.mp4".decode(errors="surrogateescape"))
     done = shell(folder, "vidsr info *.mp4; vidsr plan *.mp4 --scale 2 --model nearest", PYTHONIOENCODING=encoding)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from tests.clips import make_clip, read_number
+from tests.tiers import slow
 from vidsr import enhance
 from vidsr.errors import InputError, Notes, OptionError, OutputError, VidsrError
 from vidsr.frames import FrameBatch
@@ -386,7 +387,7 @@ def test_an_encoder_failure_during_a_run_leaves_no_thread_and_no_file(
 
 
 @pytest.mark.parametrize(
-    ("sent", "target"), [(signal.SIGINT, "b.mp4"), (signal.SIGTERM, "b.mp4"), (signal.SIGINT, "%d.png")]
+    ("sent", "target"), [slow(signal.SIGINT, "b.mp4"), (signal.SIGTERM, "b.mp4"), (signal.SIGINT, "%d.png")]
 )
 def test_ctrl_c_and_sigterm_leave_no_partial_file(tmp_path: Path, sent: signal.Signals, target: str) -> None:
     source = make_clip(tmp_path / "a.mp4", frames=400, size=(320, 240))

@@ -46,6 +46,17 @@ def test_a_frame_without_a_past_is_upscaled_as_an_image(scale: int) -> None:
     assert state.hidden.shape == (2, 8, 19, 23)
 
 
+def test_a_network_that_has_upscaled_can_be_trained() -> None:
+    """Kernels that inference had made and kept could not take part in training."""
+    reduction_kernel.cache_clear()
+    enlargement_kernels.cache_clear()
+    with torch.inference_mode():
+        reduction_kernel(3), enlargement_kernels(3)
+    y = noise(1, 1, 12, 12).requires_grad_()
+    network(3).next_frame(y, Prior.empty(1, (12, 12), 3, 8, y))[0].sum().backward()
+    assert y.grad is not None
+
+
 def test_the_prior_is_made_to_agree_with_the_frame() -> None:
     model, y = network(), noise(1, 1, 24, 24)
     prior = Prior(y, noise(1, 1, 48, 48), torch.zeros(1, 8, 24, 24), torch.ones(1, 1, 24, 24))

@@ -105,9 +105,10 @@ def test_a_worker_ends_with_its_parent_and_removes_its_unfinished_file(tmp_path:
 def test_an_output_whose_batch_was_killed_can_be_written_at_once(tmp_path: Path) -> None:
     """Until the worker had unwound, for two seconds, a new run was refused: "being written by another run"."""
     process, worker = start_caller("hang_with_a_file", tmp_path / "a.mp4")
-    process.kill()
-    process.communicate(timeout=END_SECONDS)
     try:
+        with process:  # not `communicate`: the worker holds the pipes open
+            process.kill()
+            process.wait(END_SECONDS)
         deadline = time.monotonic() + END_SECONDS
         while list(tmp_path.iterdir()) and time.monotonic() < deadline:
             time.sleep(0.02)

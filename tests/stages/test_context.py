@@ -124,6 +124,7 @@ def test_interpolation(engine: str) -> None:
     assert_context_suffices([spec], SHOWN)
 
 
+@pytest.mark.slow
 def test_interpolation_of_repeats() -> None:
     spec = InterpolateSpec(Times(Fraction(2)), "flow", None, "interpolate", Fraction(1))
     assert_context_suffices([spec], TELECINE)

@@ -166,8 +166,16 @@ def _send_again(main: int) -> None:
 
 
 def _interrupt_again(signum: int, frame: FrameType | None) -> None:
-    if not _exiting.locked():
+    if _is_in_hook(frame):  # what is raised there is dropped too, and no hook hears of it
+        _thread.start_new_thread(_send_again, (_thread.get_ident(),))
+    elif not _exiting.locked():
         raise _InterruptedBySignal
+
+
+def _is_in_hook(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code is not _on_dropped.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _watch(read_end: int) -> None:

@@ -149,6 +149,7 @@ def around(planes: Tensor) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # the first call may be inference, a later one training
 def reduction_kernel(scale: int) -> Tensor:
     """Return the antialiased bicubic (a = -0.5) that reduces by ``scale``, for a convolution of that stride."""
     taps = reduction_taps(scale)
@@ -164,6 +165,7 @@ def reduction_taps(scale: int) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)
 def enlargement_kernels(scale: int) -> Tensor:
     """Return the bicubic (a = -0.5) that enlarges by ``scale``: a 5x5 kernel for each sub-pixel."""
     taps = enlargement_taps(scale)
