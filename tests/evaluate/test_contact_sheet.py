@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tests.commands import run_vidsr
+from vidsr.errors import ExitCode
 from vidsr.evaluate.contact_sheet import find_crops, find_detailed_crops, side_by_side
 
 
@@ -34,3 +36,10 @@ def test_the_last_row_is_filled_with_blank_cells() -> None:
     result = side_by_side(images, columns=3, zoom=2)
     assert result.shape[0] == 2 * (16 + 28 + 4)
     assert result.shape[1] == 3 * (20 + 8)
+
+
+def test_a_huge_number_of_crops_is_refused() -> None:
+    """`--crops` with 400 digits searched for crops without an end."""
+    result = run_vidsr("compare", "a.mp4", "--scale", "2", "--models", "nearest", "--crops", "9" * 400)
+    assert result.returncode == ExitCode.BAD_REQUEST
+    assert "--crops" in result.stderr and "Traceback" not in result.stderr

@@ -67,6 +67,7 @@ def _declaration(option: Option) -> Any:
         help=escape(option.help + default),
         show_default=option.kind is not bool,
         min=option.minimum,
+        max=option.maximum,
         rich_help_panel=option.group,
     )
 

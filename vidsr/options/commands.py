@@ -32,6 +32,9 @@ EXIT_CODES = (
 )
 
 
+MOST_CROPS = 64  # of one frame on a contact sheet
+
+
 def own(name: str, help: str, kind: Any = str, default: Any = None, group: str = GENERAL, **more: Any) -> Option:
     """Return an option that only one command has."""
     return Option(name, group, help, kind, default, own=True, **more)
@@ -123,7 +126,8 @@ COMMANDS: tuple[Command, ...] = (
             option("frames", help="Maximum number of frames of each clip."),
             output("Folder for compare.csv and the contact sheets.", None, OUTPUT),
             own("overwrite", "Replace existing files of that folder.", bool, False),
-            own("crops", "Crops per frame on the contact sheet.", int, 1, metavar="N", minimum=1, group=OUTPUT),
+            own("crops", "Crops per frame on the contact sheet.", int, 1, metavar="N", minimum=1, maximum=MOST_CROPS,
+                group=OUTPUT),
             JSON,
         ),
         ("vidsr compare clip.mp4 --models bicubic,fast,balanced -o scores/",

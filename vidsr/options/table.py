@@ -70,6 +70,7 @@ class Option:
     positional: bool = False  # an argument without a flag
     negative: bool = False  # a flag without a default, which may be switched on or off
     minimum: int | None = None
+    maximum: int | None = None
     bare: str = ""  # value of the flag alone, without a value behind it
     own: bool = False  # of one command only, and unknown to `parse_options`
     old_name: str = ""  # name before version 0.2, accepted with a note
