@@ -33,6 +33,7 @@ EXIT_CODES = (
 
 
 MOST_CROPS = 64  # of one frame on a contact sheet
+MOST_REDUCTION = 64  # of the size of training images
 
 
 def own(name: str, help: str, kind: Any = str, default: Any = None, group: str = GENERAL, **more: Any) -> Option:
@@ -166,10 +167,11 @@ COMMANDS: tuple[Command, ...] = (
         (
             argument("paths", "PATH", "Images, clips, folders.", many=True),
             output("The file to write."),
-            own("reduce", "Downscale by this factor first, which removes compression noise.", int, 1, metavar="N"),
-            own("every", "Take every Nth frame of a clip.", int, 10, metavar="N"),
+            own("reduce", "Downscale by this factor first, which removes compression noise.", int, 1, metavar="N",
+                minimum=1, maximum=MOST_REDUCTION),
+            own("every", "Take every Nth frame of a clip.", int, 10, metavar="N", minimum=1),
             own("split", "Percentages for training, validation and test.", default="80,10,10", metavar="A,B,C"),
-            own("seed", "Seed of the split.", int, 0, metavar="N"),
+            own("seed", "Seed of the split.", int, 0, metavar="N", minimum=0),
             own("kinds", "Kinds of files to use.", default="images,clips", metavar="images|clips|images,clips"),
             own("compact", "Store JPEGs: a third of the size.", bool, False),
             shared("overwrite"),
@@ -188,7 +190,7 @@ COMMANDS: tuple[Command, ...] = (
             shared("codec", help="Format, such as h264 or av1, or FFmpeg encoder.", default="libx264", metavar="NAME"),
             shared("crf", help="Quality; higher is worse.", default_text=""),
             own("preset", "Encoder speed.", metavar="NAME"),
-            own("seed", "Seed of the noise.", int, 0, metavar="N"),
+            own("seed", "Seed of the noise.", int, 0, metavar="N", minimum=0),
             shared("overwrite"),
         ),
     ),

@@ -143,7 +143,6 @@ def _send(stream: IO[bytes], value: Any) -> None:
 def serve(request_end: int, reply_end: int, faults: int) -> NoReturn:
     """Answer the calls of a `Worker` until it closes its end; the main function of its process."""
     interrupt.install(as_worker=True)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupt.SIGNALS)
     faulthandler.enable(faults)
     process.configure_process()
     process.defer_torch_compiler()
@@ -151,6 +150,7 @@ def serve(request_end: int, reply_end: int, faults: int) -> NoReturn:
 
 
 def _serve(requests: IO[bytes], replies: IO[bytes]) -> NoReturn:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupt.SIGNALS)  # one that waited is an interrupt from here on
     waiting: SimpleQueue[Any] = SimpleQueue()
     busy = [False]
 

@@ -121,6 +121,12 @@ def test_kinds_and_shares_are_chosen_and_errors_name_wrong_ones(tmp_path: Path) 
         dataset.build([tmp_path], tmp_path / "out" / "x.safetensors", reduce=0)
 
 
+def test_an_image_smaller_than_its_reduction_is_one_line(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    with pytest.raises(OptionError, match="--reduce 5000: an image has"):
+        dataset.build([tmp_path], tmp_path / "x.safetensors", (100, 0, 0), reduce=5000)
+
+
 def test_downscaling_by_two_removes_the_finest_detail(tmp_path: Path) -> None:
     checker = torch.zeros(32, 32, 3)
     checker[::2, ::2] = checker[1::2, 1::2] = 200.0

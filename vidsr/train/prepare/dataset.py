@@ -159,12 +159,17 @@ def downscale(image: Tensor, factor: int) -> Tensor:
     """Downscale codes by an integer factor with the antialiased bicubic (a = -0.5).
 
     H x W x C codes become float32 codes, not rounded.
+
+    Raises:
+        OptionError: the image is smaller than the factor.
     """
     if factor == 1:
         return image.float()
     height, width = (n - n % factor for n in image.shape[:2])
     planes = image[:height, :width].permute(2, 0, 1)[None].float()
     size = (height // factor, width // factor)
+    if not all(size):
+        raise OptionError(f"--reduce {factor}: an image has {image.shape[1]}x{image.shape[0]} pixels: reduce it less")
     small = F.interpolate(planes, size=size, mode="bicubic", antialias=True)
     return small[0].permute(1, 2, 0).clamp(0, 255)
 
