@@ -95,6 +95,12 @@ def test_a_webm_output_is_vp9_without_asking(tmp_path: Path) -> None:
     assert stream(tmp_path / "b.webm")[0] == "vp9"
 
 
+def test_vp8_which_names_the_matrix_of_ntsc_after_pal_is_verified(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", 3, (66, 50), tags={"colorspace": 6, "color_range": 1})
+    report = enhance(source, tmp_path / "b.webm", scale=1, codec="vp8")
+    assert report.verification is not None and report.verification.ok
+
+
 @pytest.mark.parametrize("fit", ["pad", "crop"])
 def test_another_aspect_ratio_is_padded_or_cropped(tmp_path: Path, fit: str) -> None:
     source = make_clip(tmp_path / "a.mp4", 3, (64, 48))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
+from vidsr.color import WEIGHTS
 from vidsr.frames import HdrInfo, VideoInfo
 from vidsr.video import FileContents
 
@@ -83,12 +84,18 @@ def color_checks(info: VideoInfo, target: FileContents) -> Iterator[Check]:
     for name in names if info.chroma == "gray" else ("matrix", *names):
         expected = getattr(info.color, name)
         if expected is not None:  # an untagged source may be tagged by the encoder's own default
-            yield equal(name, expected, getattr(found.color, name) or TAG_DEFAULTS.get(name))
+            tag = getattr(found.color, name) or TAG_DEFAULTS.get(name)
+            yield equal(name, expected, expected if name == "matrix" and is_same_matrix(expected, tag) else tag)
     location = info.color.chroma_location
     if location is not None and info.chroma == found.chroma == "420" and found.codec in SITING_CODECS:
         yield equal("chroma location", location, found.color.chroma_location or TAG_DEFAULTS["chroma location"])
     if info.hdr is not None and found.codec in HDR_CODECS:
         yield Check("HDR10 metadata", hdr_text(info.hdr), hdr_text(found.hdr), same_hdr(info.hdr, found.hdr))
+
+
+def is_same_matrix(one: str, other: str | None) -> bool:
+    """Whether two names mean the same matrix: VP8 has one of the two names of BT.601's."""
+    return one in WEIGHTS and other is not None and WEIGHTS[one] == WEIGHTS.get(other)
 
 
 def hdr_text(hdr: HdrInfo | None) -> str:
