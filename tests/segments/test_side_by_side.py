@@ -140,7 +140,9 @@ def test_fail_fast_keeps_finished_segments(
     assert [path.name for path in (tmp_path / "out" / "b.x2.mkv.vidsr").glob("*.json")][:1]
     monkeypatch.undo()
     again = run_vidsr("enhance", clips, "-o", tmp_path / "out", *OPTIONS)
-    assert again.returncode == 0 and f"resuming: 1 of {SEGMENTS} segments done" in again.stderr
+    assert again.returncode == 0
+    # the other worker may have finished the third segment by the time the second failed
+    assert any(f"resuming: {done} of {SEGMENTS} segments done" in again.stderr for done in (1, 2))
 
 
 def test_a_file_in_use_by_another_run_fails_alone(clips: Path, workers: list[Here], tmp_path: Path) -> None:
