@@ -27,6 +27,7 @@ from vidsr.metrics import rgb_to_y
 from vidsr.models import Model, from_file, weight_files
 from vidsr.models.int8 import MAX_CODE, MAX_LEVEL, LayerSteps, chain, packed
 from vidsr.models.layers import LumaNetwork
+from vidsr.models.weight_rounding import levels_in_turn
 
 SIDE = 96  # of the crops, pixels of the network's input
 FOLDERS = ("train/photos", "train/bsds")  # of training images
@@ -131,14 +132,11 @@ def _levels(rows: Tensor, moments: Tensor, scale: Tensor) -> Tensor:
     damped = moments + DAMPING * moments.diag().mean() * torch.eye(len(moments))
     order = damped.diag().argsort(descending=True)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped[order][:, order]))
-    factor = torch.linalg.cholesky(inverse, upper=True)
-    rest, levels = rows[:, order].clone(), torch.zeros_like(rows)
-    for column in range(rows.shape[1]):
-        nearest = (rows[:, order[column]] / scale).round()
-        chosen = (rest[:, column] / scale).round().clamp(nearest - 1, nearest + 1).clamp(-MAX_LEVEL, MAX_LEVEL)
-        error = (rest[:, column] - chosen * scale) / factor[column, column]
-        rest[:, column + 1 :] -= error[:, None] * factor[column, column + 1 :]
-        levels[:, order[column]] = chosen
+    spread, ordered = torch.linalg.cholesky(inverse, upper=True), rows[:, order]
+    nearest = (ordered / scale[:, None]).round()
+    least, most = ((nearest + change).clamp(-MAX_LEVEL, MAX_LEVEL) for change in (-1, 1))
+    levels = torch.empty_like(rows)
+    levels[:, order] = levels_in_turn(ordered, scale, spread, least, most)
     return levels
 
 

@@ -26,9 +26,19 @@ def round_weights(weight: Tensor, exact: Tensor, given: Tensor, largest: int) ->
     rest = weight + change.float()
     step = rest.abs().amax(1).clamp(min=torch.finfo(torch.float32).tiny) / largest
     spread = torch.linalg.cholesky(inverse, upper=True).float()
-    levels = torch.empty_like(rest)
-    for n in range(rest.shape[1]):
-        levels[:, n] = (rest[:, n] / step).round().clamp(-largest, largest)
+    limits = torch.full_like(rest, largest)
+    return levels_in_turn(rest, step, spread, -limits, limits), step
+
+
+def levels_in_turn(rows: Tensor, step: Tensor, spread: Tensor, least: Tensor, most: Tensor) -> Tensor:
+    """Return ``rows`` (C x D) in levels of ``step`` (C), column by column; later ones take over the errors.
+
+    ``spread``, D x D: upper Cholesky factor of the inverse second moments of the inputs. ``least`` and ``most``, C x D,
+    limit the levels.
+    """
+    rest, levels = rows.clone(), torch.empty_like(rows)
+    for n in range(rows.shape[1]):
+        levels[:, n] = (rest[:, n] / step).round().clamp(least[:, n], most[:, n])
         error = (rest[:, n] - levels[:, n] * step) / spread[n, n]
-        rest[:, n:] -= error[:, None] * spread[n, n:]
-    return levels, step
+        rest[:, n + 1 :] -= error[:, None] * spread[n, n + 1 :]
+    return levels
