@@ -47,7 +47,7 @@ class Compute:
 
     @property
     def pixel_budget(self) -> int:
-        """Input pixels per network call."""
+        """Input pixels of a batch at most; on a GPU also of a network call."""
         return PIXEL_BUDGET.get(self.device.type, PIXEL_BUDGET["cpu"])
 
     @property

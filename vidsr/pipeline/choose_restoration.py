@@ -39,8 +39,10 @@ def choose_restores(
     """
     if not options.restorations:
         return ()
-    choose = _cleaning if options.clean else _asked
-    chosen = choose(options, info, compute, samples, diagnosis, notes, folder)
+    if options.clean:
+        chosen = _cleaning(options, info, compute, diagnosis, notes, folder)
+    else:
+        chosen = _asked(options, info, compute, samples, diagnosis, notes, folder)
     if in_strips and info.chroma != "gray" and any(spec.chroma_noise is None for spec in chosen):
         notes.info("chroma_kept", "the image is made in strips to save memory: its chroma is not denoised")
     if in_strips or info.chroma == "gray":
@@ -76,13 +78,7 @@ def _asked(
 
 
 def _cleaning(
-    options: EnhanceOptions,
-    info: VideoInfo,
-    compute: Compute,
-    samples: ClipSamples,
-    diagnosis: Diagnosis,
-    notes: Notes,
-    folder: Path,
+    options: EnhanceOptions, info: VideoInfo, compute: Compute, diagnosis: Diagnosis, notes: Notes, folder: Path
 ) -> tuple[RestoreSpec, ...]:
     """Return the restorations of `--clean`, and note in one line what was decided, and why.
 
