@@ -21,7 +21,7 @@ from typing import Any
 
 from vidsr.options.enhance import parse_options
 from vidsr.options.paths import Job
-from vidsr.pipeline.run import RunReport
+from vidsr.pipeline.report import RunReport
 from vidsr.runtime.worker import Worker
 from vidsr.runtime.worker_pool import WorkerPool
 from vidsr.segments.enhance import begin, complete

@@ -31,7 +31,8 @@ from vidsr.options.output_names import distinct_outputs
 from vidsr.options.paths import Job, list_jobs, output_path
 from vidsr.options.source import Reading
 from vidsr.options.table import current_names
-from vidsr.pipeline.run import OnFrames, RunReport, open_reader, plan_clip
+from vidsr.pipeline.report import OnFrames, RunReport
+from vidsr.pipeline.run import open_reader, plan_clip
 from vidsr.pipeline.verify import Verification, verify_files
 from vidsr.runtime import process
 from vidsr.runtime.error_boundary import machine_errors

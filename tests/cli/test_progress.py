@@ -11,7 +11,7 @@ from vidsr.cli.progress import Reporter, Verbosity
 from vidsr.frames import VideoInfo
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.plan import make_plan
-from vidsr.pipeline.run import RunReport
+from vidsr.pipeline.report import RunReport
 from vidsr.pipeline.summary import _measure, summarize
 from vidsr.runtime.error_boundary import Failure
 from vidsr.segments.workers import WorkerLine

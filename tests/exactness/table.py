@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vidsr import enhance
-from vidsr.pipeline.run import RunReport
+from vidsr.pipeline.report import RunReport
 
 REPO = Path(__file__).parents[2]
 SAMPLES = REPO / "samples"

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from vidsr.errors import ExitCode
-from vidsr.runtime.output_file import is_unfinished
+from vidsr.runtime.unfinished import is_unfinished
 
 PROGRESS = 100  # runs between two lines on stderr
 HANG_SECONDS = 120.0  # for runs of a second; the rest allows for the load of the machine

@@ -10,7 +10,7 @@ from tests.commands import run_vidsr
 from vidsr import enhance
 from vidsr.errors import ExitCode, Notes, OutputError
 from vidsr.options.codecs import Encoding
-from vidsr.pipeline.run import RunReport
+from vidsr.pipeline.report import RunReport
 from vidsr.video import VideoReader, VideoWriter
 from vidsr.video.containers import lost_tags, stream_tags
 

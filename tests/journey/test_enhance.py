@@ -21,7 +21,7 @@ from tests.tiers import slow
 from vidsr import enhance
 from vidsr.errors import InputError, Notes, OptionError, OutputError, VidsrError
 from vidsr.frames import FrameBatch
-from vidsr.pipeline.run import RunReport
+from vidsr.pipeline.report import RunReport
 from vidsr.video import VideoReader, VideoWriter, streams
 
 LOSSLESS: dict[str, Any] = {"codec": "ffv1"}

@@ -20,7 +20,7 @@ from vidsr.options.output_names import report_path
 from vidsr.options.paths import Job, list_jobs
 from vidsr.pipeline.run import enhance_file
 from vidsr.pipeline.verify import verify_files
-from vidsr.runtime.output_file import is_unfinished
+from vidsr.runtime.unfinished import is_unfinished
 from vidsr.video import VideoReader
 from vidsr.video.image import upright
 from vidsr.video.image_sequence import ImageSequenceWriter, OutputImages

@@ -20,7 +20,7 @@ from tests.tiers import few_or_many, slow
 from vidsr.errors import ExitCode
 from vidsr.pipeline import run
 from vidsr.pipeline.verify import Check, Verification
-from vidsr.runtime.output_file import is_unfinished
+from vidsr.runtime.unfinished import is_unfinished
 from vidsr.video import ExpectedContents
 
 FAST = ("--scale", "2", "--model", "bicubic", "--device", "cpu")

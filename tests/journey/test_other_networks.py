@@ -13,7 +13,7 @@ from vidsr.errors import ModelError
 from vidsr.models.architectures import rrdbnet
 from vidsr.models.model_files import find
 from vidsr.options.community import find_models
-from vidsr.pipeline.run import RunReport
+from vidsr.pipeline.report import RunReport
 from vidsr.video import VideoReader
 
 CHECKPOINTS = ("realesr-animevideov3-x4", "realesr-general-x4v3", "spanf_x4_ntire2025", "smfanet_x4")

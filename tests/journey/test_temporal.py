@@ -14,7 +14,7 @@ from tests.tiers import SLOW
 from vidsr import enhance
 from vidsr.device import Compute
 from vidsr.models import checkpoints, from_file
-from vidsr.pipeline.run import RunReport
+from vidsr.pipeline.report import RunReport
 from vidsr.stages import Context
 from vidsr.stages.build import context_of
 from vidsr.stages.network_runner import Runner

@@ -20,7 +20,8 @@ from vidsr.options.enhance import EnhanceOptions, parse_options
 from vidsr.options.paths import Job
 from vidsr.pipeline import trial_run
 from vidsr.pipeline.estimate import Estimates, estimate_all
-from vidsr.pipeline.run import RunReport, enhance_file
+from vidsr.pipeline.report import RunReport
+from vidsr.pipeline.run import enhance_file
 from vidsr.pipeline.trial_run import Trial, _line, _next_length
 from vidsr.video import PacketSizes, packet_sizes, probe
 

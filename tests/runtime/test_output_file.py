@@ -11,7 +11,8 @@ import pytest
 
 from vidsr.errors import OutputError
 from vidsr.runtime import output_file
-from vidsr.runtime.output_file import OutputFile, is_unfinished, rename_without_replacing, write_file
+from vidsr.runtime.output_file import OutputFile, rename_without_replacing, write_file
+from vidsr.runtime.unfinished import is_unfinished
 
 WRITE_AND_WAIT = """
 import sys, time

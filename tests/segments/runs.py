@@ -11,7 +11,7 @@ from tests.clips import make_clip
 from vidsr.errors import Notes
 from vidsr.options.enhance import parse_options
 from vidsr.options.paths import Job
-from vidsr.pipeline.run import OnFrames, RunReport
+from vidsr.pipeline.report import OnFrames, RunReport
 from vidsr.segments.enhance import enhance_file
 from vidsr.video import VideoReader
 

@@ -22,7 +22,8 @@ from tests.tiers import examples
 from vidsr.errors import Notes, OptionError, OutputError
 from vidsr.frames import Chroma, ColorInfo, FrameBatch, HdrInfo, Origin, VideoInfo
 from vidsr.options.codecs import CODECS, Encoding
-from vidsr.runtime.output_file import OutputFile, is_unfinished
+from vidsr.runtime.output_file import OutputFile
+from vidsr.runtime.unfinished import is_unfinished
 from vidsr.video import NullWriter, VideoReader, VideoWriter, nearest_format, open_writer, probe
 from vidsr.video.encoder import MATROSKA_TICK, next_stamp, tick
 from vidsr.video.sidedata import scaled_matrix

@@ -14,7 +14,7 @@ from vidsr.options.paths import Job, JobList, frame_log_path, output_path
 from vidsr.pipeline.summary import FileSummary
 from vidsr.runtime import interrupt, process
 from vidsr.runtime.error_boundary import Failure
-from vidsr.runtime.output_file import remove_leftovers
+from vidsr.runtime.unfinished import remove_leftovers
 from vidsr.runtime.worker import Worker
 from vidsr.segments.side_by_side import Listeners, Result, enhance_side_by_side
 from vidsr.segments.workers import WorkerLine

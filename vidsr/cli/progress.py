@@ -25,7 +25,7 @@ from vidsr.runtime.log_file import LogFile
 from vidsr.segments.workers import WorkerLine
 
 if TYPE_CHECKING:
-    from vidsr.pipeline.run import OnFrames
+    from vidsr.pipeline.report import OnFrames
 
 LINE_SECONDS = 10.0  # between two progress lines where there is no terminal
 

@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidsr.models.architectures.compact import Compact, Config
-from vidsr.models.architectures.ncnn_graph import Apply, Convolution, NcnnGraph, PRelu
+from vidsr.models.architectures.ncnn_graph import NcnnGraph
+from vidsr.models.architectures.ncnn_layers import Apply, Convolution, PRelu
 from vidsr.models.int8 import MAX_CODE, MAX_LEVEL, QuantisedConv
 from vidsr.models.layers import ImageNetwork
 from vidsr.models.rgb_network import RgbNetwork, Statistics, add_rgb_anchor, scale_of

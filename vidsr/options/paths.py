@@ -25,7 +25,7 @@ from vidsr.options.input_folder import (
     side_file,
 )
 from vidsr.options.parse import decimal
-from vidsr.runtime.output_file import is_unfinished
+from vidsr.runtime.unfinished import is_unfinished
 
 ADDRESS = re.compile(r"[a-z]{3,}:/", re.IGNORECASE)  # of a network; Path merges the slashes
 PIPE = Path("-")  # standard input or output

@@ -5,15 +5,13 @@ Only frames in flight are held.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from html import escape
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
-from vidsr.errors import Note, Notes, OnNote, OptionError, VerifyError, VidsrError, ignore
+from vidsr.errors import Notes, OnNote, OptionError, VidsrError, ignore
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.fingerprint import Fingerprint
@@ -21,17 +19,16 @@ from vidsr.options.finished import request_digest
 from vidsr.options.image_sequence import first_number
 from vidsr.options.output_names import output_names
 from vidsr.options.paths import PIPE, Job, container
-from vidsr.options.serialize import to_json
+from vidsr.pipeline.enhance_image import enhance_image
 from vidsr.pipeline.expected_times import end_of_copies
-from vidsr.pipeline.image_strips import enhanced_pixels, sample_luma
 from vidsr.pipeline.outputs import RunOutputs
 from vidsr.pipeline.plan import Plan, make_plan
-from vidsr.pipeline.verify import Verification, verify
-from vidsr.pipeline.verify_image import verify_image
+from vidsr.pipeline.report import WAIT, OnFrames, RunReport
+from vidsr.pipeline.verify import verify
 from vidsr.runtime.concurrency import prefetch
 from vidsr.runtime.output_file import OutputFile
 from vidsr.stages.build import Stages, build_stages
-from vidsr.stages.diagnosis import ClipSamples, sample_clip
+from vidsr.stages.diagnosis import sample_clip
 from vidsr.stages.frame_log import FrameLog
 from vidsr.stages.repeats import mark_repeats
 from vidsr.stages.stopwatch import Stopwatch
@@ -46,89 +43,8 @@ from vidsr.video import (
     lost_streams,
     open_writer,
 )
-from vidsr.video.image import encode_pixels, image_info, read_pixels
 
 QUEUE_BATCHES = 2
-WAIT = "wait"  # the step in which a thread waits for the one before it
-
-# Counts of what a damaged source has lost
-DAMAGE = (
-    *("damaged_packets", "undecodable_packets_skipped", "damaged_frames_concealed"),
-    *("unreadable_places_skipped", "unreadable_rest", "damaged_packets_left_out"),
-)
-
-OnFrames = Callable[[int, int | None], object]  # (frames written, frames expected or None)
-
-
-@dataclass(frozen=True)
-class RunReport:
-    """What a run did."""
-
-    source: Path
-    target: Path
-    plan: Plan
-    output: VideoInfo  # as written; the encoder may have padded an odd size
-    frames: int
-    seconds: float
-    notes: tuple[Note, ...] = ()
-    threads: dict[str, dict[str, float]] = field(default_factory=dict)  # thread -> step -> its own seconds
-    means: dict[str, float] = field(default_factory=dict)  # mean of each measured log column
-    counts: dict[str, int] = field(default_factory=dict)  # events by identifier, see docs/json.md
-    truncated: bool = False  # the source ends early; everything readable was processed
-    log: Path | None = None
-    verification: Verification | None = None
-    failure: str | None = None  # why the output was kept as failed
-    fingerprint: Fingerprint | None = None  # of the source
-    request: str = ""  # digest of the options: a later run knows by both that the output is complete
-    output_bytes: int | None = None  # size of the output; None for images
-
-    def __repr__(self) -> str:
-        return f"<RunReport {', '.join(f'{name}: {value}' for name, value in self._facts().items())}>"
-
-    def _repr_html_(self) -> str:
-        """Return a table for a notebook."""
-        rows = (f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in self._facts().items())
-        return f"<table>{''.join(rows)}</table>"
-
-    def _facts(self) -> dict[str, str]:
-        verified = self.verification is not None and self.verification.ok
-        return {
-            "source": str(self.source),
-            "output": str(self.target),
-            "size": f"{self.output.width}x{self.output.height}",
-            "frames": str(self.frames),
-            "seconds": f"{self.seconds:.1f}",
-            "verified": "yes" if verified else "no",
-        }
-
-    @property
-    def input(self) -> VideoInfo:
-        """Facts of the source."""
-        return self.plan.source
-
-    @property
-    def damaged(self) -> bool:
-        """Whether a part of the source was lost to damage."""
-        return any(self.counts.get(name) for name in DAMAGE)
-
-    @property
-    def fps(self) -> float:
-        """Frames written per second of the whole run."""
-        return self.frames / self.seconds
-
-    def busy(self, thread: str) -> float:
-        """Seconds in which ``thread`` did not wait for another."""
-        return sum(seconds for step, seconds in self.threads[thread].items() if step != WAIT)
-
-    @property
-    def bottleneck(self) -> str:
-        """The thread that was busy longest, which the others waited for."""
-        return max(self.threads, key=self.busy, default="")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the report as JSON values; docs/json.md describes them."""
-        data: dict[str, Any] = to_json(replace(self, verification=None))
-        return data | {"verification": None if self.verification is None else self.verification.to_json()}
 
 
 def enhance_file(
@@ -139,7 +55,7 @@ def enhance_file(
     Raises:
         VidsrError: in one line; no partial output is left.
     """
-    return (_enhance_image if job.is_image else _enhance_clip)(job, options, on_frames, Notes(on_note))
+    return (enhance_image if job.is_image else _enhance_clip)(job, options, on_frames, Notes(on_note))
 
 
 def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes: Notes) -> RunReport:
@@ -279,30 +195,6 @@ def finish(report: RunReport, expected: ExpectedContents | None, outputs: RunOut
         raise type(error)(f"{error}; kept as {kept.name}") from error
     outputs.commit()
     return report
-
-
-def _enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes: Notes) -> RunReport:
-    started = perf_counter()
-    pixels = read_pixels(job.source, options.reading.alpha, options.reading.max_pixels)
-    info = image_info(job.source, pixels)
-    if options.interpolates:
-        notes.info("still_not_interpolated", f"{job.source} is a still image: no frames are interpolated")
-    samples = ClipSamples((sample_luma(pixels),)) if options.restorations else ClipSamples()
-    plan = make_plan(options, info, samples, notes=notes)
-    target = output_names(job, plan.options).result
-    with OutputFile(target, options.overwrite, make_folders=True) as file:
-        result = enhanced_pixels(pixels, info, plan, target)
-        with file.named_errors():
-            file.part.write_bytes(encode_pixels(target, result))
-        verification = verify_image(target, file.part, result) if options.verify else None
-        try:
-            if verification is not None:
-                verification.raise_if_failed()
-        except VerifyError as error:
-            raise VerifyError(f"{error}; kept as {file.keep_as_failed().name}") from None
-    on_frames(1, 1)
-    seconds = perf_counter() - started
-    return RunReport(job.source, target, plan, plan.output, 1, seconds, tuple(notes), verification=verification)
 
 
 def _check_reference(reference: Path | None, measured: int | None, frames: int, notes: Notes) -> None:

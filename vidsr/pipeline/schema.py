@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from vidsr.options.serialize import TYPE_KEY
 from vidsr.pipeline.estimate import Estimates
-from vidsr.pipeline.run import RunReport
+from vidsr.pipeline.report import RunReport
 from vidsr.pipeline.verify import Verification
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -10,7 +10,7 @@ from vidsr.options.parse import decimal
 
 if TYPE_CHECKING:
     from vidsr.frames import VideoInfo
-    from vidsr.pipeline.run import RunReport
+    from vidsr.pipeline.report import RunReport
 
 
 @dataclass(frozen=True)

@@ -1,42 +1,35 @@
 """Files that get their name once they are complete: no other file is replaced, and no unfinished file stays.
 
-An unfinished file lies in the folder of its target as ``.NAME.TARGET-HOST-PID-RANDOM.part.SUFFIX``. Nobody can predict
-that name. It is created exclusively and locked (flock) as long as the run lives, so the next run in the folder
-recognises what a killed run has left, and a second run with the same target is refused.
+`unfinished.py` has the names and locks of what is not complete yet.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
-import re
-import secrets
-import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from hashlib import blake2b
 from pathlib import Path
-from time import sleep
 from types import TracebackType
 from typing import Self
 
 from vidsr.errors import OutputError
-from vidsr.runtime import interrupt
-
-UNFINISHED = re.compile(
-    r"\..*\.(?P<target>[0-9a-f]{8})-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{16}\.part(\.[^.]+)?", re.DOTALL
+from vidsr.runtime.unfinished import (
+    claims,
+    create,
+    forget,
+    is_unfinished,
+    make_folder,
+    other_writer,
+    remove,
+    remove_empty,
+    remove_leftovers,
 )
-NAME_BYTES, SUFFIX_BYTES = 60, 20  # of the target's name that the unfinished file's name repeats; 255 is the limit
+
 AT_FDCWD, RENAME_NOREPLACE = -100, 1  # of renameat2, from fcntl.h and linux/fs.h
 NO_SUCH_CALL = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 MOST_FAILED = 100  # results that failed verification and are kept under one name
-CLAIM_SECONDS = 1.0  # longest wait for another run that claims a name in the same folder
-
-_unfinished: dict[Path, int] = {}  # unfinished file -> process that made it; removed when that process exits
-_made_folders: dict[Path, int] = {}  # folder -> process that made it; removed at its exit if it is empty
 
 
 class OutputFile:
@@ -64,18 +57,18 @@ class OutputFile:
         self._remedy = remedy
         self._is_folder = folder
         self.done = False
-        self._made: list[Path] = _make_folders(path.parent) if make_folders else []
+        self._made: list[Path] = make_folder(path.parent) if make_folders else []
         try:
             if not folder:
                 refuse_existing(path, overwrite, remedy)
             remove_leftovers(path.parent)
-            with self.named_errors(), _claims(path.parent):
-                writer = _other_writer(path)
+            with self.named_errors(), claims(path.parent):
+                writer = other_writer(path)
                 if writer is not None:
                     raise OutputError(f"{path} is being written by another run ({writer}): wait for it, or {remedy}")
-                self.part, self._lock = _create(path, folder)
+                self.part, self._lock = create(path, folder)
         except BaseException:
-            _remove_empty(self._made)
+            remove_empty(self._made)
             raise
 
     @property
@@ -131,13 +124,13 @@ class OutputFile:
     def discard(self) -> None:
         """Remove what was written, unless it is committed."""
         if not self.done:
-            _remove(self.part)
-            _remove_empty(self._made)
+            remove(self.part)
+            remove_empty(self._made)
         self.release()
 
     def release(self) -> None:
         """Give up the lock: the contents are committed or removed."""
-        _unfinished.pop(self.part, None)
+        forget(self.part)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -191,18 +184,6 @@ def refuse_existing(path: Path, overwrite: bool, remedy: str = "choose another -
         raise OutputError(f"{path} is a device or a pipe: {remedy}")
 
 
-def is_unfinished(path: Path) -> bool:
-    """Whether ``path`` is the unfinished file of a run, judged by its name."""
-    return UNFINISHED.fullmatch(path.name) is not None
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove the unfinished files that killed runs of this machine have left in ``folder``."""
-    for path in _unfinished_files(folder):
-        if path not in _unfinished and _host_of(path) == _host() and not _is_alive(path):
-            _remove(path)
-
-
 def rename_without_replacing(source: Path, target: Path) -> None:
     """Rename a file or folder; an existing ``target`` is never replaced.
 
@@ -232,127 +213,6 @@ def rename_without_replacing(source: Path, target: Path) -> None:
         source.unlink()
 
 
-def _make_folders(folder: Path) -> list[Path]:
-    """Make ``folder`` and its parents, and return those that were missing."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()][::-1]
-    _made_folders.update(dict.fromkeys(missing, os.getpid()))  # first, because a signal may arrive at any moment
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be made: {error.strerror}; choose another --output") from None
-    return missing
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    for folder in reversed(folders):
-        with suppress(OSError):  # another file is in it by now
-            folder.rmdir()
-
-
-def _create(path: Path, folder: bool) -> tuple[Path, int | None]:
-    """Create and lock the unfinished file or folder of ``path``."""
-    while True:
-        part = path.with_name(_part_name(path, folder))
-        _unfinished[part] = os.getpid()  # first, because a signal may arrive at any moment
-        try:
-            if folder:
-                part.mkdir()
-                lock = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            else:
-                lock = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-        except BaseException:
-            _remove(part)
-            del _unfinished[part]
-            raise
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if part.exists():
-            return part, lock
-        os.close(lock)  # taken for a leftover before it was locked
-        del _unfinished[part]
-
-
-def _part_name(path: Path, folder: bool) -> str:
-    stem, suffix = path.stem, "" if folder else path.suffix
-    while len(os.fsencode(stem)) > NAME_BYTES:
-        stem = stem[:-1]
-    if len(os.fsencode(suffix)) > SUFFIX_BYTES:
-        suffix = ""
-    return f".{stem}.{_digest(path.name)}-{_host()}-{os.getpid()}-{secrets.token_hex(8)}.part{suffix}"
-
-
-def _digest(text: str) -> str:
-    return blake2b(os.fsencode(text), digest_size=4).hexdigest()
-
-
-def _host() -> str:
-    return _digest(socket.gethostname())
-
-
-def _host_of(path: Path) -> str:
-    match = UNFINISHED.fullmatch(path.name)
-    return "" if match is None else match["host"]
-
-
-def _unfinished_files(folder: Path) -> list[Path]:
-    try:
-        with os.scandir(folder) as entries:
-            return [Path(folder, entry.name) for entry in entries if UNFINISHED.fullmatch(entry.name)]
-    except OSError:  # not there, or unreadable
-        return []
-
-
-def _other_writer(path: Path) -> str | None:
-    """Return the process that writes ``path`` at present; None without one."""
-    for part in _unfinished_files(path.parent):
-        match = UNFINISHED.fullmatch(part.name)
-        if match is not None and match["target"] == _digest(path.name) and _is_alive(part):
-            return f"process {match['pid']}" if match["host"] == _host() else "on another machine"
-    return None
-
-
-def _is_alive(part: Path) -> bool:
-    """Whether the run that writes ``part`` is alive: it holds a lock, or has a process where nothing can be locked."""
-    try:
-        file = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True  # not ours
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        match = UNFINISHED.fullmatch(part.name)
-        return match is None or match["host"] != _host() or Path(f"/proc/{match['pid']}").exists()
-    finally:
-        os.close(file)
-    return False
-
-
-@contextmanager
-def _claims(folder: Path) -> Iterator[None]:
-    """Claim names in ``folder`` one run at a time, where the file system can lock a folder."""
-    try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except PermissionError:
-        yield
-        return
-    try:
-        for _ in range(int(CLAIM_SECONDS / 0.01)):
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                sleep(0.01)
-            except OSError:
-                break
-        yield
-    finally:
-        os.close(handle)
-
-
 def sync(path: Path) -> None:
     """Store a file, or a folder and its files, on the disk."""
     if path.is_dir() and is_unfinished(path):
@@ -369,22 +229,3 @@ def sync(path: Path) -> None:
             raise
     finally:
         os.close(handle)
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def remove_unfinished() -> None:
-    """Remove the unfinished files of this process, as an exit handler those that an interrupt has left."""
-    for path, process in list(_unfinished.items()):
-        if process == os.getpid():
-            _remove(path)
-    _remove_empty([path for path, process in _made_folders.items() if process == os.getpid()])
-
-
-interrupt.at_exit(remove_unfinished)

@@ -29,7 +29,7 @@ from vidsr.errors import ignore
 from vidsr.runtime import interrupt, process
 from vidsr.runtime.concurrency import run_in_background
 from vidsr.runtime.error_boundary import Failure, WorkerFailed
-from vidsr.runtime.output_file import remove_unfinished
+from vidsr.runtime.unfinished import remove_unfinished
 
 ROOT = Path(__file__).parents[2]  # the folder that holds the package
 EVENT, RESULT, FAILURE, LINE = "event", "result", "failure", "line"  # kinds of messages to the caller

@@ -12,7 +12,8 @@ from vidsr.options.finished import request_digest
 from vidsr.options.output_names import OutputNames
 from vidsr.options.paths import Job
 from vidsr.pipeline.outputs import RunOutputs
-from vidsr.pipeline.run import RunReport, copy_problems, finish, open_clip_writer
+from vidsr.pipeline.report import RunReport
+from vidsr.pipeline.run import copy_problems, finish, open_clip_writer
 from vidsr.segments.job import SegmentedJob
 from vidsr.segments.job_folder import JobFolder
 from vidsr.segments.segment_report import SegmentReport

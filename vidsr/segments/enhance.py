@@ -21,8 +21,9 @@ from vidsr.options.paths import Job, output_path
 from vidsr.pipeline.choose_format import can_keep_alpha
 from vidsr.pipeline.estimate import plan_file
 from vidsr.pipeline.plan import Plan
-from vidsr.pipeline.run import OnFrames, RunReport, open_reader, plan_clip, slow_motion
+from vidsr.pipeline.report import OnFrames, RunReport
 from vidsr.pipeline.run import enhance_file as enhance_whole
+from vidsr.pipeline.run import open_reader, plan_clip, slow_motion
 from vidsr.runtime import interrupt
 from vidsr.runtime.worker_pool import Key
 from vidsr.segments.assemble import assemble

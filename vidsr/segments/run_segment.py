@@ -12,7 +12,8 @@ from pathlib import Path
 from time import perf_counter
 
 from vidsr.errors import Notes, ignore
-from vidsr.pipeline.run import OnFrames, Times, run_stages
+from vidsr.pipeline.report import OnFrames
+from vidsr.pipeline.run import Times, run_stages
 from vidsr.runtime.error_boundary import machine_errors
 from vidsr.segments.job_folder import JobFolder
 from vidsr.segments.segment_report import SegmentReport

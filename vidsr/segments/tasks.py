@@ -66,7 +66,7 @@ def perform(task: Task, emit: Emit) -> Need | BegunJob | FileSummary | int:
         VidsrError: in one line.
     """
     from vidsr.kernels.jit import is_compiled
-    from vidsr.pipeline.run import RunReport
+    from vidsr.pipeline.report import RunReport
     from vidsr.pipeline.summary import summarize
     from vidsr.runtime.error_boundary import machine_errors
     from vidsr.segments.enhance import begin, complete, estimate_need
