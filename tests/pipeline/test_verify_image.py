@@ -63,7 +63,8 @@ def test_a_wrong_image_is_detected(tmp_path: Path, suffix: str, pixels: Any, dif
 
 def test_an_image_that_was_not_stored_whole_is_kept_as_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), noise())
-    monkeypatch.setattr(enhance_image, "encode_pixels", lambda path, pixels: shortened(bytes(encode_pixels(path, pixels))))
+    broken = lambda path, pixels: shortened(bytes(encode_pixels(path, pixels)))  # noqa: E731
+    monkeypatch.setattr(enhance_image, "encode_pixels", broken)
     with pytest.raises(VerifyError, match=r"b\.png was written and differs from its plan: .*; kept as b\.failed\.png"):
         enhance(tmp_path / "a.png", tmp_path / "b.png", **OPTIONS)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.failed.png"]
