@@ -4,14 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.clips import make_clip
+from tests.temporal_model import panning_clip, temporal_file
+from vidsr.device import Compute
 from vidsr.errors import ModelError, OptionError
 from vidsr.evaluate.contact_sheet import contact_sheet
 from vidsr.evaluate.upscaling import compare_upscaling, default_methods
 from vidsr.kernels.resample import resize
 from vidsr.metrics import psnr
+from vidsr.models import from_file
 from vidsr.options.enhance import parse_options
+from vidsr.stages.network_runner import Runner
+from vidsr.stages.rounding import rounded
+from vidsr.stages.temporal_upscale import TemporalUpscaler
+from vidsr.stages.upscale import resize_planes
 from vidsr.video import VideoReader
 
 OPTIONS = parse_options(scale=2)
@@ -29,6 +37,25 @@ def test_networks_score_better_than_bicubic_on_a_real_clip(samples: Path) -> Non
     for score in comparison.scores:
         mean = np.mean([row["psnr_y"] for row in rows if row["method"] == score.method])
         assert score.psnr_y == pytest.approx(mean)
+
+
+def test_a_temporal_network_is_compared_with_its_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compared on (a, b, b, c) it has the scores of its stage on (a, b, c): methods see frames one by one."""
+    clip = panning_clip(tmp_path / "a.mkv", monkeypatch, (0, 3, 3, 7), size=(128, 96))
+    model = temporal_file(tmp_path / "mine.safetensors")
+    rows: list[dict[str, str | int | float]] = []
+    compare_upscaling(clip, 2, (str(model),), parse_options(scale=2, precision="fp32", device="cpu"), rows.append)
+    with VideoReader(clip) as reader:
+        originals = torch.cat([batch.y for batch in reader.batches(4)])[[0, 1, 3]]
+    low = rounded(resize_planes(originals, 64, 48, "bicubic"), 8)
+    stage = TemporalUpscaler(Runner(from_file(model).fused(), Compute(torch.device("cpu"), torch.float32)))
+    outputs = stage(low, 255).round().clamp(0, 255)
+    pairs = zip(outputs[:, 0].numpy(), originals[:, 0].numpy(), strict=True)
+    expected = [psnr(output, original, crop=2) for output, original in pairs]
+    measured = [row["psnr_y"] for row in rows]
+    assert measured == pytest.approx([expected[n] for n in (0, 1, 1, 2)], abs=0.01)
+    alone = TemporalUpscaler(stage.runner)(low[2:], 255).round().clamp(0, 255)
+    assert abs(psnr(alone[0, 0].numpy(), originals[2, 0].numpy(), crop=2) - expected[2]) > 0.05
 
 
 def test_an_odd_size_is_cropped_to_a_multiple_of_the_scale(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def noise(*shape: int) -> Tensor:
 
 def network(scale: int) -> Recurrent:
     torch.manual_seed(0)
-    return Recurrent(Config(scale, channels=8, layers=2, hidden=8)).eval()
+    return Recurrent(Config(scale, channels=8, layers=2, hidden=8, keep=0.9)).eval()
 
 
 def past(scale: int) -> tuple[State, Tensor]:
@@ -44,7 +44,7 @@ def test_planes_and_blend_equal_those_of_the_network(scale: int) -> None:
         own = crop_border(single, 3)[..., rows, columns].contiguous()
         tile = TemporalPrior.of(state, y[0, 0].numpy(), field).planes((rows, columns), own)
         head, _ = model.recur(features, planes)
-        residual = blend(planes, head, single)
+        residual = blend(planes, head, single, 0.9)
     # luma is sampled at 1/32 of a pixel, which counts in the change and its mean
     rough = [scale**2 + 1, scale**2 + 4]
     exact = [n for n in range(planes.shape[1]) if n not in rough]
@@ -52,8 +52,8 @@ def test_planes_and_blend_equal_those_of_the_network(scale: int) -> None:
     assert torch.allclose(planes[:, rough], expected[:, rough], atol=0.3)
     assert torch.equal(crop_border(tile, 4), crop_border(planes, 4)[..., rows, columns])
     output = pixel_shuffle(residual + y, scale)
-    estimate, values = blended(planes, head, single, y, 255, torch.float32)
-    codes = blended(planes, head, single, y, 255, torch.uint8)[1]
+    estimate, values = blended(planes, head, single, y, 0.9, 255, torch.float32)
+    codes = blended(planes, head, single, y, 0.9, 255, torch.uint8)[1]
     assert torch.allclose(values / 255, output, atol=1e-5)
     assert torch.allclose(estimate, output.clamp(-0.05, 1.05), atol=1e-5)
     assert (codes - values.round().clamp(0, 255)).abs().max() <= 1

@@ -94,14 +94,18 @@ def empty_planes(network: Recurrent, y: Tensor) -> Tensor:
 
 
 def blended(
-    planes: Tensor, head: Tensor, single: Tensor, y: Tensor, peak: int, dtype: torch.dtype
+    planes: Tensor, head: Tensor, single: Tensor, y: Tensor, keep: float, peak: int, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """Return the new estimate of ``y``, limited, and its code values in ``dtype``: rounded if that is an integer."""
+    """Return the new estimate of ``y``, limited, and its code values in ``dtype``: rounded if that is an integer.
+
+    ``keep``: as in `vidsr.models.architectures.recurrent.Config`.
+    """
     size = [side * isqrt(head.shape[1] // 2) for side in y.shape[-2:]]
     estimate, output = y.new_empty(1, 1, *size), y.new_empty(1, 1, *size, dtype=dtype)
     layers = channels_last(planes), channels_last(head), channels_last(single)
     frame = np.ascontiguousarray(y[0, 0].numpy())
-    blend(*layers, frame, estimate[0, 0].numpy(), output[0, 0].numpy(), ERROR_GAIN, GATE_SLOPE, MAX_OVERSHOOT, peak)
+    results = estimate[0, 0].numpy(), output[0, 0].numpy()
+    blend(*layers, frame, *results, ERROR_GAIN / keep, GATE_SLOPE, MAX_OVERSHOOT, peak)
     return estimate, output
 
 

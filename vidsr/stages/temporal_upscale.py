@@ -97,7 +97,7 @@ class TemporalUpscaler:
             features, single = network.single_frame(network.with_halo(part))
             planes = empty_planes(network, part) if past is None else past.planes(read, single)
             head, hidden = network.recur(features, planes)
-            parts = (hidden, *blended(planes, head, single, part, peak, codes))
+            parts = (hidden, *blended(planes, head, single, part, network.keep, peak, codes))
             for whole, one in zip(wholes, parts, strict=True):
                 unit = whole.shape[-1] // w
                 whole[..., *fine(target, unit)] = one[..., *fine(kept, unit)]

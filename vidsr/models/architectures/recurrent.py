@@ -37,6 +37,7 @@ class Config:
     channels: int = 32
     layers: int = 10
     hidden: int = 32  # channels of the recurrent part
+    keep: float = 1.0  # share of the past in front of the gate; below 1, what is 30 frames old is forgotten
 
 
 class Recurrent(TemporalNetwork, plain.Plain):
@@ -45,7 +46,7 @@ class Recurrent(TemporalNetwork, plain.Plain):
     def __init__(self, config: Config) -> None:
         plain.Plain.__init__(self, plain.Config(config.scale, config.channels, config.layers))
         self.halo = config.layers + 1 + RING
-        self.hidden_channels = config.hidden
+        self.hidden_channels, self.keep = config.hidden, config.keep
         subpixels = config.scale**2
         inputs = config.channels + subpixels + 3 + 2 + config.hidden
         layers: list[nn.Module] = []
@@ -84,7 +85,7 @@ class Recurrent(TemporalNetwork, plain.Plain):
             prior = Prior.empty(y.shape[0], y.shape[-2:], self.scale, self.hidden_channels, y)
         planes = self.prior_planes(y, prior, single)
         head, hidden = self.recur(features, planes)
-        return blend(planes, head, single), hidden
+        return blend(planes, head, single, self.keep), hidden
 
     def single_frame(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return features with `RING` pixels around the frame, and the single-frame residual in float32, with fewer."""
@@ -133,12 +134,15 @@ class Recurrent(TemporalNetwork, plain.Plain):
         return error, F.pixel_unshuffle(prior.estimate, scale) + enlarged - y
 
 
-def blend(planes: Tensor, head: Tensor, single: Tensor) -> Tensor:
-    """Return the residual of a frame: that of the frame alone, and the gated gain of the past."""
+def blend(planes: Tensor, head: Tensor, single: Tensor, keep: float) -> Tensor:
+    """Return the residual of a frame: that of the frame alone, and the gated gain of the past.
+
+    ``keep``: as in `Config`.
+    """
     subpixels = head.shape[1] // 2
     past = crop_border(planes, RING)
     logits, extra = head.chunk(2, 1)
-    gate = torch.sigmoid(logits - GATE_SLOPE * past[:, subpixels + 3 : subpixels + 4])
+    gate = keep * torch.sigmoid(logits - GATE_SLOPE * past[:, subpixels + 3 : subpixels + 4])
     own = crop_border(single, (single.shape[-1] - head.shape[-1]) // 2)
     return own + gate * past[:, subpixels + 2 : subpixels + 3] * past[:, :subpixels] / ERROR_GAIN + extra
 
