@@ -72,3 +72,14 @@ def test_late_or_slightly_unordered_packets_are_no_jump() -> None:
     )
     times, jumps = run(*packet_times, ("video", None))
     assert times == [*(ticks for _, ticks in packet_times), None] and not jumps
+
+
+def test_a_frame_shown_hours_after_it_is_decoded_gets_its_time_from_its_place() -> None:
+    """A flipped bit in an MPEG file of 11 frames gave one of them a time ten hours later, which `--fps` had to fill."""
+    problems: Counter[str] = Counter()
+    clock, read = ContinuousClock(problems), [packet("video", ticks) for ticks in (0, 40, 80)]
+    read[1].pts += 36_000_000
+    for one in read:
+        clock.correct(one)
+    assert [one.pts for one in read] == [80, None, 160]
+    assert problems[CLOCK_JUMPS] == 1

@@ -20,6 +20,7 @@ MICROSECONDS = 1_000_000
 MOV = "mov,mp4,m4a,3gp,3g2,mj2"  # FFmpeg's name of MP4 and QuickTime files
 RECORDING_FORMATS = ("mpegts", "mpeg")  # containers whose clock may be reset in the middle
 MAX_GAP = 10  # seconds without audio and video; a longer gap means that the clock was reset
+MAX_REORDERING = 10  # seconds between the times at which a packet is decoded and shown; more is a damaged time
 MAX_STEP_BACK = Fraction(1, 10)  # seconds by which a stream may run back; smaller steps are repaired by the reader
 
 
@@ -110,6 +111,9 @@ class ContinuousClock:
         packet.dts += ticks
         if packet.pts is not None:
             packet.pts += ticks
+            if abs(packet.pts - packet.dts) * tick > MAX_REORDERING:
+                packet.pts = None  # the decoder then takes the time from the packet's place
+                self._problems[CLOCK_JUMPS] += 1
 
     def _is_continuous(self, time: Fraction, stream: int) -> bool:
         """Whether ``time`` continues the packet's own stream and lies near the end of all streams."""
