@@ -72,7 +72,7 @@ def measure(function: str, clip: Path, workers: int, options: dict[str, Any]) ->
     processes = [Worker(f"benchmarks.workers:{function}", environment) for environment in environments]
     with begun.locked(), WorkerPool(processes) as pool:
         for number in range(workers):
-            pool.submit((0, number), (0, number), EstimateNeed(job, begun.options))
+            pool.submit((0, number), (0, number), EstimateNeed((job,), begun.options))
         assert all(outcome.failure is None for outcome in pool.outcomes())
         started = time.perf_counter()
         for index in begun.missing:

@@ -44,6 +44,18 @@ class Compute:
     dtype: torch.dtype
     memory: int | None = None  # bytes that one network call may use; None: no limit
     int8: bool = False  # whether networks with a calibrated form compute in int8; others compute in `dtype`
+    is_checked: bool = False  # whether it computed the first frame right, so that nothing is compared any more
+
+    @property
+    def loses_precision(self) -> bool:
+        """Whether the first frame must be compared with float32."""
+        is_half = self.device.type == "cuda" and self.dtype != torch.float32
+        return not self.is_checked and (is_half or self.int8)
+
+    @property
+    def is_untested(self) -> bool:
+        """Whether the first frame must be compared with the CPU."""
+        return not self.is_checked and self.device.type in UNTESTED
 
     @property
     def pixel_budget(self) -> int:
@@ -138,6 +150,14 @@ def _compute(device: torch.device, precision: Precision) -> Compute:
         return Compute(device, torch.float16)
     floats = torch.bfloat16 if has_fast_bf16(device) else torch.float32
     return Compute(device, floats, int8=has_int8(device))
+
+
+def same_gpus(name: str) -> tuple[str, ...]:
+    """Return every GPU that the name of a device stands for: without a number, all of that kind."""
+    if name not in GPUS:
+        return (name,)
+    _, _, count = GPUS[name]
+    return tuple(f"{name}:{number}" for number in range(count())) if count() > 1 else (name,)
 
 
 def _device(name: str) -> torch.device:

@@ -45,6 +45,20 @@ def test_a_file_that_fails_unexpectedly_does_not_end_the_batch(
     assert sorted(path.name for path in (folder.parent / "out").glob("*.mp4")) == ["a.x2.mp4", "c.x2.mp4"]
 
 
+def test_the_table_of_a_batch_counts_every_file_once(folder: Path) -> None:
+    (folder / "b.mp4").write_bytes((folder / "b.mp4").read_bytes()[:-900])
+    (folder / "d.mp4").write_text("no clip")
+    (folder / "e.txt").write_text("notes")
+    run_vidsr("enhance", folder / "a.mp4", "-o", folder.parent / "out/", *ARGUMENTS)
+    result = run_vidsr("enhance", folder, "-o", folder.parent / "out", *ARGUMENTS)
+    rows = [line.split() for line in result.stderr.splitlines()]
+    counts = {row[0]: row[1] for row in rows if len(row) > 1 and row[1].isdigit()}
+    assert rows.count(["result", "files", "frames", "time"]) == 1
+    assert ["already", "done", "1"] in rows
+    assert counts["enhanced"] == counts["skipped"] == "1" and counts["failed"] == "2"
+    assert run_vidsr("enhance", folder, "-o", folder.parent / "out", *ARGUMENTS, "-q").stderr.count("result") == 0
+
+
 @pytest.mark.parametrize("flag", ["-v", "--verbose"])
 def test_verbose_prints_the_traceback_of_a_file_that_fails_unexpectedly(
     folder: Path, monkeypatch: pytest.MonkeyPatch, flag: str

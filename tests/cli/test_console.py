@@ -117,6 +117,7 @@ def test_the_time_left_is_shown_for_several_files_only(tmp_path: Path) -> None:
     for files, shown in ((1, ""), (2, " for all files")):
         share = RunShare([tmp_path / "clip"] * files)
         assert share.left() == ""
+        share.update(0, 0, 10)
         share.update(0, 5, 10)
         assert share.left().endswith(shown) and (shown or not share.left())
 

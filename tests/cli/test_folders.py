@@ -32,6 +32,24 @@ def test_a_second_run_does_nothing(folder: Path) -> None:
     assert outputs(folder) == before and len(before) == 3
 
 
+def test_a_second_run_leaves_out_finished_images_too(folder: Path) -> None:
+    """A folder of clips and images ended with exit code 3 the second time: the images existed."""
+    import cv2
+    import numpy as np
+
+    out = folder.parent / "out"
+    for name in ("e.png", "f.jpg"):
+        cv2.imwrite(str(folder / name), np.zeros((24, 32, 3), np.uint8))
+    command = ("enhance", folder, "-o", out, *FAST)
+    assert run_vidsr(*command).returncode == 0
+    before = (out / "e.x2.png").stat().st_mtime_ns
+    again = run_vidsr(*command)
+    assert again.returncode == 0 and "already done: 5 files" in again.stderr, again.stderr
+    assert (out / "e.x2.png").stat().st_mtime_ns == before
+    cv2.imwrite(str(folder / "e.png"), np.full((24, 32, 3), 9, np.uint8))
+    assert "e.x2.png exists" in run_vidsr(*command).stderr, "another image"
+
+
 def test_only_missing_and_changed_files_are_made(folder: Path) -> None:
     command = ("enhance", folder, "-o", folder.parent / "out", *FAST)
     run_vidsr(*command)
@@ -147,7 +165,7 @@ def test_a_thousand_clips_killed_twice(tmp_path: Path) -> None:
     now = {(path.name, path.stat().st_mtime_ns) for path in result.glob("*.x2.mp4")}
     assert len(now) == 980
     assert len(made - now) <= 2  # those whose reports were not yet in place
-    again = subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ)
+    again = subprocess.run(command, capture_output=True, text=True, timeout=3000, env=os.environ)
     assert again.returncode == ExitCode.SOME_FAILED
     assert "already done: 980 files" in again.stderr
     assert {(path.name, path.stat().st_mtime_ns) for path in result.glob("*.x2.mp4")} == now

@@ -27,6 +27,7 @@ def printed(verbosity: Verbosity, terminal: bool) -> str:
     )  # fmt: skip
     with Reporter(verbosity, console) as reporter:
         on_frames = reporter.start(Path("in.mp4"), 0, 2)
+        on_frames(0, 10)
         on_frames(5, 10)
         reporter.note("something to know")
         reporter.finish(summarize(report))
@@ -63,12 +64,32 @@ def test_lines_show_the_rate_and_the_time_left(monkeypatch: pytest.MonkeyPatch) 
     assert "5/10 frames" in text and "s left" in text
 
 
+def test_the_time_left_of_a_job_that_continues_leaves_out_what_earlier_runs_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A film of which 900 of 1000 frames were done seemed to be ready within a second."""
+    clock = [0.0]
+    monkeypatch.setattr("vidsr.cli.progress.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("vidsr.cli.run_share.perf_counter", lambda: clock[0])
+    console = Console(file=StringIO(), width=120, highlight=False)
+    with Reporter(Verbosity.NORMAL, console) as reporter:
+        reporter.begin([Path("a.mp4"), Path("b.mp4")])
+        on_frames = reporter.start(Path("a.mp4"), 0, 2)
+        on_frames(900, 1000)
+        clock[0] = 20.0
+        on_frames(910, 1000)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "[1/2] a.mp4: 910/1000 frames, 0.5 fps, 180 s left, 36 min 20 s for all files" in text
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_progress_never_exceeds_the_expected_number_of_frames(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
     monkeypatch.setattr("vidsr.cli.progress.LINE_SECONDS", 0.0)
     console = Console(file=StringIO(), force_terminal=terminal, width=120, highlight=False)
     with Reporter(Verbosity.NORMAL, console) as reporter:
-        reporter.start(Path("in.mp4"), 0, 1)(12, 10)  # headers estimate, and frames came
+        on_frames = reporter.start(Path("in.mp4"), 0, 1)
+        on_frames(0, 10)
+        on_frames(12, 10)  # headers estimate, and frames came
         assert all(task.total is None or task.percentage <= 100 for task in reporter._bar.tasks)
     assert "12/10" not in console.file.getvalue()  # type: ignore[attr-defined]
 

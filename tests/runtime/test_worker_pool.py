@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vidsr.errors import VidsrError
+from vidsr.errors import Note, OnNote, VidsrError
 from vidsr.runtime.error_boundary import Failure, WorkerFailed
 from vidsr.runtime.worker_pool import TRIES, Begins, Key, Outcome, WorkerPool
 
@@ -17,7 +17,7 @@ class Here:
     def __init__(self) -> None:
         self.closed = False
 
-    def prepare(self) -> None:
+    def prepare(self, on_note: OnNote) -> None:
         pass
 
     def call(self, function: Callable[[Callable[[Any], object]], Any], on_event: Callable[[Any], object]) -> Any:
@@ -106,9 +106,21 @@ def test_withdrawn_calls_have_no_outcome() -> None:
 
 def test_a_worker_that_can_take_no_call_ends_the_run() -> None:
     class Unfit(Here):
-        def prepare(self) -> None:
+        def prepare(self, on_note: OnNote) -> None:
             raise VidsrError("a machine has another version")
 
     with WorkerPool([Unfit()]) as pool, pytest.raises(VidsrError, match="another version"):
         pool.submit((0, 0), (0,), lambda _: None)
         list(pool.outcomes())
+
+
+def test_what_a_worker_notes_while_it_waits_reaches_the_listener_before_its_first_outcome() -> None:
+    class Waiting(Here):
+        def prepare(self, on_note: OnNote) -> None:
+            on_note(Note("waiting", "no room"))
+
+    notes: list[Note] = []
+    with WorkerPool([Waiting()], on_note=notes.append) as pool:
+        pool.submit((0, 0), (0,), lambda _: list(notes))
+        list(pool.outcomes())
+    assert notes[0] == Note("waiting", "no room")

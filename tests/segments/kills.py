@@ -32,7 +32,8 @@ def kill_until_done(folder: Path, words: list[str], output: str, kills: int, see
     """Kill the command at random moments and resume; return how many segments were finished after each kill."""
     rng = random.Random(seed)
     began = time.monotonic()
-    assert run_forked([*words, "-o", f"whole{Path(output).suffix}"], folder).code == 0
+    whole = run_forked([*words, "-o", f"whole{Path(output).suffix}"], folder)
+    assert whole.code == 0, whole.messages
     seconds = time.monotonic() - began
     done: list[int] = []
     for _ in range(kills):

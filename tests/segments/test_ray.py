@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from tests.clips import make_clip
 from tests.commands import run_vidsr
 from tests.segments.runs import run, source
-from vidsr.errors import ExitCode, OptionError
+from vidsr.errors import ExitCode, OptionError, VidsrError
 from vidsr.segments.begun_job import Need
+from vidsr.segments.ray_cluster import RayWorker, TaskActor
 
 OPTIONS: dict[str, Any] = {"codec": "libx264", "cpus_per_worker": 1}
 STORE = 80 << 20  # bytes of each node's object store
@@ -59,8 +61,6 @@ def test_a_node_and_a_worker_that_end_in_the_middle(
 ) -> None:
     import ray
 
-    from vidsr.segments.ray_cluster import RayWorker
-
     clip = source(tmp_path)
     run(clip, tmp_path / "alone.mp4", "0.5s", **OPTIONS)
     call, started = RayWorker.call, []
@@ -98,7 +98,6 @@ def test_a_folder_on_a_cluster(cluster: Any, tmp_path: Path) -> None:
 
 def test_a_cluster_without_room_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from contextlib import contextmanager
-    from types import SimpleNamespace
 
     from vidsr.segments import ray_cluster
 
@@ -123,3 +122,55 @@ def test_a_cluster_without_room_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp
             ray_cluster.ray_workers("auto", processors, need, tmp_path, None),
         ):
             pass
+
+
+class BusyCluster:
+    """Answers `ray.wait` as a cluster that has no room the first time."""
+
+    class exceptions:
+        class RayError(Exception):
+            """Of Ray."""
+
+    def __init__(self, problem: str = "") -> None:
+        self.waits, self.problem = 0, problem
+
+    def wait(self, calls: list[Any], timeout: float) -> tuple[list[Any], list[Any]]:
+        self.waits += 1
+        return ([], calls) if self.waits < 3 else (calls, [])
+
+    def get(self, call: Any) -> str:
+        return self.problem
+
+    def actor(self) -> Any:
+        check = SimpleNamespace(remote=lambda *_: "call")
+        return SimpleNamespace(check=check)
+
+
+@pytest.mark.parametrize("others_work", [False, True])
+def test_a_run_says_that_it_waits_while_no_worker_has_room(tmp_path: Path, others_work: bool) -> None:
+    notes: list[str] = []
+    workers: list[RayWorker] = []
+    workers += [RayWorker(BusyCluster(), BusyCluster().actor, tmp_path, workers, "8 processors") for _ in range(2)]
+    if others_work:
+        workers[1].prepare(lambda note: notes.append(f"second: {note}"))
+    workers[0].prepare(lambda note: notes.append(note.text))
+    said = ["waiting for the Ray cluster: no machine has 8 processors free at present"]
+    assert notes == ([] if others_work else said)
+
+
+def test_a_machine_that_cannot_do_the_work_is_one_line(tmp_path: Path) -> None:
+    from vidsr import __version__
+
+    cwd = Path.cwd()
+    try:
+        assert TaskActor().check(__version__, tmp_path, tmp_path) == ""
+        assert "does not see /nowhere/a.mp4: use a file system" in TaskActor().check(
+            __version__, tmp_path, Path("/nowhere/a.mp4")
+        )
+        problem = TaskActor().check("9.9", tmp_path, tmp_path)
+        assert problem == f"has vidsr {__version__}, and the job was planned by 9.9: install the same version"
+    finally:
+        os.chdir(cwd)
+    cluster = BusyCluster(problem)
+    with pytest.raises(VidsrError, match=r"^a machine of the cluster has vidsr"):
+        RayWorker(cluster, cluster.actor, tmp_path, [], "8 processors").prepare()

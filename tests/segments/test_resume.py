@@ -1,6 +1,7 @@
 """A run that ends early keeps its finished segments; the same command continues and writes the same bytes."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from vidsr.errors import ExitCode, InputError, OutputError, VidsrError
 from vidsr.segments.begun_job import BegunJob
 from vidsr.segments.enhance import complete
 from vidsr.segments.job_folder import JobFolder
+from vidsr.segments.run_segment import run_segment
 from vidsr.segments.source_frames import open_segment
 
 FORMATS: dict[str, dict[str, Any]] = {
@@ -193,7 +195,8 @@ def test_a_plan_removed_between_segments_is_one_line(tmp_path: Path) -> None:
     clip, output = source(tmp_path), tmp_path / "out.mkv"
 
     def remove(done: int, _: int | None) -> None:
-        (JobFolder.of(output).path / "plan.json").unlink(missing_ok=True)
+        if done:
+            (JobFolder.of(output).path / "plan.json").unlink(missing_ok=True)
 
     with pytest.raises(OutputError, match=r"has segments and no plan\.json: give --fresh"):
         run(clip, output, on_frames=remove)
@@ -317,3 +320,87 @@ def test_another_file_in_the_place_of_the_output_is_kept(tmp_path: Path) -> None
         run(clip, output)
     assert output.read_text() == "mine"
     assert finished(output)
+
+
+def test_a_plan_changed_by_hand_is_one_line(tmp_path: Path) -> None:
+    clip, output = source(tmp_path), tmp_path / "out.mkv"
+    interrupted(clip, output)
+    plan = JobFolder.of(output).path / "plan.json"
+    text = plan.read_text()
+    assert text.count('"kernel":"bicubic"') == 1
+    plan.write_text(text.replace('"kernel":"bicubic"', '"kernel":"lanczos"'))
+    with pytest.raises(OutputError, match=r"plan\.json is damaged: give --fresh"):
+        run(clip, output)
+
+
+def test_a_segment_of_another_job_is_made_again(tmp_path: Path) -> None:
+    clip, output, other, whole = source(tmp_path), *(tmp_path / f"{name}.mkv" for name in ("out", "other", "whole"))
+    run(clip, whole)
+    interrupted(clip, output)
+    interrupted(clip, other, model="lanczos", scale=2)
+    folder, foreign = JobFolder.of(output), JobFolder.of(other)
+    folder.report(0).write_bytes(foreign.report(0).read_bytes())
+    folder.packets(0).write_bytes(foreign.packets(0).read_bytes())
+    _, notes = run_with_notes(clip, output)
+    assert [note for note in notes if note.startswith("segment 0 in ")]
+    assert output.read_bytes() == whole.read_bytes()
+
+
+def test_a_source_that_changes_within_the_last_segment_is_refused(tmp_path: Path) -> None:
+    clip, output = source(tmp_path), tmp_path / "out.mkv"
+
+    def change(done: int, expected: int | None) -> None:
+        if done == expected:
+            clip.write_bytes(clip.read_bytes()[:-100])
+
+    with pytest.raises(InputError, match="changed since the job began"):
+        run(clip, output, on_frames=change)
+    assert len(finished(output)) == SEGMENTS - 1 and not output.exists()
+
+
+def test_a_source_that_changes_before_the_assembly_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip, output = source(tmp_path), tmp_path / "out.mkv"
+
+    def complete_changed(begun: BegunJob, *more: Any) -> Any:
+        os.utime(clip)
+        return complete(begun, *more)
+
+    monkeypatch.setattr("vidsr.segments.enhance.complete", complete_changed)
+    with pytest.raises(InputError, match="changed since the job began"):
+        run(clip, output)
+    assert len(finished(output)) == SEGMENTS and not output.exists()
+
+
+def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip, output = source(tmp_path, size=(32, 32)), tmp_path / "out.mkv"
+    interrupted(clip, output, scale=2, model="fast")
+    monkeypatch.setattr("vidsr.models.model.Model.sha256", "0" * 64)
+    with pytest.raises(OutputError, match="holds segments made with other weights: give the same command, or --fresh"):
+        run(clip, output, scale=2, model="fast")
+
+
+def test_segments_of_encoders_that_differ_are_not_assembled(tmp_path: Path) -> None:
+    """As on machines with other versions of an encoder."""
+    clip, output = source(tmp_path), tmp_path / "out.mkv"
+    interrupted(clip, output)
+    report = JobFolder.of(output).report(0)
+    data = json.loads(report.read_bytes())
+    data["encoded"]["parameters"] = "0" * 64
+    report.write_text(json.dumps(data))
+    with pytest.raises(OutputError, match=r"out\.mkv\.vidsr: segment 0 has other encoder parameters: give --fresh"):
+        run(clip, output)
+    assert not output.exists() and len(finished(output)) == SEGMENTS
+
+
+def test_a_segment_made_twice_has_the_same_packets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip, output = source(tmp_path), tmp_path / "out.mkv"
+    synced: list[Path] = []
+    monkeypatch.setattr("vidsr.runtime.output_file.sync", synced.append)
+    interrupted(clip, output, codec="libx264")
+    folder = JobFolder.of(output)
+    assert {".packets", ".json"} <= {path.suffix for path in synced} and folder.path in synced
+    before, report = folder.packets(0).read_bytes(), json.loads(folder.report(0).read_bytes())
+    again = run_segment(folder.path, 0)
+    assert folder.packets(0).read_bytes() == before
+    changed = {name for name, value in json.loads(folder.report(0).read_bytes()).items() if value != report[name]}
+    assert changed <= {"seconds", "threads"} and again.index == 0

@@ -31,7 +31,7 @@ class Here:
     def __init__(self) -> None:
         self.ended: list[Task] = []
 
-    def prepare(self) -> None:
+    def prepare(self, on_note: Any) -> None:
         pass
 
     def call(self, task: Task, on_event: Any) -> Any:
@@ -59,7 +59,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[Here]:
             yield pool, ""
 
     monkeypatch.setattr(side_by_side, "open_pool", open_pool)
-    monkeypatch.setattr(side_by_side, "_need_of_largest", lambda *_: Need())
+    monkeypatch.setattr(side_by_side, "_estimated_need", lambda *_: Need())
     return found
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from vidsr.device import same_gpus
 from vidsr.errors import Note
 from vidsr.segments import workers
 from vidsr.segments.begun_job import Need
@@ -20,7 +21,8 @@ GB = 1 << 30
         (12, Need(20 * GB), None, 1),
         (12, Need(None), None, 12),
         (0, Need(GB), None, 4),
-        (0, Need(GB, ("cuda:0", "cuda:1")), None, 4),
+        (0, Need(GB, ("cuda:0", "cuda:1")), None, 2),
+        (0, Need(GB, ("cuda",)), None, 1),
         (0, Need(GB, tuple(f"cuda:{number}" for number in range(8))), None, 8),
     ],
 )
@@ -47,18 +49,68 @@ def test_each_process_sees_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [workers._gpu(number, two)["CUDA_VISIBLE_DEVICES"] for number in range(3)] == ["0", "1", "0"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
     assert [workers._gpu(number, two)["CUDA_VISIBLE_DEVICES"] for number in range(3)] == ["5", "7", "5"]
+    assert workers._gpu(3, Need(gpus=("cuda:1",))) == {"CUDA_VISIBLE_DEVICES": "7"}
     assert workers._gpu(0, Need()) == workers._gpu(0, Need(gpus=("mps:0",))) == {}
+
+
+def test_each_process_sees_its_own_intel_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several Intel GPUs shared the first."""
+    monkeypatch.delenv("ZE_AFFINITY_MASK", raising=False)
+    two = Need(gpus=("xpu:0", "xpu:1"))
+    assert [workers._gpu(number, two) for number in range(3)] == [{"ZE_AFFINITY_MASK": n} for n in "010"]
+    assert workers._gpu(0, Need(gpus=("xpu",))) == {"ZE_AFFINITY_MASK": "0"}
+
+
+def test_a_device_without_a_number_stands_for_all_gpus_of_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """--device auto took one of four GPUs, and so did --jobs auto."""
+    for count, gpus in ((1, ("cuda",)), (4, ("cuda:0", "cuda:1", "cuda:2", "cuda:3"))):
+        monkeypatch.setattr("torch.cuda.device_count", lambda count=count: count)
+        assert same_gpus("cuda") == gpus
+        assert same_gpus("cuda:1") == ("cuda:1",)
+
+
+def test_the_processes_share_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(workers, "Worker", lambda function, environment: started.append(environment))
+    monkeypatch.setattr(workers, "processors", lambda: 12)
+    for jobs, threads in ((1, "12"), (4, "3"), (20, "1")):
+        started.clear()
+        workers.local_workers(jobs, Need())
+        assert started == [{"OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}] * jobs
 
 
 def test_a_plan_knows_its_memory(tmp_path: Path) -> None:
     from tests.clips import make_clip
     from vidsr.options.enhance import parse_options
     from vidsr.options.paths import Job
-    from vidsr.segments.enhance import estimate_need
+    from vidsr.segments.worker_need import estimate_need
 
     clip = make_clip(tmp_path / "a.mp4", 2, size=(64, 48))
-    small = estimate_need(Job(clip, None), parse_options(scale=2, model="bicubic"))
-    large = estimate_need(Job(clip, None), parse_options(scale=16, model="bicubic"))
-    limited = estimate_need(Job(clip, None), parse_options(scale=16, model="bicubic", memory="600M"))
+    small = estimate_need([Job(clip, None)], parse_options(scale=2, model="bicubic"))
+    large = estimate_need([Job(clip, None)], parse_options(scale=16, model="bicubic"))
+    limited = estimate_need([Job(clip, None)], parse_options(scale=16, model="bicubic", memory="600M"))
     assert small.memory is not None and large.memory is not None and small.memory < large.memory
     assert limited.memory == 600 << 20 and small.gpus == ()
+
+
+def test_the_memory_of_a_folder_is_that_of_its_largest_frames_whatever_their_bytes(tmp_path: Path) -> None:
+    """A long clip of small frames has more bytes than a short one of large frames."""
+    import cv2
+    import numpy as np
+
+    from tests.clips import make_clip
+    from vidsr.options.enhance import parse_options
+    from vidsr.options.paths import Job
+    from vidsr.segments.worker_need import estimate_need
+
+    options = parse_options(scale=2, model="bicubic")
+    small = Job(make_clip(tmp_path / "long.mkv", 60, size=(64, 48), codec="ffv1"), None)
+    large = Job(make_clip(tmp_path / "short.mp4", 1, size=(1280, 720)), None)
+    assert small.source.stat().st_size > large.source.stat().st_size
+    (tmp_path / "bad.mp4").write_bytes(b"no clip" * 100_000)
+    cv2.imwrite(str(tmp_path / "still.png"), np.zeros((3000, 4000), np.uint8))
+    bad, still = Job(tmp_path / "bad.mp4", None), Job(tmp_path / "still.png", None)
+    alone = {job.source.name: estimate_need([job], options).memory or 0 for job in (small, large, bad, still)}
+    assert alone["bad.mp4"] == 0 < alone["long.mkv"] < alone["short.mp4"] < alone["still.png"]
+    assert estimate_need([bad, small, large], options).memory == alone["short.mp4"]
+    assert estimate_need([small, bad, still, large], options).memory == alone["still.png"]

@@ -15,7 +15,6 @@ from vidsr.models.frame_network import FrameNetwork, MotionField
 from vidsr.models.weight_files import frame_network_path
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.plan import make_plan
-from vidsr.stages import network_engine
 from vidsr.stages.build import build_stages
 from vidsr.stages.network_engine import NetworkEngine, NetworkPair
 
@@ -72,7 +71,7 @@ def test_an_untested_device_that_computes_wrong_is_replaced_by_the_cpu(
     expected, _ = (
         NetworkEngine(frame_network_path("net"), 8, Compute(CPU, torch.float32)).prepare(*frames()).interpolate(HALF)
     )
-    monkeypatch.setattr(network_engine, "UNTESTED", ("cpu",))
+    monkeypatch.setattr("vidsr.device.UNTESTED", ("cpu",))
     engine = NetworkEngine(frame_network_path("net"), 8, Compute(CPU, torch.float32))
 
     def render(*arguments: object) -> object:

@@ -75,7 +75,7 @@ def test_an_untested_device_that_computes_wrong_is_replaced_by_the_cpu(
 ) -> None:
     model, frames = load_model("fast", 2), planes(2, 40, 50)
     expected = Runner(model, CPU)(frames, 255)
-    monkeypatch.setattr(runner_module, "UNTESTED", ("cpu",))  # the only device here plays the new one
+    monkeypatch.setattr("vidsr.device.UNTESTED", ("cpu",))  # the only device here plays the new one
     runner = Runner(broken(model, fails), CPU)
     torch.testing.assert_close(runner(frames, 255), expected)
     assert runner.device_fallback and runner.compute.device.type == "cpu"

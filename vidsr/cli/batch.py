@@ -62,7 +62,8 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter,
             if fail_fast:
                 reporter.note(f"stopped at the first failure, as --fail-fast asks; files left: {len(jobs) - done - 1}")
                 break
-    reporter.total(len(jobs) + len(listed.unreadable), done, failed, listed.skipped)
+    files = len(jobs) + len(listed.unreadable)
+    reporter.total(files, done, failed, listed.skipped, len(listed.finished))
     return ExitCode.SOME_FAILED if failed else ExitCode.TRUNCATED if incomplete else ExitCode.DONE
 
 

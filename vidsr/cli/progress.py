@@ -19,7 +19,7 @@ from rich.text import Text
 from vidsr.cli.run_share import RunShare
 from vidsr.cli.tables import print_json_line
 from vidsr.errors import Note, ignore
-from vidsr.pipeline.summary import FileSummary
+from vidsr.pipeline.summary import FileSummary, duration_text
 from vidsr.runtime.error_boundary import Failure
 from vidsr.runtime.log_file import LogFile
 from vidsr.segments.workers import WorkerLine
@@ -77,6 +77,7 @@ class Reporter(AbstractContextManager["Reporter"]):
         self._workers: dict[int, TaskID] = {}  # number of a worker -> its bar
         self._doing: dict[int, str] = {}  # number of a worker -> what it does
         self._total = 0  # files that are enhanced at the same time
+        self._finished: list[FileSummary] = []
         self._printed = perf_counter()
         self.console = console if console is not None else Console(stderr=True, highlight=False)
         self._bar = Progress(
@@ -124,7 +125,7 @@ class Reporter(AbstractContextManager["Reporter"]):
 
     def begin(self, sources: Sequence[Path]) -> None:
         """Note the files of the run, for the estimate of the time left for all of them."""
-        self._share = RunShare(sources)
+        self._share, self._finished = RunShare(sources), []
 
     def start(self, source: Path, number: int, total: int) -> OnFrames:
         """Announce file ``number`` (from 0) of ``total``; return the listener that shows its progress."""
@@ -213,7 +214,7 @@ class Reporter(AbstractContextManager["Reporter"]):
 
     def fail(self, source: Path, failure: Failure) -> None:
         """Print the error of one file of several; if verbose, with its traceback."""
-        text = f"failed: {source}: {failure.line}"
+        text = f"failed: {'' if failure.line.startswith(str(source)) else f'{source}: '}{failure.line}"
         self.log(text)
         self.console.print(text, style="red", markup=False, soft_wrap=True)
         self._trace(failure)
@@ -233,6 +234,7 @@ class Reporter(AbstractContextManager["Reporter"]):
 
     def finish(self, done: FileSummary) -> None:
         """Print the line of a finished file; if verbose, its summary; with ``json``, its object."""
+        self._finished.append(done)
         self.log("\n  ".join([done.line, *(f"{name}: {value}" for name, value in done.rows)]))
         self.progress(done.line)
         if self.verbosity is Verbosity.VERBOSE:
@@ -250,9 +252,12 @@ class Reporter(AbstractContextManager["Reporter"]):
         if self._log_file is not None:
             self._log_file.write(text)
 
-    def total(self, files: int, done: int, failed: int, skipped: Mapping[Path, str]) -> None:
-        """Print the last line of a run over several files, with the reasons why others are ``skipped``."""
+    def total(self, files: int, done: int, failed: int, skipped: Mapping[Path, str], already_done: int = 0) -> None:
+        """Print table and last line of a run over several files, with the reasons why others are ``skipped``."""
         if files > 1:
+            if self.verbosity is not Verbosity.QUIET:
+                others = {"failed": failed, "skipped": len(skipped), "already done": already_done}
+                self.console.print(batch_table(self._finished, others))
             reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(skipped.values()).items())
             why = f" ({reasons})" if reasons else ""
             self.note(f"{done} of {files} files enhanced, {failed} failed, {len(skipped)} skipped{why}")
@@ -269,17 +274,42 @@ class _Lines:
     def __init__(self, reporter: Reporter, name: str, number: int) -> None:
         self._reporter, self._name, self._number = reporter, name, number
         self._started = self._printed = perf_counter()
+        self._before: int | None = None  # frames that earlier runs wrote
 
     def __call__(self, done: int, frames: int | None) -> None:
         now = perf_counter()
+        if self._before is None:  # the first call comes before the first frame
+            self._before, self._started = done, now
+            self._reporter.left(self._number, done, frames)
+            return
         if now - self._printed < LINE_SECONDS:
             return
         self._printed = now
-        rate = done / (now - self._started)
+        rate = (done - self._before) / (now - self._started)
         left = f", {(frames - done) / rate:.0f} s left" if frames and frames > done else ""
         left += self._reporter.left(self._number, done, frames)
         count = f"{done}{f'/{_at_least(done, frames)}' if frames else ''}"
         self._reporter.progress(f"{self._name}: {count} frames, {rate:.1f} fps{left}")
+
+
+def batch_table(finished: Sequence[FileSummary], others: Mapping[str, int]) -> Table:
+    """Return the table of a run over several files: files, frames and time of each result."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("result", "files", "frames", "time"):
+        table.add_column(name, justify="left" if name == "result" else "right")
+    for result in ("enhanced", "truncated", "damaged"):
+        records = [one.record for one in finished if _result(one.record) == result]
+        if records:
+            frames, seconds = (sum(record[key] for record in records) for key in ("frames", "seconds"))
+            table.add_row(result, str(len(records)), str(frames), duration_text(seconds))
+    for result, count in others.items():
+        if count:
+            table.add_row(result, str(count))
+    return table
+
+
+def _result(record: Mapping[str, object]) -> str:
+    return next((name for name in ("truncated", "damaged") if record[name]), "enhanced")
 
 
 def summary(done: FileSummary) -> Table:

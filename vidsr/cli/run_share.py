@@ -16,6 +16,7 @@ class RunShare:
     def __init__(self, sources: Sequence[Path] = ()) -> None:
         self._sizes = [max(1, file_bytes(source)) for source in sources]
         self._parts = [0.0] * len(sources)
+        self._before: dict[int, float] = {}  # file -> part of it that earlier runs did
         self._started = perf_counter()
         self.ended = 0  # files
 
@@ -23,6 +24,7 @@ class RunShare:
         """Note that ``done`` of the expected ``frames`` of a file are written."""
         if number < len(self._parts) and frames:
             self._parts[number] = done / max(done, frames)
+            self._before.setdefault(number, self._parts[number])
 
     def end(self, number: int) -> None:
         """Note that a file has ended."""
@@ -33,14 +35,16 @@ class RunShare:
     @property
     def value(self) -> float:
         """Share of the run that is done, 0 to 1."""
-        if not self._sizes:
-            return 0.0
-        return sum(part * size for part, size in zip(self._parts, self._sizes, strict=True)) / sum(self._sizes)
+        return self._share(dict(enumerate(self._parts)))
+
+    def _share(self, parts: dict[int, float]) -> float:
+        return sum(part * self._sizes[number] for number, part in parts.items()) / max(1, sum(self._sizes))
 
     def left(self) -> str:
         """Return the time left for all files in words; empty for one file, and where nothing is known."""
         share = self.value
-        if len(self._sizes) < 2 or not 0 < share < 1:
+        done = share - self._share(self._before)  # by this run
+        if len(self._sizes) < 2 or done <= 0 or share >= 1:
             return ""
-        seconds = (perf_counter() - self._started) * (1 - share) / share
+        seconds = (perf_counter() - self._started) * (1 - share) / done
         return f", {duration_text(seconds)} for all files"

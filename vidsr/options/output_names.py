@@ -49,7 +49,7 @@ def output_names(job: Job, options: EnhanceOptions) -> OutputNames:
     """
     result = output_path(job, options)
     if job.is_image:
-        names = OutputNames(result)
+        names = OutputNames(result, None, report_path(result))
     else:
         has_report = result != PIPE and not options.encoding.is_null
         log = frame_log_path(job.source, result, options)
@@ -100,9 +100,9 @@ def _place(path: Path) -> Path:
 
 def _refuse_inputs_of_others(jobs: Sequence[Job], options: EnhanceOptions) -> None:
     inputs = _file_ids([job.source for job in jobs])
-    for job, name in zip(jobs, _names(jobs, options), strict=True):
+    for name in _names(jobs, options):
         if name != PIPE:
-            _refuse_inputs(OutputNames(name, None, None if job.is_image else report_path(name)), inputs)
+            _refuse_inputs(OutputNames(name, None, report_path(name)), inputs)
 
 
 def _refuse_equal(names: OutputNames) -> None:

@@ -6,9 +6,12 @@ from time import perf_counter
 
 from vidsr.errors import Notes, VerifyError
 from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.fingerprint import Fingerprint
+from vidsr.options.finished import request_digest
 from vidsr.options.output_names import output_names
 from vidsr.options.paths import Job
 from vidsr.pipeline.image_strips import enhanced_pixels, sample_luma
+from vidsr.pipeline.outputs import store_report
 from vidsr.pipeline.plan import make_plan
 from vidsr.pipeline.report import OnFrames, RunReport
 from vidsr.pipeline.verify_image import verify_image
@@ -23,14 +26,15 @@ def enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
     Raises:
         VidsrError: in one line; no partial output is left.
     """
-    started = perf_counter()
+    started, fingerprint = perf_counter(), Fingerprint.of_source(job.source)
     pixels = read_pixels(job.source, options.reading.alpha, options.reading.max_pixels)
     info = image_info(job.source, pixels)
     if options.interpolates:
         notes.info("still_not_interpolated", f"{job.source} is a still image: no frames are interpolated")
     samples = ClipSamples((sample_luma(pixels),)) if options.restorations else ClipSamples()
     plan = make_plan(options, info, samples, notes=notes)
-    target = output_names(job, plan.options).result
+    names = output_names(job, plan.options)
+    target = names.result
     with OutputFile(target, options.overwrite, make_folders=True) as file:
         result = enhanced_pixels(pixels, info, plan, target)
         with file.named_errors():
@@ -41,6 +45,20 @@ def enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
                 verification.raise_if_failed()
         except VerifyError as error:
             raise VerifyError(f"{error}; kept as {file.keep_as_failed().name}") from None
+    report = RunReport(
+        source=job.source,
+        target=target,
+        plan=plan,
+        output=plan.output,
+        frames=1,
+        seconds=perf_counter() - started,
+        notes=tuple(notes),
+        verification=verification,
+        fingerprint=fingerprint,
+        request=request_digest(options),
+        output_bytes=target.stat().st_size,
+    )
+    if names.report is not None:
+        store_report(names.report, report.to_json())
     on_frames(1, 1)
-    seconds = perf_counter() - started
-    return RunReport(job.source, target, plan, plan.output, 1, seconds, tuple(notes), verification=verification)
+    return report

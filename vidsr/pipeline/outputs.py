@@ -82,7 +82,16 @@ class RunOutputs(AbstractContextManager["RunOutputs"]):
     def write_failed_report(self, data: dict[str, Any], kept: Path) -> None:
         """Write the report of a failed result, which names the reason, if the disk has room."""
         with suppress(OutputError):
-            write_file(report_path(kept), _encoded(data), overwrite=True, make_folders=True)
+            store_report(report_path(kept), data)
+
+
+def store_report(path: Path, data: dict[str, Any]) -> None:
+    """Write a hidden report; one of an output that is no longer there is replaced.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_file(path, _encoded(data), overwrite=True, make_folders=True)
 
 
 def _encoded(data: dict[str, Any]) -> bytes:

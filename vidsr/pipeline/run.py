@@ -5,7 +5,7 @@ Only frames in flight are held.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,8 +80,7 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
                     decoded = mark_repeats(reader.batches(plan.frames_per_batch))
                     frames = run_stages(decoded, reader, plan, stages, writer, times, on_frames)
         counts = stages.counts
-        if counts.get("device_fallbacks"):
-            notes.warn("device_fallback", "the device computes other frames than the CPU: this run used the CPU")
+        note_fallbacks(counts, notes)
         _check_reference(options.reference, counts.get("measured_frames"), frames, notes)
         if reader.truncated is not None:
             notes.warn("source_truncated", reader.truncated)
@@ -102,6 +101,12 @@ def _enhance_clip(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
             request=request_digest(options),
         )
         return finish(report, writer.expected, outputs)
+
+
+def note_fallbacks(counts: Mapping[str, int], notes: Notes) -> None:
+    """Note that a run uses the CPU, as its device computes wrong."""
+    if counts.get("device_fallbacks"):
+        notes.warn("device_fallback", "the device computes other frames than the CPU: this run used the CPU")
 
 
 def copy_problems(writer: Writer) -> dict[str, int]:
@@ -150,6 +155,7 @@ def run_stages(
 ) -> int:
     """Send ``decoded`` frames of ``reader`` through ``stages`` to ``writer``; return how many were written."""
     frames = 0
+    on_frames(0, plan.output.frames)
     with (
         prefetch(times.decode.timed("decode", decoded), QUEUE_BATCHES, "decode", plan.memory.queue) as batches,
         prefetch(stages(batches, times.stages, WAIT), QUEUE_BATCHES, "stages", plan.memory.queue) as enhanced,

@@ -25,7 +25,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import IO, Any, NoReturn, Self
 
-from vidsr.errors import ignore
+from vidsr.errors import OnNote, ignore
 from vidsr.runtime import interrupt, process
 from vidsr.runtime.concurrency import run_in_background
 from vidsr.runtime.error_boundary import Failure, WorkerFailed
@@ -58,7 +58,7 @@ class Worker:
     ) -> None:
         self.close()
 
-    def prepare(self) -> None:
+    def prepare(self, on_note: OnNote = ignore) -> None:
         """Start the process again if it has ended."""
         if self._process is None:
             self._start()

@@ -13,7 +13,7 @@ from queue import PriorityQueue, SimpleQueue
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from vidsr.errors import ignore
+from vidsr.errors import Note, OnNote, ignore
 from vidsr.runtime.concurrency import run_in_background
 from vidsr.runtime.error_boundary import Failure, WorkerFailed
 
@@ -25,8 +25,8 @@ Key = tuple[int, int]  # what a call belongs to, and its part of it
 class PoolWorker(Protocol):
     """Makes one call at a time, in another process."""
 
-    def prepare(self) -> None:
-        """Wait until the worker can take a call.
+    def prepare(self, on_note: OnNote) -> None:
+        """Wait until the worker can take a call; ``on_note`` receives what the user should know meanwhile.
 
         Raises:
             VidsrError: no worker of this kind ever can.
@@ -72,11 +72,11 @@ _LAST = _Call((), (0, 0))  # before all others: ends a thread
 class WorkerPool:
     """Spreads calls over ``workers``, which end with the block. All listeners run on the thread of `outcomes`."""
 
-    def __init__(self, workers: Sequence[PoolWorker], on_event: OnEvent = ignore) -> None:
+    def __init__(self, workers: Sequence[PoolWorker], on_event: OnEvent = ignore, on_note: OnNote = ignore) -> None:
         self._workers = workers
-        self._on_event = on_event
+        self._on_event, self._on_note = on_event, on_note
         self._waiting: PriorityQueue[_Call] = PriorityQueue()
-        self._messages: SimpleQueue[tuple[Key, int, Any] | Outcome | Exception] = SimpleQueue()
+        self._messages: SimpleQueue[tuple[Key, int, Any] | Outcome | Note | Exception] = SimpleQueue()
         self._withdrawn: set[Key] = set()
         self._expected = 0  # outcomes
         self._closed = False
@@ -117,6 +117,8 @@ class WorkerPool:
                 self._expected -= 1
                 if message.key not in self._withdrawn:
                     yield message
+            elif isinstance(message, Note):
+                self._on_note(message)
             else:
                 self._on_event(*message)
 
@@ -124,7 +126,7 @@ class WorkerPool:
         """Send calls to one worker, until the pool is closed."""
         try:
             while not self._closed:
-                worker.prepare()
+                worker.prepare(self._messages.put)
                 call = self._waiting.get()
                 if call is _LAST:
                     return

@@ -40,6 +40,7 @@ def assemble(
     Frames were decoded and checked in each segment, so the output's packets are compared and not decoded again.
 
     Raises:
+        InputError: the source has changed.
         OutputError: segments do not fit each other, or a file cannot be written.
         VerifyError: the output differs from the plan.
     """
@@ -55,6 +56,7 @@ def assemble(
         if names.log is not None and outputs.log is not None:
             with named_log_errors(names.log):
                 outputs.log.part.write_text(_log(plan.log_columns, reports), newline="")
+        job.fingerprint.check(files.source)  # its other streams were copied just now
         for note in dict.fromkeys(note for report in reports for note in report.notes):
             if note not in notes and note not in plan.notes:
                 notes.add(note)
@@ -71,7 +73,7 @@ def assemble(
             notes=tuple(notes),
             threads=_threads(reports),
             means=_means(reports),
-            counts=_counts(reports) | copy_problems(writer),
+            counts=_summed([*(report.counts for report in reports), job.fallbacks or {}]) | copy_problems(writer),
             truncated=truncated is not None,
             log=names.log,
             fingerprint=job.fingerprint,
@@ -118,10 +120,6 @@ def _threads(reports: Sequence[SegmentReport]) -> dict[str, dict[str, float]]:
 def _means(reports: Sequence[SegmentReport]) -> dict[str, float]:
     sums, counts = _summed(report.log_sums for report in reports), _summed(report.log_counts for report in reports)
     return {column: sums[column] / count for column, count in counts.items() if count}
-
-
-def _counts(reports: Sequence[SegmentReport]) -> dict[str, int]:
-    return _summed(report.counts for report in reports)
 
 
 def _summed(parts: Iterable[Mapping[str, Number]]) -> dict[str, Number]:

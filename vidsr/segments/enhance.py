@@ -19,21 +19,21 @@ from vidsr.options.fingerprint import Fingerprint
 from vidsr.options.output_names import output_names
 from vidsr.options.paths import Job, output_path
 from vidsr.pipeline.choose_format import can_keep_alpha
-from vidsr.pipeline.estimate import plan_file
-from vidsr.pipeline.plan import Plan
 from vidsr.pipeline.report import OnFrames, RunReport
 from vidsr.pipeline.run import enhance_file as enhance_whole
-from vidsr.pipeline.run import open_reader, plan_clip, slow_motion
+from vidsr.pipeline.run import note_fallbacks, open_reader, plan_clip, slow_motion
 from vidsr.runtime import interrupt
 from vidsr.runtime.worker_pool import Key
 from vidsr.segments.assemble import assemble
-from vidsr.segments.begun_job import BegunJob, Need, plan_digest
+from vidsr.segments.begun_job import BegunJob, plan_digest
 from vidsr.segments.cut import Cut, counted_in_fields, cut_clip
 from vidsr.segments.folder_lock import FolderLock
 from vidsr.segments.job import SegmentedJob
 from vidsr.segments.job_folder import JobFolder
+from vidsr.segments.network_checks import check_networks
 from vidsr.segments.run_segment import run_segment
 from vidsr.segments.tasks import MakeSegment
+from vidsr.segments.worker_need import need_of
 from vidsr.segments.workers import WorkerLine, open_pool
 from vidsr.video import file_clock, lost_streams
 from vidsr.video.packet_index import packet_index
@@ -86,26 +86,12 @@ def complete(begun: BegunJob, on_note: OnNote = ignore) -> RunReport:
     """
     folder, notes = JobFolder(begun.folder), Notes(on_note, begun.notes)
     job = folder.read_job()
-    reports = folder.reports(begun.segments)
+    reports = folder.reports(job)
     names = output_names(begun.files, begun.options)
     seconds = time.time() - begun.began + begun.seconds_before
     report = assemble(job, folder, begun.files, names, begun.options, reports, seconds, notes)
     folder.remove()
     return report
-
-
-def estimate_need(files: Job, options: EnhanceOptions) -> Need:
-    """Return what a worker takes that enhances a file.
-
-    Raises:
-        VidsrError: the file cannot be enhanced.
-    """
-    return _need(plan_file(files, options, Notes()))
-
-
-def _need(plan: Plan) -> Need:
-    gpus = {network.device for network in plan.networks if network.device != "cpu"}
-    return Need(plan.memory_needed, tuple(sorted(gpus)))
 
 
 def _may_be_cut(job: Job, options: EnhanceOptions) -> bool:
@@ -165,6 +151,10 @@ def _begin_segments(files: Job, options: EnhanceOptions, cut: Cut, notes: Notes)
     )
     with FolderLock(folder.path) as lock:
         job = folder.begin(wanted, options.fresh)
+        if job.fallbacks is None:
+            job = check_networks(job)
+            folder.store_job(job)
+        note_fallbacks(job.fallbacks or {}, notes)
         reports = folder.finished(job, notes)
         lock.keep()
         digest = plan_digest(folder.path)
@@ -182,7 +172,7 @@ def _begin_segments(files: Job, options: EnhanceOptions, cut: Cut, notes: Notes)
         seconds_before=sum(report.seconds for report in reports.values()),
         began=began,
         notes=tuple(notes),
-        need=_need(job.plan),
+        need=need_of(job.plan),
     )
 
 
@@ -195,6 +185,7 @@ def _make_segments(begun: BegunJob, on_frames: OnFrames, on_note: OnNote, on_wor
         on_frames(begun.frames_done + sum(frames.values()), begun.frames)
 
     finished = begun.segments - len(begun.missing)
+    on_frames(begun.frames_done, begun.frames)
     _note_finished(finished, begun.segments)
     if begun.options.ray is None and begun.options.jobs == 1:
         for index in begun.missing:

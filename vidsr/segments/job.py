@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -38,20 +41,28 @@ class SegmentedJob:
     played_from: Fraction  # where playback of the source begins, seconds on its clock
     output_zero: Fraction  # the time of the source that is zero in the output
     unsettled: int  # frames after an entry point that differ, as the deinterlacer lacks those before
+    fallbacks: dict[str, int] | None = None  # of the networks, by kind, found before the first segment; None: not yet
+
+    @cached_property
+    def digest(self) -> str:
+        """What the job and its segments are known by."""
+        return sha256(json.dumps(to_json(self), sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the job as JSON values."""
-        data: dict[str, Any] = to_json(self)
-        return data
+        """Return the job and its digest as JSON values."""
+        return {"digest": self.digest, **to_json(self)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> SegmentedJob:
         """Return the job that `to_json` wrote.
 
         Raises:
-            TypeError, ValueError, KeyError: the data is no job.
+            TypeError, ValueError, KeyError: the data is no job, or was changed.
         """
-        return from_json(cls, data)
+        job: SegmentedJob = from_json(cls, {name: value for name, value in data.items() if name != "digest"})
+        if data["digest"] != job.digest:
+            raise ValueError("the plan was changed by hand")
+        return job
 
     def difference(self, other: SegmentedJob) -> str | None:
         """Return in words why segments of this job do not fit ``other``; None if they do."""

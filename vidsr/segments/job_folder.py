@@ -64,8 +64,12 @@ class JobFolder:
                     f"{self.path} holds segments made {difference}: give the same command, or --fresh to begin again"
                 )
         self._clear()
-        write_file(self.path / "plan.json", _encoded(job.to_json()), overwrite=True, remedy=REMEDY)
+        self.store_job(job)
         return job
+
+    def store_job(self, job: SegmentedJob) -> None:
+        """Store the plan, before the first segment."""
+        write_file(self.path / "plan.json", _encoded(job.to_json()), overwrite=True, remedy=REMEDY)
 
     def read_job(self) -> SegmentedJob:
         """Return the job of this folder.
@@ -103,31 +107,32 @@ class JobFolder:
         for index in range(len(job.cut.segments)):
             if not self.report(index).exists():
                 continue
-            report = self._read(index)
+            report = self._read(index, job)
             if report is not None and is_intact(self.packets(index), report.encoded.digest):
                 found[index] = report
             else:
                 notes.info("segment_damaged", f"segment {index} in {self.path} is damaged: it is made again")
         return found
 
-    def reports(self, segments: int) -> list[SegmentReport]:
-        """Return the reports of all segments in order; their packets are not read.
+    def reports(self, job: SegmentedJob) -> list[SegmentReport]:
+        """Return the reports of all segments of ``job`` in order; their packets are not read.
 
         Raises:
             OutputError: one is missing or damaged.
         """
-        found = [self._read(index) for index in range(segments)]
+        found = [self._read(index, job) for index in range(len(job.cut.segments))]
         reports = [report for report in found if report is not None]
-        if len(reports) < segments:
+        if len(reports) < len(found):
             raise OutputError(f"{self.path} lacks segment {found.index(None)}: give the same command again")
         return reports
 
-    def _read(self, index: int) -> SegmentReport | None:
+    def _read(self, index: int, job: SegmentedJob) -> SegmentReport | None:
+        """Return the report of a segment; None if it is missing, damaged or of another job."""
         try:
             report = from_json(SegmentReport, json.loads(self.report(index).read_bytes()))
         except UNREADABLE:
             return None
-        return report if report.index == index else None
+        return report if (report.index, report.job) == (index, job.digest) else None
 
     def note_output(self, part: Path) -> None:
         """Store what tells the finished output, still at ``part``, from every other file."""

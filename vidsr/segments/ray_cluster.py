@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from vidsr import __version__
-from vidsr.errors import OptionError, VidsrError
+from vidsr.errors import Note, OnNote, OptionError, VidsrError, ignore
 from vidsr.runtime.concurrency import run_in_background
 from vidsr.runtime.error_boundary import Failure, WorkerFailed
 from vidsr.segments.begun_job import Need
@@ -61,15 +61,18 @@ class TaskActor:
 
 
 class RayWorker:
-    """An actor, and the next one after its end."""
+    """An actor, and the next one after its end. ``all_workers`` of the run include it; ``size`` is its in words."""
 
-    def __init__(self, ray: Any, new_actor: Callable[[], Any], seen: Path) -> None:
+    def __init__(
+        self, ray: Any, new_actor: Callable[[], Any], seen: Path, all_workers: Sequence[RayWorker], size: str
+    ) -> None:
         self._ray, self._new_actor, self._seen = ray, new_actor, seen
+        self._all_workers, self._size = all_workers, size
         self._actor: Any = None
         self._is_checked = self._is_closed = False
 
-    def prepare(self) -> None:
-        """Wait until an actor runs on a machine that can do the work.
+    def prepare(self, on_note: OnNote = ignore) -> None:
+        """Wait until an actor runs on a machine that can do the work. While all workers wait, the first one notes it.
 
         Raises:
             VidsrError: the machine cannot.
@@ -77,7 +80,7 @@ class RayWorker:
         while not self._is_checked and not self._is_closed:
             self._actor = self._actor or self._new_actor()
             try:
-                problem = self._answer(self._actor.check.remote(__version__, Path.cwd(), self._seen))
+                problem = self._answer(self._actor.check.remote(__version__, Path.cwd(), self._seen), on_note)
             except self._ray.exceptions.RayError:  # it ended before it began
                 self._end_actor()
                 continue
@@ -116,12 +119,17 @@ class RayWorker:
             with suppress(Exception):
                 self._ray.kill(actor)
 
-    def _answer(self, call: Any) -> Any:
+    def _answer(self, call: Any, on_note: OnNote) -> Any:
         """Return the result of a call that may have to wait for a machine; an empty one once closed."""
+        is_noted = self not in self._all_workers[:1]
         while not self._is_closed:
             ready, _ = self._ray.wait([call], timeout=POLL_SECONDS)
             if ready:
                 return self._ray.get(call)
+            if not is_noted and not any(worker._is_checked for worker in self._all_workers):
+                text = f"waiting for the Ray cluster: no machine has {self._size} free at present"
+                on_note(Note("waiting_for_cluster", text))
+                is_noted = True
         return ""
 
 
@@ -139,15 +147,19 @@ def ray_workers(address: str, processors: int, need: Need, seen: Path, most: int
         resources = {"GPU": 1.0} if need.gpus else {"CPU": float(processors)}
         if need.memory is not None:
             resources["memory"] = float(need.memory)
-        workers = sum(_room(node["Resources"], resources) for node in ray.nodes() if node["Alive"])
-        if not workers:
-            memory = "" if need.memory is None else f" and {(need.memory >> 20) + 1}M of memory"
-            size = ("a GPU" if need.gpus else f"{processors} processors") + memory
+        room = sum(_room(node["Resources"], resources) for node in ray.nodes() if node["Alive"])
+        memory = "" if need.memory is None else f" and {(need.memory >> 20) + 1}M of memory"
+        size = ("a GPU" if need.gpus else f"{processors} processors") + memory
+        if not room:
             remedy = "add one" if need.gpus else "add one, or set --cpus-per-worker"
             raise OptionError(f"--ray: no machine of the cluster has {size}: {remedy}")
         options = {"num_gpus": 1} if need.gpus else {"num_cpus": processors}
         actor = ray.remote(TaskActor).options(max_restarts=0, memory=need.memory, **options)
-        yield [RayWorker(ray, actor.remote, seen) for _ in range(workers if most is None else min(workers, most))]
+        workers: list[RayWorker] = []
+        workers += [
+            RayWorker(ray, actor.remote, seen, workers, size) for _ in range(room if most is None else min(room, most))
+        ]
+        yield workers
 
 
 def _room(node: dict[str, float], resources: dict[str, float]) -> int:

@@ -57,8 +57,10 @@ def run_segment(folder: Path, index: int, device: str = "", on_frames: OnFrames 
                 written = run_stages(frames.batches, frames.reader, plan, stages, writer, times, on_frames)
             if plan.options.verify:
                 writer.verify()
+    job.fingerprint.check(job.source)  # what changed while it was read is no segment
     report = SegmentReport(
         index=index,
+        job=job.digest,
         frames=written,
         encoded=writer.encoded,
         device=device,

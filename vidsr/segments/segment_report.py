@@ -13,6 +13,7 @@ class SegmentReport:
     """A finished segment, as its file in the job folder holds it."""
 
     index: int
+    job: str  # digest of the job
     frames: int  # written
     encoded: EncodedSegment
     device: str  # of its networks; empty for those of the plan

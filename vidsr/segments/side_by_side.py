@@ -6,7 +6,7 @@ A file that fails does not stop the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,7 +25,6 @@ from vidsr.segments.workers import WorkerLine, open_pool
 
 BEGIN = -1  # the part of a file that is not a segment: its beginning, or all of it
 COMPLETE = 1 << 30  # the part that comes last
-TRIED = 3  # files of which the memory is estimated, until one of them can be enhanced
 
 Result = tuple[int, FileSummary | Failure]  # (number of the file, what became of it)
 
@@ -47,7 +46,7 @@ def enhance_side_by_side(jobs: Sequence[Job], options: EnhanceOptions, listeners
     """
     jobs = [_absolute(job) for job in jobs] if options.ray is not None else list(jobs)
     order = sorted(range(len(jobs)), key=lambda number: -file_bytes(jobs[number].source))
-    need = _need_of_largest([jobs[number] for number in order[:TRIED]], options)
+    need = _estimated_need(jobs, options)
     files = _Files(jobs, listeners)
     with (
         open_pool(options, need, jobs[order[0]].source, files.on_event, listeners.on_note) as (pool, device),
@@ -60,15 +59,11 @@ def enhance_side_by_side(jobs: Sequence[Job], options: EnhanceOptions, listeners
             yield from files.ended(outcome, pool, ranks[outcome.key[0]], device)
 
 
-def _need_of_largest(jobs: Sequence[Job], options: EnhanceOptions) -> Need:
-    """Return the need of the first file that can be enhanced, found in a process of its own."""
-    with Worker(FUNCTION) as worker:
-        for job in jobs:
-            try:
-                need: Need = worker.call(EstimateNeed(job, options))
-                return need
-            except WorkerFailed:
-                continue
+def _estimated_need(jobs: Sequence[Job], options: EnhanceOptions) -> Need:
+    """Return the need of a worker, found in a process of its own, which a damaged file may crash."""
+    with Worker(FUNCTION) as worker, suppress(WorkerFailed):
+        need: Need = worker.call(EstimateNeed(tuple(jobs), options))
+        return need
     return Need()
 
 

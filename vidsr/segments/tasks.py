@@ -26,9 +26,9 @@ Counts = tuple[int, int | None]  # the event (frames written, frames expected or
 
 @dataclass(frozen=True)
 class EstimateNeed:
-    """Find what a worker takes; the result is a `Need`."""
+    """Find what a worker takes that enhances any of the files; the result is a `Need`."""
 
-    job: Job
+    jobs: tuple[Job, ...]
     options: EnhanceOptions
 
 
@@ -69,8 +69,9 @@ def perform(task: Task, emit: Emit) -> Need | BegunJob | FileSummary | int:
     from vidsr.pipeline.report import RunReport
     from vidsr.pipeline.summary import summarize
     from vidsr.runtime.error_boundary import machine_errors
-    from vidsr.segments.enhance import begin, complete, estimate_need
+    from vidsr.segments.enhance import begin, complete
     from vidsr.segments.run_segment import run_segment
+    from vidsr.segments.worker_need import estimate_need
 
     counts = _counts(emit)
     if isinstance(task, MakeSegment):
@@ -79,9 +80,9 @@ def perform(task: Task, emit: Emit) -> Need | BegunJob | FileSummary | int:
     if isinstance(task, CompleteFile):
         with machine_errors(task.begun.files.source):
             return summarize(complete(task.begun, emit))
+    if isinstance(task, EstimateNeed):
+        return estimate_need(task.jobs, task.options)
     with machine_errors(task.job.source):
-        if isinstance(task, EstimateNeed):
-            return estimate_need(task.job, task.options)
         if not is_compiled():
             emit(Note("compiling_kernels", "compiling kernels, once: the first run takes up to a minute longer"))
         done = begin(task.job, task.options, counts, emit)

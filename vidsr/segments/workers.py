@@ -18,7 +18,7 @@ from vidsr.segments.begun_job import Need
 from vidsr.segments.tasks import FUNCTION
 
 PROCESSORS_PER_JOB = 8  # with more of them a network on one process leaves some idle
-VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
+VISIBLE_GPUS = {"cuda": "CUDA_VISIBLE_DEVICES", "xpu": "ZE_AFFINITY_MASK"}  # environment variables of the drivers
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,15 @@ def open_pool(
     """
     device = need.gpus[0] if need.gpus else ""  # each worker sees its own GPU only
     if options.ray is None:
-        with WorkerPool(local_workers(number_of_jobs(options.jobs, need, on_note, most), need), on_event) as pool:
+        jobs = number_of_jobs(options.jobs, need, on_note, most)
+        with WorkerPool(local_workers(jobs, need), on_event, on_note) as pool:
             yield pool, device
         return
     from vidsr.segments.ray_cluster import ray_workers
 
     with (
         ray_workers(options.ray, options.cpus_per_worker, need, seen, most) as actors,
-        WorkerPool(actors, on_event) as pool,
+        WorkerPool(actors, on_event, on_note) as pool,
     ):
         yield pool, device
 
@@ -59,9 +60,9 @@ def open_pool(
 def number_of_jobs(wanted: int, need: Need, on_note: OnNote, most: int | None = None) -> int:
     """Return how many processes to use, as far as the memory allows.
 
-    ``wanted`` 0 means one per GPU, or per 8 processors.
+    ``wanted`` 0 means one per GPU; without a GPU, one per 8 processors.
     """
-    jobs = wanted or max(len(need.gpus), processors() // PROCESSORS_PER_JOB, 1)
+    jobs = wanted or len(need.gpus) or max(1, processors() // PROCESSORS_PER_JOB)
     jobs = jobs if most is None else min(jobs, most)
     free = default_limit()
     if free is None or need.memory is None or jobs * need.memory <= free:
@@ -82,8 +83,10 @@ def local_workers(jobs: int, need: Need) -> list[Worker]:
 
 def _gpu(number: int, need: Need) -> dict[str, str]:
     """Return the environment in which a worker sees its own GPU only."""
-    if not need.gpus or not need.gpus[0].startswith("cuda"):
+    if not need.gpus:
         return {}
-    visible = os.environ.get(VISIBLE_GPUS) or ",".join(gpu.partition(":")[2] or "0" for gpu in need.gpus)
-    gpus = visible.split(",")
-    return {VISIBLE_GPUS: gpus[number % len(gpus)]}
+    kind, _, own = need.gpus[number % len(need.gpus)].partition(":")
+    if kind not in VISIBLE_GPUS:
+        return {}
+    visible = os.environ.get(VISIBLE_GPUS[kind])  # what numbers stand for, where the user has chosen some GPUs
+    return {VISIBLE_GPUS[kind]: visible.split(",")[int(own or 0)] if visible else own or "0"}

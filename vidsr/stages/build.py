@@ -88,21 +88,14 @@ class Stages:
     def counts(self) -> dict[str, int]:
         """Events of the run so far, by identifier; docs/json.md explains each."""
         counts = {} if self.interpolate is None else dict(self.interpolate.counts)
-        tiles = [] if self.upscale is None else [tile for device in self.upscale.devices for tile in device]
         if self.upscale is not None:
             counts["repeated_frames"] = self.upscale.repeated
-            counts["repeated_tiles"] = sum(reuse.copied for reuse in tiles)
-        runners = [reuse.runner for reuse in tiles]
-        restores = (stage for stage in self.in_order if isinstance(stage, Restore))
-        runners += [stage.method for stage in restores if isinstance(stage.method, Runner)]
-        engine = None if self.interpolate is None else self.interpolate.engine
-        half_precision: list[Runner | NetworkEngine] = [
-            *runners,
-            *([engine] if isinstance(engine, NetworkEngine) else []),
-        ]
-        if half_precision:
-            counts["fp32_fallbacks"] = sum(one.fp32_fallback for one in half_precision)
-            counts["device_fallbacks"] = sum(one.device_fallback for one in half_precision)
+            counts["repeated_tiles"] = sum(tile.copied for device in self.upscale.devices for tile in device)
+        networks = [one for stage in self.in_order for one in networks_in(stage)]
+        if networks:
+            counts["fp32_fallbacks"] = sum(one.fp32_fallback for one in networks)
+            counts["device_fallbacks"] = sum(one.device_fallback for one in networks)
+        runners = [one for one in networks if isinstance(one, Runner)]
         if runners:
             counts["out_of_memory_retries"] = sum(runner.out_of_memory_retries for runner in runners)
             counts["cuda_graph_failures"] = sum(runner.graphs_failed for runner in runners)
@@ -110,6 +103,18 @@ class Stages:
         if measure is not None and measure.references is not None:
             counts["measured_frames"] = measure.measured
         return counts
+
+
+def networks_in(stage: Stage) -> list[Runner | NetworkEngine]:
+    """Return what runs the networks of a stage, in the order in which `networks_of` names them."""
+    match stage:
+        case Restore(method=Runner() as runner):
+            return [runner]
+        case Interpolate(engine=NetworkEngine() as engine):
+            return [engine]
+        case Upscale():
+            return [one.runner for device in stage.devices for one in device]
+    return []
 
 
 def build_stages(
@@ -288,7 +293,8 @@ def slow_motion_of(specs: Sequence[StageSpec]) -> Fraction:
 def compute_of(spec: NetworkSpec) -> Compute:
     """Return the device and precision of a network."""
     is_int8 = spec.precision == "int8"
-    return Compute(torch.device(spec.device), DTYPES["fp32" if is_int8 else spec.precision], spec.memory, is_int8)
+    dtype = DTYPES["fp32" if is_int8 else spec.precision]
+    return Compute(torch.device(spec.device), dtype, spec.memory, is_int8, spec.is_checked)
 
 
 def _reference_frames(reference: VideoReader, depth: int, rounds: bool) -> Iterator[FrameBatch]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vidsr.device import UNTESTED, Compute
+from vidsr.device import Compute
 from vidsr.flow.bidirectional_flow import Array
 from vidsr.flow.flow_engine import FlowEngine
 from vidsr.flow.two_search import TwoSearchFlow, TwoSearchPair
@@ -42,12 +42,17 @@ class NetworkEngine:
         network = checkpoints.read_frame_network(path)
         self._network = network.to(compute.device, compute.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._path = path
-        self._unchecked = compute.device.type == "cuda" and compute.dtype != torch.float32
-        self._untested = compute.device.type in UNTESTED
+        self._unchecked = compute.loses_precision
+        self._untested = compute.is_untested
         self.device_fallback = False  # the device computed wrong, so the run goes on on the CPU
         self.fp32_fallback = False  # whether the network fell back to float32, because half precision lost too much
         self._peak = (1 << depth) - 1
         self._flow = FlowEngine(depth)
+
+    @property
+    def needs_check(self) -> bool:
+        """Whether the first interpolated frame will be compared with float32 or with the CPU."""
+        return self._unchecked or self._untested
 
     def prepare(self, a: FrameBatch, b: FrameBatch) -> NetworkPair:
         """Return the pair of two single frames.

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from vidsr.device import UNTESTED, Compute
+from vidsr.device import Compute
 from vidsr.errors import DeviceError
 from vidsr.kernels.pixel_shuffle import pixel_shuffle_codes
 from vidsr.metrics import psnr_from_mse
@@ -82,8 +82,8 @@ class Runner:
         self._uploads: Uploads | None = None  # made on the thread that uses it, like the graphs
         self._graphs: CudaGraphs | None = None
         self.device_fallback = False  # the device computed wrong, so the run goes on on the CPU
-        self._unchecked = (compute.device.type == "cuda" and compute.dtype != torch.float32) or compute.int8
-        self._untested = compute.device.type in UNTESTED
+        self._unchecked = compute.loses_precision
+        self._untested = compute.is_untested
         if compute.device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # the same shapes recur
             # half precision is measured against float32, and TF32 has no more digits than fp16
@@ -158,6 +158,11 @@ class Runner:
         if self._graphs is None:
             self._graphs = CudaGraphs(model)
         return self._graphs(x)
+
+    @property
+    def needs_check(self) -> bool:
+        """Whether the first frame will be compared with float32 or with the CPU."""
+        return self._unchecked or self._untested
 
     @property
     def graphs_failed(self) -> bool:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -37,6 +37,7 @@ class NetworkSpec:
     compiled: bool = False  # by PyTorch's compiler
     channels: int = 1  # 1: works on luma, 3: on RGB
     temporal: bool = False  # uses earlier frames
+    is_checked: bool = False  # whether device and precision computed the first frame of the run right
 
     def __str__(self) -> str:
         return f"{self.device} {self.precision}"
@@ -201,20 +202,23 @@ def networks_of(spec: StageSpec) -> Iterator[NetworkSpec]:
                 yield from networks
 
 
-def on_device(spec: StageSpec, device: str) -> StageSpec:
-    """Return ``spec`` with its networks on ``device``, one of each."""
-
-    def moved(network: NetworkSpec) -> NetworkSpec:
-        return replace(network, device=device)
-
+def with_networks(spec: StageSpec, change: Callable[[NetworkSpec], NetworkSpec]) -> StageSpec:
+    """Return ``spec`` with each of its networks changed, in the order of `networks_of`."""
     match spec:
         case RestoreSpec(method=NetworkSpec() as network):
-            return replace(spec, method=moved(network))
+            return replace(spec, method=change(network))
         case InterpolateSpec(network=NetworkSpec() as network):
-            return replace(spec, network=moved(network))
-        case UpscaleSpec(networks=(first, *_)):
-            return replace(spec, networks=(tuple(map(moved, first)),))
+            return replace(spec, network=change(network))
+        case UpscaleSpec(networks=devices):
+            return replace(spec, networks=tuple(tuple(map(change, device)) for device in devices))
     return spec
+
+
+def on_device(spec: StageSpec, device: str) -> StageSpec:
+    """Return ``spec`` with its networks on ``device``, one of each; those that fell back to the CPU stay there."""
+    if isinstance(spec, UpscaleSpec):
+        spec = replace(spec, networks=spec.networks[:1])
+    return with_networks(spec, lambda one: one if one.device == "cpu" else replace(one, device=device))
 
 
 def _strength(strength: float) -> str:

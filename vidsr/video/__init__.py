@@ -14,7 +14,7 @@ from vidsr.video.inspect import (
 )
 from vidsr.video.nvidia import usable_encoding
 from vidsr.video.preflight import carried_streams, lost_streams
-from vidsr.video.probe import probe
+from vidsr.video.probe import frame_pixels, probe
 from vidsr.video.quantizer import mean_quantizer
 from vidsr.video.reader import VideoReader
 from vidsr.video.slow_audio import SlowMotion
@@ -40,6 +40,7 @@ __all__ = [
     "carried_streams",
     "container_format",
     "file_clock",
+    "frame_pixels",
     "has_copyable_streams",
     "inspect_file",
     "is_pipe",

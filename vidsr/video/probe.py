@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -18,8 +19,9 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import InputError
 from vidsr.frames import ColorInfo, FieldOrder, VideoInfo
+from vidsr.options.input_folder import IMAGE_SUFFIXES, is_animation
 from vidsr.options.source import Reading
-from vidsr.video.declared_sizes import check_clip
+from vidsr.video.declared_sizes import check_clip, image_size
 from vidsr.video.demux import MICROSECONDS, packets
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, PlanarFormat, planar_format
 from vidsr.video.planes import has_alpha, hides_alpha
@@ -30,6 +32,7 @@ from vidsr.video.source import open_source, readable
 FIELD_ORDERS: dict[int, FieldOrder] = {1: "progressive", 2: "top", 3: "bottom", 4: "bottom", 5: "top"}
 FALLBACK_FPS = Fraction(25)  # for a clip whose header has no rate
 HIGHEST_FPS = 1000  # a header with a higher rate is wrong
+HEAD_BYTES = 1 << 20  # of an image; metadata may come before its size
 
 
 def video_stream(container: InputContainer, path: Path, reading: Reading | None = None) -> VideoStream:
@@ -58,6 +61,19 @@ def video_stream(container: InputContainer, path: Path, reading: Reading | None 
 def video_tracks(container: InputContainer) -> list[VideoStream]:
     """Return the video streams of the file except covers."""
     return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+
+
+def frame_pixels(path: Path, reading: Reading) -> int:
+    """Return the pixels of a frame or an image by the header of its file; 0 if that cannot be read."""
+    with suppress(InputError, OSError, av.FFmpegError, struct.error):
+        if path.suffix.lower() in IMAGE_SUFFIXES and not is_animation(path):
+            with path.open("rb") as file:
+                width, height = image_size(memoryview(file.read(HEAD_BYTES))) or (0, 0)
+            return width * height
+        with open_source(path, reading) as container:
+            stream = video_stream(container, path, reading)
+            return stream.width * stream.height
+    return 0
 
 
 def to_file_clock(
