@@ -18,7 +18,7 @@ OPTIONS: dict[str, Any] = {"scale": 2, "model": "bicubic", "device": "cpu"}
 
 def noise(channels: int = 3, dtype: type = np.uint8) -> Any:
     pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (24, 32, channels), endpoint=True).astype(dtype)
-    return pixels if channels == 3 else pixels[..., 0]
+    return pixels[..., 0] if channels == 1 else pixels
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".jpg", ".webp"])
@@ -59,6 +59,19 @@ def test_a_wrong_image_is_detected(tmp_path: Path, suffix: str, pixels: Any, dif
     verification = verify_image(tmp_path / f"a{suffix}", written, noise() // 2 if suffix == ".jpg" else noise())
     with pytest.raises(VerifyError, match=difference):
         verification.raise_if_failed()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_wrong_transparency_is_detected(tmp_path: Path, suffix: str) -> None:
+    right, written = noise(4), tmp_path / f"x{suffix}"
+    written.write_bytes(encode_pixels(written, right))
+    assert verify_image(tmp_path / f"a{suffix}", written, right).ok
+    for alpha in (255, right[::-1, :, 3]):
+        wrong = right.copy()
+        wrong[..., 3] = alpha
+        written.write_bytes(encode_pixels(written, wrong))
+        with pytest.raises(VerifyError, match="transparency: expected kept, found lost"):
+            verify_image(tmp_path / f"a{suffix}", written, right).raise_if_failed()
 
 
 def test_an_image_that_was_not_stored_whole_is_kept_as_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from vidsr.frames import SUBSAMPLING, Chroma, ColorInfo, FrameBatch, Origin, VideoInfo
-from vidsr.stages.fit import Fit, offset
+from vidsr.options.output_size import offset
+from vidsr.stages.fit import Fit
 
 
 @pytest.mark.parametrize("chroma", ["gray", "420", "422", "444"])

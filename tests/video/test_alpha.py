@@ -4,12 +4,15 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import av
 import numpy as np
+import PIL.Image
 import pytest
 
 from tests.clips import make_clip
+from tests.commands import run_vidsr
 from vidsr import enhance, verify
 from vidsr.errors import InputError
 from vidsr.frames import VideoInfo
@@ -178,6 +181,72 @@ def test_interpolated_frames_and_parts_of_a_clip_have_the_alpha_of_their_time(tm
     means = alpha_of(tmp_path / "b.webm").mean((1, 2))
     start = ramp(64, 48, 0).mean()
     assert np.allclose(means[:5], start + np.array([30, 45, 60, 75, 90]), atol=3)
+
+
+@pytest.mark.parametrize(("fit", "sides"), [("pad", (96, 72)), ("crop", (128, 96))])
+def test_a_padded_clip_is_transparent_at_its_sides_and_a_cropped_one_keeps_its_middle(
+    tmp_path: Path, fit: str, sides: tuple[int, int]
+) -> None:
+    source = transparent(tmp_path / "%02d.png", "png", "rgba")
+    options: dict[str, Any] = {"size": "128x72", "fit": fit, "model": "bicubic", "crf": 4}
+    report = enhance(source, tmp_path / "b.webm", **options)
+    assert report.output.alpha and report.verification is not None and report.verification.ok
+    for kept, plane in zip(alpha_of(tmp_path / "b.webm"), alpha_of(source), strict=True):
+        resized = resize(plane, *sides)
+        whole = np.pad(resized, ((0, 0), (16, 16))) if fit == "pad" else resized[12:-12]
+        assert np.abs(kept - whole.astype(int)).mean() < 2
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuva420p", "yuva444p10le"])
+@pytest.mark.parametrize(("deinterlace", "frames"), [("auto", 10), ("frames", 5)])
+def test_an_interlaced_clip_keeps_the_alpha_of_each_field(
+    tmp_path: Path, pix_fmt: str, deinterlace: str, frames: int
+) -> None:
+    size = (64, 480)
+    images = []
+    for number in range(5):  # alpha grows by 8 from field to field; the luma of a moving bar shows the interlacing
+        rgba = np.zeros((size[1], size[0], 4), np.uint8)
+        for field in (0, 1):
+            moment = 2 * number + field
+            rgba[field::2, :, 3] = 100 + 8 * moment
+            rgba[field::2, 4 * moment : 4 * moment + 12, :3] = 255
+        images.append(av.VideoFrame.from_ndarray(rgba, format="rgba").reformat(format=pix_fmt))
+    source = coded(tmp_path / "a.mkv", images, "ffv1")
+    report = enhance(source, tmp_path / "b.webm", scale=1, clean=False, crf=4, deinterlace=deinterlace)  # type: ignore[arg-type]
+    assert report.output.alpha and report.frames == frames
+    means = alpha_of(tmp_path / "b.webm").mean((1, 2))
+    assert np.allclose(np.diff(means)[1:-1], 80 / frames, atol=2), means
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.gif", "gif"), ("a.webp", ""), ("a.png", "apng")])
+def test_a_transparent_animation_becomes_a_transparent_webm(tmp_path: Path, name: str, codec: str) -> None:
+    images = []
+    for number in range(3):
+        rgba = np.full((48, 64, 4), (200, 40, 40, 255), np.uint8)
+        if codec == "gif":
+            rgba[:, 16 * number + 16 :] = 0  # the opaque part grows
+        else:
+            rgba[..., 3] = ramp(64, 48, number)
+        images.append(rgba)
+    source = tmp_path / name
+    if codec == "apng":
+        with av.open(str(source), "w", format="apng") as output:
+            stream = output.add_stream("apng", rate=10)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "rgba"
+            for number, rgba in enumerate(images):
+                frame = av.VideoFrame.from_ndarray(rgba, format="rgba")
+                frame.pts = number
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+    else:
+        first, *rest = [PIL.Image.fromarray(rgba) for rgba in images]
+        first.save(source, save_all=True, append_images=rest, duration=100, disposal=2, lossless=True)
+    result = run_vidsr("enhance", source, "-o", tmp_path / "b.webm", "--scale", "2", "--model", "bicubic")
+    assert result.returncode == 0 and result.stderr.rstrip().endswith("verified"), result.stderr
+    kept = alpha_of(tmp_path / "b.webm")
+    assert kept.shape == (3, 96, 128)
+    for plane, rgba in zip(kept, images, strict=True):
+        assert np.abs(plane - resize(np.ascontiguousarray(rgba[..., 3]), 128, 96).astype(int)).mean() < 6
 
 
 @pytest.mark.parametrize(("name", "codec", "pix_fmt"), [SOURCES[0], SOURCES[2]])

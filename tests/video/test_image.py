@@ -3,6 +3,7 @@
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -14,6 +15,7 @@ from tests.clips import make_frame
 from vidsr import enhance
 from vidsr.color import to_rgb
 from vidsr.errors import InputError, Notes, OutputError
+from vidsr.kernels.resample import resize
 from vidsr.stages import rounding
 from vidsr.video import VideoReader
 from vidsr.video.declared_sizes import image_size
@@ -64,14 +66,55 @@ def test_grey_image_is_read_as_luma_unchanged(tmp_path: Path) -> None:
     assert np.array_equal(frame.y[0, 0].numpy(), pixels)
 
 
-def test_opaque_alpha_is_dropped_and_transparent_alpha_is_refused(tmp_path: Path) -> None:
+def test_opaque_alpha_is_dropped_and_transparent_alpha_is_refused_on_request(tmp_path: Path) -> None:
     pixels = RANDOM.integers(0, 256, (8, 8, 4), dtype=np.uint8)
     pixels[..., 3] = 255
     assert read_image(save(tmp_path / "a.png", pixels))[1].chroma == "444"
     pixels[0, 0, 3] = 254
-    with pytest.raises(InputError, match=r"a\.png is partly transparent.*--alpha drop"):
+    with pytest.raises(InputError, match=r"a\.png is partly transparent.*--alpha auto or drop"):
         read_image(save(tmp_path / "a.png", pixels))
     assert read_image(tmp_path / "a.png", "drop")[1].chroma == "444"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+@pytest.mark.parametrize(("kind", "dtype"), [("colour", np.uint8), ("colour", np.uint16), ("grey", np.uint8)])
+@pytest.mark.parametrize("options", [{"scale": 2}, {"size": "40x20", "fit": "pad"}, {"size": "20x20", "fit": "crop"}])
+def test_a_transparent_image_keeps_its_alpha(
+    tmp_path: Path, suffix: str, kind: str, dtype: type, options: dict[str, Any]
+) -> None:
+    pixels = RANDOM.integers(0, np.iinfo(dtype).max, (12, 16, 4), dtype=dtype)
+    if kind == "grey":
+        pixels[..., :3] = pixels[..., :1]
+    save(tmp_path / "a.png", pixels)
+    report = enhance(tmp_path / "a.png", tmp_path / f"b{suffix}", model="bicubic", device="cpu", **options)
+    assert report.verification is not None and report.verification.ok and report.output.alpha
+    assert not [note for note in report.notes if note.code == "alpha_dropped"]
+    pixels[..., :3] = 0  # alpha does not depend on the colours
+    save(tmp_path / "c.png", pixels)
+    enhance(tmp_path / "c.png", tmp_path / f"d{suffix}", model="bicubic", device="cpu", **options)
+    kept, same = (cv2.imread(str(tmp_path / f"{name}{suffix}"), cv2.IMREAD_UNCHANGED)[..., 3] for name in "bd")
+    assert np.array_equal(kept, same)
+    sides = {"2": (32, 24), "pad": (26, 20), "crop": (26, 20)}[str(options.get("fit", 2))]
+    plane = resize(pixels[..., 3], *sides, "bicubic", peak=np.iinfo(dtype).max)
+    if kept.dtype != dtype:
+        plane = np.rint(plane / 257)
+    left = (kept.shape[1] - sides[0]) // 4 * 2
+    expected = np.zeros(kept.shape)
+    into = expected[:, max(0, left) :]
+    into[:, : sides[0]] = plane[:, max(0, -left) :][:, : into.shape[1]]
+    assert np.array_equal(kept, expected)
+
+
+def test_transparency_that_an_image_cannot_hold_is_left_out_with_a_note(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", np.full((8, 8, 4), 100, np.uint8))
+    report = enhance(tmp_path / "a.png", tmp_path / "b.jpg", scale=2, model="bicubic")
+    assert [note.text for note in report.notes if note.code == "alpha_dropped"] == [
+        "left out: transparency (an output in .png or .webp keeps it)"
+    ]
+    with pytest.raises(InputError, match="--alpha auto or drop"):
+        enhance(tmp_path / "a.png", tmp_path / "c.png", scale=2, alpha="refuse")
+    enhance(tmp_path / "a.png", tmp_path / "d.png", scale=2, model="bicubic", alpha="drop")
+    assert cv2.imread(str(tmp_path / "d.png"), cv2.IMREAD_UNCHANGED).shape == (16, 16, 3)
 
 
 def test_jpeg_orientation_is_applied(tmp_path: Path) -> None:

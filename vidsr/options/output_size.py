@@ -105,6 +105,11 @@ class Size:
         return f"{self.width}x{self.height}"
 
 
+def offset(before: int, after: int) -> int:
+    """Return where the first of ``before`` samples lies in ``after``, centred; even, so that chroma keeps its place."""
+    return 2 * ((after - before) // 4)
+
+
 @dataclass(frozen=True)
 class Automatic:
     """Twice the size of the source, but at most 4K: the default where no option asks for a size."""

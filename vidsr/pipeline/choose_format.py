@@ -18,6 +18,7 @@ from vidsr.video import nearest_pixel_format
 FEW_PLAYERS = ("libx264", "libx265", "libvpx-vp9")  # in 4:4:4: browsers and most devices lack the profile
 # Codecs of animations and of image sequences, as their decoders are called: RGB, or JPEG without subsampling
 IMAGE_CODECS = ("gif", "apng", "png", "webp", "bmp", "tiff", "mjpeg")
+TRANSPARENT_IMAGES = (".png", ".webp")  # suffixes; OpenCV does not mark the alpha of a TIFF as such
 SAME_ASPECT = Fraction(1, 100)  # share by which aspect ratios may differ unnoticed
 
 
@@ -49,8 +50,9 @@ def choose_encoding(options: EnhanceOptions, info: VideoInfo, container: str) ->
 
 
 def can_keep_alpha(options: EnhanceOptions, info: VideoInfo, container: str) -> bool:
-    """Whether a clip of ``info`` keeps its transparency in a ``container``, if its encoder is VP9's."""
-    return info.alpha and options.reading.alpha == "auto" and container == ".webm"
+    """Whether a source of ``info`` keeps its transparency in a ``container``; a clip does if its encoder is VP9's."""
+    able = TRANSPARENT_IMAGES if info.fps is None else (".webm",)
+    return info.alpha and options.reading.alpha == "auto" and container in able
 
 
 def choose_fit(options: EnhanceOptions, info: VideoInfo, notes: Notes) -> FitSpec | None:

@@ -9,7 +9,8 @@ from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.fingerprint import Fingerprint
 from vidsr.options.finished import request_digest
 from vidsr.options.output_names import output_names
-from vidsr.options.paths import Job
+from vidsr.options.paths import Job, output_path
+from vidsr.pipeline.choose_format import output_dimensions
 from vidsr.pipeline.image_strips import enhanced_pixels, sample_luma
 from vidsr.pipeline.outputs import store_report
 from vidsr.pipeline.plan import make_plan
@@ -17,7 +18,8 @@ from vidsr.pipeline.report import OnFrames, RunReport
 from vidsr.pipeline.verify_image import verify_image
 from vidsr.runtime.output_file import OutputFile
 from vidsr.stages.diagnosis import ClipSamples
-from vidsr.video.image import encode_pixels, image_info, read_pixels
+from vidsr.video.alpha import resized_alpha
+from vidsr.video.image import encode_pixels, image_info, read_still, with_alpha
 
 
 def enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes: Notes) -> RunReport:
@@ -27,16 +29,20 @@ def enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
         VidsrError: in one line; no partial output is left.
     """
     started, fingerprint = perf_counter(), Fingerprint.of_source(job.source)
-    pixels = read_pixels(job.source, options.reading.alpha, options.reading.max_pixels)
-    info = image_info(job.source, pixels)
+    pixels, alpha = read_still(job.source, options.reading.alpha, options.reading.max_pixels)
+    info = image_info(job.source, pixels, alpha is not None)
     if options.interpolates:
         notes.info("still_not_interpolated", f"{job.source} is a still image: no frames are interpolated")
     samples = ClipSamples((sample_luma(pixels),)) if options.restorations else ClipSamples()
-    plan = make_plan(options, info, samples, notes=notes)
+    container = output_path(job, options, check=False).suffix.lower()
+    plan = make_plan(options, info, samples, notes=notes, container=container)
     names = output_names(job, plan.options)
     target = names.result
     with OutputFile(target, options.overwrite, make_folders=True) as file:
         result = enhanced_pixels(pixels, info, plan, target)
+        if alpha is not None and plan.output.alpha:
+            canvas = plan.output.width, plan.output.height
+            result = with_alpha(result, resized_alpha(alpha, output_dimensions(plan.options, info), canvas))
         with file.named_errors():
             file.part.write_bytes(encode_pixels(target, result))
         verification = verify_image(target, file.part, result) if options.verify else None

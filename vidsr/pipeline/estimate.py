@@ -26,7 +26,7 @@ from vidsr.runtime import interrupt
 from vidsr.runtime.error_boundary import machine_errors, one_line
 from vidsr.stages.diagnosis import ClipSamples
 from vidsr.video import carried_streams, is_pipe, lost_streams
-from vidsr.video.image import image_info, read_pixels
+from vidsr.video.image import image_info, read_still
 
 STARTUP = process_time()  # seconds of the imports, which the run spends again
 OPENING_SECONDS = 6.0  # for opening files; the others are estimated by their size
@@ -159,9 +159,11 @@ def plan_file(job: Job, options: EnhanceOptions, notes: Notes) -> Plan:
         VidsrError: it cannot be enhanced.
     """
     if job.is_image:
-        pixels = read_pixels(job.source, options.reading.alpha, options.reading.max_pixels)
+        pixels, alpha = read_still(job.source, options.reading.alpha, options.reading.max_pixels)
         samples = ClipSamples((sample_luma(pixels),)) if options.restorations else ClipSamples()
-        return make_plan(options, image_info(job.source, pixels), samples, notes=notes)
+        container = output_path(job, options, check=False).suffix.lower()
+        info = image_info(job.source, pixels, alpha is not None)
+        return make_plan(options, info, samples, notes=notes, container=container)
     with open_reader(job.source, options, notes) as reader:
         return plan_clip(job, options, reader, notes)
 

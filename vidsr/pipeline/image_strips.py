@@ -19,9 +19,9 @@ from torch import Tensor
 
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.kernels.guided_chroma import confirmation, confirmed_share
+from vidsr.options.output_size import offset
 from vidsr.pipeline.plan import Plan
 from vidsr.stages.build import Stages, build_stages, output_of
-from vidsr.stages.fit import offset
 from vidsr.stages.memory_budget import row_ratio
 from vidsr.stages.rounding import rounded
 from vidsr.stages.specs import FitSpec, RestoreSpec, StageSpec, UpscaleSpec

@@ -156,8 +156,10 @@ def make_plan(
     if is_clip and output_kind == "clip":
         encoding = usable_encoding(choose_encoding(options, info, container), notes)
     fit = choose_fit(options, info, notes)
-    with_alpha = fit is None and encoding.codec == ALPHA_ENCODER and can_keep_alpha(options, info, container)
-    with_alpha = with_alpha and is_clip and output_kind == "clip"
+    can_hold_alpha = output_kind == "clip" and (not is_clip or encoding.codec == ALPHA_ENCODER)
+    with_alpha = can_hold_alpha and can_keep_alpha(options, info, container)
+    if info.alpha and not with_alpha and not is_clip:
+        notes.info("alpha_dropped", "left out: transparency (an output in .png or .webp keeps it)")
     memory, rows_per_strip = choose_memory(options, info, encoding, notes)
     computes = tuple(
         replace(compute, memory=memory.network if compute.device.type == "cpu" else None)

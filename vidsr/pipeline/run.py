@@ -19,6 +19,7 @@ from vidsr.options.finished import request_digest
 from vidsr.options.image_sequence import first_number
 from vidsr.options.output_names import output_names
 from vidsr.options.paths import PIPE, Job, container
+from vidsr.pipeline.choose_format import output_dimensions
 from vidsr.pipeline.enhance_image import enhance_image
 from vidsr.pipeline.expected_times import end_of_copies
 from vidsr.pipeline.outputs import RunOutputs
@@ -227,7 +228,9 @@ def _alpha_planes(source: Path, plan: Plan) -> AbstractContextManager[AlphaPlane
     """The alpha of the output's frames; None where none is written."""
     if not plan.output.alpha:
         return nullcontext()
-    return AlphaPlanes(source, plan.output, plan.options.start, plan.options.reading)
+    options = plan.options
+    size, canvas = output_dimensions(options, plan.source), (plan.output.width, plan.output.height)
+    return AlphaPlanes(source, size, canvas, options.start, options.deinterlace, options.reading)
 
 
 def open_clip_writer(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vidsr.color import codes, with_defaults
 from vidsr.frames import SUBSAMPLING, FrameBatch, VideoInfo
+from vidsr.options.output_size import offset
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,6 @@ class Fit:
             yield batch.planes(
                 y, None if uv is None else _centred(uv, size, left // across, top // down, black.neutral)
             )
-
-
-def offset(before: int, after: int) -> int:
-    """Return where the first sample of ``before`` samples lies in ``after``, even, so that chroma keeps its place."""
-    return 2 * ((after - before) // 4)
 
 
 def _centred(planes: Tensor, size: tuple[int, int], left: int, top: int, value: float) -> Tensor:

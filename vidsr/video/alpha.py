@@ -1,4 +1,4 @@
-"""The alpha of a clip, resized for the frames of its output."""
+"""Alpha, resized for the frames of the output."""
 
 from __future__ import annotations
 
@@ -8,32 +8,60 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidsr.frames import Origin, VideoInfo
+from vidsr.frames import Origin
 from vidsr.kernels.resample import resize
+from vidsr.options.choices import Deinterlace
+from vidsr.options.output_size import offset
 from vidsr.options.source import Reading
 from vidsr.video.reader import VideoReader
 
 Plane = NDArray[np.uint8]
+AlphaPlane = NDArray[np.unsignedinteger[Any]]  # uint8 or uint16
+Sides = tuple[int, int]  # width and height
+
+
+def resized_alpha(plane: AlphaPlane, size: Sides, canvas: Sides) -> AlphaPlane:
+    """Return the alpha ``plane`` (H x W) resized to ``size`` by the bicubic kernel, and centred in ``canvas``.
+
+    Pixels around it are transparent; those beyond the canvas are cropped.
+    """
+    resized = resize(plane, *size, "bicubic", peak=int(np.iinfo(plane.dtype).max))  # type: ignore[call-overload]
+    (left, top), (width, height) = map(offset, size, canvas), canvas
+    framed = np.zeros((height, width), plane.dtype)
+    into = framed[max(0, top) :, max(0, left) :]
+    source = resized[max(0, -top) :, max(0, -left) :]
+    rows, columns = map(min, into.shape, source.shape)
+    into[:rows, :columns] = source[:rows, :columns]
+    return framed
 
 
 class AlphaPlanes(AbstractContextManager["AlphaPlanes"]):
-    """Alpha planes for an output of ``info``, made by the bicubic kernel from the clip ``source``.
+    """Alpha planes for frames that are resized to ``size`` and centred in ``canvas``, from the clip ``source``.
 
-    The clip is decoded a second time, from ``start`` on. An interpolated frame gets the mean of both neighbours' alpha,
-    weighted by its phase. Planes are asked for in the order of the frames.
+    The clip is decoded a second time, from ``start`` on, and deinterlaced as its frames were. An interpolated frame
+    gets the mean of both neighbours' alpha, weighted by its phase. Planes are asked for in the order of the frames.
 
     Raises:
         InputError: see `VideoReader`.
     """
 
-    def __init__(self, source: Path, info: VideoInfo, start: Fraction | None, reading: Reading) -> None:
+    def __init__(
+        self,
+        source: Path,
+        size: Sides,
+        canvas: Sides,
+        start: Fraction | None,
+        deinterlace: Deinterlace,
+        reading: Reading,
+    ) -> None:
         reading = replace(reading, alpha="drop", hwaccel="none")
-        self._size = info.width, info.height
-        self._reader = VideoReader(source, start, deinterlace="off", reading=reading, only_alpha=True)
+        self._size, self._canvas = size, canvas
+        self._reader = VideoReader(source, start, deinterlace=deinterlace, reading=reading, only_alpha=True)
         self._rest = self._resized()
         self._planes: dict[int, Plane] = {}  # of the last frames that were read, by their number
 
@@ -64,4 +92,4 @@ class AlphaPlanes(AbstractContextManager["AlphaPlanes"]):
 
     def _resized(self) -> Iterator[Plane]:
         for batch in self._reader.batches(1):
-            yield resize(batch.y[0, 0].numpy(), *self._size, "bicubic", peak=255)  # type: ignore[misc]
+            yield resized_alpha(batch.y[0, 0].numpy(), self._size, self._canvas)

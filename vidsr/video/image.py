@@ -39,23 +39,22 @@ def read_image(path: Path, alpha: Alpha = "refuse", max_pixels: int = MAX_PIXELS
     """Read an image as one frame at time 0, and return it with its properties.
 
     RGB becomes 4:4:4 planes of float32 code values that are not rounded, so nothing is lost. Grey becomes luma
-    unchanged. The Exif orientation of a JPEG is applied. An opaque alpha channel is dropped; a transparent one only if
-    ``alpha`` is drop.
+    unchanged. The Exif orientation of a JPEG is applied. Alpha is left out.
 
     Raises:
-        InputError: the file is not an image of 8 or 16 bits, it has more than ``max_pixels``, or it is transparent and
-            ``alpha`` is not drop.
+        InputError: see `read_still`.
     """
-    pixels = read_pixels(path, alpha, max_pixels)
-    return frame_of(pixels), image_info(path, pixels)
+    pixels, plane = read_still(path, alpha, max_pixels)
+    return frame_of(pixels), image_info(path, pixels, plane is not None)
 
 
-def image_info(path: Path, pixels: Pixels) -> VideoInfo:
-    """Return the properties of the image that ``pixels`` of ``path`` form."""
+def image_info(path: Path, pixels: Pixels, alpha: bool = False) -> VideoInfo:
+    """Return the properties of the image that ``pixels`` of ``path`` form; ``alpha``: whether it is transparent."""
     height, width = pixels.shape[:2]
     chroma: Chroma = "gray" if pixels.ndim == 2 else "444"
     color = GRAY_COLOR if pixels.ndim == 2 else RGB_COLOR
-    return VideoInfo(width, height, None, chroma, DEPTHS[pixels.dtype], color, frames=1, codec=path.suffix[1:])
+    depth, codec = DEPTHS[pixels.dtype], path.suffix[1:]
+    return VideoInfo(width, height, None, chroma, depth, color, frames=1, codec=codec, alpha=alpha)
 
 
 def frame_of(pixels: Pixels) -> FrameBatch:
@@ -117,11 +116,14 @@ def upright(planes: Pixels, matrix: tuple[int, ...] | None) -> Pixels:
     return planes[:, :: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
-def read_pixels(path: Path, alpha: Alpha = "refuse", max_pixels: int = MAX_PIXELS) -> Pixels:
-    """Return grey (H x W) or BGR (H x W x 3) pixels of 8 or 16 bits.
+def read_still(path: Path, alpha: Alpha = "refuse", max_pixels: int = MAX_PIXELS) -> tuple[Pixels, Pixels | None]:
+    """Return grey (H x W) or BGR (H x W x 3) pixels of 8 or 16 bits, and their alpha (H x W) in the same type.
+
+    It is None of an opaque image, and if ``alpha`` is drop.
 
     Raises:
-        InputError: see `read_image`.
+        InputError: the file is not an image of 8 or 16 bits, it has more than ``max_pixels``, or it is transparent and
+            ``alpha`` is refuse.
     """
     try:
         data = np.fromfile(path, np.uint8)
@@ -138,14 +140,25 @@ def read_pixels(path: Path, alpha: Alpha = "refuse", max_pixels: int = MAX_PIXEL
     if pixels is None or pixels.dtype not in DEPTHS:
         raise InputError(f"{path} is not an image of 8 or 16 bits: name a PNG, JPEG, WebP, BMP or TIFF file")
     if pixels.ndim == 2:
-        return pixels
-    if alpha != "drop" and pixels.shape[2] in (2, 4) and (pixels[..., -1] < np.iinfo(pixels.dtype).max).any():
-        raise InputError(f"{path} is partly transparent, which would be lost: --alpha drop allows it")
-    return pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., 0]
+        return pixels, None
+    plane = pixels[..., -1] if alpha != "drop" and pixels.shape[2] in (2, 4) else None
+    if plane is not None and (plane == np.iinfo(plane.dtype).max).all():
+        plane = None
+    if plane is not None and alpha == "refuse":
+        raise InputError(f"{path} is partly transparent: --alpha auto or drop allows it")
+    return pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., 0], plane
+
+
+def with_alpha(pixels: Pixels, plane: Pixels) -> Pixels:
+    """Return grey or BGR ``pixels`` as BGRA, with the alpha ``plane`` in their depth."""
+    if plane.dtype != pixels.dtype:
+        plane = np.rint(plane / 257).astype(np.uint8)  # of 16 bits, in a format of 8
+    bgr = pixels if pixels.ndim == 3 else pixels[..., None].repeat(3, axis=2)
+    return np.concatenate([bgr, plane[..., None]], axis=2)
 
 
 def encode_pixels(path: Path, pixels: Pixels) -> memoryview:
-    """Return the contents of the image file ``path`` for grey or BGR ``pixels``.
+    """Return the contents of the image file ``path`` for grey, BGR or BGRA ``pixels``.
 
     Raises:
         OutputError: OpenCV cannot write the format of the suffix.

@@ -183,6 +183,7 @@ class VideoReader:
         if found.telecine and deinterlace == "auto" and self.info.fps:
             text = "film in 3:2 pulldown: brought back to its frames (--deinterlace frames keeps the rate)"
             self._change_rate(Fraction(4, 5), text)
+            self.info = replace(self.info, alpha=False)  # which the filter that matches fields leaves out
             return inverse_telecine(frames, found.order, self._file_rate)
         order = "top" if deinterlace == "force" and found.order == "progressive" else found.order
         if order == "progressive":
@@ -206,7 +207,6 @@ class VideoReader:
             field_order="progressive",
             fps=info.fps * factor,
             frames=frames if frames is None or self._frames is None else min(frames, self._frames),
-            alpha=False,  # the alpha of each field is not read
             time_base=info.time_base if factor == 1 or info.time_base is None else info.time_base / 2,
         )
         self.notes.info("deinterlaced", text)
