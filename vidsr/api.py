@@ -177,7 +177,7 @@ def enhance(
         input_fps: Frame rate of an image sequence. Default: 25.
         raw: Format of raw video, for example 480x270:yuv420p:24000/1001.
         video_track: Number of the video track to enhance, from 1; the others are copied. Default: the players' choice.
-        alpha: Transparency: keep it where .webm, .png or .webp can hold it (auto), leave it out, or refuse it.
+        alpha: Transparency: keep it in .webm, .png and .webp (auto), leave it out, or refuse it.
         max_pixels: Refuse a source of more pixels; its header is read first. Default: 256M.
         hwaccel: Hardware decoder; cuda is NVIDIA's NVDEC.
         deinterlace: Interlaced clips: a frame for each field (auto), or for both; force: all clips.

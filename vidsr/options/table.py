@@ -224,7 +224,7 @@ OPTIONS: tuple[Option, ...] = (
            metavar="SIZE:FORMAT:RATE", parse=RawFormat.parse),
     Option("video_track", SOURCE, "Number of the video track to enhance, from 1; the others are copied.",
            kind=int, metavar="N", parse=parse_int, default_text="the players' choice"),
-    Option("alpha", SOURCE, "Transparency: keep it where .webm, .png or .webp can hold it (auto), leave it out, or refuse it.",
+    Option("alpha", SOURCE, "Transparency: keep it in .webm, .png and .webp (auto), leave it out, or refuse it.",
            kind=Alpha, default="auto"),
     Option("max_pixels", SOURCE, "Refuse a source of more pixels; its header is read first.", metavar="500M",
            python=str | int, parse=_text(parse_pixels), default_text=f"{MAX_PIXELS // 10**6}M"),

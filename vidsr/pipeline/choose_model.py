@@ -78,7 +78,7 @@ def choose_compressed(
     """
     if options.clean and not restores and diagnosis.has_some_noise:
         return True
-    return suits_compressed_weights(info, samples.quantizer)
+    return suits_compressed_weights(info, samples.quantizer, diagnosis.detail)
 
 
 def choose_network(

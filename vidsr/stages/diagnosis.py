@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from math import log2
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,10 @@ COARSE_SHARE = 0.4
 # Mean quantizers from which weights for compressed clips upscale better than those for clean clips, on average over the
 # test clips (benchmarks/domain.py)
 COMPRESSED_FROM = {"h264": 22.0, "mpeg2video": 6.0, "mpeg4": 6.0, "vp9": 70.0}
+# In clips of less detail, such as dark ones, they do so from finer steps on, in proportion to the detail (the same with
+# --contrast 0.2): mean difference of neighbouring pixels, 8-bit code values. In VP9 the difference was small.
+USUAL_DETAIL, LEAST_DETAIL = 2.0, 0.4
+LINEAR = ("mpeg2video", "mpeg4")  # whose step is proportional to the quantizer
 
 BLURRED_BEFORE_UPSCALE = 1.2  # pixels: an upscale doubles the harm of sharpening a sharp clip (benchmarks/defaults.py)
 BLURRED = 1.15  # pixels: edges of sharp frames have 0 to 1.1 (benchmarks/restoration.py, part auto)
@@ -89,7 +94,8 @@ def sample_clip(source: Path, options: EnhanceOptions, info: VideoInfo) -> ClipS
     # `restore` removes compression artefacts; a `deblur` of fixed strength would take them for blur
     is_needed = "deblur" in fixed or any(wanted.task == "restore" for wanted in options.restorations) or chooses_weights
     quantizer = mean_quantizer(source, options.reading) if is_needed else None
-    return ClipSamples(_spread(source, options, info) if options.restorations else (), quantizer)
+    is_shown = bool(options.restorations) or (chooses_weights and quantizer is not None)
+    return ClipSamples(_spread(source, options, info) if is_shown else (), quantizer)
 
 
 def _spread(source: Path, options: EnhanceOptions, info: VideoInfo) -> tuple[Tensor, ...]:
@@ -126,6 +132,7 @@ class Diagnosis:
     motion_blur: float  # the same, across the direction in which edges are widest
     noise: float  # standard deviation, 8-bit code values; of fine texture where `noise_at_half` is not far below
     noise_at_half: float  # the same, measured at half the size
+    detail: float  # mean difference of neighbouring pixels, 8-bit code values
     compressed: bool
     coarse: bool  # compressed so much that restoration helps even before weights for compressed clips
     coding: str  # how compression was measured, in words
@@ -177,6 +184,7 @@ def diagnose(samples: ClipSamples, info: VideoInfo) -> Diagnosis:
         motion_blur=_median([motion_blur_sigma(plane) for plane in planes]),
         noise=_median([noise_sigma(plane) for plane in planes]),
         noise_at_half=_median([noise_sigma(_half(plane)) for plane in planes]),
+        detail=_median([detail(plane) for plane in planes]) if planes else USUAL_DETAIL,
         compressed=compressed,
         coarse=coarse,
         coding=coding,
@@ -210,11 +218,21 @@ def is_compressed(info: VideoInfo, share: float = 1.0) -> bool:
     return spent is not None and enough is not None and spent < share * enough
 
 
-def suits_compressed_weights(info: VideoInfo, quantizer: float | None) -> bool:
-    """Whether weights for compressed clips upscale a clip better: by its ``quantizer``, or by the bit rate."""
-    if quantizer is not None and info.codec in COMPRESSED_FROM:
-        return quantizer >= COMPRESSED_FROM[info.codec]
-    return is_compressed(info)
+def suits_compressed_weights(info: VideoInfo, quantizer: float | None, detail: float = USUAL_DETAIL) -> bool:
+    """Whether weights for compressed clips upscale a clip better: by quantizer and detail, or by the bit rate."""
+    if quantizer is None or info.codec not in COMPRESSED_FROM:
+        return is_compressed(info)
+    share, least = min(1.0, max(detail, LEAST_DETAIL) / USUAL_DETAIL), COMPRESSED_FROM[info.codec]
+    if info.codec == "h264":
+        least += 6 * log2(share)  # its step doubles every six quantizers
+    elif info.codec in LINEAR:
+        least *= share
+    return quantizer >= least
+
+
+def detail(plane: Plane) -> float:
+    """Return the mean difference of horizontal neighbours, code values."""
+    return float(np.abs(np.diff(plane, axis=1)).mean()) if plane.shape[1] > 1 else 0.0
 
 
 def _half(plane: Plane) -> Plane:
