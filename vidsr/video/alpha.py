@@ -30,7 +30,7 @@ def resized_alpha(plane: AlphaPlane, size: Sides, canvas: Sides) -> AlphaPlane:
 
     Pixels around it are transparent; those beyond the canvas are cropped.
     """
-    resized = resize(plane, *size, "bicubic", peak=int(np.iinfo(plane.dtype).max))  # type: ignore[call-overload]
+    resized = resize(plane, *size, "bicubic", peak=int(np.iinfo(plane.dtype).max))
     (left, top), (width, height) = map(offset, size, canvas), canvas
     framed = np.zeros((height, width), plane.dtype)
     into = framed[max(0, top) :, max(0, left) :]
