@@ -12,6 +12,17 @@ import pytest
 import vidsr
 
 PACKAGE = Path(vidsr.__file__).parent
+WRITES = re.compile(r"(.*\.)?(write_text|write_bytes|imwrite|open)|save_file|(torch|np)\.save\w*")  # functions
+NEW_FILE = re.compile(r"[\"'][wxa]b?[\"']|O_CREAT|save|write")  # in a call of one that writes
+UNFINISHED = re.compile(r"\bpart\b|BytesIO")  # of an OutputFile, before it has its name; memory
+WRITE_OTHERWISE = {  # file -> why it does not write through an OutputFile
+    "runtime/output_file.py": "it is the way",
+    "runtime/log_file.py": "grows line by line",
+    "train/watch.py": "losses.csv grows too",
+    "segments/folder_lock.py": "the lock of a folder of vidsr",
+    "video/animated_webp.py": "writes to memory",
+    "options/document.py": "writes the documentation of the repository",
+}
 IMPORTED_AS = {"cv2": "opencv-python-headless"}  # import name -> distribution
 
 
@@ -104,3 +115,17 @@ print(sorted({{"torch", "numba", "cv2", "av", "numpy"}} & set(sys.modules)), fil
     done = run(code)
     assert done.stderr.strip() == "[]"
     assert shown in done.stdout
+
+
+def calls_that_write(path: Path) -> list[str]:
+    """Source of each call in a file that writes a file under a name of its own."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    texts = [ast.unparse(call) for call in calls if WRITES.fullmatch(ast.unparse(call.func))]
+    return [text for text in texts if NEW_FILE.search(text) and not UNFINISHED.search(text)]
+
+
+def test_every_file_is_written_under_an_unfinished_name() -> None:
+    """Files were destroyed by ``.part`` names, reports, scores and shards: each had its own way to write."""
+    found = {str(path.relative_to(PACKAGE)): calls_that_write(path) for path in PACKAGE.rglob("*.py")}
+    assert {name: calls for name, calls in found.items() if calls and name not in WRITE_OTHERWISE} == {}
+    assert all(found[name] for name in WRITE_OTHERWISE)

@@ -102,6 +102,29 @@ def test_a_file_name_that_is_too_long_is_one_line(tmp_path: Path, command: str) 
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("enhance", "a.mp4", "-o", "LONG", *ARGUMENTS),
+        ("enhance", "a.mp4", "--log", "LONG", *ARGUMENTS),
+        ("enhance", "a.mp4", "--reference", "LONG", *ARGUMENTS),
+        ("verify", "a.mp4", "LONG"),
+        ("degrade", "a.mp4", "-o", "LONG"),
+        ("compare", "a.mp4", "-o", "LONG"),
+        ("dataset", "a.mp4", "-o", "LONG"),
+    ],
+)
+def test_d7_a_long_name_of_any_other_file_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_clip(tmp_path / "a.mp4", frames=1, size=(64, 48))
+    result = run_vidsr(*(word.replace("LONG", "n" * 300 + ".mp4") for word in words))
+    assert result.returncode == ExitCode.BAD_REQUEST
+    assert "ile name too long" in result.stderr and result.stderr.count("\n") == 1, result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
 def test_a_file_name_that_is_too_long_once_the_tag_is_added_is_one_line(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / f"{'n' * 251}.mp4", frames=1, size=(64, 48))
     result = run_vidsr("enhance", clip, *ARGUMENTS)

@@ -19,6 +19,7 @@ from vidsr.models.architectures import rife
 from vidsr.models.architectures.compact import Compact, Config
 from vidsr.options.commands import BY_NAME
 from vidsr.options.community import find_models
+from vidsr.runtime.interrupt import Interrupted
 
 DEFAULTS = {option.name: option.default for option in BY_NAME["compare"].options} | {"scale": 2, "device": "cpu"}
 
@@ -98,9 +99,11 @@ def test_a_full_disk_gives_a_one_line_error_and_leaves_nothing(tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), InputError("a.mp4: Input/output error")])
-def test_an_error_of_the_comparison_is_not_blamed_on_the_output_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+@pytest.mark.parametrize(
+    "error", [OSError(5, "Input/output error"), InputError("a.mp4: Input/output error"), Interrupted()]
+)
+def test_d12_a_comparison_that_ends_early_leaves_nothing_and_does_not_blame_the_output_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     def fail(*arguments: object) -> None:
         raise error

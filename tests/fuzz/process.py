@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import NoReturn
 
 from vidsr.errors import ExitCode
+from vidsr.runtime import interrupt
 from vidsr.runtime.unfinished import is_unfinished
 
 PROGRESS = 100  # runs between two lines on stderr
@@ -55,9 +57,11 @@ class Shot:
 def run_forked(words: Sequence[str], folder: Path, shot: Shot | None = None) -> Outcome:
     """Run ``vidsr`` with ``words`` in ``folder``, in a fork of this process."""
     log = folder.parent / LOG
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, interrupt.SIGNALS)  # until the fork can handle them
     child = os.fork()
     if child == 0:
         _become(words, folder, log)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     deadline, status = time.monotonic() + HANG_SECONDS, None
     if shot is not None:
         status = _waited(child, time.monotonic() + shot.after)
@@ -96,15 +100,20 @@ def _become(words: Sequence[str], folder: Path, log: Path) -> None:
         os.dup2(errors, 2)
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
         sys.argv = ["vidsr", *words]
-        from vidsr.__main__ import run
-
-        run()
+        interrupt.run_guarded(_run)
     except BaseException:
         import traceback
 
         os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(77)  # not a documented code
+
+
+def _run() -> NoReturn:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupt.SIGNALS)
+    from vidsr.cli import app
+
+    app.run()
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Nothing in a folder changes that was not named: runs among files whose names a run could take."""
 
+import os
 import random
 import re
 import signal
@@ -17,7 +18,8 @@ import pytest
 from tests.clips import make_clip
 from tests.commands import run_vidsr
 from tests.tiers import few_or_many, slow
-from vidsr.errors import ExitCode
+from vidsr import enhance
+from vidsr.errors import ExitCode, VidsrError
 from vidsr.pipeline import run
 from vidsr.pipeline.verify import Check, Verification
 from vidsr.runtime.unfinished import is_unfinished
@@ -148,6 +150,25 @@ def test_d11_images_that_fail_the_verification_are_kept_apart(tmp_path: Path, mo
     assert set(contents(tmp_path / "s" / "%05d.failed")) == {
         *("00001.png", "00002.png", ".vidsr", ".vidsr/%05d.png.report.json")
     }
+
+
+@pytest.mark.parametrize("fate", ["cut", "gone", "replaced"])
+def test_d11_a_clip_whose_source_changes_during_the_run_never_has_its_name(tmp_path: Path, fate: str) -> None:
+    """A recording that was truncated meanwhile left 72 of 1000 frames under the name of the output."""
+    source = make_clip(tmp_path / "c.mp4", frames=30, size=(64, 48), audio=1)
+    other = make_clip(tmp_path / "other.mp4", frames=9, size=(64, 48), audio=1)
+
+    def change(done: int, _: int | None) -> None:
+        if fate == "cut":
+            os.truncate(source, 5000)
+        elif fate == "gone":
+            source.unlink(missing_ok=True)
+        elif other.exists():
+            other.replace(source)
+
+    with pytest.raises(VidsrError, match=r"kept as o\.failed\.mkv"):
+        enhance(source, tmp_path / "o.mkv", scale=2, model="nearest", on_frames=change)
+    assert not (tmp_path / "o.mkv").exists() and (tmp_path / ".vidsr" / "o.failed.mkv.report.json").exists()
 
 
 def test_d11_a_folder_in_the_place_of_the_report_is_seen_before_the_work(tmp_path: Path) -> None:

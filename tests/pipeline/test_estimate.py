@@ -77,6 +77,16 @@ def test_a_plan_of_a_folder_includes_every_kind_of_clip_and_the_failures(tmp_pat
     assert all(file.seconds > 0 and file.bytes > 0 for file in result.files)
 
 
+def test_d5_a_plan_shows_the_names_that_the_run_gives_two_clips_of_one_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidsr.pipeline.estimate._trials", lambda *_: ())
+    for suffix, codec in ((".avi", "mpeg4"), (".flv", "flv")):
+        make_clip(tmp_path / f"a{suffix}", frames=1, size=(64, 48), codec=codec)
+    names = [file.target.name for file in planned(tmp_path, model="nearest").files]
+    assert names == ["a.avi.x2.mkv", "a.flv.x2.mkv"]
+
+
 def test_files_without_a_trial_run_are_estimated_by_pixels_or_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

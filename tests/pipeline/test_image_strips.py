@@ -1,5 +1,8 @@
 """Large images in strips of rows: the same pixels as those of the whole image, within the memory limit."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -191,6 +194,24 @@ def test_d14_the_memory_of_a_still_is_limited_like_that_of_a_clip() -> None:
         make_plan(options, photo)
     assert make_plan(replace(options, memory=3 * GIB // 2), photo).rows_per_strip is not None
     assert make_plan(replace(options, memory=8 * GIB), photo).rows_per_strip is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "scale", "memory"), [((4000, 3000), "2", 1200), ((7000, 7000), "1/2", 1500)])
+def test_d14_an_image_in_strips_takes_no_more_memory_than_it_may(
+    tmp_path: Path, size: tuple[int, int], scale: str, memory: int
+) -> None:
+    """Whole, these images take more than 2 GB."""
+    width, height = size
+    pixels = np.random.default_rng(0).integers(0, 256, (height // 4, width // 4, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC))
+    options = ("--scale", scale, "--model", "bicubic", "--memory", f"{memory}M", "--device", "cpu", "--no-verify")
+    command = [sys.executable, "-m", "vidsr", "enhance", tmp_path / "a.png", *options, "-o", tmp_path / "b.png"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert usage.ru_maxrss / 1024 <= memory  # it is in KiB
 
 
 def test_an_odd_ratio_of_heights_has_no_strips(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,19 @@ def test_a_file_has_its_name_once_it_is_complete(tmp_path: Path) -> None:
     assert (tmp_path / "a.mkv").read_text() == "new"
 
 
+def test_a_file_is_stored_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored: list[tuple[int, bool]] = []
+    fsync = os.fsync
+
+    def record(handle: int) -> None:
+        stored.append((os.fstat(handle).st_ino, (tmp_path / "a.mkv").exists()))
+        fsync(handle)
+
+    monkeypatch.setattr(output_file.os, "fsync", record)
+    write_file(tmp_path / "a.mkv", b"new")
+    assert stored == [((tmp_path / "a.mkv").stat().st_ino, False), (tmp_path.stat().st_ino, True)]
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_an_exception_removes_the_file_and_the_folders_made_for_it(tmp_path: Path, error: type[BaseException]) -> None:
     with pytest.raises(error), OutputFile(tmp_path / "new" / "deep" / "a.mkv", make_folders=True) as file:

@@ -9,7 +9,7 @@ import pytest
 from tests.clips import make_clip
 from vidsr.errors import InputError
 from vidsr.video import VideoReader, carried_streams, inspect_file, packet_sizes, probe, streams
-from vidsr.video.source import CLIP_FORMATS
+from vidsr.video.source import CLIP_FORMATS, closed
 
 SDP = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
 HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n"
@@ -55,3 +55,17 @@ def test_formats_that_open_other_files_or_devices_are_not_listed() -> None:
     assert not (opens_more | devices) & set(CLIP_FORMATS.split(","))
     known = {name for names in av.formats_available for name in names.split(",")}
     assert len(known & set(CLIP_FORMATS.split(","))) > 100
+
+
+@pytest.mark.parametrize(
+    "name", ["http://127.0.0.1:9/a.mp4", "concat:a.mp4|a.mp4", "subfile,,start,0,end,9,,:a.mp4", "data:video/mp4,x",
+             "crypto:a.mp4", "async:a.mp4", "pipe:0", "cache:a.mp4", "fd:"]
+)  # fmt: skip
+def test_addresses_of_other_protocols_are_names_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_clip(tmp_path / "a.mp4", 1)
+    with pytest.raises(InputError, match="does not exist: check the path"):
+        VideoReader(Path(name))
+    assert closed("file")["protocol_whitelist"] == "file", "so no file can name another protocol"

@@ -126,10 +126,10 @@ class ImageSequenceWriter:
             OutputError: an image cannot be written.
         """
         for i, time in enumerate(batch.times):
-            path = ImageSequence(self._output.location).path(self._first + self._times.count)
-            data = encode_image(path, batch[i : i + 1], self._info)
+            part = ImageSequence(self._output.location).path(self._first + self._times.count)
+            data = encode_image(part, batch[i : i + 1], self._info)
             with self._output.named_errors():
-                path.write_bytes(data)
+                part.write_bytes(data)
             self._times.add(time)
 
     @property

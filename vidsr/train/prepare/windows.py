@@ -189,8 +189,8 @@ def to_batch(luma: Luma, time: int | Fraction) -> FrameBatch:
     return FrameBatch(torch.from_numpy(luma)[None, None], None, (Fraction(time),), (Origin(0),))
 
 
-def write_shard(sources: Iterator[tuple[list[Luma], list[FlowTriple]]], out: Path) -> int:
-    """Write ``sources`` as the shard ``out``; return the number of triples."""
+def write_shard(sources: Iterator[tuple[list[Luma], list[FlowTriple]]], part: Path) -> int:
+    """Write ``sources`` as the shard ``part``; return the number of triples."""
     luma: list[Array] = []
     sizes: list[tuple[int, ...]] = []
     displacements, blend, errors = [], [], []
@@ -219,7 +219,7 @@ def write_shard(sources: Iterator[tuple[list[Luma], list[FlowTriple]]], out: Pat
         "errors": torch.from_numpy(np.concatenate(errors)),
         "triples": torch.tensor(rows),
     }
-    save_file(tensors, out, {"kind": "triples"})
+    save_file(tensors, part, {"kind": "triples"})
     return len(rows)
 
 
