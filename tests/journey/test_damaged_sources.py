@@ -1,5 +1,6 @@
 """Damaged sources that are complete: what can be read is written, verified and counted; exit code 4."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -17,15 +18,19 @@ from vidsr.video.containers import lost_tags, stream_tags
 QUICK = {"scale": 1, "model": "nearest", "preset": "ultrafast", "log": False}
 
 
-def remuxed(source: Path, target: Path, language: str = "deu", empty: bool = False) -> Path:
-    """Copy a clip packet for packet, with a language of its audio, and perhaps a second track without packets."""
+def remuxed(source: Path, target: Path, language: str = "deu", empty: bool = False, most: int = 999) -> Path:
+    """Copy a clip packet for packet, with a language of its audio, and perhaps a second track without packets.
+
+    ``most``: how many packets of audio to copy.
+    """
     with av.open(str(source)) as old, av.open(str(target), "w") as new:
         copies = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
         copies[1].metadata["language"] = language
         if empty:
             new.add_stream_from_template(old.streams.audio[0])
         for packet in old.demux():
-            if packet.size:
+            most -= packet.stream.type == "audio"
+            if packet.size and (packet.stream.type == "video" or most >= 0):
                 packet.stream = copies[packet.stream.index]
                 new.mux(packet)
     return target
@@ -64,6 +69,32 @@ def test_a_track_without_packets_is_no_lost_track(sounding: Path, tmp_path: Path
     """A damaged Matroska file that lists its tracks twice: MP4 has no track without packets."""
     source = remuxed(sounding, tmp_path / "b.mkv", empty=True)
     verified(source, tmp_path / f"c{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_audio_that_ends_before_playback_begins_is_verified(sounding: Path, tmp_path: Path, suffix: str) -> None:
+    """Of the audio of a damaged clip the first packet was left, the codec's pre-roll: MP4 begins it at zero."""
+    source = remuxed(sounding, tmp_path / "b.mkv", most=1)
+    with av.open(str(source)) as clip:
+        assert [packet.pts for packet in clip.demux(audio=0) if packet.size] == [-21]
+    verified(source, tmp_path / f"c{suffix}")
+
+
+@pytest.mark.parametrize("matrix", [(-721354752, 0, 0, 0, 65536), (65536, 3584, 0, 0, 65536)])
+def test_a_display_matrix_that_distorts_is_left_out_of_matroska_with_a_note(
+    sounding: Path, tmp_path: Path, matrix: tuple[int, ...]
+) -> None:
+    """A damaged matrix: Matroska stores angles, and the missing rotation failed the verification."""
+    with VideoReader(sounding) as reader:
+        info = replace(reader.info, display_matrix=(*matrix, 0, 0, 0, 1 << 30))
+        with VideoWriter(tmp_path / "b.mp4", info, Encoding(preset="ultrafast")) as writer:
+            for batch in reader.batches(25):
+                writer.write(batch)
+    notes = Notes()
+    for suffix in (".mkv", ".mp4"):
+        report = enhance(tmp_path / "b.mp4", tmp_path / f"c{suffix}", on_note=notes.add, **QUICK)
+        assert report.verification is not None and report.verification.ok
+    assert sum("Matroska cannot hold it" in text for text in notes.texts) == 1
 
 
 @pytest.mark.parametrize("milliseconds", [0, 1, 21])
@@ -107,8 +138,8 @@ def test_d16_a_recording_with_a_damaged_audio_packet_is_verified_and_counted(tmp
 def test_a_language_code_with_a_broken_byte_is_left_out_of_mp4(language: str, kept: bool) -> None:
     tags = {"language": language}
     assert (stream_tags("mp4", tags) == tags) is kept
-    assert lost_tags("mp4", tags) == ([] if kept else ["language"])
-    assert stream_tags("matroska", tags) == tags and lost_tags("matroska", tags) == []
+    assert lost_tags("mp4", tags, {}) == ([] if kept else ["language"])
+    assert stream_tags("matroska", tags) == tags and lost_tags("matroska", tags, {}) == []
 
 
 def test_a_clip_with_a_broken_language_code_becomes_a_verified_mp4(sounding: Path, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.clips import make_clip, make_frame
-from vidsr.errors import InputError
+from vidsr import enhance, verify
+from vidsr.errors import InputError, Notes
 from vidsr.options.codecs import Encoding
 from vidsr.video import VideoReader, VideoWriter, lost_streams, streams
 
@@ -247,3 +248,42 @@ def test_mpeg_audio_of_avi_is_shifted_exactly(tmp_path: Path, codec: str, start:
     found = packets(target, 1)
     assert [digest for _, digest in found] == [digest for _, digest in kept]
     assert max(abs(a - b) for (a, _), (b, _) in zip(found, kept, strict=True)) < Fraction(1, 1000)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_a_creation_time_with_a_fraction_of_a_second_is_kept(tmp_path: Path, suffix: str) -> None:
+    """MP4 stores seconds, which failed the verification."""
+    clip = make_clip(tmp_path / "a.mkv", 2, metadata={"creation_time": "2024-01-02T03:04:05.678901Z"})
+    report = enhance(clip, tmp_path / f"b{suffix}", scale=1, preset="ultrafast", log=False)
+    assert report.verification is not None and report.verification.ok
+    with av.open(str(tmp_path / f"b{suffix}")) as output:
+        assert output.metadata["creation_time"].startswith("2024-01-02T03:04:05.")
+
+
+def test_a_creation_time_of_a_stream_that_is_not_that_of_the_file_is_noted(tmp_path: Path) -> None:
+    """FFmpeg's MP4 muxer gives all streams the time of the file, which failed the verification."""
+    made = make_clip(tmp_path / "a.mkv", 2, metadata={"creation_time": "2024-01-02T03:04:05Z"})
+    clip = tmp_path / "b.mp4"
+    enhance(made, clip, scale=1, preset="ultrafast", log=False)
+    data = bytearray(clip.read_bytes())
+    data[data.index(b"mdhd") + 11] ^= 127  # seconds of the stream, which follow four bytes of version and flags
+    clip.write_bytes(data)
+    notes = Notes()
+    report = enhance(clip, tmp_path / "c.mp4", scale=1, preset="ultrafast", log=False, on_note=notes.add)
+    assert report.verification is not None and report.verification.ok
+    assert "left out: tags creation_time of #0 (.mp4 cannot hold them)" in notes.texts
+    assert not any("creation_time" in note.text for note in lost_streams(made, tmp_path / "d.mp4"))
+
+
+@pytest.mark.parametrize("change", ["audio that is off", "audio of an unknown codec"])
+def test_a_file_has_no_difference_to_itself(tmp_path: Path, change: str) -> None:
+    """MP4 switches the only audio track on, and cannot take what FFmpeg does not know: an output, not every file."""
+    clip = make_clip(tmp_path / "a.mp4", 2, audio=1)
+    data = bytearray(clip.read_bytes())
+    if change == "audio that is off":
+        data[data.rindex(b"tkhd") + 7] = 2
+    else:
+        at = data.index(b"mp4a")
+        data[at : at + 4] = b"none"
+    clip.write_bytes(data)
+    assert verify(clip, clip).failures == ()

@@ -10,7 +10,8 @@ from fractions import Fraction
 
 from vidsr.pipeline.video_checks import MILLISECOND, Check, close, equal
 from vidsr.video import MATROSKA, FileContents, Track, container_format
-from vidsr.video.containers import MP4_LIKE, free_tags, lost_tags
+from vidsr.video.chapters import Chapter, copied_chapters
+from vidsr.video.containers import CREATED, MP4_LIKE, free_tags, lost_tags, same_moment
 from vidsr.video.inspect import CopiedPacket
 
 PLACE_TOLERANCE = 1e-4  # degrees and metres
@@ -46,15 +47,6 @@ class CopiedRange:
             if (self.start is None or packet.time >= self.start) and (self.end is None or packet.time < self.end)
         ]
 
-    def chapters(self, contents: FileContents) -> list[tuple[Fraction, Fraction, str]]:
-        """Return the chapters to expect."""
-        first, cut = self.start or Fraction(0), []
-        for start, end, title in contents.chapters:
-            begins, ends = max(start - first, Fraction(0)), (end if self.end is None else min(end, self.end)) - first
-            if begins < ends:
-                cut.append((begins, ends, title))
-        return cut
-
 
 def file_checks(source: FileContents, target: FileContents) -> Iterator[Check]:
     """Compare the tags of the file and of its video stream."""
@@ -64,7 +56,7 @@ def file_checks(source: FileContents, target: FileContents) -> Iterator[Check]:
     lost += MATROSKA_LOST if container in MATROSKA else ()
     yield from tag_checks("file tag", source.tags, target.tags, lost)
     yield equal("video stream: language", source.video.language, target.video.language)
-    yield from stream_tag_checks("video stream", source.video, target.video, container)
+    yield from stream_tag_checks("video stream", source.video, target.video, container, source)
     yield from disposition_checks("video stream", source.video, target.video, container, source)
 
 
@@ -73,9 +65,15 @@ def tag_checks(name: str, wanted: Mapping[str, str], found: Mapping[str, str], l
     for key, value in wanted.items():
         if key not in lost:
             text = found.get(key, "none")
-            yield Check(f"{name} {key}", value, text, value == text or ("location" in key and same_place(value, text)))
+            yield Check(f"{name} {key}", value, text, same_value(key, value, text))
     if "title" not in wanted:
         yield equal(f"{name} title", "none", found.get("title", "none"))
+
+
+def same_value(key: str, one: str, other: str) -> bool:
+    """Whether two values of a tag are the same after the rounding of MP4."""
+    is_place, is_moment = "location" in key, key == CREATED
+    return one == other or (is_place and same_place(one, other)) or (is_moment and same_moment(one, other))
 
 
 def same_place(a: str, b: str) -> bool:
@@ -86,9 +84,9 @@ def same_place(a: str, b: str) -> bool:
     return all(abs(x - y) <= PLACE_TOLERANCE for x, y in zip(*numbers, strict=True))
 
 
-def stream_tag_checks(name: str, before: Track, after: Track, container: str) -> Iterator[Check]:
+def stream_tag_checks(name: str, before: Track, after: Track, container: str, source: FileContents) -> Iterator[Check]:
     """Compare the tags of one stream."""
-    lost = {*OWN_TAGS, *lost_tags(container, before.tags)}
+    lost = {*OWN_TAGS, *lost_tags(container, before.tags, source.tags)}
     lost |= set(MATROSKA_LOST_OF_STREAMS) if container in MATROSKA else set()
     yield from tag_checks(f"{name}:", before.tags, after.tags, lost)
 
@@ -97,14 +95,15 @@ def disposition_checks(name: str, before: Track, after: Track, container: str, s
     """Compare the dispositions that the container keeps."""
     if not before.timed or container not in DISPOSITIONS:
         return
-    wanted = [flag for flag in DISPOSITIONS[container] if flag in before.disposition]
-    found = [flag for flag in DISPOSITIONS[container] if flag in after.disposition]
-    if container in MP4_LIKE and "default" not in wanted:
+    wanted, found = (
+        ", ".join(flag for flag in DISPOSITIONS[container] if flag in one.disposition) or "none"
+        for one in (before, after)
+    )
+    if wanted != found and container in MP4_LIKE and "default" not in before.disposition:
         alike = [track for track in (source.video, *source.tracks) if track.type == before.type and track.timed]
-        is_first = alike[0] is before
-        if is_first and not any("default" in track.disposition for track in alike):
-            wanted.insert(0, "default")  # MP4 plays the first one
-    yield equal(f"{name}: dispositions", ", ".join(wanted) or "none", ", ".join(found) or "none")
+        if alike[0] is before and not any("default" in track.disposition for track in alike):
+            wanted = "default" if wanted == "none" else f"default, {wanted}"  # MP4 plays the first one
+    yield equal(f"{name}: dispositions", wanted, found)
 
 
 def track_checks(
@@ -122,25 +121,24 @@ def track_checks(
     if len(wanted) == len(target.tracks):
         for number, (before, after) in enumerate(zip(wanted, target.tracks, strict=True), 1):
             name = f"copied stream {number} ({after})"
-            yield from packet_checks(name, copied.of(before), after, left)
-            yield from stream_tag_checks(name, before, after, container)
+            packets = copied.of(before)
+            yield from packet_checks(name, from_zero(packets) if container in MP4_LIKE else packets, after, left)
+            yield from stream_tag_checks(name, before, after, container, source)
             yield from disposition_checks(name, before, after, container, source)
             if after.type == "attachment":
                 yield equal(f"{name}: name", before.title, after.title)
-    yield from chapter_checks(copied.chapters(source), target, copied.shift)
+    chapters = copied_chapters(source.chapters, copied.start, copied.end, container)
+    yield from chapter_checks(chapters, target, copied.shift)
 
 
-def chapter_checks(
-    wanted: Sequence[tuple[Fraction, Fraction, str]], target: FileContents, shift: Fraction
-) -> Iterator[Check]:
+def chapter_checks(wanted: Sequence[Chapter], target: FileContents, shift: Fraction) -> Iterator[Check]:
     """Compare titles and times of the chapters."""
-    titles, found = [title for *_, title in wanted], [title for *_, title in target.chapters]
-    yield equal("chapters", titles, found)
-    if wanted and len(wanted) == len(target.chapters):
+    found = target.chapters
+    yield equal("chapters", [chapter.title for chapter in wanted], [chapter.title for chapter in found])
+    if wanted and len(wanted) == len(found):
         differences = (
-            abs(a - b)
-            for one, other in zip(wanted, target.chapters, strict=True)
-            for a, b in zip(one[:2], other[:2], strict=True)
+            max(abs(one.start - other.start), abs(one.end - other.end))
+            for one, other in zip(wanted, found, strict=True)
         )
         yield close("chapter times", Fraction(0), max(differences), MILLISECOND + abs(shift))
 
@@ -170,6 +168,13 @@ def packet_checks(name: str, wanted: list[CopiedPacket], after: Track, left: Cou
     changes = [abs(a.duration - b.duration) for a, b in (pairs if is_text else pairs[-1:]) if a.duration]
     allowed = MILLISECOND if is_text else max(longest, MILLISECOND)
     yield close(f"{name}: durations", Fraction(0), max(changes, default=Fraction(0)), allowed)
+
+
+def from_zero(packets: list[CopiedPacket]) -> list[CopiedPacket]:
+    """Return the packets of a stream at their times in MP4, which begins at zero what ends before playback begins."""
+    if max((packet.time for packet in packets), default=Fraction(0)) >= 0:
+        return packets
+    return [packet._replace(time=packet.time - packets[0].time) for packet in packets]
 
 
 def _kept(wanted: list[CopiedPacket], found: list[CopiedPacket]) -> list[CopiedPacket]:

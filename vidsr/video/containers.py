@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import av
@@ -35,7 +36,8 @@ MP4_TAGS = frozenset(
     | {"grouping", "lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords", "location"}
     | {"creation_time", "compilation", "disc", "track", "hd_video", "media_type", "season_number", "episode_sort"}
 )
-MOV_STREAM_TAGS = frozenset({"language", "handler_name", "creation_time", "vendor_id", "timecode"}) | {
+CREATED = "creation_time"
+MOV_STREAM_TAGS = frozenset({"language", "handler_name", CREATED, "vendor_id", "timecode"}) | {
     "filename",
     "mimetype",  # of a cover that was an attached file; its codec says the same
 }
@@ -146,9 +148,20 @@ def mark_output(output: OutputContainer, stream: VideoStream, container: str) ->
         output.metadata["encoding_tool" if container == "mp4" else TAG] = MARK
 
 
-def lost_tags(container: str, tags: Mapping[str, str]) -> list[str]:
-    """Return the tags of a stream that the container cannot hold."""
+def lost_tags(container: str, tags: Mapping[str, str], of_file: Mapping[str, str]) -> list[str]:
+    """Return the tags of a stream that the container cannot hold; MP4's streams have the creation time ``of_file``."""
     if container not in STREAM_TAGS:
         return []
     lost = [key for key in stream_tags(container, tags) if key.lower() not in STREAM_TAGS[container]]
+    if CREATED in tags and not same_moment(tags[CREATED], of_file.get(CREATED, "")):
+        lost.append(CREATED)
     return sorted(lost if has_language(container, tags) else [*lost, "language"])
+
+
+def same_moment(one: str, other: str) -> bool:
+    """Whether two times in ISO 8601 are the same after the rounding of MP4, to seconds."""
+    try:
+        times = [datetime.fromisoformat(text).timestamp() for text in (one, other)]
+    except (ValueError, OverflowError, OSError):
+        return one == other
+    return abs(times[0] - times[1]) < 1

@@ -22,7 +22,7 @@ from vidsr.options.codecs import Encoding
 from vidsr.runtime.process import keep_scheduling, processors
 from vidsr.video.containers import MATROSKA
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder, number, pix_fmt
-from vidsr.video.sidedata import hdr_options, scaled_matrix
+from vidsr.video.sidedata import hdr_options, scaled_matrix, turns
 from vidsr.video.source import reason
 
 DEFAULT_TICKS = 90_000  # per second, for clips of unknown time base
@@ -172,6 +172,9 @@ def writable(info: VideoInfo, encoding: Encoding, container: str, notes: Notes) 
     if container in MATROSKA and info.sar != 1 and not encoding.table_entry.writes_sar:
         lost.append(f"sample aspect ratio {info.sar} ({codec} in Matroska cannot hold it, .mp4 can)")
         kept = replace(kept, sar=Fraction(1))
+    if container in MATROSKA and info.rotation and not turns(info.display_matrix):
+        lost.append(f"rotation by {info.rotation} degrees with distortion (Matroska cannot hold it, .mp4 can)")
+        kept = replace(kept, display_matrix=None)
     if container == "mov" and info.color.range == "full" and codec == "prores_ks":
         lost.append("full range (prores_ks in .mov cannot hold it, .mkv can)")
         kept = replace(kept, color=replace(kept.color, range=None))

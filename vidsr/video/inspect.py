@@ -23,8 +23,9 @@ from vidsr.errors import InputError
 from vidsr.frames import VideoInfo
 from vidsr.options.source import Reading
 from vidsr.runtime.process import processors
+from vidsr.video.chapters import Chapter, read_chapters
 from vidsr.video.containers import can_carry, container_format, file_tags, is_cover, stream_tags
-from vidsr.video.demux import MICROSECONDS, begins_between_keyframes, packets
+from vidsr.video.demux import begins_between_keyframes, packets
 from vidsr.video.payload import payload_digest
 from vidsr.video.probe import first_frame, to_file_clock, video_info, video_stream, video_tracks
 from vidsr.video.source import is_pipe, open_source, readable
@@ -73,7 +74,7 @@ class FileContents:
     times: list[Fraction]  # of its frames, seconds
     video: Track  # the video stream
     tracks: list[Track]  # the other streams
-    chapters: list[tuple[Fraction, Fraction, str]]  # start, end, title
+    chapters: list[Chapter]
     tags: dict[str, str]  # of the file, by name in lower case
     problems: Counter[str] = field(default_factory=Counter)
     video_track: int = 1  # number of the inspected video stream in a file that holds it and ``tracks``
@@ -128,7 +129,7 @@ def inspect_file(
 ) -> FileContents:
     """Read the whole file once and return its contents.
 
-    With ``carried_to``, only the tracks that a file of that suffix can hold.
+    Only the tracks that a copy in the container of ``carried_to``, or of the file itself, can hold.
 
     Without ``decode``, the frame times are those of the video packets.
 
@@ -141,7 +142,8 @@ def inspect_file(
         video = video_stream(opened, path, reading)
         info = video_info(opened, video, first_frame(opened, video, path))
         container = None if carried_to is None else container_format(carried_to)
-        kept = [s for s in other_streams(opened, video) if container is None or can_carry(s, container)]
+        holder = container_format(path) if container is None else container
+        kept = [s for s in other_streams(opened, video) if can_carry(s, holder)]
         tracks = {stream.index: _track(stream, container) for stream in kept}
         contents = FileContents(
             path,
@@ -150,7 +152,7 @@ def inspect_file(
             times=[],
             video=_track(video, container),
             tracks=list(tracks.values()),
-            chapters=_chapters(opened),
+            chapters=read_chapters(opened),
             tags=_tags(opened),
             video_track=1 + sum(stream in kept and stream.index < video.index for stream in video_tracks(opened)),
         )
@@ -180,14 +182,6 @@ def _tags(opened: InputContainer) -> dict[str, str]:
         for key, value in tags.items()
         if key.partition("-")[0] not in opened.metadata or "-" not in key
     }
-
-
-def _chapters(opened: InputContainer) -> list[tuple[Fraction, Fraction, str]]:
-    found = []
-    for chapter in opened.chapters():
-        base = chapter["time_base"] or Fraction(1, MICROSECONDS)
-        found.append((chapter["start"] * base, chapter["end"] * base, chapter["metadata"].get("title", "")))
-    return found
 
 
 def _read_packets(

@@ -12,9 +12,11 @@ from av.video.frame import VideoFrame
 
 from vidsr.errors import Note
 from vidsr.options.source import Reading
+from vidsr.video.chapters import read_chapters, without_gaps
 from vidsr.video.containers import (
     CONTAINERS,
     FRAMES_ONLY,
+    MP4_LIKE,
     Y4M,
     can_carry,
     container_format,
@@ -104,13 +106,20 @@ def _lost_by_container(opened: InputContainer, video: Stream, streams: Iterable[
     for stream in (video, *streams):
         if stream is not video and not can_carry(stream, container):
             notes.append(_lost_stream(stream, kind))
-        elif keys := lost_tags(container, stream.metadata):
+        elif keys := lost_tags(container, stream.metadata, opened.metadata):
             text = f"left out: tags {', '.join(keys)} of #{stream.index} ({kind} cannot hold them)"
             notes.append(Note("tags_left_out", text))
     if container in FRAMES_ONLY:
         counts = {"chapters": len(opened.chapters()), "tags": len(file_tags(opened.metadata))}
         if lost := [f"{count} {name}" for name, count in counts.items() if count]:
             notes.append(Note("metadata_left_out", f"left out: {', '.join(lost)} ({kind} holds frames only)"))
+    if container in MP4_LIKE:
+        chapters = read_chapters(opened)
+        kept = {chapter.number for chapter in without_gaps(chapters)}
+        lost = [repr(chapter.title) for chapter in chapters if chapter.number not in kept]
+        if lost:
+            text = f"left out: chapters {', '.join(lost)}, which begin with another one ({kind} holds one at a time)"
+            notes.append(Note("chapters_left_out", text))
     if has_cover(opened, container) and (keys := free_tags(container, opened.metadata)):
         text = f"left out: tags {', '.join(keys)} ({kind} cannot hold them together with a cover)"
         notes.append(Note("tags_left_out", text))

@@ -54,6 +54,14 @@ def scaled_matrix(matrix: tuple[int, ...], width: int, height: int) -> tuple[int
     return a, b, u, c, d, v, -left, -top, w
 
 
+def turns(matrix: tuple[int, ...] | None) -> bool:
+    """Whether a display ``matrix`` turns or mirrors the frame without distortion."""
+    if matrix is None:
+        return False
+    a, b, u, c, d, v, *_ = matrix
+    return u == v == 0 and (a, b) in ((d, -c), (-d, c))
+
+
 def read_hdr(data: dict[Type, bytes]) -> HdrInfo | None:
     """Return the mastering display and light level of the frame; None without both."""
     mastering, light = data.get(Type.MASTERING_DISPLAY_METADATA), data.get(Type.CONTENT_LIGHT_LEVEL)

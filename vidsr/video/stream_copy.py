@@ -9,8 +9,6 @@ from fractions import Fraction
 from itertools import chain
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
-
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
@@ -20,6 +18,7 @@ from av.video.stream import VideoStream
 
 from vidsr.options.source import Reading
 from vidsr.runtime.error_boundary import OUTPUT_ERRORS
+from vidsr.video.chapters import chapter_data, copied_chapters, read_chapters
 from vidsr.video.containers import (
     MATROSKA,
     MP4_LIKE,
@@ -30,13 +29,10 @@ from vidsr.video.containers import (
     muxer_options,
     stream_tags,
 )
-from vidsr.video.demux import MICROSECONDS, packets, seek_to
+from vidsr.video.demux import packets, seek_to
 from vidsr.video.probe import to_file_clock, video_stream
 from vidsr.video.source import open_source
 from vidsr.video.streams import other_streams
-
-if TYPE_CHECKING:
-    from av.container.core import Chapter  # exists for the type checker only
 
 TIMES_REPAIRED = "packet_times_repaired"
 # Seconds by which a repair may move a packet without being counted; the verification allows a millisecond, with what
@@ -98,7 +94,8 @@ class StreamCopier:
                 self._add(stream, output, container)
         assert result is not None  # `video_stream` found it among the streams
         output.metadata.update(file_tags(self._container.metadata))
-        output.set_chapters(list(self._chapters()))
+        chapters = copied_chapters(read_chapters(self._container), *self.range, container)
+        output.set_chapters(chapter_data(chapters))
         self._packets = self._packets_in_range()
         return result
 
@@ -121,16 +118,6 @@ class StreamCopier:
             if packet is not None and packet.size:
                 attachment = output.add_attachment(name, mime, bytes(packet))
                 attachment.metadata.update(stream.metadata)
-
-    def _chapters(self) -> Iterator[Chapter]:
-        for chapter in self._container.chapters():
-            base = chapter["time_base"] or Fraction(1, MICROSECONDS)
-            first = max(chapter["start"] * base - self._start, Fraction(0))
-            last = chapter["end"] * base - self._start
-            if self._end is not None:
-                last = min(last, self._end - self._start)
-            if first < last:
-                yield {**chapter, "start": round(first / base), "end": round(last / base)}
 
     def _packets_in_range(self) -> Iterator[Packet[Stream]]:
         """Packets to write, in file order, on the output's clock."""
