@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import chain
 from math import ceil
 from pathlib import Path
+
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
