@@ -315,6 +315,8 @@ def test_a_clock_reset_in_a_recording_leaves_no_gap_and_is_counted(tmp_path: Pat
         ([None, 1, 2], [0, 1, 2]),
         ([0, 1, 1, 3], [0, 1, 1.5, 3]),  # a duplicate: half a frame later
         ([0, 2, 1, 4], [0, 2, 2.5, 4]),  # backward
+        ([0, 1, 9_000_000, 3, 4], [0, 1, 2, 3, 4]),  # far ahead, and back: between its neighbours
+        ([9_000_000, 1, 2], [0, 1, 2]),
     ],
 )
 def test_missing_duplicate_and_backward_times_are_repaired_and_counted(

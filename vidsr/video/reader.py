@@ -28,6 +28,7 @@ from vidsr.options.source import Reading
 from vidsr.video.deinterlace import Interlacing, deinterlaced, interlacing, inverse_telecine
 from vidsr.video.demux import REST_LOST, begins_between_keyframes, packets, seek_to
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, number, planar_format
+from vidsr.video.frame_times import repaired_times
 from vidsr.video.nvidia import Nvdec
 from vidsr.video.planes import ONE_THREAD, alpha_plane, hides_alpha, is_opaque, stack_planes
 from vidsr.video.probe import to_file_clock, video_info, video_stream, video_tracks
@@ -265,13 +266,16 @@ class VideoReader:
     def _in_range(self) -> Iterator[tuple[VideoFrame, Fraction]]:
         count = 0
         last: Fraction | None = None
-        for frame in self._video_frames:
-            last = time = self._repaired(frame, last)
-            if (self._end is not None and time >= self._end) or (self._frames is not None and count >= self._frames):
+        step = 1 / (self.info.fps or Fraction(25))
+        # in AVI the last frames never have a time
+        for frame, last in repaired_times(self._video_frames, self._time, step, self._problems, self._is_avi):
+            if self._end is not None and last >= self._end:
                 return
-            if self._start is None or time >= self._start:
+            if self._start is None or last >= self._start:
                 count += 1
-                yield frame, time
+                yield frame, last
+            if self._frames is not None and count >= self._frames:
+                return
         if last is not None:
             self._check_end(last)
 
@@ -280,19 +284,6 @@ class VideoReader:
         step = 1 / (self.info.fps or Fraction(25))
         if REST_LOST in self._problems or is_truncated(self._container, self._stream, last + step, step, self._read_to):
             self.truncated = f"{self.path} is truncated: the last readable frame is at {float(last):.3f} s"
-
-    def _repaired(self, frame: VideoFrame, last: Fraction | None) -> Fraction:
-        """Return the frame's time, corrected to be later than ``last``."""
-        time = self._time(frame)
-        step = 1 / (self.info.fps or Fraction(25))
-        if time is None:
-            if not self._is_avi:  # in AVI the last frames never have one
-                self._problems["frames_without_time"] += 1
-            return last + step if last is not None else Fraction(0)
-        if last is not None and time <= last:
-            self._problems["frames_out_of_order"] += 1
-            return last + step / 2  # half a frame, so that a correct next time stays in order
-        return time
 
     def _time(self, frame: VideoFrame) -> Fraction | None:
         base = frame.time_base or self._stream.time_base
