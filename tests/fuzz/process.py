@@ -151,12 +151,17 @@ class Findings:
         return cls(Counter(), [])
 
     def add(self, outcome: Outcome, case: str, *faults: str) -> None:
-        """Count ``outcome``; a traceback, a signal, a hang, a bug and each of ``faults`` is kept with its ``case``."""
+        """Count ``outcome``; a traceback, a signal, a hang, a bug and each of ``faults`` is kept with its ``case``.
+
+        So is an output of `enhance` that fails its verification: it is sound, however damaged its source is.
+        """
         self.counts["runs"] += 1
         if self.counts["runs"] % PROGRESS == 0:
             print(f"{case}: {dict(self.counts)}", file=sys.stderr, flush=True)
         self.counts[outcome.kind] += 1
-        reasons = [*faults, *([outcome.kind] if outcome.kind in ("traceback", "signal", "hang", "bug") else [])]
+        is_fault = outcome.kind in ("traceback", "signal", "hang", "bug")
+        is_fault |= outcome.kind == "verify failed" and outcome.words[0] == "enhance"
+        reasons = [*faults, *([outcome.kind] if is_fault else [])]
         self.counts.update(reason.partition(":")[0] for reason in faults)
         if reasons:
             last = outcome.messages.strip().splitlines()[-6:]

@@ -287,3 +287,13 @@ def test_a_file_has_no_difference_to_itself(tmp_path: Path, change: str) -> None
         data[at : at + 4] = b"none"
     clip.write_bytes(data)
     assert verify(clip, clip).failures == ()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_start_of_zero_keeps_the_pre_roll_of_the_audio_codec(tmp_path: Path, suffix: str) -> None:
+    """``--start 0`` of any MP4 with AAC failed the verification: "frame times: found 21 ms"."""
+    clip = make_clip(tmp_path / "a.mp4", 2, audio=1)
+    report = enhance(clip, tmp_path / f"b{suffix}", scale=1, start=0, preset="ultrafast", log=False)
+    assert report.verification is not None and report.verification.ok
+    assert verify(clip, tmp_path / f"b{suffix}", start=0).ok
+    assert len(packets(tmp_path / f"b{suffix}", 1)) == len(packets(clip, 1))

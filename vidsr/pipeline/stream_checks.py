@@ -44,7 +44,7 @@ class CopiedRange:
         return [
             packet._replace(time=packet.time - (self.start or 0) + self.shift)
             for packet in track.packets
-            if (self.start is None or packet.time >= self.start) and (self.end is None or packet.time < self.end)
+            if (not self.start or packet.time >= self.start) and (self.end is None or packet.time < self.end)
         ]
 
 
