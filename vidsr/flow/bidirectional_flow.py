@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidsr.flow.drawn_content import is_drawn
+from vidsr.flow.patch_search import patch_search, pyramid, search_levels
 from vidsr.flow.projection import acceleration, confidence
-from vidsr.flow.search import Flow, find_coarse_flows, find_fine_flows, search_luma
+from vidsr.flow.search import Flow, find_coarse_flows, search_luma
 from vidsr.flow.temporal_check import mismatch_beyond
 from vidsr.flow.warp import spline_coefficients
 from vidsr.frames import FrameBatch
@@ -29,11 +30,12 @@ class SearchLuma(NamedTuple):
 
     full: Array  # at the size of the motion search
     half: Array  # half of that, the size of the flow fields
+    quarter: Array
 
     @classmethod
     def of(cls, luma: Array) -> SearchLuma:
-        """Return ``luma`` at both sizes."""
-        return cls(luma, _half(luma))
+        """Return ``luma`` at all sizes."""
+        return cls(*pyramid(luma, 3))
 
 
 class PreparedFrame:
@@ -91,14 +93,14 @@ class BidirectionalFlow:
 
     @classmethod
     def between(
-        cls, a: PreparedFrame, b: PreparedFrame, coarse: tuple[Flow, Flow], thorough: bool = False
+        cls, a: PreparedFrame, b: PreparedFrame, start: tuple[Flow, Flow], thorough: bool = False
     ) -> BidirectionalFlow:
-        """Return the flow between two frames, searched from that of `coarse_flows`.
+        """Return the flow between two frames, searched from ``start`` down to pixels of half the size.
 
-        ``thorough`` searches down to single pixels, in twice the time.
+        ``thorough`` searches single pixels only: ``start`` is then the flow that was found without it.
         """
-        flows = find_fine_flows(a.search_luma, b.search_luma, coarse, thorough)
-        forward, backward = (_half(flow) / 2 for flow in flows)
+        (forward, backward), search = start, _thorough if thorough else _quick
+        forward, backward = search(a.luma, b.luma, forward), search(b.luma, a.luma, backward)
         confidence_a, disagreement = confidence(forward, backward, a.luma.half, b.luma.half)
         confidence_b, _ = confidence(backward, forward, b.luma.half, a.luma.half)
         duration, flow_confidence = b.frame.times[0] - a.frame.times[0], float((disagreement < AGREEMENT).mean())
@@ -141,6 +143,9 @@ class BidirectionalFlow:
         return float(other.duration / self.duration)
 
 
-def _half(plane: Array) -> Array:
-    h, w = plane.shape[:2]
-    return np.asarray(cv2.resize(plane, (w // 2, h // 2), interpolation=cv2.INTER_AREA))
+def _quick(a: SearchLuma, b: SearchLuma, start: Flow) -> Flow:
+    return search_levels(a[1:], b[1:], start)
+
+
+def _thorough(a: SearchLuma, b: SearchLuma, start: Flow) -> Flow:
+    return patch_search(a.full, b.full, start, (a.half, b.half))

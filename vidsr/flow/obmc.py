@@ -23,9 +23,8 @@ Plane = NDArray[Any]  # float32, h x w
 Displacements = NDArray[Any]  # float32, h x w x 4, in its own pixels: x, y to the first frame; x, y to the second
 
 # Chosen on clips of the training set (train/LOG.md).
-_STRAIGHT = [(step * x, step * y) for step in (2, 4) for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))]
-_DIAGONAL = [(x, y) for x in (-3, 3) for y in (-3, 3)]
-NEIGHBOURHOOD = np.array([(0, 0), *_STRAIGHT, *_DIAGONAL], np.float32)  # offsets x, y, in pixels of the field
+# Offsets x, y, in pixels of the field. Twelve neighbours instead of four gain 0.01 dB in three times the time.
+NEIGHBOURHOOD = np.array([(0, 0), (-3, -3), (-3, 3), (3, -3), (3, 3)], np.float32)
 WINDOW = 5  # pixels over which frames are compared
 SAME = 0.1  # pixels of the plane: a displacement that differs less from the pixel's own counts as that one
 NOISE = 2.0  # code values of mismatch that noise explains
@@ -34,7 +33,7 @@ NOISE = 2.0  # code values of mismatch that noise explains
 def obmc_weights(a: Plane, b: Plane, displacements: Displacements) -> NDArray[Any]:
     """Return the weight of the displacement at each offset of `NEIGHBOURHOOD`.
 
-    The result is h x w x 13 with sum 1, at the size of ``displacements``. The weight falls with the fourth power of the
+    The result is h x w x 5 with sum 1, at the size of ``displacements``. The weight falls with the fourth power of the
     mismatch. ``a`` and ``b`` are 8-bit luma in float32, at any size.
     """
     size = displacements.shape[1::-1]

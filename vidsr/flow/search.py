@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from vidsr.flow.patch_search import Pyramid, patch_search, pyramid, search_levels
 from vidsr.flow.state_warp import warp_cubic
 from vidsr.flow.warp import F32, U64, sample_linear
 
@@ -32,9 +33,7 @@ BLOCK, STRIDE, REACH = 6, 3, 12  # side, step and range, in downscaled pixels
 UNEXPLAINED = 8.0  # mean mismatch of a block, in code values, from which on it is searched
 BETTER = 0.6  # a match must leave less than this share of the mismatch
 DISTANCE_COST = 4.0  # code values of mismatch that a match must save per downscaled pixel of displacement
-# Refinement at a phase: pixels between patches, and gradient descent steps of each. Best on clips of the training set
-# were 3 and 25 (train/LOG.md); these take half the time and lose nothing on the benchmark.
-REFINE_STRIDE, REFINE_DESCENTS = 4, 12
+REFINED_LEVELS = 3  # of the refinement at a phase
 
 
 def search_luma(y: Plane, depth: int) -> Plane:
@@ -61,7 +60,10 @@ def resize_plane(plane: Plane, size: tuple[int, ...]) -> Plane:
 
 def find_flows(a: Luma, b: Luma) -> tuple[Flow, Flow]:
     """Return the flow from ``a`` to ``b`` and from ``b`` to ``a``."""
-    return find_fine_flows(a, b, find_coarse_flows(a, b))
+    # measured on real clips: half the time of the preset (1, 3, 25 and 5), 0.01 dB less
+    fine = dense_search(finest=1, stride=5, descents=12)
+    there, back = find_coarse_flows(a, b)
+    return fine.calc(a, b, there.copy()), fine.calc(b, a, back.copy())  # the search overwrites what it starts from
 
 
 def find_coarse_flows(a: Luma, b: Luma) -> tuple[Flow, Flow]:
@@ -77,17 +79,6 @@ def find_coarse_flows(a: Luma, b: Luma) -> tuple[Flow, Flow]:
         with_distant_matches(coarse.calc(a, b, np.empty(0, np.float32)), small_a, small_b),
         with_distant_matches(coarse.calc(b, a, np.empty(0, np.float32)), small_b, small_a),
     )
-
-
-def find_fine_flows(a: Luma, b: Luma, coarse: tuple[Flow, Flow], thorough: bool = False) -> tuple[Flow, Flow]:
-    """Return the flow from ``a`` to ``b`` and from ``b`` to ``a``, searched from ``coarse``.
-
-    It keeps the better match; ``thorough`` makes it search down to single pixels.
-    """
-    # measured on real clips: half the time of the preset (1, 3, 25 and 5), 0.01 dB less
-    fine = dense_search(finest=0, stride=5, descents=12) if thorough else dense_search(1, 5, 12)
-    there, back = coarse
-    return fine.calc(a, b, there.copy()), fine.calc(b, a, back.copy())  # the search overwrites what it starts from
 
 
 def find_fine_flow(a: Luma, b: Luma) -> Flow:
@@ -120,10 +111,9 @@ def refine_displacements(a: Plane, b: Plane, displacements: Displacements, phase
     ``a`` and ``b`` are 8-bit luma in float32, at any size.
     """
     full = resize_displacements(displacements, a.shape)
-    warped_a, warped_b = _warp(a, full[..., :2]), _warp(b, full[..., 2:])
-    search = dense_search(0, REFINE_STRIDE, REFINE_DESCENTS)
-    forward = search.calc(warped_a, warped_b, np.empty(0, np.float32))
-    backward = search.calc(warped_b, warped_a, np.empty(0, np.float32))
+    warped = warp_cubic(a, full[..., :2]), warp_cubic(b, full[..., 2:])
+    levels_a, levels_b = (pyramid(luma, REFINED_LEVELS) for luma in warped)
+    forward, backward = _search_from_rest(levels_a, levels_b), _search_from_rest(levels_b, levels_a)
     rest = (forward - backward) / 2  # the mean of both directions, so that the result is the same in reversed time
     rest = resize_displacements(rest, displacements.shape[:2])
     return displacements + np.concatenate([-phase * rest, (1 - phase) * rest], -1, dtype=np.float32)
@@ -140,9 +130,10 @@ def resize_displacements(displacements: Displacements, size: tuple[int, ...]) ->
     return np.asarray(cv2.resize(displacements, size[1::-1], interpolation=how)) * scale
 
 
-def _warp(luma: Plane, displacements: NDArray[Any]) -> Luma:
-    """Return ``luma`` warped by ``displacements`` (h x w x 2) as 8-bit code values."""
-    return np.asarray(cv2.convertScaleAbs(warp_cubic(luma, displacements).clip(min=0)))
+def _search_from_rest(a: Pyramid, b: Pyramid) -> Flow:
+    """Return the flow from ``a`` to ``b`` at the size of the second level, searched from no motion."""
+    at_rest = np.zeros((*a[-1].shape, 2), np.float32)
+    return patch_search(a[0], b[0], search_levels(a[1:], b[1:], at_rest), (a[1], b[1]))
 
 
 def with_distant_matches(flow: Flow, small_a: SmallLuma, small_b: SmallLuma) -> Flow:

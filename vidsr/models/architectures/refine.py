@@ -85,18 +85,18 @@ class UShape(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """N x inputs x h x w -> N x outputs x h x w float32."""
         x = inputs.to(self.tail.weight.dtype, memory_format=torch.channels_last)
-        x = F.relu(self.head(x))
+        x = F.relu_(self.head(x))
         skips = []
         for level, down in zip(self.levels, [*self.downs, None], strict=True):
-            x = x + F.relu(level(x))
+            x = x + F.relu_(level(x))
             if down is not None:
                 skips.append(x)
-                x = F.relu(down(x))
+                x = F.relu_(down(x))
         for layer in self.bottom:
-            x = x + F.relu(layer(x))
+            x = x + F.relu_(layer(x))
         for up, join, skip in zip(reversed(self.ups), reversed(self.joins), reversed(skips), strict=True):
             x = skip + F.interpolate(up(x), scale_factor=2.0)[..., : skip.shape[-2], : skip.shape[-1]]
-            x = x + F.relu(join(x))
+            x = x + F.relu_(join(x))
         result: Tensor = self.tail(x)
         return result.float()
 
