@@ -1,6 +1,7 @@
 """Drop every second frame and interpolate it again with each engine and the ffmpeg program's minterpolate.
 
-    python benchmarks/interpolation.py [--clips bikes bee] [--frames 61] [--rife flownet.pkl] [--json PATH]
+    python benchmarks/interpolation.py [--clips bikes bee] [--engines flow net] [--frames 61] [--rife flownet.pkl]
+        [--json PATH]
 
 Clips: $VIDSR_DATA/clips (default: ../shared/data/clips), downscaled by area to at most 480 columns. The dropped frames
 are the truth: PSNR and SSIM of 8-bit luma, on the frames that every method makes (minterpolate leaves some out at both
@@ -15,6 +16,7 @@ import argparse
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
@@ -108,15 +110,12 @@ def interpolate_with_ffmpeg(clip: FrameBatch, info: VideoInfo) -> tuple[Made, fl
     return made, seconds / len(frames)
 
 
-def measure(path: Path, frames: int, with_ffmpeg: bool, rife: Path | None = None) -> dict[str, dict[str, float]]:
+def measure(
+    path: Path, frames: int, engines: Sequence[str], with_ffmpeg: bool, rife: Path | None = None
+) -> dict[str, dict[str, float]]:
     """Return mean PSNR-Y and SSIM-Y of the dropped frames and milliseconds per output frame, by method."""
     clip, info = read(path, frames)
-    engines = {
-        name: engine
-        for name, engine in ENGINES.items()
-        if engine not in NETWORKS or weight_files.has_frame_network(engine)
-    }
-    made = {name: interpolate(clip, info, engine) for name, engine in engines.items()}
+    made = {name: interpolate(clip, info, ENGINES[name]) for name in engines}
     if rife is not None:
         made["rife"] = interpolate(clip, info, "rife", rife)
     if with_ffmpeg:
@@ -151,6 +150,7 @@ def show(name: str, row: dict[str, dict[str, float]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", nargs="+", help="names of clips without suffix; default: all")
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, help="next to `blend`; default: all, and minterpolate")
     parser.add_argument("--frames", type=int, default=61, help="frames read of each clip")
     parser.add_argument("--rife", type=Path, help="weights file of RIFE 4.0 to 4.6")
     parser.add_argument("--json", type=Path)
@@ -159,14 +159,20 @@ def main() -> None:
     if not folder.is_dir():
         raise SystemExit(f"no clips in {folder}: name the data folder with VIDSR_DATA")
     paths = [path for path in sorted(folder.iterdir()) if not arguments.clips or path.stem in arguments.clips]
-    with_ffmpeg = shutil.which("ffmpeg") is not None
-    if not with_ffmpeg:
+    engines = [
+        name
+        for name, engine in ENGINES.items()
+        if (engine not in NETWORKS or weight_files.has_frame_network(engine))
+        and (not arguments.engines or name in ("blend", *arguments.engines))
+    ]
+    with_ffmpeg = shutil.which("ffmpeg") is not None and not arguments.engines
+    if not with_ffmpeg and not arguments.engines:
         print("the ffmpeg program is not installed: its column is left out")
     process.configure_process()  # as the command line does: freed memory stays in the process
     table: dict[str, dict[str, dict[str, float]]] = {}
-    measure(paths[0], 5, False)  # compiles the kernels
+    measure(paths[0], 5, engines, False)  # compiles the kernels
     for path in paths:
-        table[path.stem] = measure(path, arguments.frames, with_ffmpeg, arguments.rife)
+        table[path.stem] = measure(path, arguments.frames, engines, with_ffmpeg, arguments.rife)
         show(path.stem, table[path.stem])
     means = summary(table)
     show("moving, mean", means)
@@ -174,7 +180,7 @@ def main() -> None:
         gain = means["flow"]["psnr_y"] - means["minterpolate"]["psnr_y"]
         speed = means["minterpolate"]["ms"] / means["flow"]["ms"]
         print(f"flow against minterpolate on moving clips: {gain:+.2f} dB, {speed:.1f} times as fast; {machine()}")
-    if "net" in means:
+    if {"net", "flow"} <= set(means):
         gain = means["net"]["psnr_y"] - means["flow"]["psnr_y"]
         least = min(row["net"]["psnr_y"] - row["blend"]["psnr_y"] for row in table.values())
         print(f"net against flow on moving clips: {gain:+.2f} dB; against blend on any clip: {least:+.2f} dB or more")

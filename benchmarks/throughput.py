@@ -45,42 +45,52 @@ from vidsr.options.codecs import Encoding
 from vidsr.runtime import process
 
 FRAMES = 300
-MODELS = ("fast", "balanced")
+MODELS = ("fast", "balanced", "best", "balanced-t")
 STAGED = 96  # frames, for the costs of the steps
 SHARED = 72  # frames, for each of the many ways to share the threads
 X264_THREADS = (3, 4, 5, 6, 8)  # the default of x264 is three on two processors
 Table = dict[str, Any]
+Command = list[str]
+
+
+def selected(commands: dict[str, Command], arguments: argparse.Namespace) -> dict[str, Command]:
+    """Return the first of ``commands`` and those that ``--rows`` names; all without it."""
+    base = next(iter(commands))
+    return {name: one for name, one in commands.items() if name == base or name in (arguments.rows or commands)}
 
 
 def runs(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """Run each model and ffmpeg in turn, add the runs of ``before``, and return the summaries."""
-    clip, target = make_clip(folder, FRAMES), folder / "out.mp4"
+    clip, target = make_clip(folder, arguments.frames), folder / "out.mp4"
     table = dict(before)
     threads = Encoding().frame_threads(1080, process.processors())
+    fair, logless = f"ffmpeg bicubic, {threads} threads", "{}, no log"
     for model in arguments.models:
         commands = {f"ffmpeg {kernel}": ffmpeg(clip, target, kernel) for kernel in ("bicubic", "lanczos")}
         if threads:
-            commands[f"ffmpeg bicubic, {threads} threads"] = ffmpeg(clip, target, "bicubic", threads)
+            commands[fair] = ffmpeg(clip, target, "bicubic", threads)
         commands[model] = vidsr(clip, target, "--model", model)
-        commands[f"{model}, no log"] = vidsr(clip, target, "--model", model, "--log", "none")
+        commands[logless.format(model)] = vidsr(clip, target, "--model", model, "--log", "none")
         run([*commands[model], "--frames", "2"])  # warm-up: caches of files and of compiled kernels
+        commands = selected(commands, arguments)
         done = {name: [Usage(*r) for r in before.get(model, {}).get(name, {}).get("runs", [])] for name in commands}
         for _ in range(arguments.rounds):
             for name, command in commands.items():
                 done[name].append(run(command))
         base = next(iter(done.values()))
-        table[model] = {name: summary(usages, base) for name, usages in done.items()}
-        for name, row in table[model].items():
+        table[model] = rows = {name: summary(usages, base) for name, usages in done.items()}
+        for name, row in rows.items():
             print(
-                f"{name:18s} {row['wall_s']:.2f} s {FRAMES / row['wall_s']:5.1f} fps {row['wall_ratio']:5.2f} x ffmpeg;"
-                f" alone {row['alone_s']:6.2f} s {row['alone_ratio']:5.2f} x; {row['cpu_s']:.1f} core-s"
+                f"{name:18s} {row['wall_s']:.2f} s {arguments.frames / row['wall_s']:5.1f} fps"
+                f" {row['wall_ratio']:5.2f} x ffmpeg;"
+                f" alone {row['alone_s']:6.2f} s {row['alone_ratio']:5.2f} x; {row['cpu_s']:.1f} core-s",
+                flush=True,
             )
-        if threads:
-            fair = table[model][model]["wall_ratio"] / table[model][f"ffmpeg bicubic, {threads} threads"]["wall_ratio"]
-            print(f"{model} relative to ffmpeg with as many x264 threads: {fair:.2f} x")
-        log = table[model][model]["alone_s"] / table[model][f"{model}, no log"]["alone_s"]
-        table[model][model]["log_ratio"] = log
-        print(f"the log costs {log - 1:.1%}", flush=True)
+        if {model, fair} <= set(rows):
+            print(f"{model} relative to {fair}: {rows[model]['wall_ratio'] / rows[fair]['wall_ratio']:.2f} x")
+        if {model, logless.format(model)} <= set(rows):
+            rows[model]["log_ratio"] = log = rows[model]["alone_s"] / rows[logless.format(model)]["alone_s"]
+            print(f"the log costs {log - 1:.1%}", flush=True)
     return table
 
 
@@ -100,7 +110,7 @@ def summary(usages: list[Usage], base: list[Usage]) -> Table:
 
 def stages(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """Return the output of `vidsr bench` for each model."""
-    clip = make_clip(folder, FRAMES)
+    clip = make_clip(folder, arguments.frames)
     table: Table = {}
     for model in arguments.models:
         command = [sys.executable, "-m", "vidsr", "bench", str(clip), "--model", model, "--json"]
@@ -126,25 +136,27 @@ def flow(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """
     from vidsr.evaluate.minterpolate import FILTER
 
-    clip, target = make_clip(folder, FRAMES), folder / "out.mp4"
+    clip, target = make_clip(folder, arguments.frames), folder / "out.mp4"
     theirs = ["ffmpeg", "-v", "error", "-i", str(clip), "-vf", FILTER.format(fps=48), "-f", "null", "-"]
     ours = {
         engine: vidsr(clip, target, "--fps", "2x", "--interpolation", engine, "--codec", "null", "--log", "none")
         for engine in ("flow", "net")
     }
     commands = {"minterpolate": theirs, "flow, 1 processor": ["taskset", "-c", "0", *ours["flow"]], **ours}
+    commands = selected(commands, arguments)
     for command in ours.values():
         run([*command, "--frames", "3"])
     rounds = [{name: run(command) for name, command in commands.items()} for _ in range(arguments.rounds)]
     table: Table = {name: summary([r[name] for r in rounds], [r["minterpolate"] for r in rounds]) for name in commands}
     for name, row in table.items():
-        row["fps"], row["ratio"] = 2 * FRAMES / row["wall_s"], 1 / row["wall_ratio"]
+        row["fps"], row["ratio"] = 2 * arguments.frames / row["wall_s"], 1 / row["wall_ratio"]
         costs = f"{row['wall_s']:.1f} s, {row['cpu_s']:.1f} core-s, {row['peak_mb']:.0f} MB"
         print(
             f"{name:18s} {row['fps']:6.1f} output frames per second, {row['ratio']:.2f} times minterpolate's; {costs}"
         )
-    gain = table["flow, 1 processor"]["wall_s"] / table["flow"]["wall_s"]
-    print(f"flow on all processors is {gain:.2f} times as fast as on one", flush=True)
+    if {"flow", "flow, 1 processor"} <= set(table):
+        gain = table["flow, 1 processor"]["wall_s"] / table["flow"]["wall_s"]
+        print(f"flow on all processors is {gain:.2f} times as fast as on one", flush=True)
     return table
 
 
@@ -282,6 +294,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--models", nargs="+", default=MODELS)
+    parser.add_argument("--rows", nargs="+", help="rows of `runs` and `flow` to run, with the first of each table")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="of the clip of `runs`, `stages` and `flow`")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--add", action="store_true", help="add to the runs in --json PATH")
     arguments = parser.parse_args()
@@ -290,7 +304,7 @@ def main() -> None:
     result: Table = json.loads(arguments.json.read_text()) if arguments.add and arguments.json.exists() else {}
     result |= {"machine": machine()}
     process.configure_process()  # measure under the settings of the command line
-    print(f"{FRAMES} frames 480x270 -> 1920x1080, libx264 crf 18 medium, {machine()}")
+    print(f"{arguments.frames} frames 480x270 -> 1920x1080, libx264 crf 18 medium, {machine()}")
     with tempfile.TemporaryDirectory() as scratch:
         for part in arguments.parts:
             result[part] = PARTS[part](Path(scratch), result.get(part, {}), arguments)

@@ -18,9 +18,9 @@ FloatType = Literal["fp32", "bf16", "fp16"]
 NumberFormat = Literal["fp32", "bf16", "fp16", "int8"]  # int8: networks with a calibrated form, on a CPU
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-# Input pixels per network call. On a CPU twice as many take 1 to 4 % less time and 80 to 180 MB more, and the first use
-# of that memory costs half of the gain. A GPU needs millions to be busy.
-PIXEL_BUDGET = {"cpu": 1 << 19, "cuda": 1 << 23, "xpu": 1 << 22, "mps": 1 << 22}
+# Input pixels of a batch. On a CPU a network call takes one frame, so more of them would only take memory: four frames
+# of 480x270 instead of one take 100 MB more at 1920x1080, and no less time. A GPU needs millions to be busy.
+PIXEL_BUDGET = {"cpu": 1 << 17, "cuda": 1 << 23, "xpu": 1 << 22, "mps": 1 << 22}
 
 # Kinds of GPU, the preferred first: of PyTorch's name -> whose they are, whether there is one, and how many. AMD's are
 # "cuda" too, in PyTorch's build for ROCm.

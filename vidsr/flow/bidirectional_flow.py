@@ -22,6 +22,8 @@ from vidsr.runtime.concurrency import lazy
 Array = NDArray[Any]  # float32
 
 MAX_DURATION_RATIO = 2.0  # a neighbouring interval this many times longer or shorter is ignored
+# Pixels between patches. 5 instead of 4 costs `flow` 0.05 dB in the mean of five clips, and `net` nothing.
+QUICK_STRIDE, THOROUGH_STRIDE = 4, 5
 AGREEMENT = 1.0  # field pixels by which forward and backward flow may differ and still agree
 
 
@@ -144,8 +146,8 @@ class BidirectionalFlow:
 
 
 def _quick(a: SearchLuma, b: SearchLuma, start: Flow) -> Flow:
-    return search_levels(a[1:], b[1:], start)
+    return search_levels(a[1:], b[1:], start, QUICK_STRIDE)
 
 
 def _thorough(a: SearchLuma, b: SearchLuma, start: Flow) -> Flow:
-    return patch_search(a.full, b.full, start, (a.half, b.half))
+    return patch_search(a.full, b.full, start, (a.half, b.half), THOROUGH_STRIDE)

@@ -21,7 +21,7 @@ Luma = NDArray[Any]  # float32, 8-bit code values, h x w
 Flow = NDArray[Any]  # float32, h x w x 2, x and y in its own pixels: displacement of a pixel of the first frame
 Pyramid = Sequence[Luma]  # a frame, and each level at half the size of the one before
 
-STRIDE, DESCENTS = 5, 4  # pixels between patches, and most steps of each in each of two passes
+DESCENTS = 4  # most steps of a patch in each of two passes
 PATCH = 8  # pixels of its side
 BORDER = 16  # pixels beyond the frame that a patch may reach
 LEAST_STEP = 0.02  # pixels: a patch that moves less has arrived
@@ -43,26 +43,26 @@ def half(plane: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(cv2.resize(plane, (w // 2, h // 2), interpolation=cv2.INTER_AREA))
 
 
-def search_levels(a: Pyramid, b: Pyramid, start: Flow) -> Flow:
+def search_levels(a: Pyramid, b: Pyramid, start: Flow, stride: int) -> Flow:
     """Return the flow from ``a`` to ``b``, searched from ``start`` on each level, the smallest first.
 
     ``start`` covers the frame at any size. The result has the size of the largest level.
     """
     flow = start
     for level in zip(reversed(a), reversed(b), strict=True):
-        flow = patch_search(*level, flow, level)
+        flow = patch_search(*level, flow, level, stride)
     return flow
 
 
-def patch_search(a: Luma, b: Luma, start: Flow, grid: tuple[Luma, Luma]) -> Flow:
+def patch_search(a: Luma, b: Luma, start: Flow, grid: tuple[Luma, Luma], stride: int) -> Flow:
     """Return the flow from ``a`` to ``b``, searched from ``start`` on this level alone.
 
-    ``grid``: both frames at the size of the result.
+    ``grid``: both frames at the size of the result. ``stride``: pixels between patches.
     """
     across, down = (cv2.Sobel(a, cv2.CV_32F, *order, ksize=1, scale=0.5) for order in ((1, 0), (0, 1)))
     wide = cv2.copyMakeBorder(b, *(BORDER,) * 4, cv2.BORDER_REPLICATE)
-    patches = _search(a, across, down, wide, start)
-    return np.asarray(_densify(*grid, patches, F32(a.shape[1] / grid[0].shape[1]), *a.shape))
+    patches = _search(a, across, down, wide, start, stride)
+    return np.asarray(_densify(*grid, patches, stride, F32(a.shape[1] / grid[0].shape[1]), *a.shape))
 
 
 @njit(inline="always")
@@ -93,18 +93,18 @@ def _terms(a, across, down, wide, at, w, x, y):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def _search(a, across, down, wide, start):  # type: ignore[no-untyped-def]
+def _search(a, across, down, wide, start, stride):  # type: ignore[no-untyped-def]
     """Return the displacement of each patch, in pixels of ``a``."""
     h, w = a.shape
     fh, fw = start.shape[:2]
     sx, sy = F32(w / fw), F32(h / fh)
-    ny, nx = -(-(h - PATCH) // STRIDE) + 1, -(-(w - PATCH) // STRIDE) + 1
+    ny, nx = -(-(h - PATCH) // stride) + 1, -(-(w - PATCH) // stride) + 1
     flat, flat_x, flat_y, flat_b = a.reshape(-1), across.reshape(-1), down.reshape(-1), wide.reshape(-1)
     found, slopes = np.empty((ny, nx, 2), np.float32), np.empty((ny, nx, 5), np.float32)
     share = F32(1 / PATCH**2)
     for gy in range(ny):
         for gx in range(nx):
-            top, left = min(gy * STRIDE, h - PATCH), min(gx * STRIDE, w - PATCH)
+            top, left = min(gy * stride, h - PATCH), min(gx * stride, w - PATCH)
             row = min(int(F32(top + PATCH // 2) / sy), fh - 1)
             col = min(int(F32(left + PATCH // 2) / sx), fw - 1)
             found[gy, gx, 0], found[gy, gx, 1] = start[row, col, 0] * sx, start[row, col, 1] * sy
@@ -127,7 +127,7 @@ def _search(a, across, down, wide, start):  # type: ignore[no-untyped-def]
         for n in range(ny * nx):
             k = n if turn == 0 else ny * nx - 1 - n
             gy, gx = k // nx, k % nx
-            top, left = min(gy * STRIDE, h - PATCH), min(gx * STRIDE, w - PATCH)
+            top, left = min(gy * stride, h - PATCH), min(gx * stride, w - PATCH)
             at, ox, oy = I32(top * w + left), F32(left + BORDER), F32(top + BORDER)
             side = 1 - 2 * turn
             x, y, best = F32(0), F32(0), F32(np.inf)
@@ -162,7 +162,7 @@ def _search(a, across, down, wide, start):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def _densify(a, b, patches, scale, height, width):  # type: ignore[no-untyped-def]
+def _densify(a, b, patches, stride, scale, height, width):  # type: ignore[no-untyped-def]
     """Return the flow at the pixels of ``a``: the mean of all patches there, by how well they match.
 
     Patches lie on a frame of ``height`` and ``width``, ``scale`` times as large as ``a``.
@@ -173,10 +173,10 @@ def _densify(a, b, patches, scale, height, width):  # type: ignore[no-untyped-de
     shrink = F32(1) / scale
     for row in range(h):
         y = min(int(scale * (F32(row) + F32(0.5))), height - 1)
-        last_y, first_y = min(y // STRIDE, ny - 1), max(-((PATCH - 1 - y) // STRIDE), 0)
+        last_y, first_y = min(y // stride, ny - 1), max(-((PATCH - 1 - y) // stride), 0)
         for col in range(w):
             x = min(int(scale * (F32(col) + F32(0.5))), width - 1)
-            last_x, first_x = min(x // STRIDE, nx - 1), max(-((PATCH - 1 - x) // STRIDE), 0)
+            last_x, first_x = min(x // stride, nx - 1), max(-((PATCH - 1 - x) // stride), 0)
             total, along_x, along_y = F32(0), F32(0), F32(0)
             for gy in range(first_y, last_y + 1):
                 for gx in range(first_x, last_x + 1):

@@ -33,7 +33,7 @@ BLOCK, STRIDE, REACH = 6, 3, 12  # side, step and range, in downscaled pixels
 UNEXPLAINED = 8.0  # mean mismatch of a block, in code values, from which on it is searched
 BETTER = 0.6  # a match must leave less than this share of the mismatch
 DISTANCE_COST = 4.0  # code values of mismatch that a match must save per downscaled pixel of displacement
-REFINED_LEVELS = 3  # of the refinement at a phase
+REFINED_LEVELS, REFINED_STRIDE = 3, 5  # of the refinement at a phase: sizes, and pixels between patches
 
 
 def search_luma(y: Plane, depth: int) -> Plane:
@@ -133,7 +133,8 @@ def resize_displacements(displacements: Displacements, size: tuple[int, ...]) ->
 def _search_from_rest(a: Pyramid, b: Pyramid) -> Flow:
     """Return the flow from ``a`` to ``b`` at the size of the second level, searched from no motion."""
     at_rest = np.zeros((*a[-1].shape, 2), np.float32)
-    return patch_search(a[0], b[0], search_levels(a[1:], b[1:], at_rest), (a[1], b[1]))
+    flow = search_levels(a[1:], b[1:], at_rest, REFINED_STRIDE)
+    return patch_search(a[0], b[0], flow, (a[1], b[1]), REFINED_STRIDE)
 
 
 def with_distant_matches(flow: Flow, small_a: SmallLuma, small_b: SmallLuma) -> Flow:
