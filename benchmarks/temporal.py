@@ -2,9 +2,9 @@
 
     python benchmarks/temporal.py [--models balanced balanced-t] [--scale 4] [--crf 23] [--clips bikes bee]
         [--json PATH]
-    python benchmarks/temporal.py --stress    # a still scene of 200 frames; a cut every five frames
-    python benchmarks/temporal.py --backward  # the network run backwards too
-    python benchmarks/temporal.py --late      # frames behind the border of a segment against those of a whole run
+    python benchmarks/temporal.py --stress        # a still scene of 200 frames; a cut every five frames
+    python benchmarks/temporal.py --backward      # the network run backwards too
+    python benchmarks/temporal.py --late [24 36]  # a segment that begins so many frames early against the whole run
 
 The protocol of the papers: HR is 8-bit luma of 16 frames, LR comes from MATLAB's antialiased bicubic, rounded; with
 --crf LR is encoded by libx264 (preset medium) and decoded. PSNR leaves out 8 pixels on each side; a clip's figure is
@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ DATA = Path(os.environ.get("VIDSR_DATA", ROOT.parent / "shared" / "data"))
 FIRST, COUNT = 10, 16  # frames of a clip
 WIDEST = 720
 BORDER = 8
+LATE_FRAMES, COMPARED = 120, 8  # frames of a clip of --late, and frames at its end that are compared
 PRECISE = dense_search(0, 4, 12, refinements=2)  # the flow that flicker is measured with
 BICUBIC = "bicubic"
 
@@ -139,24 +141,27 @@ def stress(models: dict[str, Model | None], clips: list[Path], scale: int) -> di
     return result
 
 
-def late(models: dict[str, Model | None], clips: list[Path], scale: int) -> dict[str, Any]:
-    """Return how frames differ when the clip begins only `CONTEXT` before them, as a segment does; print it."""
+def late(models: dict[str, Model | None], clips: list[Path], scale: int, warm_ups: Sequence[int]) -> dict[str, Any]:
+    """Return how frames differ when the clip begins only so many frames before them, as a segment does; print it.
+
+    ``warm_ups``: numbers of frames; none: that of a run. Clips are cut to `LATE_FRAMES` frames of 352 x 288 pixels.
+    """
     result: dict[str, Any] = {}
     for path in clips:
-        hr = read_hr(path, scale, 0, CONTEXT.before + 32)[:, :288, :352]
-        lr, last = make_lr(hr, scale, None), slice(-4, None)
+        hr = read_hr(path, scale, 0, LATE_FRAMES)[:, :288, :352]
+        lr, last = make_lr(hr, scale, None), slice(-COMPARED, None)
         for name, model in models.items():
-            if model is None:
-                continue
-            whole = upscale(model, lr, scale)[last]
-            part = upscale(model, lr[-4 - CONTEXT.before :], scale)[last]
-            difference = np.abs(whole.astype(int) - part)
-            loss = np.subtract(frame_psnr(part, hr[last]), frame_psnr(whole, hr[last]))
-            row = {"most": int(difference.max()), "share_over_2": float((difference > 2).mean()), "psnr": loss.mean()}
-            result[f"{path.stem} {name}"] = row
-            print(
-                f"{path.stem:16} {name:12}" + "".join(f"  {key} {value:.4g}" for key, value in row.items()), flush=True
-            )
+            whole = None if model is None else upscale(model, lr, scale)[last]
+            for warm_up in warm_ups or (CONTEXT.before,):
+                if whole is None or len(lr) < 2 * COMPARED + warm_up:
+                    continue
+                part = upscale(model, lr[-COMPARED - warm_up :], scale)[last]
+                difference = np.abs(whole.astype(int) - part)
+                loss = np.subtract(frame_psnr(part, hr[last]), frame_psnr(whole, hr[last])).mean()
+                row = {"most": int(difference.max()), "share_over_2": float((difference > 2).mean()), "psnr": loss}
+                result[f"{path.stem} {name} {warm_up}"] = row
+                words = "".join(f"  {key} {value:.4g}" for key, value in row.items())
+                print(f"{path.stem:16} {name:12} {warm_up:3}{words}", flush=True)
     return result
 
 
@@ -199,7 +204,7 @@ def main() -> None:
     parser.add_argument("--clips", nargs="+", help="stems of clips (default: all)")
     parser.add_argument("--folder", type=Path, default=DATA / "clips", help="folder of clips")
     parser.add_argument("--stress", action="store_true", help="a still scene and frequent cuts instead")
-    parser.add_argument("--late", action="store_true", help="frames of a segment against those of a whole run instead")
+    parser.add_argument("--late", type=int, nargs="*", help="warm-ups of segments to compare with a whole run instead")
     parser.add_argument("--backward", action="store_true", help="the mean with the network run backwards instead")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -208,11 +213,12 @@ def main() -> None:
     models = {name: load(name, given.scale, domain, dtype) for name in (BICUBIC, *given.models)}
     clips = [p for p in sorted(given.folder.iterdir()) if p.is_file() and (not given.clips or p.stem in given.clips)]
     print(f"{'':16}  " + "  ".join(models))
-    special = next(
-        (f for f, on in ((stress, given.stress), (late, given.late), (backward, given.backward)) if on), None
-    )
-    if special is not None:
-        result = special(models, clips, given.scale)
+    if given.stress:
+        result = stress(models, clips, given.scale)
+    elif given.late is not None:
+        result = late(models, clips, given.scale, given.late)
+    elif given.backward:
+        result = backward(models, clips, given.scale)
     else:
         result = measure(models, clips, given.scale, given.crf)
     if given.json:

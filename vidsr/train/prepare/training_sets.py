@@ -42,7 +42,7 @@ def writers(data: Path, folder: Path) -> dict[str, Writer]:
         "video_x4": partial(video_shard.build, photo_sets[:1], camera, scale=4, seed=0),
         "windows": partial(windows.build, moving, photos, 800, 0),
         "scenes": partial(windows.build, [], photos, 2000, 1),
-        "sequences-x4": partial(sequences.build, sequenced, photos, 4, 1000, 500),
+        **{f"sequences-x{n}": partial(sequences.build, sequenced, photos, n, 1000, 500) for n in (2, 4)},
         "blur": pairs("blur", clips=camera),
         "noise": pairs("noise", clips=camera),
         "noise-drawings": pairs("noise-drawings", clips=camera, seed=1),
