@@ -1,5 +1,6 @@
 """Runs over a folder, again and again: what is complete is done once."""
 
+import json
 import os
 import shutil
 import signal
@@ -80,6 +81,21 @@ def test_from_file(folder: Path) -> None:
     listed.write_text(f"{folder / 'a.mp4'}\n\n{folder / 'c.mp4'}\n")
     assert run_vidsr("enhance", "--from-file", listed, "-o", folder.parent / "out/", *FAST).returncode == 0
     assert sorted(outputs(folder)) == ["a.x2.mp4", "c.x2.mp4"]
+
+
+def test_a_file_of_a_list_that_is_missing_fails_alone(folder: Path) -> None:
+    """One wrong line of a list of a thousand ended the run before the first file."""
+    listed = folder.parent / "list.txt"
+    listed.write_text(f"{folder / 'a.mp4'}\n{folder / 'nowhere.mp4'}\n{folder / 'c.mp4'}\n")
+    result = run_vidsr("enhance", "--from-file", listed, "-o", folder.parent / "out/", *FAST)
+    assert result.returncode == ExitCode.SOME_FAILED
+    assert "nowhere.mp4: cannot be read (no such file or directory): check its path" in result.stderr
+    assert "2 of 3 files enhanced, 1 failed" in result.stderr
+    objects = run_vidsr("enhance", "--from-file", listed, "-o", folder.parent / "out/", *FAST, "--json").stdout
+    assert [json.loads(line)["ok"] for line in objects.splitlines()] == [False]
+    listed.write_text("nowhere.mp4\n")
+    alone = run_vidsr("enhance", "--from-file", listed, *FAST)
+    assert alone.returncode == ExitCode.BAD_REQUEST and "nowhere.mp4 does not exist" in alone.stderr
 
 
 @pytest.mark.parametrize("name", ["missing.txt", "in"])

@@ -52,3 +52,17 @@ def test_an_error_in_a_process_is_one_line(tmp_path: Path) -> None:
     assert not output.exists()
     for path in JobFolder.of(output).path.glob("*.part"):
         raise AssertionError(path)
+
+
+def test_a_job_whose_segments_are_all_finished_needs_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The processors were shared among no processes, a division by zero."""
+    clip, output = source(tmp_path), tmp_path / "out.mkv"
+    with monkeypatch.context() as patch:
+        patch.setattr("vidsr.segments.enhance.assemble", None)
+        with pytest.raises(TypeError):
+            run(clip, output)
+    monkeypatch.setattr("vidsr.segments.enhance.open_pool", None)
+    run(clip, output, jobs=2)
+    assert output.exists()

@@ -1,5 +1,9 @@
 """Several files at the same time: the bytes of a run in turn, longest files first, each failure reported once."""
 
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -165,6 +169,36 @@ def test_a_plan_that_another_run_changed_is_refused(
     result = run_vidsr("enhance", clips, "-o", tmp_path / "out", *OPTIONS, "--jobs", "2")
     assert "b.x2.mkv.vidsr was changed by another run: give the same command again" in result.stderr
     assert sorted(outputs(tmp_path / "out")) == ["a.x2.mkv", "c.x2.mkv"]
+
+
+def test_notes_name_their_file_as_those_of_several_files_mix(
+    clips: Path, workers: list[Here], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("enhance", clips, "-o", tmp_path / "out", *OPTIONS, "--jobs", "2")
+    with monkeypatch.context() as patch:
+        patch.setattr("vidsr.segments.enhance.assemble", None)
+        run_vidsr(*command)
+    make_clip(clips / "d.mkv", 2, size=(32, 32))
+    again = run_vidsr(*command)
+    assert again.returncode == 0, again.stderr
+    assert f"b.mkv: resuming: {SEGMENTS} of {SEGMENTS} segments done" in again.stderr.splitlines()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_all_processes_and_keeps_their_segments(tmp_path: Path) -> None:
+    source(tmp_path, "in.mkv", size=(320, 240))
+    words = ["enhance", "in.mkv", "-o", "out.mkv", *OPTIONS, "--fps", "3x"]
+    whole = subprocess.run([sys.executable, "-m", "vidsr", *words[:3], "whole.mkv", *words[4:]], cwd=tmp_path)
+    assert whole.returncode == 0
+    process = subprocess.Popen([sys.executable, "-m", "vidsr", *words, "--jobs", "2"], cwd=tmp_path)
+    folder = JobFolder.of(tmp_path / "out.mkv").path
+    while process.poll() is None and not any(folder.glob("[0-9]*.json")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == ExitCode.INTERRUPTED
+    assert any(folder.glob("[0-9]*.json"))
+    assert subprocess.run([sys.executable, "-m", "vidsr", *words], cwd=tmp_path).returncode == 0
+    assert (tmp_path / "out.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
 
 
 @pytest.mark.slow

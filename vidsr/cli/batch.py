@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def enhance_listed(listed: JobList, options: EnhanceOptions, reporter: Reporter,
     _report_list(listed, reporter)
     on_note = _note_listener(reporter)
     if len(jobs) > 1 and (options.jobs != 1 or options.ray is not None):
-        listeners = Listeners(on_note, reporter.on_frames, reporter.worker)
+        listeners = Listeners(_named(on_note, jobs), reporter.on_frames, reporter.worker)
         reporter.start_all([job.source for job in jobs])
         results = enhance_side_by_side(jobs, options, listeners)
     else:
@@ -78,7 +79,9 @@ def _report_list(listed: JobList, reporter: Reporter) -> None:
         files = str(listed.finished[0]) if len(listed.finished) == 1 else f"{len(listed.finished)} files"
         reporter.note(f"already done: {files}")
     for path, reason in listed.unreadable.items():
-        reporter.fail(path, Failure.of(InputError(f"cannot be read ({reason}): check its permissions")))
+        failure = Failure.of(InputError(f"cannot be read ({reason}): check its path and its permissions"))
+        reporter.fail_json(path, failure)
+        reporter.fail(path, failure)
 
 
 def _note_listener(reporter: Reporter) -> OnNote:
@@ -91,6 +94,16 @@ def _note_listener(reporter: Reporter) -> OnNote:
             reporter.show(note)
         if note.code in SHOWN_ONCE:
             shown.add(note)
+
+    return show
+
+
+def _named(on_note: OnNote, jobs: Sequence[Job]) -> Callable[[Note, int | None], None]:
+    """Return a listener that names the file of each note, as the notes of several files mix."""
+
+    def show(note: Note, number: int | None) -> None:
+        name = "" if number is None or note.code in SHOWN_ONCE else jobs[number].source.name
+        on_note(note if name in note.text else replace(note, text=f"{name}: {note.text}"))
 
     return show
 

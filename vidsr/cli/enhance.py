@@ -56,7 +56,7 @@ def enhance(
         path = save(save_preset, options, parsed.overwrite)
         print(f"preset saved: {path}", file=sys.stderr)
     check_watched(inputs if watch else [])
-    listed = JobList(()) if watch else without_finished(list_files(inputs, output, parsed), parsed)
+    listed = JobList(()) if watch else without_finished(list_files(inputs, output, parsed, from_file), parsed)
     if skip_existing:
         listed = without_existing(listed, parsed)
 
@@ -124,13 +124,18 @@ def check_watched(folders: list[Path]) -> None:
             raise OptionError(f"--watch: {folder} is not a folder: name the folder in which files arrive")
 
 
-def list_files(inputs: list[Path], output: Path | None, options: EnhanceOptions) -> JobList:
-    """Return the jobs of a run.
+def list_files(
+    inputs: list[Path], output: Path | None, options: EnhanceOptions, from_file: Path | None = None
+) -> JobList:
+    """Return the jobs of a run. With a list ``from_file``, an input that is missing fails alone.
 
     Raises:
         VidsrError: an input does not exist, or the options do not fit several inputs.
     """
-    listed = list_jobs(inputs, output, options, Searching())
+    is_missing = {path: not (path == PIPE or is_sequence(path) or path.exists()) for path in inputs}
+    missing = [] if from_file is None or all(is_missing.values()) else [path for path in inputs if is_missing[path]]
+    listed = list_jobs([path for path in inputs if path not in missing], output, options, Searching())
+    listed = replace(listed, unreadable=listed.unreadable | dict.fromkeys(missing, "no such file or directory"))
     for flag, path in (("--log", options.log), ("--report", options.report)):
         if isinstance(path, Path) and not path.is_dir() and len(listed.jobs) > 1:
             raise OptionError(f"{flag} {path} is one file for {len(listed.jobs)} inputs: name a folder that exists")

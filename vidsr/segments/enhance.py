@@ -187,6 +187,8 @@ def _make_segments(begun: BegunJob, on_frames: OnFrames, on_note: OnNote, on_wor
     finished = begun.segments - len(begun.missing)
     on_frames(begun.frames_done, begun.frames)
     _note_finished(finished, begun.segments)
+    if not begun.missing:
+        return
     if begun.options.ray is None and begun.options.jobs == 1:
         for index in begun.missing:
             run_segment(begun.folder, index, on_frames=lambda done, _, index=index: show(index, done))  # type: ignore[misc]

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from vidsr.errors import Note, OnNote, VidsrError
+from vidsr.errors import Note, VidsrError
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import file_bytes
 from vidsr.options.paths import Job
@@ -33,7 +33,7 @@ Result = tuple[int, FileSummary | Failure]  # (number of the file, what became o
 class Listeners:
     """Who learns what during the run. Files are numbered from 0."""
 
-    on_note: OnNote
+    on_note: Callable[[Note, int | None], object]  # (note, file that it is about)
     on_frames: Callable[[int, int, int | None], object]  # (file, frames written, frames expected)
     on_worker: Callable[[WorkerLine], object]
 
@@ -48,8 +48,12 @@ def enhance_side_by_side(jobs: Sequence[Job], options: EnhanceOptions, listeners
     order = sorted(range(len(jobs)), key=lambda number: -file_bytes(jobs[number].source))
     need = _estimated_need(jobs, options)
     files = _Files(jobs, listeners)
+
+    def on_note(note: Note) -> None:
+        listeners.on_note(note, None)
+
     with (
-        open_pool(options, need, jobs[order[0]].source, files.on_event, listeners.on_note) as (pool, device),
+        open_pool(options, need, jobs[order[0]].source, files.on_event, on_note) as (pool, device),
         closing(files),
     ):
         for rank, number in enumerate(order):
@@ -104,7 +108,7 @@ class _Files:
         """Pass on what a worker reports."""
         number, part = key
         if isinstance(event, Note):
-            self._listeners.on_note(event)
+            self._listeners.on_note(event, number)
             return
         done, expected = event if isinstance(event, tuple) else (0, None)
         self._listeners.on_worker(WorkerLine(worker, self._name(number, part), done, expected))
@@ -165,7 +169,7 @@ class _Files:
     def _set_line(self) -> None:
         """Say after an interrupt what is kept."""
         finished = sum(file.finished for file in self._long.values())
-        text = f"{finished} segments of unfinished files are kept: the same command continues"
+        text = f"kept segments of unfinished files: {finished}; the same command continues"
         interrupt.set_line(text if finished else None)
 
     def _name(self, number: int, part: int) -> str:
