@@ -135,7 +135,7 @@ def list_files(
     is_missing = {path: not (path == PIPE or is_sequence(path) or path.exists()) for path in inputs}
     missing = [] if from_file is None or all(is_missing.values()) else [path for path in inputs if is_missing[path]]
     listed = list_jobs([path for path in inputs if path not in missing], output, options, Searching())
-    listed = replace(listed, unreadable=listed.unreadable | dict.fromkeys(missing, "no such file or directory"))
+    listed = replace(listed, unreadable={**listed.unreadable, **dict.fromkeys(missing, "no such file or directory")})
     for flag, path in (("--log", options.log), ("--report", options.report)):
         if isinstance(path, Path) and not path.is_dir() and len(listed.jobs) > 1:
             raise OptionError(f"{flag} {path} is one file for {len(listed.jobs)} inputs: name a folder that exists")
