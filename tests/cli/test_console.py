@@ -88,7 +88,7 @@ def test_a_pattern_in_quotes_is_expanded(clip: Path, tmp_path: Path) -> None:
 def test_an_address_gets_a_hint() -> None:
     result = run_vidsr("enhance", "https://example.org/clip.mp4")
     assert result.returncode == ExitCode.BAD_REQUEST
-    assert "is an address: download it first" in result.stderr
+    assert "https://example.org/clip.mp4 is an address: download it first" in result.stderr
 
 
 def test_no_color_prints_no_escape_sequences(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,7 +168,8 @@ def check_inputs(inputs: Iterable[Path]) -> None:
         elif is_unfinished(path):
             raise InputError(f"{path} is the unfinished file of another run: name the clip that the run reads")
         elif ADDRESS.match(str(path)):
-            raise InputError(f"{path} is an address: download it first, for example with yt-dlp, and name the file")
+            address = str(path).replace(":/", "://", 1)
+            raise InputError(f"{address} is an address: download it first, for example with yt-dlp, and name the file")
         elif path != PIPE and not path.exists():
             raise InputError(f"{path} does not exist: check the path")
 
