@@ -265,6 +265,17 @@ def test_matroska_loses_the_aspect_ratio_with_a_note_and_mp4_keeps_it(tmp_path: 
     assert write(tmp_path / "a.mp4", some_frames(info, 2), info, quick(codec)).sar == Fraction(4, 3)
 
 
+def test_mp4_loses_the_matrix_of_ffv1_alone_with_a_note_and_matroska_keeps_it(tmp_path: Path) -> None:
+    """A GIF has no other colour tag: its sound copy in MP4 failed the verification."""
+    info = VideoInfo(64, 64, Fraction(25), "444", color=ColorInfo(matrix="smpte170m", range="limited"))
+    for suffix, matrix in ((".mp4", None), (".mkv", "smpte170m")):
+        with VideoWriter(tmp_path / f"a{suffix}", info, FFV1) as writer:
+            writer.write(some_frames(info, 2))
+        assert probe(tmp_path / f"a{suffix}").color.matrix == matrix
+        assert any("colour tags" in text for text in writer.notes.texts) == (suffix == ".mp4")
+        assert writer.expected is not None and writer.expected.info.color.matrix == matrix
+
+
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "libvpx-vp9"])
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 def test_very_short_clips_keep_their_times(tmp_path: Path, codec: str, n: int) -> None:

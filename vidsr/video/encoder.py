@@ -20,7 +20,7 @@ from vidsr.errors import Notes, OptionError, OutputError
 from vidsr.frames import VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.runtime.process import keep_scheduling, processors
-from vidsr.video.containers import MATROSKA
+from vidsr.video.containers import MATROSKA, MP4_LIKE
 from vidsr.video.formats import MATRICES, PRIMARIES, RANGES, TRANSFERS, encoder, number, pix_fmt
 from vidsr.video.sidedata import hdr_options, scaled_matrix, turns
 from vidsr.video.source import reason
@@ -178,6 +178,10 @@ def writable(info: VideoInfo, encoding: Encoding, container: str, notes: Notes) 
     if container == "mov" and info.color.range == "full" and codec == "prores_ks":
         lost.append("full range (prores_ks in .mov cannot hold it, .mkv can)")
         kept = replace(kept, color=replace(kept.color, range=None))
+    tags = (info.color.matrix, info.color.primaries, info.color.transfer)
+    if container in MP4_LIKE and codec == "ffv1" and any(tags) and not all(tags):
+        lost.append("colour tags (ffv1 in MP4 holds only all of them together, .mkv can hold each)")
+        kept = replace(kept, color=replace(kept.color, matrix=None, primaries=None, transfer=None, range=None))
     if info.hdr is not None and encoding.table_entry.params is None:
         lost.append(f"HDR10 metadata ({codec} cannot write it; libx265, libx264 and libsvtav1 can)")
         kept = replace(kept, hdr=None)
