@@ -84,7 +84,7 @@ def enhance(
     restore_model: str = "auto",
     temporal_denoise: bool = True,
     model: str = "auto",
-    temporal: bool = False,
+    temporal: bool | None = None,
     domain: Literal["auto", "clean", "compressed"] = "auto",
     chroma_from: Literal["guided", "kernel", "model"] = "guided",
     strength: str | float = 1.0,
@@ -155,7 +155,8 @@ def enhance(
         restore_model: A network.
         temporal_denoise: Average restored frames along the motion (default).
         model: A network, a model file or a kernel (see vidsr models); NAME+ is a self-ensemble.
-        temporal: With --model auto, take a network that uses earlier frames too, where there is one.
+        temporal: With --model auto, take a network that uses earlier frames too, where there is one. Default: on if the
+            machine has time for it.
         domain: Weights for clean or for compressed clips.
         chroma_from: Chroma: guided by the network's luma, by the bicubic kernel, or by a model on RGB.
         strength: Share of what the network changes against the bicubic kernel, 0 to 1.

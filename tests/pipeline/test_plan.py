@@ -13,7 +13,7 @@ from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.models.weight_files import frame_network_path
 from vidsr.options.enhance import parse_options
 from vidsr.pipeline.choose import choose_engine
-from vidsr.pipeline.choose_model import choose_domain, choose_model
+from vidsr.pipeline.choose_model import choose_domain, choose_model, has_time
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.stages.build import build_stages
 from vidsr.stages.diagnosis import ClipSamples, suits_compressed_weights
@@ -62,7 +62,7 @@ def test_the_quantizer_decides_the_domain_whatever_the_bit_rate_says(codec: str,
     for bits_per_pixel in (0.01, 0.5):
         info = clip(codec, bits_per_pixel)
         (words,) = make_plan(parse_options(scale=2), info, ClipSamples((), quantizer)).words
-        assert words.startswith(f"balanced ({domain}) x2")
+        assert f" ({domain}) x2" in words
 
 
 def test_the_words_of_a_plan_name_the_chosen_model() -> None:
@@ -169,5 +169,32 @@ def test_a_clip_gets_a_temporal_model_where_one_network_reaches_the_factor(
 ) -> None:
     for name in ("balanced-clean-x2", "balanced-clean-x4", "balanced-t-clean-x4"):
         (tmp_path / f"{name}.safetensors").touch()
-    options = parse_options(scale=factor, temporal=temporal)
-    assert choose_model("cpu", options, info, Fraction(factor), tmp_path) == model
+    options = parse_options(scale=factor)
+    assert choose_model("cpu", options, info, Fraction(factor), tmp_path, temporal=temporal) == model
+
+
+def test_on_a_gpu_a_temporal_model_goes_before_a_larger_one(tmp_path: Path) -> None:
+    for name in ("balanced-clean-x4", "best-clean-x4", "balanced-t-clean-x4"):
+        (tmp_path / f"{name}.safetensors").touch()
+    assert (
+        choose_model("cuda", parse_options(scale=4), clip("ffv1"), Fraction(4), tmp_path, temporal=True) == "balanced-t"
+    )
+
+
+@pytest.mark.parametrize(
+    ("devices", "size", "asked", "expected"),
+    [
+        (("cpu",), (640, 360), None, True),  # one processor
+        (("cpu",), (641, 360), None, False),
+        (("cpu",), (641, 360), True, True),
+        (("cpu",), (640, 360), False, False),
+        (("cuda:0",), (1920, 1080), None, True),
+        (("cuda:0", "cuda:1"), (640, 360), None, False),  # it would use one of them
+    ],
+)
+def test_auto_takes_a_temporal_model_where_the_device_has_time(
+    devices: tuple[str, ...], size: tuple[int, int], asked: bool | None, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidsr.pipeline.choose_model.processors", lambda: 1)
+    computes = [Compute(torch.device(name), torch.float32) for name in devices]
+    assert has_time(parse_options(scale=4, temporal=asked), VideoInfo(*size, Fraction(25)), computes) is expected

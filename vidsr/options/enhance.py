@@ -48,7 +48,7 @@ class EnhanceOptions:
     clean: bool = False  # the restorations were not asked for one by one: do what improves the upscaled clip
     temporal_denoise: bool = True  # average restored frames along the motion
     model: str = "auto"
-    temporal: bool = False  # with the model auto: a network that uses earlier frames too
+    temporal: bool | None = None  # with the model auto: a network that uses earlier frames too; None: if there is time
     domain: Domain = "auto"
     chroma_from: ChromaFrom = "guided"
     strength: float = 1.0  # share of what the network changes against the bicubic kernel

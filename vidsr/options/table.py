@@ -187,7 +187,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("model", ENGINE, "A network, a model file or a kernel (see vidsr models); NAME+ is a self-ensemble.",
            default="auto", metavar="NAME"),
     Option("temporal", ENGINE, "With --model auto, take a network that uses earlier frames too, where there is one.",
-           kind=bool, default=False),
+           kind=bool, python=bool, default_text="on if the machine has time for it", negative=True),
     Option("domain", ENGINE, "Weights for clean or for compressed clips.",
            kind=Domain, default="auto", old_name="source", old_words={"video": "compressed"}),
     Option("chroma_from", ENGINE, "Chroma: guided by the network's luma, by the bicubic kernel, or by a model on RGB.",

@@ -23,7 +23,7 @@ from vidsr.options.frame_rate import Times
 from vidsr.options.model_names import check_model_file
 from vidsr.options.restoration import CLASSICAL
 from vidsr.pipeline.choose_format import output_dimensions
-from vidsr.pipeline.choose_model import choose_domain, choose_model, choose_network
+from vidsr.pipeline.choose_model import choose_domain, choose_model, choose_network, has_time
 from vidsr.pipeline.choose_restoration import averaged_bytes
 from vidsr.stages.memory_budget import (
     BASE,
@@ -105,10 +105,10 @@ def choose_upscale(
     if (width, height) == (info.width, info.height):
         return None
     factor = max(Fraction(width, info.width), Fraction(height, info.height))
-    device = computes[0].device.type
-    model = (
-        choose_model(device, options, info, factor, compressed=compressed) if options.model == "auto" else options.model
-    )
+    model = options.model
+    if model == "auto":
+        temporal = has_time(options, info, computes)
+        model = choose_model(computes[0].device.type, options, info, factor, compressed=compressed, temporal=temporal)
     if model in KERNELS:
         if options.strength != 1:
             raise OptionError(f"--strength has no effect with the kernel {model}: leave it out, or choose a network")

@@ -15,12 +15,15 @@ from vidsr.models.temporal import MARK as TEMPORAL_MARK
 from vidsr.models.temporal import TemporalNetwork
 from vidsr.models.weight_files import WEIGHTS, list_weights
 from vidsr.options.enhance import EnhanceOptions
+from vidsr.runtime.process import processors
 from vidsr.stages.diagnosis import ClipSamples, Diagnosis, suits_compressed_weights
 from vidsr.stages.specs import NetworkSpec, RestoreSpec
 from vidsr.stages.upscale import network_factors
 
 # The first that has weights for the wanted scales. `best` costs 2.7 times `balanced`, which only a GPU can spare.
 DEFAULT_MODELS = {"cpu": ("balanced",), "cuda": ("best", "balanced")}
+# A processor upscales 1.5 frames of so many pixels a second by a temporal network at x4, in float32 (docs/temporal.md).
+PIXELS_PER_PROCESSOR = 640 * 360
 
 
 def choose_model(
@@ -30,8 +33,9 @@ def choose_model(
     factor: Fraction,
     folder: Path = WEIGHTS,
     compressed: bool = False,
+    temporal: bool = False,
 ) -> str:
-    """Return the best model that ``device`` has time for.
+    """Return the best model that ``device`` has time for; ``temporal``: whether it has time for a temporal one.
 
     Only models with weights for the clip and for ``factor`` are considered. A clip gets a temporal model if one network
     reaches the factor.
@@ -42,9 +46,20 @@ def choose_model(
     scales = network_factors(factor, available_scales(sure, folder=folder))
     domain = choose_domain(options, info, sure, scales, folder, compressed)
     trained = {(entry.name, entry.scale) for entry in list_weights(folder) if entry.domain == domain}
-    temporal = options.temporal and info.fps is not None and len(scales) == 1
-    names = [name + mark for name in (*better, sure) for mark in ((TEMPORAL_MARK, "") if temporal else ("",))]
+    marks = (TEMPORAL_MARK, "") if temporal and info.fps is not None and len(scales) == 1 else ("",)
+    names = [name + mark for mark in marks for name in (*better, sure)]
     return next((name for name in names if all((name, scale) in trained for scale in scales)), sure)
+
+
+def has_time(options: EnhanceOptions, info: VideoInfo, computes: Sequence[Compute]) -> bool:
+    """Whether a clip shall have a temporal network: as the user says, else where the machine keeps a sensible speed.
+
+    Of several GPUs such a network uses one only.
+    """
+    if options.temporal is not None:
+        return options.temporal
+    is_fast = info.width * info.height <= PIXELS_PER_PROCESSOR * processors()
+    return len(computes) == 1 and (computes[0].device.type != "cpu" or is_fast)
 
 
 def choose_domain(
