@@ -3,13 +3,14 @@
 import itertools
 import threading
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiers import examples
-from vidsr.runtime.concurrency import ITEMS_PER_WORKER, lazy, ordered_map
+from vidsr.runtime.concurrency import ITEMS_PER_WORKER, completed_behind, lazy, ordered_map
 
 
 @examples(40)
@@ -75,3 +76,26 @@ def test_lazy_property_is_computed_once_and_waits_for_no_other_object() -> None:
     thread.join()
     assert vars(slow)["size"] == 7
     assert Frame.size.__doc__ == "Its docstring."
+
+
+def test_a_call_is_completed_while_the_next_one_is_prepared() -> None:
+    prepared = threading.Event()
+
+    def calls() -> Iterator[Callable[[], int]]:
+        yield lambda: prepared.wait(10) and 1
+        prepared.set()
+        yield lambda: 2
+
+    assert list(completed_behind(calls())) == [1, 2]
+
+
+def test_a_call_is_completed_if_the_next_one_cannot_be_prepared() -> None:
+    completed: list[int] = []
+
+    def calls() -> Iterator[Callable[[], None]]:
+        yield lambda: completed.append(1)
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        list(completed_behind(calls()))
+    assert completed == [1]

@@ -198,7 +198,7 @@ def test_a_plan_removed_between_segments_is_one_line(tmp_path: Path) -> None:
         if done:
             (JobFolder.of(output).path / "plan.json").unlink(missing_ok=True)
 
-    with pytest.raises(OutputError, match=r"has segments and no plan\.json: give --fresh"):
+    with pytest.raises(OutputError, match=r"no plan\.json: give"):
         run(clip, output, on_frames=remove)
     assert not output.exists()
 
@@ -279,12 +279,12 @@ import os, signal, sys
 from vidsr.runtime import interrupt
 from vidsr.segments import enhance
 interrupt.install()
-run_segment = enhance.run_segment
+begin_segment = enhance.begin_segment
 def stop_in_the_third(folder, index, **more):
     if index == 2:
         os.kill(os.getpid(), signal.SIGINT)
-    return run_segment(folder, index, **more)
-enhance.run_segment = stop_in_the_third
+    return begin_segment(folder, index, **more)
+enhance.begin_segment = stop_in_the_third
 sys.argv = ["vidsr", "enhance", {str(clip)!r}, "-o", {str(output)!r}, *"--scale 2 --model bicubic --segment 1s".split()]
 from vidsr.cli.app import run
 run()
@@ -309,6 +309,21 @@ def test_a_kill_after_the_output_has_its_name(tmp_path: Path, monkeypatch: pytes
     before = output.read_bytes()
     run(clip, output)
     assert output.read_bytes() == before
+    assert not JobFolder.of(output).path.exists()
+
+
+def test_the_folder_of_a_finished_output_is_removed_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between the name of the output and the end of its job folder left the folder for ever."""
+    clip, output = source(tmp_path), tmp_path / "out.mkv"
+    words = ("enhance", clip, "-o", output, "--scale", "2", "--model", "bicubic", "--segment", "1s")
+    monkeypatch.setattr(JobFolder, "remove", lambda _: None)
+    assert run_vidsr(*words).returncode == 0
+    monkeypatch.undo()
+    assert JobFolder.of(output).path.exists()
+    again = run_vidsr(*words)
+    assert again.returncode == 0 and "already done" in again.stderr
     assert not JobFolder.of(output).path.exists()
 
 

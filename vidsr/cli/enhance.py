@@ -21,6 +21,7 @@ from vidsr.options.paths import PIPE, JobList, list_jobs, output_path
 from vidsr.options.presets import save
 from vidsr.runtime.log_file import LogFile
 from vidsr.runtime.text_file import read_text
+from vidsr.segments.folder_lock import remove_left_over
 
 
 def enhance(
@@ -56,7 +57,10 @@ def enhance(
         path = save(save_preset, options, parsed.overwrite)
         print(f"preset saved: {path}", file=sys.stderr)
     check_watched(inputs if watch else [])
-    listed = JobList(()) if watch else without_finished(list_files(inputs, output, parsed, from_file), parsed)
+    all_files = JobList(()) if watch else list_files(inputs, output, parsed, from_file)
+    listed = without_finished(all_files, parsed)
+    for job in set(all_files.jobs).difference(listed.jobs):
+        remove_left_over(output_path(job, parsed, check=False))
     if skip_existing:
         listed = without_existing(listed, parsed)
 

@@ -176,6 +176,24 @@ def ordered_map(items: Iterator[Item], workers: Sequence[Callable[[Item], R]]) -
             thread.shutdown(cancel_futures=True)
 
 
+def completed_behind(calls: Iterable[Callable[[], R]]) -> Generator[R]:
+    """Result of each of ``calls`` in order, made on one thread of their own while the next call is prepared.
+
+    At most one is in progress. Closing the iterator waits for it.
+    """
+    thread = ThreadPoolExecutor(1, "vidsr-behind")
+    last: Future[R] | None = None
+    try:
+        for call in calls:
+            if last is not None:
+                yield last.result()
+            last = thread.submit(call)
+        if last is not None:
+            yield last.result()
+    finally:
+        thread.shutdown()
+
+
 def computed_ahead(items: Iterable[Item], worker: Callable[[Item], R]) -> Generator[R]:
     """Results of ``worker`` in order, computed on one thread of their own, while the caller uses the ones before.
 

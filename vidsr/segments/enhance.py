@@ -23,15 +23,17 @@ from vidsr.pipeline.report import OnFrames, RunReport
 from vidsr.pipeline.run import enhance_file as enhance_whole
 from vidsr.pipeline.run import note_fallbacks, open_reader, plan_clip, slow_motion
 from vidsr.runtime import interrupt
+from vidsr.runtime.concurrency import completed_behind
+from vidsr.runtime.free_memory import default_limit
 from vidsr.runtime.worker_pool import Key
 from vidsr.segments.assemble import assemble
-from vidsr.segments.begun_job import BegunJob, plan_digest
+from vidsr.segments.begun_job import BegunJob, Need, plan_digest
 from vidsr.segments.cut import Cut, counted_in_fields, cut_clip
 from vidsr.segments.folder_lock import FolderLock
 from vidsr.segments.job import SegmentedJob
 from vidsr.segments.job_folder import JobFolder
 from vidsr.segments.network_checks import check_networks
-from vidsr.segments.run_segment import run_segment
+from vidsr.segments.run_segment import begin_segment
 from vidsr.segments.tasks import MakeSegment
 from vidsr.segments.worker_need import need_of
 from vidsr.segments.workers import WorkerLine, open_pool
@@ -190,10 +192,17 @@ def _make_segments(begun: BegunJob, on_frames: OnFrames, on_note: OnNote, on_wor
     if not begun.missing:
         return
     if begun.options.ray is None and begun.options.jobs == 1:
-        for index in begun.missing:
-            run_segment(begun.folder, index, on_frames=lambda done, _, index=index: show(index, done))  # type: ignore[misc]
-            finished += 1
-            _note_finished(finished, begun.segments)
+        begin = (
+            begin_segment(begun.folder, index, on_frames=lambda done, _, index=index: show(index, done))  # type: ignore[misc]
+            for index in begun.missing
+        )
+        try:
+            for _ in completed_behind(begin) if _has_room_for_two(begun.need) else (complete() for complete in begin):
+                finished += 1
+                _note_finished(finished, begun.segments)
+        except BaseException:  # the segment before may have been completed meanwhile
+            _note_finished(JobFolder(begun.folder).count_finished(), begun.segments)
+            raise
         return
 
     def on_event(key: Key, worker: int, event: object) -> None:
@@ -211,6 +220,12 @@ def _make_segments(begun: BegunJob, on_frames: OnFrames, on_note: OnNote, on_wor
             show(outcome.key[1], outcome.value)
             finished += 1
             _note_finished(finished, begun.segments)
+
+
+def _has_room_for_two(need: Need) -> bool:
+    """Whether an encoder may complete a segment while the next one begins: the memory of both is free."""
+    free = default_limit()
+    return need.memory is None or free is None or 2 * need.memory <= free
 
 
 def _note_finished(finished: int, segments: int) -> None:

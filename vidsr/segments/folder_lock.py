@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from vidsr.errors import OutputError
+from vidsr.errors import InputError, OutputError
+from vidsr.options.fingerprint import Fingerprint
+from vidsr.options.input_folder import JOB_FOLDER
+from vidsr.options.serialize import from_json
 
 REMEDY = "free some space or check its permissions, and run the same command again"
 
@@ -79,6 +83,23 @@ class FolderLock:
 def has_segments(folder: Path) -> bool:
     """Whether a segment in the job folder is finished."""
     return any(folder.glob("[0-9]*.json"))
+
+
+def has_made(folder: Path, target: Path) -> bool:
+    """Whether ``target`` is the output of the job, whose run ended before it could remove the folder."""
+    try:
+        made = from_json(Fingerprint, json.loads((folder / "output.json").read_bytes()))
+        return target.is_file() and Fingerprint.of(target) == made
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, InputError):
+        return False
+
+
+def remove_left_over(target: Path) -> None:
+    """Remove the job folder of a finished output, which its run could not remove before it was killed."""
+    folder = target.with_name(target.name + JOB_FOLDER)
+    if has_made(folder, target):
+        with suppress(OutputError), FolderLock(folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

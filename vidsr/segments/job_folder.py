@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vidsr.errors import InputError, Notes, OutputError
+from vidsr.errors import Notes, OutputError
 from vidsr.options.fingerprint import Fingerprint
 from vidsr.options.input_folder import JOB_FOLDER
 from vidsr.options.serialize import from_json, to_json
 from vidsr.runtime.output_file import OutputFile, write_file
-from vidsr.segments.folder_lock import REMEDY, has_segments
+from vidsr.segments.folder_lock import REMEDY, has_made, has_segments
 from vidsr.segments.job import SegmentedJob
 from vidsr.segments.segment_report import SegmentReport
 from vidsr.video.packet_file import is_intact
@@ -114,6 +114,10 @@ class JobFolder:
                 notes.info("segment_damaged", f"segment {index} in {self.path} is damaged: it is made again")
         return found
 
+    def count_finished(self) -> int:
+        """Return how many segments are finished, whether or not they are intact."""
+        return len(list(self.path.glob("[0-9]*.json")))
+
     def reports(self, job: SegmentedJob) -> list[SegmentReport]:
         """Return the reports of all segments of ``job`` in order; their packets are not read.
 
@@ -140,14 +144,11 @@ class JobFolder:
 
     def has_made(self, target: Path) -> bool:
         """Whether ``target`` is the output of this job, whose run ended before it could remove the folder."""
-        try:
-            made = from_json(Fingerprint, json.loads((self.path / "output.json").read_bytes()))
-            return target.is_file() and Fingerprint.of(target) == made
-        except (*UNREADABLE, InputError):
-            return False
+        return has_made(self.path, target)
 
     def remove(self) -> None:
-        """Remove the folder and everything in it."""
+        """Remove the folder and everything in it; last what tells a later run that nothing else is needed."""
+        self._clear()
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _clear(self) -> None:

@@ -6,6 +6,7 @@ The run is idempotent: the same segment gives the same files, and a segment that
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -14,7 +15,6 @@ from time import perf_counter
 from vidsr.errors import Notes, ignore
 from vidsr.pipeline.report import OnFrames
 from vidsr.pipeline.run import Times, run_stages
-from vidsr.runtime.error_boundary import machine_errors
 from vidsr.segments.job_folder import JobFolder
 from vidsr.segments.segment_report import SegmentReport
 from vidsr.segments.source_frames import open_segment
@@ -25,12 +25,6 @@ from vidsr.stages.specs import on_device
 from vidsr.video.segment_writer import SegmentWriter
 
 
-def run_in_worker(folder: Path, index: int, device: str, emit: Callable[[tuple[int, int]], object]) -> SegmentReport:
-    """Make a segment in a worker process; ``emit`` receives its number and the frames written so far."""
-    with machine_errors(folder):
-        return run_segment(folder, index, device, lambda frames, _: emit((index, frames)))
-
-
 def run_segment(folder: Path, index: int, device: str = "", on_frames: OnFrames = ignore) -> SegmentReport:
     """Make segment ``index`` of the job in ``folder`` and return its report.
 
@@ -38,6 +32,16 @@ def run_segment(folder: Path, index: int, device: str = "", on_frames: OnFrames 
 
     Raises:
         VidsrError: in one line; the segment leaves no file.
+    """
+    return begin_segment(folder, index, device, on_frames)()
+
+
+def begin_segment(
+    folder: Path, index: int, device: str = "", on_frames: OnFrames = ignore
+) -> Callable[[], SegmentReport]:
+    """Send all frames of a segment to its encoder; see `run_segment`.
+
+    Return what completes it: it takes the last packets of the encoder, checks them, and stores the segment.
     """
     files = JobFolder(folder)
     job = files.read_job()
@@ -49,29 +53,40 @@ def run_segment(folder: Path, index: int, device: str = "", on_frames: OnFrames 
     )
     times, notes, rows = Times(), Notes(), StringIO(newline="")
     log = LogRows(plan.log_columns, rows) if plan.log_columns else None
-    with open_segment(job, segment, context_of(*plan.stages), notes) as frames:
-        part = StreamRange(frames.first, job.cut.start, segment.first.time, segment.end)
-        stages = build_stages(plan.stages, plan.source, log, None, times.stages, part=part)
-        with files.new_packets(index) as output:
-            with SegmentWriter(output.part, job.target, plan.output, plan.encoding, job.output_zero) as writer:
-                written = run_stages(frames.batches, frames.reader, plan, stages, writer, times, on_frames)
+    with ExitStack() as opened:
+        with open_segment(job, segment, context_of(*plan.stages), notes) as frames:
+            part = StreamRange(frames.first, job.cut.start, segment.first.time, segment.end)
+            stages = build_stages(plan.stages, plan.source, log, None, times.stages, part=part)
+            output = opened.enter_context(files.new_packets(index))
+            writer = opened.enter_context(
+                SegmentWriter(output.part, job.target, plan.output, plan.encoding, job.output_zero)
+            )
+            written = run_stages(frames.batches, frames.reader, plan, stages, writer, times, on_frames)
+        job.fingerprint.check(job.source)  # what changed while it was read is no segment
+        opened.pop_all()
+
+    def complete() -> SegmentReport:
+        with output:
+            with writer:  # its end takes the last packets
+                pass
             if plan.options.verify:
                 writer.verify()
-    job.fingerprint.check(job.source)  # what changed while it was read is no segment
-    report = SegmentReport(
-        index=index,
-        job=job.digest,
-        frames=written,
-        encoded=writer.encoded,
-        device=device,
-        seconds=perf_counter() - started,
-        log=rows.getvalue(),
-        log_sums={} if log is None else log.sums,
-        log_counts={} if log is None else log.counts,
-        counts=stages.counts | frames.reader.problems,
-        threads=times.by_thread,
-        notes=tuple(notes),
-        truncated=frames.reader.truncated,
-    )
-    files.store(report)
-    return report
+        report = SegmentReport(
+            index=index,
+            job=job.digest,
+            frames=written,
+            encoded=writer.encoded,
+            device=device,
+            seconds=perf_counter() - started,
+            log=rows.getvalue(),
+            log_sums={} if log is None else log.sums,
+            log_counts={} if log is None else log.counts,
+            counts=stages.counts | frames.reader.problems,
+            threads=times.by_thread,
+            notes=tuple(notes),
+            truncated=frames.reader.truncated,
+        )
+        files.store(report)
+        return report
+
+    return complete
