@@ -69,7 +69,8 @@ def test_the_detail_of_a_clip_is_that_of_its_frames(tmp_path: Path) -> None:
     assert diagnose(ClipSamples((ramp,)), info).detail == pytest.approx(3)
     deep = (ramp.to(torch.int32) * 4).to(torch.uint16)
     assert diagnose(ClipSamples((deep,)), replace(info, depth=10)).detail == pytest.approx(3, rel=0.01)
-    words = [make_plan(parse_options(scale=2), info, ClipSamples((frame,), 16)).words[0] for frame in (ramp, ramp // 9)]
+    options = parse_options(scale=2, temporal=False)
+    words = [make_plan(options, info, ClipSamples((frame,), 16)).words[0] for frame in (ramp, ramp // 9)]
     assert [one.split(" x2")[0] for one in words] == ["balanced (clean)", "balanced (video)"]
 
 
