@@ -46,8 +46,8 @@ def kill_until_done(folder: Path, words: list[str], output: str, kills: int, see
             done.append(-1)
             continue
         finished = len(list(JobFolder.of(folder / output).path.glob("[0-9]*.json")))
-        if done and done[-1] >= 0:
-            assert finished >= done[-1]
+        if done and not (folder / output).exists():  # once the output is complete, the job folder is removed
+            assert finished >= done[-1], (finished, done)
         done.append(finished)
     outcome = run_forked([*words, "-o", output], folder)
     assert outcome.code == 0, outcome.messages

@@ -172,7 +172,7 @@ def packet_checks(name: str, wanted: list[CopiedPacket], after: Track, left: Cou
 
 def from_zero(packets: list[CopiedPacket]) -> list[CopiedPacket]:
     """Return the packets of a stream at their times in MP4, which begins at zero what ends before playback begins."""
-    if max((packet.time for packet in packets), default=Fraction(0)) >= 0:
+    if not packets or max(packet.time + packet.duration for packet in packets) > 0:
         return packets
     return [packet._replace(time=packet.time - packets[0].time) for packet in packets]
 
