@@ -45,7 +45,7 @@ def kill_until_done(folder: Path, words: list[str], output: str, kills: int, see
                 path.unlink()
             done.append(-1)
             continue
-        finished = len(list(JobFolder.of(folder / output).path.glob("[0-9]*.json")))
+        finished = JobFolder.of(folder / output).count_finished()
         if done and not (folder / output).exists():  # once the output is complete, the job folder is removed
             assert finished >= done[-1], (finished, done)
         done.append(finished)

@@ -13,13 +13,13 @@ from vidsr.options.paths import Job, output_path
 from vidsr.pipeline.choose_format import output_dimensions
 from vidsr.pipeline.image_strips import enhanced_pixels, sample_luma
 from vidsr.pipeline.outputs import store_report
-from vidsr.pipeline.plan import make_plan
+from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.pipeline.report import OnFrames, RunReport
 from vidsr.pipeline.verify_image import verify_image
 from vidsr.runtime.output_file import OutputFile
 from vidsr.stages.diagnosis import ClipSamples
 from vidsr.video.alpha import resized_alpha
-from vidsr.video.image import encode_pixels, image_info, read_still, with_alpha
+from vidsr.video.image import Pixels, encode_pixels, image_info, read_still, with_alpha
 
 
 def enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes: Notes) -> RunReport:
@@ -30,19 +30,16 @@ def enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
     """
     started, fingerprint = perf_counter(), Fingerprint.of_source(job.source)
     pixels, alpha = read_still(job.source, options.reading.alpha, options.reading.max_pixels)
-    info = image_info(job.source, pixels, alpha is not None)
     if options.interpolates:
         notes.info("still_not_interpolated", f"{job.source} is a still image: no frames are interpolated")
-    samples = ClipSamples((sample_luma(pixels),)) if options.restorations else ClipSamples()
-    container = output_path(job, options, check=False).suffix.lower()
-    plan = make_plan(options, info, samples, notes=notes, container=container)
+    plan = plan_image(job, options, pixels, alpha, notes)
     names = output_names(job, plan.options)
     target = names.result
     with OutputFile(target, options.overwrite, make_folders=True) as file:
-        result = enhanced_pixels(pixels, info, plan, target)
+        result = enhanced_pixels(pixels, plan.source, plan, target)
         if alpha is not None and plan.output.alpha:
             canvas = plan.output.width, plan.output.height
-            result = with_alpha(result, resized_alpha(alpha, output_dimensions(plan.options, info), canvas))
+            result = with_alpha(result, resized_alpha(alpha, output_dimensions(plan.options, plan.source), canvas))
         with file.named_errors():
             file.part.write_bytes(encode_pixels(target, result))
         verification = verify_image(target, file.part, result) if options.verify else None
@@ -68,3 +65,15 @@ def enhance_image(job: Job, options: EnhanceOptions, on_frames: OnFrames, notes:
         store_report(names.report, report.to_json())
     on_frames(1, 1)
     return report
+
+
+def plan_image(job: Job, options: EnhanceOptions, pixels: Pixels, alpha: Pixels | None, notes: Notes) -> Plan:
+    """Return the plan for the image of ``job``, which `read_still` gave ``pixels`` and ``alpha`` of.
+
+    Raises:
+        VidsrError: the options cannot be met.
+    """
+    info = image_info(job.source, pixels, alpha is not None)
+    samples = ClipSamples((sample_luma(pixels),)) if options.restorations else ClipSamples()
+    container = output_path(job, options, check=False).suffix.lower()
+    return make_plan(options, info, samples, notes=notes, container=container)

@@ -18,15 +18,14 @@ from vidsr.options.input_folder import OnFolder
 from vidsr.options.output_names import distinct_outputs, output_names
 from vidsr.options.paths import PIPE, Job, list_jobs, output_path
 from vidsr.options.serialize import to_json
-from vidsr.pipeline.image_strips import sample_luma
-from vidsr.pipeline.plan import Plan, make_plan
+from vidsr.pipeline.enhance_image import plan_image
+from vidsr.pipeline.plan import Plan
 from vidsr.pipeline.run import open_reader, plan_clip, slow_motion
 from vidsr.pipeline.trial_run import Trial, peak_memory, trial_run
 from vidsr.runtime import interrupt
 from vidsr.runtime.error_boundary import machine_errors, one_line
-from vidsr.stages.diagnosis import ClipSamples
 from vidsr.video import carried_streams, is_pipe, lost_streams
-from vidsr.video.image import image_info, read_still
+from vidsr.video.image import read_still
 
 STARTUP = process_time()  # seconds of the imports, which the run spends again
 OPENING_SECONDS = 6.0  # for opening files; the others are estimated by their size
@@ -160,10 +159,7 @@ def plan_file(job: Job, options: EnhanceOptions, notes: Notes) -> Plan:
     """
     if job.is_image:
         pixels, alpha = read_still(job.source, options.reading.alpha, options.reading.max_pixels)
-        samples = ClipSamples((sample_luma(pixels),)) if options.restorations else ClipSamples()
-        container = output_path(job, options, check=False).suffix.lower()
-        info = image_info(job.source, pixels, alpha is not None)
-        return make_plan(options, info, samples, notes=notes, container=container)
+        return plan_image(job, options, pixels, alpha, notes)
     with open_reader(job.source, options, notes) as reader:
         return plan_clip(job, options, reader, notes)
 
