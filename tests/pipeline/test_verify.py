@@ -21,7 +21,7 @@ from vidsr.options.output_names import report_path
 from vidsr.options.source import Reading
 from vidsr.pipeline.expected_times import read_report
 from vidsr.pipeline.verify import verify, verify_files
-from vidsr.video import ExpectedContents, VideoReader, VideoWriter, inspect
+from vidsr.video import ExpectedContents, VideoReader, VideoWriter, packet_check
 
 FAST = Encoding(preset="ultrafast")
 
@@ -235,7 +235,9 @@ for codec in ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_k
 def test_large_frames_are_decoded_on_few_threads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inspect, "processors", lambda: 2)
+    monkeypatch.setattr(packet_check, "processors", lambda: 2)
     sizes = ((1920, 1080, 5), (3840, 2160, 0))
     for width, height, threads in sizes:
-        assert inspect._threads(SimpleNamespace(width=width, height=height)) == threads  # type: ignore[arg-type]
+        context = SimpleNamespace(width=width, height=height)
+        packet_check.set_up_decoder(context)  # type: ignore[arg-type]
+        assert context.thread_count == threads

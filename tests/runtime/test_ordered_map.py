@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiers import examples
-from vidsr.runtime.concurrency import ITEMS_PER_WORKER, completed_behind, lazy, ordered_map
+from vidsr.runtime.concurrency import ITEMS_PER_WORKER, Behind, completed_behind, lazy, ordered_map
 
 
 @examples(40)
@@ -99,3 +99,36 @@ def test_a_call_is_completed_if_the_next_one_cannot_be_prepared() -> None:
     with pytest.raises(InterruptedError):
         list(completed_behind(calls()))
     assert completed == [1]
+
+
+def test_calls_behind_keep_their_order_and_few_wait() -> None:
+    done, go = list[int](), threading.Event()
+    behind = Behind("test", 2)
+    behind.call(lambda: go.wait(10))
+    threading.Timer(0.05, go.set).start()
+    for number in range(9):
+        behind.call(lambda number=number: done.append(number))  # type: ignore[misc]
+    assert go.is_set()
+    behind.finish()
+    assert done == list(range(9))
+
+
+def test_an_exception_behind_is_raised_by_a_later_call_or_at_the_end() -> None:
+    def fail() -> None:
+        raise InterruptedError
+
+    behind = Behind("test", 9)
+    with pytest.raises(InterruptedError):
+        behind.call(fail)
+        behind.finish()
+    behind.cancel()
+
+
+def test_calls_that_wait_are_dropped_by_a_cancel() -> None:
+    go, done = threading.Event(), list[int]()
+    behind = Behind("test", 9)
+    behind.call(lambda: go.wait(10))
+    behind.call(lambda: done.append(1))
+    threading.Timer(0.05, go.set).start()
+    behind.cancel()
+    assert go.is_set() and not done

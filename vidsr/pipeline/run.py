@@ -256,6 +256,7 @@ def open_clip_writer(
         output,
         options.reading,
         alpha,
+        options.verify,
     )
 
 

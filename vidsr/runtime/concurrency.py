@@ -205,3 +205,31 @@ def computed_ahead(items: Iterable[Item], worker: Callable[[Item], R]) -> Genera
             yield waiting.result()
     finally:
         thread.shutdown(cancel_futures=True)
+
+
+class Behind:
+    """Makes calls in order on one thread of their own; at most ``depth`` of them wait.
+
+    An exception of a call is raised by it, by a later one, or by `finish`. Leave the thread by `finish` or `cancel`.
+    """
+
+    def __init__(self, name: str, depth: int) -> None:
+        self._thread = ThreadPoolExecutor(1, f"vidsr-{name}")
+        self._depth = depth
+        self._waiting: deque[Future[object]] = deque()
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Make a call in the background; wait while too many others do."""
+        self._waiting.append(self._thread.submit(function))
+        while len(self._waiting) > self._depth or (self._waiting and self._waiting[0].done()):
+            self._waiting.popleft().result()
+
+    def finish(self) -> None:
+        """Wait for all calls, and end the thread."""
+        while self._waiting:
+            self._waiting.popleft().result()
+        self._thread.shutdown()
+
+    def cancel(self) -> None:
+        """Drop the calls that wait, and end the thread."""
+        self._thread.shutdown(cancel_futures=True)

@@ -59,7 +59,7 @@ def begin_segment(
             stages = build_stages(plan.stages, plan.source, log, None, times.stages, part=part)
             output = opened.enter_context(files.new_packets(index))
             writer = opened.enter_context(
-                SegmentWriter(output.part, job.target, plan.output, plan.encoding, job.output_zero)
+                SegmentWriter(output.part, job.target, plan.output, plan.encoding, job.output_zero, plan.options.verify)
             )
             written = run_stages(frames.batches, frames.reader, plan, stages, writer, times, on_frames)
         job.fingerprint.check(job.source)  # what changed while it was read is no segment

@@ -17,23 +17,20 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Stream
-from av.video.stream import VideoStream
 
 from vidsr.errors import InputError
 from vidsr.frames import VideoInfo
 from vidsr.options.source import Reading
-from vidsr.runtime.process import processors
 from vidsr.video.chapters import Chapter, read_chapters
 from vidsr.video.containers import can_carry, container_format, file_tags, is_cover, stream_tags
 from vidsr.video.demux import begins_between_keyframes, packets
+from vidsr.video.packet_check import set_up_decoder
 from vidsr.video.payload import payload_digest
 from vidsr.video.probe import first_frame, to_file_clock, video_info, video_stream, video_tracks
 from vidsr.video.source import is_pipe, open_source, readable
 from vidsr.video.stream_copy import is_dropped
 from vidsr.video.streams import other_streams, stream_info
 
-LARGE_FRAME = 1920 * 1088  # samples; the decoder holds fewer frames that are larger
-MOST_THREADS = 16  # FFmpeg's own limit
 DIGEST_BYTES = 8  # enough, because packets are compared in order
 MPEG_AUDIO = ("mp1", "mp2", "mp3")  # three layers of one format, which MP4 does not distinguish
 ADTS_START, ADTS_MASK = b"\xff\xf0", b"\xff\xf6"
@@ -189,10 +186,7 @@ def _read_packets(
 ) -> None:
     with readable(contents.path), open_source(contents.path, reading) as opened:
         video = video_stream(opened, contents.path, reading)
-        video.codec_context.thread_type = "AUTO"
-        video.codec_context.thread_count = _threads(video)
-        # the loop filter cannot fail and the frames are not used: saves a tenth of the decoding time
-        video.codec_context.options = {"skip_loop_filter": "all"}
+        set_up_decoder(video.codec_context)
         codec = video.codec_context.codec.canonical_name
         last = b""
         for packet in packets(opened, list(opened.streams)):
@@ -213,17 +207,6 @@ def _read_packets(
                     contents.times.append(packet.pts * packet.time_base)
             else:
                 _decode(contents, video.codec_context, packet)
-
-
-def _threads(video: VideoStream) -> int:
-    """Return how many frames to decode at a time; 0 leaves it to the decoder.
-
-    Large frames leave it to the decoder, because they need much memory.
-
-    The decoder's threads wait for rows of the previous frames. Its own choice, one thread more than there are
-    processors, leaves a third of two processors idle.
-    """
-    return min(5 * processors() // 2, MOST_THREADS) if video.width * video.height <= LARGE_FRAME else 0
 
 
 def _decode(contents: FileContents, context: av.VideoCodecContext, packet: Packet[Stream]) -> None:

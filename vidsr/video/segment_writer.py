@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import av
-from av.codec.context import CodecContext
 from av.packet import Packet
-from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vidsr.errors import Notes, OutputError, VerifyError
@@ -27,9 +23,8 @@ from vidsr.video.containers import container_format
 from vidsr.video.encoder import add_video_stream, open_encoder, tick
 from vidsr.video.formats import nearest_format
 from vidsr.video.frame_encoder import FrameEncoder
-from vidsr.video.packet_file import PacketEntry, PacketFileWriter, read_packets
-
-DECODERS = {"av1": "libdav1d"}  # where the decoder of the format's name needs special hardware
+from vidsr.video.packet_check import PacketCheck
+from vidsr.video.packet_file import PacketEntry, PacketFileWriter
 
 
 @dataclass(frozen=True)
@@ -45,24 +40,29 @@ class SegmentWriter:
     """Encodes frames of ``info`` into ``part``, as a file ``path`` whose clock begins at ``start`` will hold them.
 
     The segment is a stream of its own: it begins with a keyframe, and no frame refers to another segment. ``encoded``
-    is complete after the end of the block.
+    is complete after the end of the block. ``checked``: frames are decoded again on their way, for `verify`.
 
     Raises:
         OptionError: the encoder or one of its options is unknown.
         OutputError: the encoder does not start, or the file cannot be written.
     """
 
-    def __init__(self, part: Path, path: Path, info: VideoInfo, encoding: Encoding, start: Fraction) -> None:
+    def __init__(
+        self, part: Path, path: Path, info: VideoInfo, encoding: Encoding, start: Fraction, checked: bool = True
+    ) -> None:
         self.path = path
         self.expected = None
         self._part = part
         self._coded = nearest_format(info, encoding, Notes())
         self._tick = tick(info)
+        self._check: PacketCheck | None = None
         # The container decides on parameters of the encoder. This one stays empty.
         self._container = av.open(io.BytesIO(), "w", format=container_format(path))
         try:
             self._stream = add_video_stream(self._container, self._coded, encoding, self._tick)
             open_encoder(self._stream, encoding)
+            if checked:
+                self._check = PacketCheck(self._stream)
             self._encoder = FrameEncoder(path, info, self._coded, self._stream, self._tick, start)
             self._file = part.open("wb")
         except BaseException:
@@ -79,6 +79,8 @@ class SegmentWriter:
         try:
             if kind is None:
                 self._add(self._encoder.flush())
+                if self._check is not None:
+                    self._check.finish()
         finally:
             self._close()
             with self._named_errors():
@@ -94,6 +96,8 @@ class SegmentWriter:
 
     def _add(self, packets: Iterator[Packet[VideoStream]]) -> None:
         for packet in packets:
+            if self._check is not None:
+                self._check.add(packet)
             with self._named_errors():
                 self._packets.add(packet)
 
@@ -103,28 +107,15 @@ class SegmentWriter:
         return EncodedSegment(tuple(self._packets.entries), self._packets.digest, parameters(self._stream))
 
     def verify(self) -> None:
-        """Decode every frame and compare the times.
+        """Check that every frame was decoded, at its time.
 
         Raises:
             VerifyError: a frame is missing, damaged or at another time.
         """
-        encoded = self.encoded
-        context = _decoder(self._stream)
-        stamps: list[int | None] = []
-        packets = (one.packet(self._tick) for one in read_packets(self._part, encoded.entries, encoded.digest))
-        for packet in chain(packets, [None]):
-            try:
-                frames = context.decode(packet)
-            except av.FFmpegError:
-                raise VerifyError(
-                    f"{self.path}: a frame that was encoded cannot be decoded: use another --codec"
-                ) from None
-            stamps += [frame.pts for frame in frames if not frame.is_corrupt]
-        if Counter(stamps) != Counter(self._encoder.stamps):
-            raise VerifyError(
-                f"{self.path}: {len(stamps)} of {len(self._encoder.stamps)} encoded frames are at their times: "
-                "use another --codec"
-            )
+        assert self._check is not None
+        fault = self._check.fault(self._encoder.stamps)
+        if fault is not None:
+            raise VerifyError(f"{self.path}: {fault}: use another --codec")
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
@@ -137,6 +128,8 @@ class SegmentWriter:
             ) from None
 
     def _close(self) -> None:
+        if self._check is not None:
+            self._check.cancel()
         with suppress(av.FFmpegError, OSError, ValueError):
             self._container.close()
 
@@ -146,16 +139,3 @@ def parameters(stream: VideoStream) -> str:
     context = stream.codec_context
     facts = (context.name, context.width, context.height, context.pix_fmt, context.time_base, context.extradata)
     return sha256(repr(facts).encode()).hexdigest()
-
-
-def _decoder(stream: VideoStream) -> VideoCodecContext:
-    encoder = stream.codec_context
-    name = encoder.codec.canonical_name
-    context = CodecContext.create(DECODERS.get(name, name), "r")
-    assert isinstance(context, VideoCodecContext)
-    context.extradata = encoder.extradata
-    context.width, context.height, context.pix_fmt = encoder.width, encoder.height, encoder.pix_fmt
-    context.thread_type = "AUTO"
-    context.thread_count = 0
-    context.options = {"skip_loop_filter": "all"}  # cannot fail, and the frames are not used
-    return context

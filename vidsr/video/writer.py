@@ -16,7 +16,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vidsr.errors import Notes, OptionError, OutputError
+from vidsr.errors import Notes, OptionError, OutputError, VerifyError
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.codecs import Encoding
 from vidsr.options.image_sequence import FIRST_NUMBER
@@ -31,6 +31,7 @@ from vidsr.video.formats import nearest_format
 from vidsr.video.frame_encoder import FrameEncoder
 from vidsr.video.image_sequence import ImageSequenceWriter, OutputImages
 from vidsr.video.inspect import ExpectedContents
+from vidsr.video.packet_check import PacketCheck
 from vidsr.video.packet_file import EncodedPacket
 from vidsr.video.segment_writer import parameters
 from vidsr.video.slow_audio import SlowMotion, SlowMotionCopier
@@ -70,12 +71,13 @@ def open_writer(
     output: OutputFile | None = None,
     reading: Reading | None = None,
     alpha: AlphaPlanes | None = None,
+    checked: bool = False,
 ) -> Writer:
     """Return the writer for ``path``: a clip, an image sequence or y4m.
 
     The writer commits the file itself, unless the caller gives the ``output`` of `open_output`. Images are numbered
     from ``first``. ``raw`` writes a pipe without headers. ``reading`` names the video track of
-    ``streams_from`` that is not copied.
+    ``streams_from`` that is not copied. ``checked``: see `VideoWriter`.
 
     The null encoder selects a writer that writes nothing.
 
@@ -90,7 +92,9 @@ def open_writer(
     if container == IMAGES:
         assert output is None or isinstance(output, OutputImages)
         return ImageSequenceWriter(path, info, encoding, first, notes, output)
-    return VideoWriter(path, info, encoding, streams_from, start, end, slow, notes, output, reading, alpha, marked=True)
+    return VideoWriter(
+        path, info, encoding, streams_from, start, end, slow, notes, output, reading, alpha, True, checked
+    )
 
 
 def open_output(path: Path, overwrite: bool) -> OutputFile:
@@ -128,7 +132,7 @@ class VideoWriter:
     and tags are copied from the clip ``streams_from``. ``start`` and ``end`` are seconds from where playback of the
     source begins: the output's clock begins at ``start``, and copied packets end before ``end``. In ``slow`` motion,
     streams with times are not copied. ``alpha`` is written with the frames, by libvpx-vp9 only. ``marked``: the file
-    tells that vidsr made it.
+    tells that vidsr made it. ``checked``: frames are decoded again on their way, so verification compares packets.
 
     Raises:
         OptionError: the encoder or one of its options is unknown.
@@ -149,6 +153,7 @@ class VideoWriter:
         reading: Reading | None = None,
         alpha: AlphaPlanes | None = None,
         marked: bool = False,
+        checked: bool = False,
     ) -> None:
         self.path = path
         self.info = info = replace(info, alpha=alpha is not None)
@@ -159,6 +164,7 @@ class VideoWriter:
         self._source = streams_from
         self._tick = tick(info)
         self._copies_packets = False
+        self._check: PacketCheck | None = None
         container = container_format(path)
         if container in MATROSKA and info.fps is not None and info.fps * MATROSKA_TICK > 1:
             raise OptionError(
@@ -181,6 +187,9 @@ class VideoWriter:
             if marked:
                 mark_output(self._output, self._stream, container)
             open_encoder(self._stream, self._encoding)
+            if checked:
+                with suppress(VerifyError):  # without a decoder, which verification says
+                    self._check = PacketCheck(self._stream)
             start = self._range[0] or Fraction(0)
             self._encoder = FrameEncoder(path, info, self._coded, self._stream, self._tick, start, alpha)
         except BaseException:
@@ -208,8 +217,7 @@ class VideoWriter:
         Raises:
             OutputError: the file cannot be written.
         """
-        for packet in self._encoder.encode(batch):
-            self._mux(packet)
+        self._mux_encoded(self._encoder.encode(batch))
 
     @property
     def codec(self) -> str:
@@ -241,14 +249,27 @@ class VideoWriter:
         problems = {} if self._copier is None else dict(self._copier.problems)
         return ExpectedContents(
             self._file.location, self._written, times, self._source, *self._range, self._reading,
-            copy_problems=problems,
+            copy_problems=problems, packets=self._decoded_packets(),
         )  # fmt: skip
+
+    def _decoded_packets(self) -> tuple[bytes, ...]:
+        """Return the digests of all packets if each was decoded to one frame at its time, else none."""
+        stamps = self._encoder.stamps
+        if self._check is None or len(self._check.digests) != len(stamps) or self._check.fault(stamps) is not None:
+            return ()
+        return tuple(self._check.digests)
 
     def _add_streams(self, container: str) -> VideoStream:
         def add() -> VideoStream:
             return add_video_stream(self._output, self._coded, self._encoding, self._tick)
 
         return add() if self._copier is None else self._copier.add_streams(self._output, container, add)
+
+    def _mux_encoded(self, packets: Iterable[Packet[VideoStream]]) -> None:
+        for packet in packets:
+            if self._check is not None:
+                self._check.add(packet)
+            self._mux(packet)
 
     def _mux(self, packet: Packet[VideoStream]) -> None:
         try:
@@ -262,8 +283,7 @@ class VideoWriter:
     def _finish(self) -> None:
         self._encoder.check_frames()
         if not self._copies_packets:
-            for packet in self._encoder.flush():
-                self._mux(packet)
+            self._mux_encoded(self._encoder.flush())
         try:
             if self._copier is not None:
                 self._copier.write_until(self._output, None)
@@ -274,11 +294,15 @@ class VideoWriter:
             self._output.close()
         except (av.FFmpegError, OSError) as error:
             raise _unwritable(self.path, error) from None
+        if self._check is not None:
+            self._check.finish()
         if self._is_own:
             self._file.commit()
 
     def _abandon(self) -> None:
         """Close everything and delete the unfinished file."""
+        if self._check is not None:
+            self._check.cancel()
         if self._copier is not None:
             self._copier.close()
         output = getattr(self, "_output", None)
