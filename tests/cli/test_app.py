@@ -82,7 +82,7 @@ def test_a_process_returns_the_exit_code_of_a_wrong_request(clip: Path) -> None:
         (("--scale", "2", "--device", "tpu"), "--device 'tpu'"),
         (("--scale", "2", "--codec", "no_such"), "no_such"),
         (("--fps", "0"), "0"),
-        (("--no-such-option",), "No such option"),
+        (("--no-such-option",), "no such option: --no-such-option"),
     ],
 )
 def test_a_wrong_request_gives_a_one_line_error(clip: Path, arguments: tuple[str, ...], line: str) -> None:

@@ -76,6 +76,21 @@ def test_a_misspelt_value_or_option_gets_a_suggestion(clip: Path, words: tuple[s
     assert result.returncode == ExitCode.BAD_REQUEST and hint in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("enhnce", "a.mp4"), "no such command 'enhnce'; did you mean 'enhance'?"),
+        (("sharpen", "a.mp4"), "no such command 'sharpen': see "),
+        (("enhance", "a.mp4", "--scale"), "option '--scale' requires an argument: see vidsr --help"),
+        (("enhance", "a.mp4", "--scal", "2"), "no such option: --scal (Possible options: "),
+    ],
+)
+def test_a_wrong_word_gives_one_line_and_no_box(words: tuple[str, ...], line: str) -> None:
+    result = run_vidsr(*words)
+    assert result.returncode == ExitCode.BAD_REQUEST
+    assert result.stderr.startswith(f"vidsr: {line}") and result.stderr.count("\n") == 1, result.stderr
+
+
 def test_a_pattern_in_quotes_is_expanded(clip: Path, tmp_path: Path) -> None:
     copied(clip, tmp_path, "a.mp4", "b.mp4", "[c].mp4")
     result = run_vidsr("enhance", tmp_path / "?.mp4", *QUICK)

@@ -92,6 +92,13 @@ def test_options_are_saved_and_loaded_again(tmp_path: Path, own_folder: Path) ->
     assert again.returncode == ExitCode.BAD_REQUEST and "mine.toml exists" in again.stderr
 
 
+def test_a_dry_run_says_that_it_saves_no_preset(tmp_path: Path, own_folder: Path) -> None:
+    source = make_clip(tmp_path / "clip.mp4", frames=2, size=(64, 48))
+    result = run_vidsr("enhance", source, "--scale", "2", "--model", "bicubic", "--save-preset", "mine", "--dry-run")
+    assert result.returncode == 0 and "preset mine is not saved: --dry-run writes nothing" in result.stderr
+    assert not (own_folder / "mine.toml").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from vidsr import __version__
 from vidsr.cli.signatures import expand_bare_options, with_options
@@ -110,7 +111,7 @@ def _run() -> NoReturn:
     except SystemExit as done:
         interrupt.check()
         process.exit_quickly(int(done.code or ExitCode.DONE))
-    raise AssertionError("Typer always exits")
+    raise AssertionError("main() always exits")
 
 
 def main() -> None:
@@ -120,10 +121,21 @@ def main() -> None:
         print(WELCOME)
         sys.exit(ExitCode.DONE)
     try:
-        app(expand_bare_options(sys.argv[1:]))
+        code = app(expand_bare_options(sys.argv[1:]), standalone_mode=False)  # else Typer draws a box around its errors
+    except TyperException as error:
+        code = _fail(_in_one_line(error), ExitCode.BAD_REQUEST)
     except Exception as error:
         interrupt.check()
-        sys.exit(_report(error))
+        code = _report(error)
+    sys.exit(code)
+
+
+def _in_one_line(error: TyperException) -> str:
+    """Return what Typer found wrong with the command line, and a near name or where to look."""
+    text = " ".join(error.format_message().split()).replace(". Did you mean", "; did you mean").rstrip(".")
+    context = getattr(error, "ctx", None)
+    way_out = "" if text[-1] in "?)" else f": see {context.command_path if context else 'vidsr'} --help"
+    return f"{text[0].lower()}{text[1:]}{way_out}"
 
 
 def _report(error: Exception) -> ExitCode:

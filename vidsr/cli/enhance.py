@@ -49,6 +49,8 @@ def enhance(
     if not inputs:
         raise OptionError("no input: name a clip, an image or a folder, or a list of them with --from-file")
     if dry_run:
+        if save_preset is not None:
+            print(f"preset {save_preset} is not saved: --dry-run writes nothing", file=sys.stderr)
         from vidsr.cli.plan import plan
 
         return plan(inputs, output, json, **options)
