@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pytest
 
 from tests.flow.synthetic import texture
-from vidsr.flow.search import find_flows, refine_displacements, resize_displacements
+from vidsr.flow.patch_search import pyramid
+from vidsr.flow.search import find_coarse_flow, find_flows, refine_displacements, resize_displacements
 
 Array = npt.NDArray[Any]
 
@@ -22,13 +23,31 @@ def test_shift_is_found_in_both_directions(dx: int, dy: int) -> None:
         assert np.abs(median - [sign * dx, sign * dy]).max() < 0.1
 
 
-def test_small_object_that_moves_far_is_found() -> None:
+def frames_with_a_far_moving_ball() -> tuple[Array, Array]:
+    """Return two frames; a ball of 28 pixels moves by (10, 42)."""
     background, ball = texture(270, 480, finest=6), texture(28, 28, seed=3)
     a, b = background.copy(), background.copy()
     a[60:88, 200:228] = ball
     b[102:130, 210:238] = ball
-    flow, _ = find_flows(a.astype(np.uint8), b.astype(np.uint8))
+    return a.astype(np.uint8), b.astype(np.uint8)
+
+
+def test_small_object_that_moves_far_is_found() -> None:
+    flow, _ = find_flows(*frames_with_a_far_moving_ball())
     assert np.abs(np.median(flow[68:80, 208:220], axis=(0, 1)) - [10, 42]).max() < 2
+
+
+def test_coarse_search_finds_the_small_object_and_the_still_background() -> None:
+    a, b = (pyramid(luma.astype(np.float32), 5)[2:] for luma in frames_with_a_far_moving_ball())
+    flow = 4 * find_coarse_flow(a, b)
+    assert flow.shape == (67, 120, 2)
+    assert np.abs(np.median(flow[17:20, 52:55], axis=(0, 1)) - [10, 42]).max() <= 2  # half of a coarse pixel
+    assert np.abs(np.median(flow, axis=(0, 1))).max() < 0.1
+
+
+def test_coarse_search_of_the_smallest_frames() -> None:
+    a, b = (pyramid(texture(32, 32, seed=n).astype(np.float32), 5)[2:] for n in (0, 1))
+    assert np.isfinite(find_coarse_flow(a, b)).all()
 
 
 def shifted_pair(shift: float) -> tuple[Array, Array]:

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from vidsr.flow.patch_search import Pyramid, patch_search, pyramid, search_levels
+from vidsr.flow.patch_search import PATCH, Pyramid, patch_search, pyramid, search_levels
 from vidsr.flow.state_warp import warp_cubic
 from vidsr.flow.warp import F32, U64, sample_linear
 
@@ -33,6 +33,7 @@ BLOCK, STRIDE, REACH = 6, 3, 12  # side, step and range, in downscaled pixels
 UNEXPLAINED = 8.0  # mean mismatch of a block, in code values, from which on it is searched
 BETTER = 0.6  # a match must leave less than this share of the mismatch
 DISTANCE_COST = 4.0  # code values of mismatch that a match must save per downscaled pixel of displacement
+COARSE_STRIDE = 4  # pixels between patches of the coarse search
 REFINED_LEVELS, REFINED_STRIDE = 3, 5  # of the refinement at a phase: sizes, and pixels between patches
 
 
@@ -59,26 +60,30 @@ def resize_plane(plane: Plane, size: tuple[int, ...]) -> Plane:
 
 
 def find_flows(a: Luma, b: Luma) -> tuple[Flow, Flow]:
-    """Return the flow from ``a`` to ``b`` and from ``b`` to ``a``."""
-    # measured on real clips: half the time of the preset (1, 3, 25 and 5), 0.01 dB less
-    fine = dense_search(finest=1, stride=5, descents=12)
-    there, back = find_coarse_flows(a, b)
-    return fine.calc(a, b, there.copy()), fine.calc(b, a, back.copy())  # the search overwrites what it starts from
+    """Return the flow from ``a`` to ``b`` and from ``b`` to ``a``.
 
-
-def find_coarse_flows(a: Luma, b: Luma) -> tuple[Flow, Flow]:
-    """Return a coarse flow from ``a`` to ``b`` and from ``b`` to ``a``.
-
-    Blocks that it explains badly (small objects that move far) get a full search.
+    Blocks that the coarse search explains badly (small objects that move far) get a full search.
     """
     h, w = a.shape
     size = (max(BLOCK, w // REDUCTION), max(BLOCK, h // REDUCTION))
     small_a, small_b = (cv2.resize(p, size, interpolation=cv2.INTER_AREA).astype(np.float32) for p in (a, b))
     coarse = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-    return (
-        with_distant_matches(coarse.calc(a, b, np.empty(0, np.float32)), small_a, small_b),
-        with_distant_matches(coarse.calc(b, a, np.empty(0, np.float32)), small_b, small_a),
-    )
+    there = with_distant_matches(coarse.calc(a, b, np.empty(0, np.float32)), small_a, small_b)
+    back = with_distant_matches(coarse.calc(b, a, np.empty(0, np.float32)), small_b, small_a)
+    # measured on real clips: half the time of the preset (1, 3, 25 and 5), 0.01 dB less
+    fine = dense_search(finest=1, stride=5, descents=12)
+    return fine.calc(a, b, there), fine.calc(b, a, back)
+
+
+def find_coarse_flow(a: Pyramid, b: Pyramid) -> Flow:
+    """Return the flow from ``a`` to ``b``, at the size of the first of their levels.
+
+    That is a `REDUCTION`-th of the size of the search. Blocks that it explains badly (small objects that move far) get
+    a full search.
+    """
+    levels = sum(min(luma.shape) >= PATCH for luma in a)
+    flow = search_levels(a[:levels], b[:levels], np.zeros((*a[-1].shape, 2), np.float32), COARSE_STRIDE)
+    return with_distant_matches(flow, a[0], b[0])
 
 
 def find_fine_flow(a: Luma, b: Luma) -> Flow:
