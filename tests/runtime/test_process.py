@@ -27,12 +27,41 @@ def page_faults(prepare: str) -> int:
     return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
+GAPS_SCRIPT = """
+import numpy as np
+from vidsr.runtime import process
+process.keep_freed_memory()
+before = [np.ones(1 << 20, np.uint8) for _ in range(100)]  # before the limit is known
+last = np.ones(1 << 20, np.uint8)
+del before
+{prepare}
+planes = [np.ones((20 if n % 2 else 1) << 20, np.uint8) for n in range(20)]
+del planes[1::2]
+print(sum(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon")) // 1024)
+"""
+
+
+def resident_after_gaps(prepare: str) -> int:
+    """Return the MB that a process holds after 300 MB of large planes between small ones are freed."""
+    code = GAPS_SCRIPT.format(prepare=prepare)
+    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
 def test_large_planes_reuse_the_memory_of_the_previous_frame() -> None:
     kept = page_faults("process.keep_freed_memory()")
     if kept < 0:
         pytest.skip("not glibc")
     assert kept < page_faults("None") / 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
+def test_gaps_between_large_planes_are_returned_where_memory_is_limited() -> None:
+    assert (
+        resident_after_gaps("process.keep_freed_memory(True)")
+        < 200
+        < resident_after_gaps("process.keep_freed_memory()")
+    )
 
 
 def test_importing_vidsr_leaves_process_settings_alone() -> None:

@@ -28,6 +28,7 @@ from vidsr.pipeline.report import WAIT, OnFrames, RunReport
 from vidsr.pipeline.verify import verify
 from vidsr.runtime.concurrency import prefetch
 from vidsr.runtime.output_file import OutputFile
+from vidsr.runtime.process import is_configured, keep_freed_memory
 from vidsr.stages.build import Stages, build_stages
 from vidsr.stages.diagnosis import sample_clip
 from vidsr.stages.frame_log import FrameLog
@@ -156,6 +157,8 @@ def run_stages(
 ) -> int:
     """Send ``decoded`` frames of ``reader`` through ``stages`` to ``writer``; return how many were written."""
     frames = 0
+    if is_configured():
+        keep_freed_memory(plan.memory.is_limited)
     on_frames(0, plan.output.frames)
     with (
         prefetch(times.decode.timed("decode", decoded), QUEUE_BATCHES, "decode", plan.memory.queue) as batches,
@@ -256,7 +259,7 @@ def open_clip_writer(
         output,
         options.reading,
         alpha,
-        options.verify,
+        options.verify and not plan.memory.is_limited,
     )
 
 

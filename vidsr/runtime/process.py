@@ -22,8 +22,9 @@ from vidsr.errors import OutputError, PipeClosed
 from vidsr.runtime import interrupt
 
 # Parameters of glibc's mallopt, from malloc.h
-M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -3, -4, -8
 TRIM_BYTES = 1 << 30  # free bytes at the top of the heap that stay with the process
+LARGE_BLOCK, LARGE_BLOCKS = 16 << 20, 1 << 16  # bytes, more than a layer of a network at 480x270 takes; most at a time
 # Result shapes without data, used by PyTorch's compiler only. Importing it costs a quarter of a second at each start.
 COMPILER_MODULE = "torch._meta_registrations"
 PARALLEL_ELEMENTS = 1 << 18  # a tensor of this size is added by all of PyTorch's threads
@@ -143,19 +144,27 @@ def _import_deferred(name: str) -> ModuleType:
     return import_module(name)
 
 
-def keep_freed_memory() -> bool:
-    """Let each frame reuse the memory of the previous one.
+def keep_freed_memory(is_limited: bool = False) -> bool:
+    """Let each frame reuse the memory of the previous one; where memory ``is_limited``, in blocks below 16 MB only.
 
     Returns whether the C library supports it; glibc does.
 
     By default glibc returns large planes to the system and requests them again for every frame, and the system clears
     each page first. That costs the network up to half of its time. Here one heap that only grows serves all threads.
+    Between planes of 7680x4320 it has gaps of up to 1.8 GB in all, so a run with a limit returns large planes.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt is None:
+    library = ctypes.CDLL(None) if os.name == "posix" else None
+    if library is None or not hasattr(library, "mallopt"):
         return False
-    settings = ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, TRIM_BYTES))
-    return all(mallopt(parameter, value) == 1 for parameter, value in settings)
+    if is_limited:
+        library.malloc_trim(0)  # what was freed before the limit was known
+    settings = {
+        M_ARENA_MAX: 1,
+        M_MMAP_MAX: LARGE_BLOCKS if is_limited else 0,
+        M_MMAP_THRESHOLD: LARGE_BLOCK,
+        M_TRIM_THRESHOLD: TRIM_BYTES,
+    }
+    return all(library.mallopt(parameter, value) == 1 for parameter, value in settings.items())
 
 
 @contextmanager

@@ -58,8 +58,9 @@ def begin_segment(
             part = StreamRange(frames.first, job.cut.start, segment.first.time, segment.end)
             stages = build_stages(plan.stages, plan.source, log, None, times.stages, part=part)
             output = opened.enter_context(files.new_packets(index))
+            checked = plan.options.verify and not plan.memory.is_limited
             writer = opened.enter_context(
-                SegmentWriter(output.part, job.target, plan.output, plan.encoding, job.output_zero, plan.options.verify)
+                SegmentWriter(output.part, job.target, plan.output, plan.encoding, job.output_zero, checked)
             )
             written = run_stages(frames.batches, frames.reader, plan, stages, writer, times, on_frames)
         job.fingerprint.check(job.source)  # what changed while it was read is no segment

@@ -20,7 +20,7 @@ HELD, HELD_BYTES = 10, 5.5
 AROUND = 4  # frames held besides those that are encoded at a time
 LOOKAHEAD = {"ultrafast": 0, "superfast": 0, "veryfast": 10, "faster": 20, "fast": 30, "slow": 50, "medium": 40}
 LONGEST_LOOKAHEAD = 60  # of the slower presets
-DECODED = 8  # frames that a decoder holds
+DECODED = 8  # frames that a decoder holds, of the source or of packets that are checked
 NETWORK_BYTES, NETWORK_PIXELS = 256, 1 << 19  # of a network call: bytes per source pixel, and pixels at least
 FLOAT_BYTES = 12  # per output pixel, of the floats of one frame on its way
 # Of a still, measured at 12 million pixels: bytes per pixel of the source and of the output on their way, and per
@@ -39,6 +39,11 @@ class MemoryBudget:
     network: int | None = None  # one call of a network
     planes: int | None = None  # frames between decoder and encoder
     encoder: int | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit."""
+        return self.planes is not None
 
     @property
     def queue(self) -> int:
@@ -72,7 +77,9 @@ def clip_need(source: VideoInfo, output: VideoInfo, encoding: Encoding, held: in
     in_flight = min(2 * QUEUE, IN_FLIGHT * (frame_bytes(source) + frame_bytes(output)))
     network = NETWORK_BYTES * max(pixels, NETWORK_PIXELS)
     least = BASE + held + decoded + floats + int(min(frames, HELD + 1) * frame)
-    return MemoryNeed(BASE + held + decoded + 2 * floats + network + in_flight + int(usual * frame), least, held)
+    checked = DECODED * frame_bytes(output)  # without a limit, as the encoder works; else after it
+    whole = BASE + held + decoded + 2 * floats + network + in_flight + int(usual * frame) + checked
+    return MemoryNeed(whole, least, held)
 
 
 def still_need(source: VideoInfo, output: VideoInfo, restored: bool, tiled: bool) -> MemoryNeed:

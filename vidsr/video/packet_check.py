@@ -102,4 +102,5 @@ def _decoder(stream: VideoStream) -> VideoCodecContext:
     context.extradata = encoder.extradata
     context.width, context.height, context.pix_fmt = encoder.width, encoder.height, encoder.pix_fmt
     set_up_decoder(context)
+    context.thread_count = max(1, processors() // 2)  # each holds a frame more, and the encoder needs processors too
     return context

@@ -24,7 +24,7 @@ from vidsr.video.encoder import add_video_stream, open_encoder, tick
 from vidsr.video.formats import nearest_format
 from vidsr.video.frame_encoder import FrameEncoder
 from vidsr.video.packet_check import PacketCheck
-from vidsr.video.packet_file import PacketEntry, PacketFileWriter
+from vidsr.video.packet_file import PacketEntry, PacketFileWriter, read_packets
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SegmentWriter:
     """Encodes frames of ``info`` into ``part``, as a file ``path`` whose clock begins at ``start`` will hold them.
 
     The segment is a stream of its own: it begins with a keyframe, and no frame refers to another segment. ``encoded``
-    is complete after the end of the block. ``checked``: frames are decoded again on their way, for `verify`.
+    is complete after the end of the block. ``checked``: frames are decoded again on their way; else `verify` does it.
 
     Raises:
         OptionError: the encoder or one of its options is unknown.
@@ -107,12 +107,16 @@ class SegmentWriter:
         return EncodedSegment(tuple(self._packets.entries), self._packets.digest, parameters(self._stream))
 
     def verify(self) -> None:
-        """Check that every frame was decoded, at its time.
+        """Check that every frame decodes, at its time; decode the packets if that did not happen on their way.
 
         Raises:
             VerifyError: a frame is missing, damaged or at another time.
         """
-        assert self._check is not None
+        if self._check is None:
+            encoded, self._check = self.encoded, PacketCheck(self._stream)
+            for packet in read_packets(self._part, encoded.entries, encoded.digest):
+                self._check.add(packet.packet(self._tick))
+            self._check.finish()
         fault = self._check.fault(self._encoder.stamps)
         if fault is not None:
             raise VerifyError(f"{self.path}: {fault}: use another --codec")
