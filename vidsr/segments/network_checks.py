@@ -13,7 +13,7 @@ from vidsr.errors import Notes
 from vidsr.segments.job import SegmentedJob
 from vidsr.segments.source_frames import open_segment
 from vidsr.stages.batching import single_frames
-from vidsr.stages.build import Stages, build_stages, compute_of, context_of, networks_in
+from vidsr.stages.build import Stages, build_stages, context_of, networks_in
 from vidsr.stages.network_engine import NetworkEngine
 from vidsr.stages.network_runner import Runner
 from vidsr.stages.specs import MeasureSpec, NetworkSpec, StageSpec, TapSpec, networks_of, with_networks
@@ -44,8 +44,7 @@ def check_networks(job: SegmentedJob) -> SegmentedJob:
 
 
 def _needs_check(network: NetworkSpec) -> bool:
-    compute = compute_of(network)
-    return compute.loses_precision or compute.is_untested
+    return network.compute.loses_precision or network.compute.is_untested
 
 
 def _checked(specs: Sequence[StageSpec], stages: Stages) -> Iterator[StageSpec]:

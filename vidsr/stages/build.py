@@ -8,15 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from vidsr.device import DTYPES, Compute
-from vidsr.errors import ModelError
 from vidsr.frames import FrameBatch, VideoInfo
-from vidsr.models import Model, from_file, model_files
-from vidsr.models.self_ensemble import MARK
-from vidsr.models.weight_files import WEIGHTS, sha256
+from vidsr.models import model_files
+from vidsr.models.weight_files import WEIGHTS
 from vidsr.options.output_size import Size
 from vidsr.stages import (
     PER_FRAME,
@@ -34,6 +30,7 @@ from vidsr.stages.frame_log import Changes, FrameLog, LogRows, Measure, Referenc
 from vidsr.stages.in_range import InRange
 from vidsr.stages.interpolate import Interpolate
 from vidsr.stages.interpolation_engines import make_engine
+from vidsr.stages.loaded_networks import check_weights, loaded_model
 from vidsr.stages.network_engine import NetworkEngine
 from vidsr.stages.network_runner import Runner
 from vidsr.stages.restore import ChromaDenoise, Restore
@@ -198,7 +195,7 @@ def build_interpolate(spec: InterpolateSpec, info: VideoInfo, watch: Stopwatch |
     """
     compute = path = None
     if spec.network is not None:
-        compute = compute_of(spec.network)
+        compute = spec.network.compute
         path = model_files.located(spec.network.file)
         check_weights(path, spec.network)
     engine = make_engine(spec.engine, info.depth, compute, path)
@@ -230,30 +227,9 @@ def build_runner(spec: NetworkSpec, conversion: RgbConversion | None = None, fol
     Raises:
         ModelError: the weights file is absent or differs from the one in ``spec``.
     """
-    model = load(spec, folder)
-    model = model.compiled() if spec.compiled else model.fused()
+    model = loaded_model(spec, folder)
     conversion = conversion if model.channels == 3 else None
-    return Runner(model, compute_of(spec), spec.batch, spec.tile, conversion)
-
-
-def load(spec: NetworkSpec, folder: Path = WEIGHTS) -> Model:
-    """Return the network of ``spec`` on its device."""
-    compute = compute_of(spec)
-    name = spec.name.removesuffix(MARK)
-    path = model_files.located(spec.file, folder)
-    model = from_file(path, compute.device, compute.dtype, name, spec.domain, compute.int8)
-    check_weights(model.path, spec)
-    return model if name == spec.name else model.self_ensemble()
-
-
-def check_weights(path: Path, spec: NetworkSpec) -> None:
-    """Compare a weights file with the one that was planned.
-
-    Raises:
-        ModelError: it is another one.
-    """
-    if sha256(path) != spec.sha256:
-        raise ModelError(f"{path} is not the weights file of the plan, sha256 {spec.sha256[:12]}...: plan again")
+    return Runner(model, spec.compute, spec.batch, spec.tile, conversion)
 
 
 def output_of(specs: Sequence[StageSpec], info: VideoInfo) -> VideoInfo:
@@ -288,13 +264,6 @@ def context_of(*specs: StageSpec) -> Context:
 def slow_motion_of(specs: Sequence[StageSpec]) -> Fraction:
     """Return the factor by which the stages stretch time."""
     return next((spec.slow_motion for spec in specs if isinstance(spec, InterpolateSpec)), Fraction(1))
-
-
-def compute_of(spec: NetworkSpec) -> Compute:
-    """Return the device and precision of a network."""
-    is_int8 = spec.precision == "int8"
-    dtype = DTYPES["fp32" if is_int8 else spec.precision]
-    return Compute(torch.device(spec.device), dtype, spec.memory, is_int8, spec.is_checked)
 
 
 def _reference_frames(reference: VideoReader, depth: int, rounds: bool) -> Iterator[FrameBatch]:

@@ -22,6 +22,7 @@ from vidsr.frames import FrameBatch
 from vidsr.metrics import psnr_from_mse
 from vidsr.models import checkpoints
 from vidsr.models.frame_network import FrameNetwork, FramePair, MotionField, at_size, blend
+from vidsr.stages.loaded_networks import loaded_frame_network
 from vidsr.stages.network_runner import MIN_HALF_PRECISION_PSNR
 
 Warped = tuple[Tensor, Tensor]  # both frames, 1 x 1 x h x w
@@ -39,8 +40,7 @@ class NetworkEngine:
     """
 
     def __init__(self, path: Path, depth: int, compute: Compute) -> None:
-        network = checkpoints.read_frame_network(path)
-        self._network = network.to(compute.device, compute.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = loaded_frame_network(path, compute)
         self._path = path
         self._unchecked = compute.loses_precision
         self._untested = compute.is_untested

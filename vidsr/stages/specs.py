@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from vidsr.device import NumberFormat
+import torch
+
+from vidsr.device import DTYPES, Compute, NumberFormat
 from vidsr.frames import Chroma
 from vidsr.options.choices import ChromaFrom, Interpolation, Repeats
 from vidsr.options.frame_rate import Clock, Times
@@ -38,6 +40,13 @@ class NetworkSpec:
     channels: int = 1  # 1: works on luma, 3: on RGB
     temporal: bool = False  # uses earlier frames
     is_checked: bool = False  # whether device and precision computed the first frame of the run right
+
+    @property
+    def compute(self) -> Compute:
+        """Device and precision."""
+        is_int8 = self.precision == "int8"
+        dtype = DTYPES["fp32" if is_int8 else self.precision]
+        return Compute(torch.device(self.device), dtype, self.memory, is_int8, self.is_checked)
 
     def __str__(self) -> str:
         return f"{self.device} {self.precision}"
