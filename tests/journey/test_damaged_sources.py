@@ -10,6 +10,7 @@ from tests.clips import make_clip
 from tests.commands import run_vidsr
 from vidsr import enhance
 from vidsr.errors import ExitCode, Notes, OutputError
+from vidsr.frames import FrameBatch
 from vidsr.options.codecs import Encoding
 from vidsr.pipeline.report import RunReport
 from vidsr.video import VideoReader, VideoWriter
@@ -206,3 +207,27 @@ class Refusing:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._output, name)
+
+
+@pytest.mark.parametrize("fate", ["grows", "is replaced"])
+def test_a_source_that_changes_during_a_run_is_named_and_not_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fate: str
+) -> None:
+    """The verification failed, with exit code 5 and a line about the output."""
+    clip = make_clip(tmp_path / "a.mkv", frames=6, size=(64, 48), audio=True)
+    other = make_clip(tmp_path / "b.mkv", frames=4, size=(64, 48))
+    write = VideoWriter.write
+
+    def change(writer: VideoWriter, batch: FrameBatch) -> None:
+        if fate == "grows":
+            clip.write_bytes(clip.read_bytes() + b"more")
+        elif other.exists():
+            other.replace(clip)
+        write(writer, batch)
+
+    monkeypatch.setattr(VideoWriter, "write", change)
+    result = run_vidsr("enhance", clip, "-o", tmp_path / "out.mkv", "--scale", "2", "--model", "nearest")
+    assert result.returncode == ExitCode.BAD_REQUEST
+    line = "a.mkv changed while it was being read: give the same command again once nothing writes to it"
+    assert f"{line}; kept as out.failed.mkv" in result.stderr
+    assert not (tmp_path / "out.mkv").exists()

@@ -47,9 +47,15 @@ class Fingerprint:
         Raises:
             InputError: it has changed, or is gone.
         """
+        if not path.exists():
+            raise InputError(f"{path} is gone: return it to its place, and run the same command again")
+        if self.differs(path):
+            raise InputError(f"{path} changed since the job began: return the old file, or give --fresh to begin again")
+
+    def differs(self, path: Path) -> bool:
+        """Whether ``path`` is another file now, or has changed, by its size and time; not if it is gone."""
         try:
             status = path.stat()
         except OSError:
-            raise InputError(f"{path} is gone: return it to its place, and run the same command again") from None
-        if (status.st_size, status.st_mtime_ns) != (self.bytes, self.modified):
-            raise InputError(f"{path} changed since the job began: return the old file, or give --fresh to begin again")
+            return False
+        return (status.st_size, status.st_mtime_ns) != (self.bytes, self.modified)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 
-from vidsr.errors import Notes, OnNote, OptionError, VidsrError, ignore
+from vidsr.errors import InputError, Notes, OnNote, OptionError, VidsrError, ignore
 from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.fingerprint import Fingerprint
@@ -184,16 +184,19 @@ def finish(report: RunReport, expected: ExpectedContents | None, outputs: RunOut
     What fails is kept as ``NAME.failed.SUFFIX``, with the reason in its report.
 
     Raises:
+        InputError: the source changed while it was being read.
         OutputError: a file cannot be written.
         VerifyError: the output differs from the plan.
     """
     if expected is None:
+        _check_source(report)
         outputs.write_report(report.to_json())
         outputs.commit()
         return report
     if outputs.result is not None and outputs.result.part.is_file():
         report = replace(report, output_bytes=outputs.result.part.stat().st_size)
     try:
+        _check_source(report)
         if report.plan.options.verify:
             report = replace(report, verification=replace(verify(expected), path=report.target))
             assert report.verification is not None
@@ -205,6 +208,17 @@ def finish(report: RunReport, expected: ExpectedContents | None, outputs: RunOut
         raise type(error)(f"{error}; kept as {kept.name}") from error
     outputs.commit()
     return report
+
+
+def _check_source(report: RunReport) -> None:
+    """Refuse an output whose source is another file by now, or grew.
+
+    Raises:
+        InputError: it changed.
+    """
+    if report.fingerprint is not None and report.fingerprint.differs(report.source):
+        problem = "changed while it was being read"
+        raise InputError(f"{report.source} {problem}: give the same command again once nothing writes to it")
 
 
 def _check_reference(reference: Path | None, measured: int | None, frames: int, notes: Notes) -> None:
