@@ -1,6 +1,7 @@
 """Source times: long gaps of variable frame rate, repeated frames, and film in video."""
 
 from fractions import Fraction
+from itertools import islice
 
 import pytest
 import torch
@@ -8,8 +9,11 @@ import torch
 from tests.stages.interpolation import HALF, RecordingEngine, clip, luma, pan, run
 from vidsr.options.choices import Repeats
 from vidsr.options.frame_rate import Rate, Times
+from vidsr.stages import source_times
+from vidsr.stages.batching import single_frames
 from vidsr.stages.interpolate import Interpolate
 from vidsr.stages.interpolation_engines import BlendEngine, make_engine
+from vidsr.stages.source_times import MOST_TIMES, with_output_times
 
 
 @pytest.mark.parametrize("repeats", ["keep", "interpolate"])
@@ -26,6 +30,30 @@ def test_frame_before_a_long_gap_stands_still_and_motion_lasts_a_usual_interval(
     assert engine.asked[2:4] == [(2, (HALF,)), (3, (HALF,))]
     assert not any(origin.scene_cut for origin in result.origins)
     assert stage.counts == {"interpolated": 5, "held_at_cuts": 0, "held_drawings": 0, "repeats": 0}
+
+
+def test_a_gap_of_days_is_no_list_of_days() -> None:
+    """All output times of the gap were in memory at once."""
+    day = 24 * 3600
+    batch, info = clip(pan(3), [Fraction(0), Fraction(1, 30), Fraction(day)], fps=Fraction(30))
+    sources = with_output_times(single_frames(iter([batch])), Rate(Fraction(60)), info)
+    first, still, *copies = islice(sources, 5)
+    assert first.times == [Fraction(0), Fraction(1, 60)]
+    assert [len(one.times) for one in (still, *copies)] == [MOST_TIMES] * 4
+    assert {one.image for one in (still, *copies)} == {2} and not still.inserted
+    shown = [time for one in (still, *copies) for time in one.times]
+    assert shown == [Fraction(n, 60) for n in range(2, 2 + len(shown))]
+
+
+def test_a_gap_in_parts_shows_the_same_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, info = clip(pan(6), [Fraction(n, 30) for n in (0, 1, 2, 62, 63, 64)], fps=Fraction(30))
+    for repeats in ("keep", "interpolate"):
+        stage = Interpolate(Rate(Fraction(60)), BlendEngine(), info, repeats=repeats)  # type: ignore[arg-type]
+        whole = run(stage, batch)
+        with monkeypatch.context() as patch:
+            patch.setattr(source_times, "MOST_TIMES", 7)
+            parts = run(stage, batch)
+        assert parts.times == whole.times and torch.equal(parts.y, whole.y)
 
 
 def test_scene_cut_after_a_long_gap_is_shown_at_its_time() -> None:

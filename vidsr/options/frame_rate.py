@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -39,10 +40,10 @@ class Times:
     def __str__(self) -> str:
         return f"{float(self.factor):g}x"
 
-    def between(self, t0: Fraction, t1: Fraction, index: int) -> list[Fraction]:
+    def between(self, t0: Fraction, t1: Fraction, index: int) -> Iterator[Fraction]:
         """Return the output times in [t0, t1); source frame ``index`` is shown at t0 and the next at t1."""
         first, end = math.ceil(index * self.factor), math.ceil((index + 1) * self.factor)
-        return [t0 + (t1 - t0) * (j / self.factor - index) for j in range(first, end)]
+        return (t0 + (t1 - t0) * (j / self.factor - index) for j in range(first, end))
 
     def starting_at(self, time: Fraction) -> Times:
         """Return the clock of a stream whose first frame is shown at ``time``: the same one."""
@@ -79,10 +80,10 @@ class Rate:
     def __str__(self) -> str:
         return f"{float(self.fps):.5g} fps"
 
-    def between(self, t0: Fraction, t1: Fraction, index: int) -> list[Fraction]:
+    def between(self, t0: Fraction, t1: Fraction, index: int) -> Iterator[Fraction]:
         """Return the output times in [t0, t1); ``index`` has no effect, as this clock counts seconds."""
         first, end = math.ceil((t0 - self.start) * self.fps), math.ceil((t1 - self.start) * self.fps)
-        return [self.start + n / self.fps for n in range(first, end)]
+        return (self.start + n / self.fps for n in range(first, end))
 
     def starting_at(self, time: Fraction) -> Rate:
         """Return the clock of a stream whose first frame is shown at ``time``, and keeps that time."""

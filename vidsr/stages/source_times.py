@@ -11,6 +11,7 @@ from vidsr.frames import FrameBatch, VideoInfo
 from vidsr.options.frame_rate import Clock
 from vidsr.stages import WHOLE_RUN, StreamRange
 
+MOST_TIMES = 10_000  # output times of a frame that stands still: a gap may last for days
 LONGEST_REPEAT = 4  # repeats of one frame; after more of them, or a gap as long, the clip counts as standing still
 
 
@@ -26,7 +27,7 @@ class SourceFrame:
     image: int  # repeated frames have the number of the frame they repeat
     times: list[Fraction] = field(default_factory=list)
     repeats: int = 0  # source frames after it that repeat it
-    inserted: bool = False  # a copy at the end of a long gap; not a frame of the source
+    inserted: bool = False  # a copy in a long gap; not a frame of the source
 
     @property
     def time(self) -> Fraction:
@@ -52,11 +53,12 @@ def with_output_times(
         if source is None:
             clock = clock.starting_at(following.time if part.clip_start is None else part.clip_start)
         else:
-            source.times += clock.between(source.time, following.time, index - 1)
+            times = clock.between(source.time, following.time, index - 1)
             usual, gap = max(gap, period), following.time - source.time
             if usual and gap > (LONGEST_REPEAT + 1) * usual:
-                yield from _split(source, following.time - step)
+                yield from _through_gap(source, times, following.time - step)
             else:
+                source.times += times
                 yield source
             step = min(gap, period or gap)
         source = following
@@ -65,11 +67,27 @@ def with_output_times(
         yield source
 
 
-def _split(source: SourceFrame, time: Fraction) -> Iterator[SourceFrame]:
-    """Yield ``source``, and a copy of it at ``time`` with the output times from there on."""
-    frame = replace(source.frame, times=(time,))
-    yield replace(source, times=[t for t in source.times if t < time])
-    yield replace(source, frame=frame, times=[t for t in source.times if t >= time], inserted=True)
+def _through_gap(source: SourceFrame, times: Iterator[Fraction], end: Fraction) -> Iterator[SourceFrame]:
+    """Yield ``source`` for a long gap: it stands still until ``end``, where a copy of it begins the motion.
+
+    More copies follow every `MOST_TIMES` output times before, so that no list of times is as long as the gap.
+    """
+    current = source
+    for time in times:
+        if current.time < end <= time:
+            yield current
+            current = _copy(source, end)
+        elif current.time < end and len(current.times) == MOST_TIMES:
+            yield current
+            current = _copy(source, time)
+        current.times.append(time)
+    yield current
+    if current.time < end:
+        yield _copy(source, end)
+
+
+def _copy(source: SourceFrame, time: Fraction) -> SourceFrame:
+    return replace(source, frame=replace(source.frame, times=(time,)), times=[], inserted=True)
 
 
 def merged_repeats(sources: Iterator[SourceFrame]) -> Iterator[SourceFrame]:
