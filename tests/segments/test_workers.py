@@ -1,13 +1,26 @@
 """How many workers a run uses, and what each of them sees."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from vidsr.device import same_gpus
-from vidsr.errors import Note
-from vidsr.segments import workers
+from tests.clips import make_clip
+from vidsr import device
+from vidsr.device import choose, same_gpus
+from vidsr.errors import Note, Notes, ignore
+from vidsr.options.enhance import parse_options
+from vidsr.options.finished import request_digest
+from vidsr.options.paths import Job
+from vidsr.options.serialize import to_json
+from vidsr.pipeline.estimate import plan_file
+from vidsr.runtime.worker_pool import WorkerPool
+from vidsr.segments import side_by_side, workers
 from vidsr.segments.begun_job import Need
+from vidsr.segments.job import _changes
+from vidsr.segments.side_by_side import Listeners
+from vidsr.segments.worker_need import estimate_need
 
 GB = 1 << 30
 
@@ -80,11 +93,6 @@ def test_the_processes_share_the_processors(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_plan_knows_its_memory(tmp_path: Path) -> None:
-    from tests.clips import make_clip
-    from vidsr.options.enhance import parse_options
-    from vidsr.options.paths import Job
-    from vidsr.segments.worker_need import estimate_need
-
     clip = make_clip(tmp_path / "a.mp4", 2, size=(64, 48))
     small = estimate_need([Job(clip, None)], parse_options(scale=2, model="bicubic"))
     large = estimate_need([Job(clip, None)], parse_options(scale=16, model="bicubic"))
@@ -98,11 +106,6 @@ def test_the_memory_of_a_folder_is_that_of_its_largest_frames_whatever_their_byt
     import cv2
     import numpy as np
 
-    from tests.clips import make_clip
-    from vidsr.options.enhance import parse_options
-    from vidsr.options.paths import Job
-    from vidsr.segments.worker_need import estimate_need
-
     options = parse_options(scale=2, model="bicubic")
     small = Job(make_clip(tmp_path / "long.mkv", 60, size=(64, 48), codec="ffv1"), None)
     large = Job(make_clip(tmp_path / "short.mp4", 1, size=(1280, 720)), None)
@@ -114,3 +117,70 @@ def test_the_memory_of_a_folder_is_that_of_its_largest_frames_whatever_their_byt
     assert alone["bad.mp4"] == 0 < alone["long.mkv"] < alone["short.mp4"] < alone["still.png"]
     assert estimate_need([bad, small, large], options).memory == alone["short.mp4"]
     assert estimate_need([small, bad, still, large], options).memory == alone["still.png"]
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with two GPUs, of which a process sees those in the environment of the driver."""
+
+    def visible() -> int:
+        chosen = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1")
+        return len(chosen.split(","))
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setitem(device.GPUS, "cuda", ("CUDA", lambda: True, visible))
+    monkeypatch.setattr("torch.cuda.device_count", visible)
+
+
+@pytest.mark.parametrize(
+    ("named", "gpus"),
+    [
+        ("cuda:0,cuda:1", ("cuda:0", "cuda:1")),
+        ("cuda:1,cuda:0", ("cuda:1", "cuda:0")),
+        ("cuda:1", ("cuda:1",)),
+        ("cuda", ("cuda:0", "cuda:1")),
+        ("auto", ("cuda:0", "cuda:1")),
+        ("cpu", ()),
+    ],
+)
+@pytest.mark.parametrize("model", ["fast", "balanced-t"])
+def test_a_worker_plans_for_the_only_gpu_that_it_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two_gpus: None, named: str, gpus: tuple[str, ...], model: str
+) -> None:
+    """A worker looked for the second GPU of a list, and for --device cuda:1, where it saw one: every file failed."""
+    clip = Job(make_clip(tmp_path / "a.mkv", 2, size=(32, 32)), None)
+    options = parse_options(scale=4, model=model, device=named, domain="clean")
+    need = estimate_need([clip], options)
+    assert need.gpus == gpus
+    submitted: list[Any] = []
+
+    class Recorder(WorkerPool):
+        def submit(self, key: Any, order: Any, *arguments: Any) -> None:
+            submitted.append(arguments[0])
+
+    monkeypatch.setattr(side_by_side, "_estimated_need", lambda *_: need)
+    monkeypatch.setattr(workers, "WorkerPool", Recorder)
+    monkeypatch.setattr(workers, "local_workers", lambda *_: [])
+    assert list(side_by_side.enhance_side_by_side([clip], options, Listeners(ignore, ignore, ignore))) == []
+    (task,) = submitted
+    assert request_digest(task.options) == request_digest(options), "a later run knows the output"
+    with workers.open_pool(options, need, tmp_path, ignore, ignore) as (_, own):
+        assert own == ("cuda" if gpus else "")
+    for number, gpu in enumerate(gpus):
+        with monkeypatch.context() as patch:
+            for name, value in workers._gpu(number, need).items():
+                patch.setenv(name, value)
+            assert os.environ["CUDA_VISIBLE_DEVICES"] == gpu.removeprefix("cuda:")
+            plan = plan_file(task.job, task.options, Notes())
+            assert [network.device for network in plan.networks] == ["cuda"]
+            assert choose(own, "auto").device.index in (None, 0)
+
+
+def test_another_gpu_of_the_same_kind_continues_a_job(tmp_path: Path, two_gpus: None) -> None:
+    clip = make_clip(tmp_path / "a.mkv", 2, size=(32, 32))
+    plans = [
+        to_json(plan_file(Job(clip, None), parse_options(scale=2, model="fast", device=named), Notes()).options)
+        for named in ("cuda:0,cuda:1", "cuda:1", "cpu")
+    ]
+    assert list(_changes(plans[0], plans[1])) == []
+    assert list(_changes(plans[0], plans[2])) == [("device", "cuda", "cpu")]

@@ -11,6 +11,7 @@ from vidsr import __version__
 from vidsr.errors import VidsrError
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.fingerprint import Fingerprint
+from vidsr.options.names import kinds_of
 from vidsr.options.output_names import report_path
 from vidsr.options.paths import PIPE, Job, JobList, output_path
 from vidsr.options.serialize import to_json
@@ -49,5 +50,6 @@ def is_finished(job: Job, options: EnhanceOptions) -> bool:
 
 def request_digest(options: EnhanceOptions) -> str:
     """Return the digest of all options that matter for the output."""
+    options = replace(options, device=kinds_of(options.device))
     data = {name: value for name, value in to_json(options).items() if name not in FREE_OPTIONS}
     return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

@@ -46,6 +46,14 @@ def check_device(name: str) -> None:
         raise DeviceError(f"--device {name!r} is unknown: choose auto, cpu, cuda, cuda:N, cuda:0,cuda:1, xpu or mps")
 
 
+def kinds_of(device: str) -> str:
+    """Return the kinds of the devices of a ``--device``, without numbers: ``cuda`` for ``cuda:0,cuda:1``.
+
+    The numbers do not matter for the output, and a worker process sees its own GPU only, as number 0.
+    """
+    return ",".join(dict.fromkeys(one.strip().partition(":")[0] for one in device.split(",")))
+
+
 def check_codec(name: str) -> None:
     """Refuse a ``--codec`` that this FFmpeg does not have; those of the table are checked with their options.
 

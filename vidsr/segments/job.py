@@ -13,6 +13,7 @@ from typing import Any
 
 from vidsr.options.fingerprint import Fingerprint
 from vidsr.options.finished import FREE_OPTIONS
+from vidsr.options.names import kinds_of
 from vidsr.options.serialize import TYPE_KEY, from_json, to_json
 from vidsr.options.table import BY_NAME
 from vidsr.pipeline.plan import Plan
@@ -85,6 +86,8 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str,
     """Yield the options that differ: name, value before, value now."""
     for name in sorted(before.keys() | now.keys()):
         first, second = before.get(name), now.get(name)
+        if name == "device":
+            first, second = kinds_of(str(first)), kinds_of(str(second))
         if name in FREE_OPTIONS or name in OF_THE_END or first == second:
             continue
         if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys() and name in NESTED:

@@ -13,6 +13,7 @@ from typing import Any
 from vidsr.errors import Note, VidsrError
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.image_sequence import file_bytes
+from vidsr.options.names import kinds_of
 from vidsr.options.paths import Job
 from vidsr.pipeline.summary import FileSummary
 from vidsr.runtime import interrupt
@@ -56,8 +57,9 @@ def enhance_side_by_side(jobs: Sequence[Job], options: EnhanceOptions, listeners
         open_pool(options, need, jobs[order[0]].source, files.on_event, on_note) as (pool, device),
         closing(files),
     ):
+        in_worker = replace(options, device=kinds_of(options.device)) if device else options
         for rank, number in enumerate(order):
-            pool.submit((number, BEGIN), (rank, BEGIN), BeginFile(jobs[number], options))
+            pool.submit((number, BEGIN), (rank, BEGIN), BeginFile(jobs[number], in_worker))
         ranks = {number: rank for rank, number in enumerate(order)}
         for outcome in pool.outcomes():
             yield from files.ended(outcome, pool, ranks[outcome.key[0]], device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from vidsr.device import same_gpus
+from vidsr.device import choose_all, same_gpus
 from vidsr.errors import Notes, VidsrError
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.paths import Job
@@ -18,9 +18,12 @@ TRIED = 3  # files that are planned, until one of them can be enhanced
 
 
 def need_of(plan: Plan) -> Need:
-    """Return what a worker takes that runs ``plan``."""
-    gpus = {gpu for network in plan.networks if network.device != "cpu" for gpu in same_gpus(network.device)}
-    return Need(plan.memory_needed, tuple(sorted(gpus)))
+    """Return what a worker takes that runs ``plan``, and all GPUs that the user named, each for one worker."""
+    if all(network.device == "cpu" for network in plan.networks):
+        return Need(plan.memory_needed)
+    named = [str(one.device) for one in choose_all(plan.options.device, plan.options.precision)]
+    gpus = dict.fromkeys(gpu for name in named if name != "cpu" for gpu in same_gpus(name))
+    return Need(plan.memory_needed, tuple(gpus))
 
 
 def estimate_need(jobs: Sequence[Job], options: EnhanceOptions) -> Need:
@@ -28,7 +31,7 @@ def estimate_need(jobs: Sequence[Job], options: EnhanceOptions) -> Need:
     kinds = ([job for job in jobs if job.is_image == is_image] for is_image in (False, True))
     needs = [need for one in kinds if (need := _need_of_largest(one, options)) is not None]
     memory = [need.memory for need in needs if need.memory is not None]
-    return Need(max(memory, default=None), tuple(sorted({gpu for need in needs for gpu in need.gpus})))
+    return Need(max(memory, default=None), tuple(dict.fromkeys(gpu for need in needs for gpu in need.gpus)))
 
 
 def _need_of_largest(jobs: Sequence[Job], options: EnhanceOptions) -> Need | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vidsr.errors import Note, OnNote
 from vidsr.options.enhance import EnhanceOptions
+from vidsr.options.names import kinds_of
 from vidsr.runtime.free_memory import default_limit
 from vidsr.runtime.process import processors
 from vidsr.runtime.worker import Worker
@@ -35,14 +36,14 @@ class WorkerLine:
 def open_pool(
     options: EnhanceOptions, need: Need, seen: Path, on_event: OnEvent, on_note: OnNote, most: int | None = None
 ) -> Iterator[tuple[WorkerPool, str]]:
-    """Start the workers that ``options`` ask for, ``most`` at most; yield their pool and the device of segments.
+    """Start the workers that ``options`` ask for, ``most`` at most; yield their pool and the device of their networks.
 
     ``need``: of each worker. ``seen``: a file that every machine of a cluster must see.
 
     Raises:
         OptionError: the Ray cluster cannot be reached, or has no room for a worker.
     """
-    device = need.gpus[0] if need.gpus else ""  # each worker sees its own GPU only
+    device = kinds_of(need.gpus[0]) if need.gpus else ""  # each worker sees its own GPU only
     if options.ray is None:
         jobs = number_of_jobs(options.jobs, need, on_note, most)
         with WorkerPool(local_workers(jobs, need), on_event, on_note) as pool:
