@@ -83,7 +83,7 @@ def test_float32_networks_do_not_depend_on_the_batches_of_a_segment(tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_temporal_network_forgets_where_it_began(tmp_path: Path) -> None:
-    """Its state has no end, so a segment begins `WARM_UP` frames early, and frames are nearly those of a whole run."""
+    """Its state has no end, so a segment begins `warm_up` frames early, and frames are nearly those of a whole run."""
     clip = source(tmp_path)
     for name, segment in (("whole", "0"), ("cut", "1s")):
         run(clip, tmp_path / f"{name}.mkv", segment, scale=4, model="balanced-t")

@@ -49,6 +49,7 @@ class TemporalNetwork(LumaNetwork):
     """A network with a state. As a `LumaNetwork` it upscales each image as the first frame of a clip."""
 
     hidden_channels: int
+    warm_up: int  # frames before a range of frames after which the place where the state began hardly counts
 
     def step(self, x: Tensor, prior: Prior | None) -> tuple[Tensor, Tensor]:
         """Upscale one frame; without a ``prior`` it is the first.

@@ -127,4 +127,5 @@ def choose_network(
         compiled=options.compile,
         channels=model.channels,
         temporal=isinstance(model.network, TemporalNetwork),
+        warm_up=model.network.warm_up if isinstance(model.network, TemporalNetwork) else 0,
     )

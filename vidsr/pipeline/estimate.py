@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -92,9 +92,15 @@ class Estimates:
 
 
 def estimate_all(
-    inputs: list[Path], output: Path | None, options: EnhanceOptions, on_folder: OnFolder = ignore
+    inputs: list[Path],
+    output: Path | None,
+    options: EnhanceOptions,
+    on_folder: OnFolder = ignore,
+    more_notes: Callable[[Job, Plan], Iterable[Note]] = lambda *_: (),
 ) -> Estimates:
     """Plan and estimate a run over ``inputs``, from headers and a few frames; ``on_folder`` is that of `list_jobs`.
+
+    ``more_notes``: of a file and its plan.
 
     Raises:
         VidsrError: nothing could be started, or the only file would fail.
@@ -112,7 +118,8 @@ def estimate_all(
             continue
         try:
             with machine_errors(job.source):
-                files.append(_planned(job, options))
+                file = _planned(job, options)
+                files.append(replace(file, notes=(*file.notes, *more_notes(job, file.plan))))
         except Exception as error:
             interrupt.check()
             if len(listed.jobs) == 1:

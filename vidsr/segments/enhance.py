@@ -18,7 +18,6 @@ from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.fingerprint import Fingerprint
 from vidsr.options.output_names import output_names
 from vidsr.options.paths import Job, output_path
-from vidsr.pipeline.choose_format import can_keep_alpha
 from vidsr.pipeline.report import OnFrames, RunReport
 from vidsr.pipeline.run import enhance_file as enhance_whole
 from vidsr.pipeline.run import note_fallbacks, open_reader, plan_clip, slow_motion
@@ -28,7 +27,8 @@ from vidsr.runtime.free_memory import default_limit
 from vidsr.runtime.worker_pool import Key
 from vidsr.segments.assemble import assemble
 from vidsr.segments.begun_job import BegunJob, Need, plan_digest
-from vidsr.segments.cut import Cut, counted_in_fields, cut_clip
+from vidsr.segments.cut import Cut
+from vidsr.segments.cut_file import cut_file, notes_on_borders
 from vidsr.segments.folder_lock import FolderLock
 from vidsr.segments.job import SegmentedJob
 from vidsr.segments.job_folder import JobFolder
@@ -38,7 +38,6 @@ from vidsr.segments.tasks import MakeSegment
 from vidsr.segments.worker_need import need_of
 from vidsr.segments.workers import WorkerLine, open_pool
 from vidsr.video import file_clock, lost_streams
-from vidsr.video.packet_index import packet_index
 
 ZERO = Fraction(0)
 
@@ -74,7 +73,7 @@ def begin(files: Job, options: EnhanceOptions, on_frames: OnFrames, on_note: OnN
     Raises:
         VidsrError: the file cannot be enhanced.
     """
-    cut = None if not _may_be_cut(files, options) else _cut(files, options)
+    cut = cut_file(files, options)
     if cut is None:
         return enhance_whole(files, options, on_frames, on_note)
     return _begin_segments(files, options, cut, Notes(on_note))
@@ -96,43 +95,11 @@ def complete(begun: BegunJob, on_note: OnNote = ignore) -> RunReport:
     return report
 
 
-def _may_be_cut(job: Job, options: EnhanceOptions) -> bool:
-    """Whether the output can be made from segments; a clip may still be too short."""
-    reasons_against = (
-        not options.segment,
-        job.is_image,
-        job.output_kind != "clip",
-        options.encoding.is_null,
-        options.reference is not None,  # its frames are read in one go
-        options.repeats == "interpolate",  # depends on frames at any distance where repeats are unclear
-    )
-    return not any(reasons_against)
-
-
-def _cut(job: Job, options: EnhanceOptions) -> Cut | None:
-    index = packet_index(job.source, options.reading, 2 * options.segment)
-    if index is None:
-        return None
-    start, end = file_clock(job.source, options.start, options.end, options.reading)
-    cut = cut_clip(index, options.segment, start, end, options.frames)
-    if cut is None:
-        return None
-    with open_reader(job.source, options, Notes()) as reader:
-        rate_change = reader.rate_change
-        suffix = output_path(job, options, check=False).suffix.lower()
-        if can_keep_alpha(options, reader.info, suffix):
-            return None
-    if rate_change == 1:
-        return cut
-    # film in 3:2 pulldown: the frame that is dropped depends on where reading begins
-    is_part = options.start is not None or options.frames is not None  # may begin or end between two fields
-    return counted_in_fields(cut) if rate_change == 2 and not is_part else None
-
-
 def _begin_segments(files: Job, options: EnhanceOptions, cut: Cut, notes: Notes) -> BegunJob:
     began = time.time()
     with open_reader(files.source, options, notes) as reader:
         plan = plan_clip(files, options, reader, notes)
+        notes.extend(notes_on_borders(plan))
         unsettled = math.ceil(reader.rate_change) if reader.deinterlaces else 0
     folder = JobFolder.of(output_path(files, options, check=False))
     if folder.has_made(output_path(files, options, check=False)):

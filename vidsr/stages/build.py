@@ -22,7 +22,6 @@ from vidsr.stages import (
     StreamRange,
     interpolate,
     temporal_denoise,
-    temporal_upscale,
 )
 from vidsr.stages.convert import Convert
 from vidsr.stages.fit import Fit
@@ -256,8 +255,8 @@ def context_of(*specs: StageSpec) -> Context:
                 context += interpolate.CONTEXTS[spec.repeats]
             case TemporalDenoiseSpec():
                 context += temporal_denoise.CONTEXT
-            case UpscaleSpec(is_temporal=True):
-                context += temporal_upscale.CONTEXT
+            case UpscaleSpec():
+                context += Context(before=spec.warm_up)
     return context
 
 

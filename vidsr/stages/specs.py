@@ -39,6 +39,7 @@ class NetworkSpec:
     compiled: bool = False  # by PyTorch's compiler
     channels: int = 1  # 1: works on luma, 3: on RGB
     temporal: bool = False  # uses earlier frames
+    warm_up: int = 0  # how many of them bring its state to what it is in a whole run
     is_checked: bool = False  # whether device and precision computed the first frame of the run right
 
     @property
@@ -135,6 +136,11 @@ class UpscaleSpec:
     def is_temporal(self) -> bool:
         """Whether a network uses earlier frames."""
         return any(network.temporal for networks in self.networks for network in networks)
+
+    @property
+    def warm_up(self) -> int:
+        """Frames before a range that bring the state of its networks to what it is in a whole run."""
+        return max((network.warm_up for networks in self.networks for network in networks), default=0)
 
     def __str__(self) -> str:
         size = f"to {self.width}x{self.height}"

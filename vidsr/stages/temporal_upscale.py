@@ -21,11 +21,8 @@ from vidsr.models.architectures.recurrent import Recurrent
 from vidsr.models.layers import add_anchor
 from vidsr.models.temporal import MAX_OVERSHOOT, Prior, State, TemporalNetwork, warp_state
 from vidsr.runtime.concurrency import computed_ahead
-from vidsr.stages import Context
 from vidsr.stages.network_runner import Runner
 from vidsr.stages.temporal_prior import Part, TemporalPrior, blended, empty_planes
-
-CONTEXT = Context(before=24)  # after it the place where the state began counts a few hundredths of a decibel at most
 
 Luma = NDArray[np.uint8]
 

@@ -38,6 +38,7 @@ class Config:
     layers: int = 10
     hidden: int = 32  # channels of the recurrent part
     keep: float = 1.0  # share of the past in front of the gate; below 1, what is 30 frames old is forgotten
+    warm_up: int = 24  # frames; then the beginning counts a few hundredths of a decibel at most (docs/temporal.md)
 
 
 class Recurrent(TemporalNetwork, plain.Plain):
@@ -46,7 +47,7 @@ class Recurrent(TemporalNetwork, plain.Plain):
     def __init__(self, config: Config) -> None:
         plain.Plain.__init__(self, plain.Config(config.scale, config.channels, config.layers))
         self.halo = config.layers + 1 + RING
-        self.hidden_channels, self.keep = config.hidden, config.keep
+        self.hidden_channels, self.keep, self.warm_up = config.hidden, config.keep, config.warm_up
         subpixels = config.scale**2
         inputs = config.channels + subpixels + 3 + 2 + config.hidden
         layers: list[nn.Module] = []
