@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.clips import make_clip
-from vidsr.errors import Notes
+from vidsr.errors import Notes, ignore
 from vidsr.options.enhance import parse_options
 from vidsr.options.paths import Job
 from vidsr.pipeline.report import OnFrames, RunReport
-from vidsr.segments.enhance import enhance_file
+from vidsr.segments.begun_job import BegunJob
+from vidsr.segments.enhance import begin, enhance_file
 from vidsr.video import VideoReader
 
 FRAMES, FPS, GOP = 100, 25, 12
@@ -44,6 +45,14 @@ def run_with_notes(
     parsed = parse_options(segment=segment, **{"codec": "ffv1"} | options)
     report = enhance_file(Job(clip, output), parsed, on_frames or (lambda *_: None), notes.add)
     return report, notes.texts
+
+
+def begun(clip: Path, **options: Any) -> BegunJob:
+    """Plan a clip in segments of a second, without making one."""
+    parsed = parse_options(segment="1s", log="none", precision="fp32", **options)
+    job = begin(Job(clip, clip.with_name("out.mkv")), parsed, ignore, ignore)
+    assert isinstance(job, BegunJob)
+    return job
 
 
 def stop_after(frames: int) -> OnFrames:

@@ -9,33 +9,24 @@ import pytest
 
 from tests.clips import make_clip
 from tests.commands import run_vidsr
-from tests.segments.runs import run, source
+from tests.segments.runs import begun, run, source
 from tests.temporal_model import temporal_file
-from vidsr.errors import Notes, ignore
+from vidsr.errors import Notes
 from vidsr.options.enhance import parse_options
 from vidsr.options.paths import Job
-from vidsr.segments import enhance
-from vidsr.segments.begun_job import BegunJob
 from vidsr.segments.cut_file import cut_file
+from vidsr.segments.job_folder import JobFolder
 from vidsr.segments.source_frames import open_segment
 from vidsr.stages.build import context_of
 
 SIZE = (32, 16)
 
 
-def begun(clip: Path, **options: Any) -> BegunJob:
-    """Plan a clip in segments of a second, without making one."""
-    parsed = parse_options(segment="1s", log="none", precision="fp32", **options)
-    job = enhance.begin(Job(clip, clip.with_name("out.mkv")), parsed, ignore, ignore)
-    assert isinstance(job, BegunJob)
-    return job
-
-
 def test_the_weights_name_the_warm_up_of_a_segment(tmp_path: Path) -> None:
     clip = source(tmp_path, size=SIZE)
     for settings, frames in (({}, 24), ({"warm_up": 7}, 7)):
         model = temporal_file(tmp_path / f"warm-{frames}.safetensors", **settings)
-        job = enhance.JobFolder(begun(clip, scale=2, model=str(model), fresh=True).folder).read_job()
+        job = JobFolder(begun(clip, scale=2, model=str(model), fresh=True).folder).read_job()
         context = context_of(*job.plan.stages)
         assert context.before == frames
         with open_segment(job, job.cut.segments[1], context, Notes()) as opened:

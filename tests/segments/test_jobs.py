@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.segments.runs import run, source
+from tests.segments.kills import killed
+from tests.segments.runs import FRAMES, run, source
 from vidsr.errors import VidsrError
+from vidsr.options.enhance import parse_options
+from vidsr.options.paths import Job
 from vidsr.runtime.worker import Worker
+from vidsr.segments.enhance import enhance_file
 from vidsr.segments.job_folder import JobFolder
 
 
@@ -21,6 +25,23 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     report = run(clip, output, on_frames=lambda done, _: frames.append(done), jobs=2, **options)
     assert output.read_bytes() == alone.read_bytes()
     assert report.frames == frames[-1] == 200
+
+
+@pytest.mark.slow
+def test_four_processes_write_the_bytes_of_a_run_alone_and_of_one_that_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    clip, output = source(folder), tmp_path / "four.mp4"
+    words = ["enhance", clip.name, "--scale", "2", "--model", "fast", "--segment", "0.5s", "--codec", "libx264"]
+    killed(folder, words, "out.mp4", 2, 3)  # compares it with the run alone, whole.mp4
+    monkeypatch.setattr("vidsr.segments.workers.default_limit", lambda: None)  # whatever memory is free
+    seen: set[int] = set()
+    parsed = parse_options(scale=2, model="fast", segment="0.5s", codec="libx264", jobs=4)
+    report = enhance_file(Job(clip, output), parsed, on_worker=lambda line: seen.add(line.worker))
+    assert seen == {0, 1, 2, 3} and report.frames == FRAMES
+    assert output.read_bytes() == (folder / "whole.mp4").read_bytes() == (folder / "out.mp4").read_bytes()
 
 
 def test_the_segment_of_a_killed_process_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.segments.runs import SEGMENTS, run, source
+from tests.segments.runs import SEGMENTS, begun, run, source
 from tests.segments.test_resume import interrupted
 from tests.temporal_model import temporal_file
 from vidsr.errors import ModelError, ignore
@@ -79,6 +79,15 @@ def test_a_worker_may_make_segments_in_any_order(tmp_path: Path, loads: Counter[
         packets.append([folder.packets(index).read_bytes() for index in range(SEGMENTS)])
     assert packets[0] == packets[1]
     assert not loads, "the plan of this process loaded it already"
+
+
+def test_a_worker_with_other_weights_than_the_plan_is_refused(tmp_path: Path) -> None:
+    clip, model = source(tmp_path, size=SIZE), temporal_file(tmp_path / "mine.safetensors")
+    folder = begun(clip, scale=2, model=str(model)).folder
+    temporal_file(model, keep=0.5)
+    with pytest.raises(ModelError, match=r"mine\.safetensors is not the weights file of the plan"):
+        run_segment.run_segment(folder, 0)
+    assert not JobFolder(folder).report(0).exists()
 
 
 def spec(path: Path, precision: Any = "fp32") -> NetworkSpec:

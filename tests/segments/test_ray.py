@@ -1,8 +1,11 @@
 """Segments on a real Ray cluster of three nodes on this machine; skipped where Ray is not installed."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,8 +36,6 @@ def cluster() -> Iterator[Any]:
 
 
 def test_without_ray_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(OptionError, match=r"--ray needs the package ray, .*: pip install ray"):
         run(source(tmp_path), tmp_path / "out.mp4", ray="auto", **OPTIONS)
@@ -51,6 +52,33 @@ def test_a_cluster_writes_the_same_bytes(cluster: Any, tmp_path: Path) -> None:
     clip = source(tmp_path)
     run(clip, tmp_path / "alone.mp4", **OPTIONS)
     run(clip, tmp_path / "out.mp4", ray=cluster.address, **OPTIONS)
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "alone.mp4").read_bytes()
+
+
+WITHOUT_CLUSTER = """
+import sys
+from ray._private import services
+services.find_gcs_addresses = set  # other clusters of this machine
+from vidsr.cli.app import main
+sys.argv[0] = "vidsr"
+main()
+"""
+
+
+@pytest.mark.slow
+def test_auto_starts_a_cluster_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
+    clip = source(tmp_path)
+    run(clip, tmp_path / "alone.mp4", **OPTIONS)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "120")  # on a busy machine
+    words = ["enhance", clip, "-o", tmp_path / "out.mp4", "--scale", "2", "--model", "bicubic", "--codec", "libx264"]
+    words += ["--segment", "1s", "--ray", "auto", "--cpus-per-worker", "1"]
+    with TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as ray_folder:  # short, as sockets lie there
+        monkeypatch.setenv("RAY_TMPDIR", ray_folder)
+        done = subprocess.run([sys.executable, "-c", WITHOUT_CLUSTER, *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert list(Path(ray_folder).glob("ray/session_*"))
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "alone.mp4").read_bytes()
 
 
