@@ -6,7 +6,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # Set before torch, OpenCV or Numba start their pools: small frames on many cores spend their time waiting.
 PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))  # test processes that share the processors

@@ -17,7 +17,7 @@ TIMES_MORE = 10  # examples in the slow tier
 
 def examples(few: int) -> settings:
     """Hypothesis settings: ``few`` examples at every commit, ten times as many in the slow tier."""
-    return settings(deadline=None, max_examples=few * TIMES_MORE if SLOW else few)
+    return settings(max_examples=few * TIMES_MORE if SLOW else few)
 
 
 def slow(*values: Any) -> Any:

@@ -82,6 +82,19 @@ def test_the_time_left_of_a_job_that_continues_leaves_out_what_earlier_runs_did(
     assert "[1/2] a.mp4: 910/1000 frames, 0.5 fps, 180 s left, 36 min 20 s for all files" in text
 
 
+def test_a_run_whose_first_frame_takes_longer_than_a_line_has_no_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A division by zero on a busy machine."""
+    clock = [0.0]
+    monkeypatch.setattr("vidsr.cli.progress.perf_counter", lambda: clock[0])
+    console = Console(file=StringIO(), width=120, highlight=False)
+    with Reporter(Verbosity.NORMAL, console) as reporter:
+        on_frames = reporter.start(Path("a.mp4"), 0, 1)
+        on_frames(0, 10)
+        clock[0] = 20.0
+        on_frames(0, 10)
+    assert "a.mp4: 0/10 frames, 0.0 fps\n" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_progress_never_exceeds_the_expected_number_of_frames(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
     monkeypatch.setattr("vidsr.cli.progress.LINE_SECONDS", 0.0)

@@ -56,9 +56,9 @@ def test_a_cluster_writes_the_same_bytes(cluster: Any, tmp_path: Path) -> None:
 
 
 WITHOUT_CLUSTER = """
-import sys
+import functools, sys
 from ray._private import services
-services.find_gcs_addresses = set  # other clusters of this machine
+services.find_gcs_addresses = functools.cache(lambda: set())  # no other cluster of this machine
 from vidsr.cli.app import main
 sys.argv[0] = "vidsr"
 main()

@@ -280,10 +280,10 @@ from vidsr.runtime import interrupt
 from vidsr.segments import enhance
 interrupt.install()
 begin_segment = enhance.begin_segment
-def stop_in_the_third(folder, index, **more):
+def stop_in_the_third(folder, index, *more):
     if index == 2:
         os.kill(os.getpid(), signal.SIGINT)
-    return begin_segment(folder, index, **more)
+    return begin_segment(folder, index, *more)
 enhance.begin_segment = stop_in_the_third
 sys.argv = ["vidsr", "enhance", {str(clip)!r}, "-o", {str(output)!r}, *"--scale 2 --model bicubic --segment 1s".split()]
 from vidsr.cli.app import run

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.clips import make_clip
+from tests.segments.runs import begun, source
 from vidsr import device
 from vidsr.device import choose, same_gpus
 from vidsr.errors import Note, Notes, ignore
@@ -177,10 +178,13 @@ def test_a_worker_plans_for_the_only_gpu_that_it_sees(
 
 
 def test_another_gpu_of_the_same_kind_continues_a_job(tmp_path: Path, two_gpus: None) -> None:
-    clip = make_clip(tmp_path / "a.mkv", 2, size=(32, 32))
-    plans = [
-        to_json(plan_file(Job(clip, None), parse_options(scale=2, model="fast", device=named), Notes()).options)
-        for named in ("cuda:0,cuda:1", "cuda:1", "cpu")
-    ]
-    assert list(_changes(plans[0], plans[1])) == []
-    assert list(_changes(plans[0], plans[2])) == [("device", "cuda", "cpu")]
+    clip = source(tmp_path, size=(32, 16))
+    for named, gpus, own in (
+        ("cuda:0,cuda:1", ("cuda:0", "cuda:1"), ""),
+        ("cuda:0,cuda:1", ("cuda:0", "cuda:1"), ""),
+        ("cuda:1", ("cuda:1",), "cuda:1"),
+    ):
+        job = begun(clip, scale=2, model="fast", device=named)
+        assert (job.need.gpus, job.device) == (gpus, own)
+    options = [to_json(parse_options(scale=2, device=named)) for named in ("cuda:0", "cpu")]
+    assert list(_changes(*options)) == [("device", "cuda", "cpu")]

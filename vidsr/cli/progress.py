@@ -287,7 +287,7 @@ class _Lines:
             return
         self._printed = now
         rate = (done - self._before) / (now - self._started)
-        left = f", {(frames - done) / rate:.0f} s left" if frames and frames > done else ""
+        left = f", {(frames - done) / rate:.0f} s left" if rate and frames and frames > done else ""
         left += self._reporter.left(self._number, done, frames)
         count = f"{done}{f'/{_at_least(done, frames)}' if frames else ''}"
         self._reporter.progress(f"{self._name}: {count} frames, {rate:.1f} fps{left}")

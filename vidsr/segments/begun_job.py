@@ -38,6 +38,7 @@ class BegunJob:
     began: float  # seconds since 1970
     notes: tuple[Note, ...]  # so far
     need: Need
+    device: str = ""  # of its networks in this process, where the plan names other GPUs than the user does now
 
     @contextmanager
     def locked(self) -> Iterator[None]:

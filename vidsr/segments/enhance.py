@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 
@@ -42,6 +43,7 @@ from vidsr.video import file_clock, lost_streams
 ZERO = Fraction(0)
 
 OnWorker = Callable[[WorkerLine], object]
+OnSegment = Callable[[int, int], object]  # (number of the segment, its frames written so far)
 
 
 def enhance_file(
@@ -96,28 +98,11 @@ def complete(begun: BegunJob, on_note: OnNote = ignore) -> RunReport:
 
 
 def _begin_segments(files: Job, options: EnhanceOptions, cut: Cut, notes: Notes) -> BegunJob:
-    began = time.time()
-    with open_reader(files.source, options, notes) as reader:
-        plan = plan_clip(files, options, reader, notes)
-        notes.extend(notes_on_borders(plan))
-        unsettled = math.ceil(reader.rate_change) if reader.deinterlaces else 0
-    folder = JobFolder.of(output_path(files, options, check=False))
-    if folder.has_made(output_path(files, options, check=False)):
+    began, output = time.time(), output_path(files, options, check=False)
+    folder = JobFolder.of(output)
+    if folder.has_made(output):
         options = replace(options, overwrite=True)  # what is in the way is the output of this job
-    names = output_names(files, options)
-    notes.extend(lost_streams(files.source, names.result, options.reading, slow_motion(options)))
-    played_from, output_zero = file_clock(files.source, ZERO, options.start or ZERO, options.reading)
-    assert played_from is not None and output_zero is not None
-    wanted = SegmentedJob(
-        source=files.source.resolve(),
-        target=names.result.resolve(),
-        fingerprint=Fingerprint.of(files.source),
-        plan=plan,
-        cut=cut,
-        played_from=played_from,
-        output_zero=output_zero if options.start is not None else ZERO,
-        unsettled=unsettled,
-    )
+    wanted = _planned_job(files, options, cut, notes)
     with FolderLock(folder.path) as lock:
         job = folder.begin(wanted, options.fresh)
         if job.fallbacks is None:
@@ -127,6 +112,8 @@ def _begin_segments(files: Job, options: EnhanceOptions, cut: Cut, notes: Notes)
         reports = folder.finished(job, notes)
         lock.keep()
         digest = plan_digest(folder.path)
+    need = need_of(replace(job.plan, options=wanted.plan.options))
+    has_own_gpus = job.plan.options.device == wanted.plan.options.device
     if reports:
         notes.info("resuming", f"resuming: {len(reports)} of {len(cut.segments)} segments done")
     return BegunJob(
@@ -141,7 +128,34 @@ def _begin_segments(files: Job, options: EnhanceOptions, cut: Cut, notes: Notes)
         seconds_before=sum(report.seconds for report in reports.values()),
         began=began,
         notes=tuple(notes),
-        need=need_of(job.plan),
+        need=need,
+        device=need.gpus[0] if need.gpus and not has_own_gpus else "",
+    )
+
+
+def _planned_job(files: Job, options: EnhanceOptions, cut: Cut, notes: Notes) -> SegmentedJob:
+    """Return the job that ``options`` ask for.
+
+    Raises:
+        VidsrError: the options cannot be met.
+    """
+    with open_reader(files.source, options, notes) as reader:
+        plan = plan_clip(files, options, reader, notes)
+        unsettled = math.ceil(reader.rate_change) if reader.deinterlaces else 0
+    notes.extend(notes_on_borders(plan))
+    target = output_names(files, options).result
+    notes.extend(lost_streams(files.source, target, options.reading, slow_motion(options)))
+    played_from, output_zero = file_clock(files.source, ZERO, options.start or ZERO, options.reading)
+    assert played_from is not None and output_zero is not None
+    return SegmentedJob(
+        source=files.source.resolve(),
+        target=target.resolve(),
+        fingerprint=Fingerprint.of(files.source),
+        plan=plan,
+        cut=cut,
+        played_from=played_from,
+        output_zero=output_zero if options.start is not None else ZERO,
+        unsettled=unsettled,
     )
 
 
@@ -153,24 +167,38 @@ def _make_segments(begun: BegunJob, on_frames: OnFrames, on_note: OnNote, on_wor
         frames[index] = done
         on_frames(begun.frames_done + sum(frames.values()), begun.frames)
 
-    finished = begun.segments - len(begun.missing)
     on_frames(begun.frames_done, begun.frames)
+    finished = begun.segments - len(begun.missing)
     _note_finished(finished, begun.segments)
     if not begun.missing:
         return
-    if begun.options.ray is None and begun.options.jobs == 1:
-        begin = (
-            begin_segment(begun.folder, index, on_frames=lambda done, _, index=index: show(index, done))  # type: ignore[misc]
-            for index in begun.missing
-        )
-        try:
-            for _ in completed_behind(begin) if _has_room_for_two(begun.need) else (complete() for complete in begin):
-                finished += 1
-                _note_finished(finished, begun.segments)
-        except BaseException:  # the segment before may have been completed meanwhile
-            _note_finished(JobFolder(begun.folder).count_finished(), begun.segments)
-            raise
-        return
+    in_workers = begun.options.ray is not None or begun.options.jobs != 1
+    made = _made_by_workers(begun, show, on_note, on_worker) if in_workers else _made_here(begun, show)
+    with closing(made):
+        for _ in made:
+            finished += 1
+            _note_finished(finished, begun.segments)
+
+
+def _made_here(begun: BegunJob, show: OnSegment) -> Generator[object]:
+    """Make the missing segments one after the other, and yield after each."""
+    begin = (
+        begin_segment(begun.folder, index, begun.device, lambda done, _, index=index: show(index, done))  # type: ignore[misc]
+        for index in begun.missing
+    )
+    try:
+        yield from completed_behind(begin) if _has_room_for_two(begun.need) else (complete() for complete in begin)
+    except BaseException:  # the segment before may have been completed meanwhile
+        _note_finished(JobFolder(begun.folder).count_finished(), begun.segments)
+        raise
+
+
+def _made_by_workers(begun: BegunJob, show: OnSegment, on_note: OnNote, on_worker: OnWorker) -> Generator[object]:
+    """Make the missing segments by several workers, and yield after each.
+
+    Raises:
+        VidsrError: a segment cannot be made.
+    """
 
     def on_event(key: Key, worker: int, event: object) -> None:
         index, counts = key[1], event if isinstance(event, tuple) else (0, None)
@@ -185,8 +213,7 @@ def _make_segments(begun: BegunJob, on_frames: OnFrames, on_note: OnNote, on_wor
             if outcome.failure is not None:
                 raise VidsrError(f"segment {outcome.key[1]} of {begun.folder}: {outcome.failure.line}")
             show(outcome.key[1], outcome.value)
-            finished += 1
-            _note_finished(finished, begun.segments)
+            yield outcome
 
 
 def _has_room_for_two(need: Need) -> bool:
