@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pytest
 
 from tests.flow.synthetic import bilinear
-from vidsr.flow.obmc import NEIGHBOURHOOD, _mismatches, obmc_predict, obmc_weights
+from vidsr.flow.obmc import NEIGHBOURHOOD, NOISE, _mismatches, _weights, obmc_predict, obmc_weights
+from vidsr.flow.patch_search import half
 from vidsr.flow.search import resize_displacements
 from vidsr.flow.warp import spline_coefficients
 
@@ -62,8 +63,14 @@ def test_prediction_is_the_weighted_mean_over_all_offsets() -> None:
             assert result[side, row, col] == pytest.approx(total, abs=1)
 
 
+def test_weights_fall_with_the_fourth_power_of_the_mismatch() -> None:
+    mismatches = np.random.default_rng(0).uniform(0, 30, (5, 6, 7)).astype(np.float32)
+    weights = np.moveaxis((mismatches + NOISE) ** -4.0, 0, -1)
+    assert np.allclose(_weights(mismatches), weights / weights.sum(-1, keepdims=True), atol=1e-5)
+
+
 def test_displacement_that_matches_gets_almost_all_weight() -> None:
-    a, b = shifted_pair(6)
+    a, b = (half(frame) for frame in shifted_pair(6))
     displacements = uniform(6, 0.5)
     displacements[:, 24:] = uniform(-8, 0.5)[:, 24:]
     weights = obmc_weights(a, b, displacements)
@@ -74,7 +81,7 @@ def test_displacement_that_matches_gets_almost_all_weight() -> None:
 
 
 def test_displacements_that_match_equally_badly_get_equal_weights() -> None:
-    dark, bright = np.zeros((32, 48), np.float32), np.full((32, 48), 90, np.float32)
+    dark, bright = np.zeros((16, 24), np.float32), np.full((16, 24), 90, np.float32)
     weights = obmc_weights(dark, bright, uniform(4, 0.5, (16, 24)))
     assert np.allclose(weights, 1 / len(NEIGHBOURHOOD), atol=1e-5)
 
@@ -83,6 +90,6 @@ def test_constant_plane_stays_constant() -> None:
     flat = np.full((32, 48), 77, np.float32)
     displacements = np.random.default_rng(0).uniform(-5, 5, (16, 24, 4)).astype(np.float32)
     coefficients = spline_coefficients(flat)
-    weights = obmc_weights(flat, flat, displacements)
+    weights = obmc_weights(half(flat), half(flat), displacements)
     result = obmc_predict(coefficients, coefficients, displacements, weights, NEIGHBOURHOOD)
     assert np.abs(result - 77).max() < 1e-3

@@ -175,7 +175,7 @@ class FlowPair:
 
     def obmc_predict(self, displacements: Array) -> list[Array]:
         """Return both frames by overlapped block motion compensation: 2 x h x w for each plane."""
-        weights = obmc_weights(self._a.luma.full, self._b.luma.full, displacements)
+        weights = obmc_weights(self._a.luma.half, self._b.luma.half, displacements)
         splines = zip(self._a.splines, self._b.splines, strict=True)
         return [obmc_predict(a, b, displacements, weights, NEIGHBOURHOOD) for a, b in splines]
 

@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from vidsr.flow.search import resize_displacements
-from vidsr.flow.warp import F32, add_spline_row, between_pixels, sample_linear_row
+from vidsr.flow.warp import F32, U64, add_spline_row, between_pixels, columns_between, sample_linear_row
 from vidsr.kernels.workers import in_parallel, strips
 
 Plane = NDArray[Any]  # float32, h x w
@@ -25,7 +25,7 @@ Displacements = NDArray[Any]  # float32, h x w x 4, in its own pixels: x, y to t
 # Chosen on clips of the training set (train/LOG.md).
 # Offsets x, y, in pixels of the field. Twelve neighbours instead of four gain 0.01 dB in three times the time.
 NEIGHBOURHOOD = np.array([(0, 0), (-3, -3), (-3, 3), (3, -3), (3, 3)], np.float32)
-WINDOW = 5  # pixels over which frames are compared
+WINDOW = 3  # pixels of the field over which frames are compared
 SAME = 0.1  # pixels of the plane: a displacement that differs less from the pixel's own counts as that one
 NOISE = 2.0  # code values of mismatch that noise explains
 
@@ -33,16 +33,13 @@ NOISE = 2.0  # code values of mismatch that noise explains
 def obmc_weights(a: Plane, b: Plane, displacements: Displacements) -> NDArray[Any]:
     """Return the weight of the displacement at each offset of `NEIGHBOURHOOD`.
 
-    The result is h x w x 5 with sum 1, at the size of ``displacements``. The weight falls with the fourth power of the
-    mismatch. ``a`` and ``b`` are 8-bit luma in float32, at any size.
+    The result is h x w x 5 with sum 1. The weight falls with the fourth power of the mismatch. ``a`` and ``b`` are
+    8-bit luma in float32, at the size of ``displacements``.
     """
-    size = displacements.shape[1::-1]
-    weights = []
-    for mismatch in _mismatches(a, b, *_at_size(displacements, NEIGHBOURHOOD, a.shape)):
-        squared = np.square(cv2.blur(mismatch, (WINDOW, WINDOW)) + np.float32(NOISE))
-        weights.append(cv2.resize(1 / np.square(squared), size, interpolation=cv2.INTER_AREA))
-    stack = np.dstack(weights)
-    return np.asarray(stack / stack.sum(-1, keepdims=True))
+    mismatches = _mismatches(a, b, displacements, NEIGHBOURHOOD.astype(np.int32))
+    for mismatch in mismatches:
+        cv2.blur(mismatch, (WINDOW, WINDOW), dst=mismatch)
+    return np.asarray(_weights(mismatches))
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -66,6 +63,24 @@ def _mismatches(a, b, displacements, shifts):  # type: ignore[no-untyped-def]
             sample_linear_row(b, bx, by, shares, at, from_b)
             for col in range(w):
                 result[n, row, col] = abs(from_a[col] - from_b[col])
+    return result
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _weights(mismatches):  # type: ignore[no-untyped-def]
+    """Return the weight of each of K ``mismatches`` (K x h x w), h x w x K with sum 1."""
+    count, h, w = mismatches.shape
+    result = np.empty((h, w, count), np.float32)
+    for row in range(h):
+        for col in range(w):
+            total = F32(0)
+            for n in range(count):
+                squared = (mismatches[n, row, col] + F32(NOISE)) * (mismatches[n, row, col] + F32(NOISE))
+                result[row, col, n] = F32(1) / (squared * squared)
+                total += result[row, col, n]
+            share = F32(1) / total
+            for n in range(count):
+                result[row, col, n] *= share
     return result
 
 
@@ -104,10 +119,10 @@ def _predict_rows(spline_a, spline_b, displacements, weights, shifts, result, fi
     """
     h, w = spline_a.shape
     fh, fw = weights.shape[:2]
-    sx, sy = F32(w / fw), F32(h / fh)
+    sy = F32(h / fh)
     rows, scratch, at = np.empty((6, w), np.float32), np.empty((8, w), np.float32), np.empty(w, np.int32)
     ax, ay, bx, by, weight, own = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
-    line = np.empty(fw, np.float32)
+    line, (lefts, rights, shares) = np.empty(fw, np.float32), columns_between(w, fw)
     for row in range(first, last):
         y0, y1, fy = between_pixels((F32(row) + F32(0.5)) / sy - F32(0.5), fh)
         own[:] = 0
@@ -116,7 +131,7 @@ def _predict_rows(spline_a, spline_b, displacements, weights, shifts, result, fi
                 line[x] = weights[y0, x, n] + fy * (weights[y1, x, n] - weights[y0, x, n])
             y = min(max(row + shifts[n, 1], 0), h - 1)
             for col in range(w):
-                x0, x1, fx = between_pixels((F32(col) + F32(0.5)) / sx - F32(0.5), fw)
+                x0, x1, fx = U64(lefts[col]), U64(rights[col]), shares[col]
                 x = min(max(col + shifts[n, 0], 0), w - 1)
                 there, here = displacements[y, x], displacements[row, col]
                 share = line[x0] + fx * (line[x1] - line[x0])

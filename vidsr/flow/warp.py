@@ -47,6 +47,17 @@ def between_pixels(position, length):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
+def columns_between(width, field_width):  # type: ignore[no-untyped-def]
+    """Return `between_pixels` of a field for each of ``width`` columns of a plane, the same in all rows."""
+    lefts, rights, shares = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.float32)
+    scale = F32(width / field_width)
+    for col in range(width):
+        left, right, shares[col] = between_pixels((F32(col) + F32(0.5)) / scale - F32(0.5), field_width)
+        lefts[col], rights[col] = I32(left), I32(right)
+    return lefts, rights, shares
+
+
+@njit(inline="always")
 def sample_linear(plane, x, y):  # type: ignore[no-untyped-def]
     """Return the bilinear value of ``plane`` at (x, y), clamped to the frame."""
     h, w = plane.shape
@@ -199,13 +210,14 @@ def _render_rows(a, b, spline_a, spline_b, mask, field, phase, result, first, la
     rows, taps, at = np.empty((8, w), np.float32), np.empty((8, w), np.float32), np.empty(w, np.int32)
     ax, ay, bx, by, weight, static = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
     warped, ones = rows[6:], np.ones(w, np.float32)
+    lefts, rights, shares = columns_between(w, fw)
     for row in range(first, last):
         y0, y1, fy = between_pixels((F32(row) + F32(0.5)) / sy - F32(0.5), fh)
         for n in range(6):
             for x in range(fw):
                 line[n, x] = field[y0, x, n] + fy * (field[y1, x, n] - field[y0, x, n])
         for col in range(w):
-            x0, x1, fx = between_pixels((F32(col) + F32(0.5)) / sx - F32(0.5), fw)
+            x0, x1, fx = U64(lefts[col]), U64(rights[col]), shares[col]
             ax[col] = F32(col) + sx * (line[0, x0] + fx * (line[0, x1] - line[0, x0]))
             ay[col] = F32(row) + sy * (line[1, x0] + fx * (line[1, x1] - line[1, x0]))
             bx[col] = F32(col) + sx * (line[2, x0] + fx * (line[2, x1] - line[2, x0]))
