@@ -50,6 +50,12 @@ def test_one_line_says_what_was_decided_and_why() -> None:
     assert not [note for note in plan(samples=samples).notes if note.code == "diagnosis"]
 
 
+def test_a_clip_that_needs_no_restoration_is_not_told_how_to_turn_it_off() -> None:
+    flat = torch.full((1, 1, 64, 64), 128, dtype=torch.uint8)
+    (note,) = [note for note in plan(samples=ClipSamples((flat,), 14.0)).notes if note.code == "decided"]
+    assert "; no restore (" in note.text and "--no-clean" not in note.text
+
+
 def test_restoration_waits_for_coarser_compression_where_the_upscale_removes_artefacts_itself() -> None:
     flat = torch.full((1, 1, 64, 64), 128, dtype=torch.uint8)
 

@@ -95,7 +95,8 @@ def _cleaning(
             chosen.append(choose_restore(wanted, options, compute, diagnosis, folder))
         words.append(f"{'' if needed else 'no '}{wanted.task} ({diagnosis.words(wanted.task)})")
     size = f"{info.width}x{info.height} to {width}x{height}" if upscales else f"{info.width}x{info.height}"
-    notes.info("decided", f"{size}; {', '.join(words)}; --no-clean restores nothing")
+    way_out = "; --no-clean restores nothing" if chosen else ""
+    notes.info("decided", f"{size}; {', '.join(words)}{way_out}")
     return tuple(chosen)
 
 
