@@ -1,14 +1,18 @@
 """Chroma upscaling guided by luma: against a slow twin, and where no colour may appear."""
 
 from fractions import Fraction
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.kernels.test_resample import keys
 from tests.tiers import examples
+from vidsr.color import rgb_to_ycbcr
 from vidsr.kernels.guided_chroma import (
     ChromaAxis,
     at_chroma,
@@ -17,7 +21,10 @@ from vidsr.kernels.guided_chroma import (
     resize_chroma,
     upscale_chroma,
 )
+from vidsr.kernels.resample import resize
 from vidsr.kernels.separable_filter import border_index
+from vidsr.metrics import psnr
+from vidsr.video.image import RGB_COLOR
 
 GRIDS = {"420 left": ((2, 0.0), (2, 0.5)), "420 topleft": ((2, 0.0), (2, 0.0)), "420 bottom": ((2, 0.5), (2, 1.0)),
          "422": ((2, 0.0), (1, 0.5)), "444": ((1, 0.0), (1, 0.5))}  # fmt: skip
@@ -220,6 +227,23 @@ def test_chroma_that_ignores_luma_is_bicubic() -> None:
     assert changes[0] < 0.02 < 0.2 < changes[1]
     sums = confirmation(follows[0].astype(np.float32), luma[0].astype(np.float32), 8)
     assert (confirmed_share(sums) > 0.9).all()
+
+
+def test_a_photo_whose_jpeg_blurred_its_chroma_is_not_worse_than_bicubic(data: Path) -> None:
+    """The woman of Set5 confirms all of a detail of 0.7 codes at half its size, and a third of it at its own."""
+    image = cv2.imread(str(data / "set5" / "img_005.png"))[..., ::-1]
+    height, width = (side // 4 * 4 for side in image.shape[:2])
+    rgb = torch.from_numpy(image[:height, :width] / np.float32(255)).permute(2, 0, 1)[None]
+    true = [np.ascontiguousarray(plane) for part in rgb_to_ycbcr(rgb, RGB_COLOR, 8) for plane in part[0].numpy()]
+    large, truth = true[0], np.stack([at_chroma(plane, 2, 0.0, 2, 0.5) for plane in true[1:]])
+    luma, *chroma = (np.rint(resize(plane, width // 2, height // 2)).astype(np.float32) for plane in true)
+    uv = np.stack([np.rint(at_chroma(plane, 2, 0.0, 2, 0.5)) for plane in chroma])
+    x, y = axes("420 left", width // 2, height // 2, width, height)
+    bicubic = np.empty((1, 2, y.n_out, x.n_out), np.float32)
+    resize_chroma(uv[None], x, y, "bicubic", bicubic, None)
+    guided = upscaled(uv[None], luma[None], large[None], x, y)
+    gains = [psnr(guided[0, i], truth[i]) - psnr(bicubic[0, i], truth[i]) for i in range(2)]
+    assert np.mean(gains) > -0.05, gains
 
 
 def test_an_edge_of_colour_follows_the_edge_of_luma() -> None:

@@ -6,7 +6,7 @@ Bicubic chroma plus the detail of luma times a local gain. The gain is the slope
 - The gain shrinks by the fourth power of the correlation between chroma and luma.
 - The frame itself tests the model: the source chroma is predicted from half its size, and the share of the detail that
   the prediction confirms is the share that is used. Noisy and compressed chroma gets little, sharp chroma all of it.
-  Detail below one 8-bit code counts for less: sources whose encoder has blurred chroma confirm too much of it.
+  Detail below about one 8-bit code counts for less: sources whose encoder has blurred chroma confirm too much of it.
 - The detail never exceeds the range of the source chroma around it, so that no colour appears where there was none.
 """
 
@@ -27,7 +27,7 @@ from vidsr.kernels.workers import in_parallel, strips
 # Noise of luma and chroma below which their correlation means nothing: variances in squared 8-bit codes.
 LUMA_VARIANCE = 2.0
 CHROMA_VARIANCE = 0.5
-FULL_DETAIL = 1.0  # root mean square of the detail, in 8-bit codes, from which on its confirmed share is used as it is
+FULL_DETAIL = 1.125  # root mean square of the detail, in 8-bit codes, from which on its confirmed share is used whole
 SMALLEST = 4  # samples of a side of chroma; in smaller planes nothing can be tested
 
 Floats = NDArray[np.float32]

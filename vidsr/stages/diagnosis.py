@@ -200,9 +200,8 @@ def _coding(quantizer: float | None, info: VideoInfo) -> tuple[bool, bool, str]:
         words = f"{info.codec} with a mean quantizer of {quantizer:.0f}"
         return quantizer >= VISIBLE[info.codec], quantizer >= COARSE[info.codec], words
     spent = bits_per_pixel(info)
-    words = "unknown" if spent is None else f"{spent:.2f}"
-    coarse = is_compressed(info, COARSE_SHARE)
-    return is_compressed(info), coarse, f"{info.codec or 'image'}, bits per pixel {words}"
+    words = "compression not measured" if spent is None else f"bits per pixel {spent:.2f}"
+    return is_compressed(info), is_compressed(info, COARSE_SHARE), f"{info.codec or 'image'}, {words}"
 
 
 def bits_per_pixel(info: VideoInfo) -> float | None:
