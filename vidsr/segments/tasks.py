@@ -65,7 +65,6 @@ def perform(task: Task, emit: Emit) -> Need | BegunJob | FileSummary | int:
     Raises:
         VidsrError: in one line.
     """
-    from vidsr.kernels.jit import is_compiled
     from vidsr.pipeline.report import RunReport
     from vidsr.pipeline.summary import summarize
     from vidsr.runtime.error_boundary import machine_errors
@@ -83,10 +82,17 @@ def perform(task: Task, emit: Emit) -> Need | BegunJob | FileSummary | int:
     if isinstance(task, EstimateNeed):
         return estimate_need(task.jobs, task.options)
     with machine_errors(task.job.source):
-        if not is_compiled():
-            emit(Note("compiling_kernels", "compiling kernels, once: the first run takes up to a minute longer"))
+        note_compiling(emit)
         done = begin(task.job, task.options, counts, emit)
         return summarize(done) if isinstance(done, RunReport) else done
+
+
+def note_compiling(emit: Emit) -> None:
+    """Emit a note if the kernels are compiled first."""
+    from vidsr.kernels.jit import is_compiled
+
+    if not is_compiled():
+        emit(Note("compiling_kernels", "compiling kernels, once: the first run takes up to a minute longer"))
 
 
 def _counts(emit: Emit) -> Callable[[int, int | None], None]:
