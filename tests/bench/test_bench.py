@@ -82,6 +82,19 @@ def test_the_json_and_the_printed_text_are_complete(capsys: pytest.CaptureFixtur
     assert values["memory"] == 500.0 and values["roofline"] == pytest.approx(25.0)
 
 
+def test_the_roofline_of_int8_is_printed_and_a_processor_without_it_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    limits = HardwareLimits({"fp32": 100.0, "bf16": 50.0, "int8": 800.0}, 20.0)
+    in_int8 = replace(MEASURED, compute="cpu int8", limits=limits)
+    assert in_int8.roofline == pytest.approx(1 / (4e9 / 800e9 + 0.06 / 2))
+    print_bench(in_int8, as_json=False)
+    text = capsys.readouterr().out
+    assert "int8 800;" in text and "200 GFLOP/s, 25% of the matrix-product rate" in text and "28.6 fps" in text
+    print_bench(MEASURED, as_json=False)
+    assert "int8 not without VNNI or AMX" in capsys.readouterr().out
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("bench") / "clip.mp4", frames=6, size=(64, 48), audio=True)

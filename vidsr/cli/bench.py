@@ -22,6 +22,8 @@ def print_bench(result: Bench, as_json: bool) -> None:
         print_json(result.to_json())
         return
     products = ", ".join(f"{name} {value:.0f}" for name, value in result.limits.gflops.items())
+    if "int8" not in result.limits.gflops and result.compute.startswith("cpu"):
+        products += ", int8 not without VNNI or AMX"
     print(f"{result.machine}, {result.cores} cores, {result.compute}")
     print(f"matrix product, GFLOP/s: {products}; memory copy {result.limits.copy_gbs:.1f} GB/s")
     print(f"{', '.join(result.plan)}: {result.frames} frames")
