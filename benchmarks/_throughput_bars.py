@@ -38,8 +38,9 @@ def _bars(table: Table) -> Iterator[tuple[str, float, float, float]]:
             what = f"{engine}: output frames per second relative to minterpolate"
             yield what, table["flow"][engine]["ratio"], least, float("inf")
     memory = table.get("memory", {})
-    if memory:
+    if {"200", "2000"} <= set(memory):
         yield "memory of 2,000 frames relative to 200", memory["2000"] / memory["200"], 0, FLAT
+    if "3840x2160 to 7680x4320" in memory:
         yield "3840x2160 to 7680x4320, MB", memory["3840x2160 to 7680x4320"], 0, 4096
     for what, limit in (("help", 0.4), ("two frames", 3.0)):
         if what in table.get("start", {}):

@@ -162,27 +162,23 @@ def flow(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
 
 def memory(folder: Path, before: Table, arguments: argparse.Namespace) -> Table:
     """Return the peak resident MB of a short and a long run, and of a very large frame."""
-    table: Table = {}
-    for frames in (200, 2000):
-        small = make_clip(folder, frames, "160x90")
-        table[str(frames)] = run(vidsr(small, folder / "out.mp4", "--model", "fast")).peak
-        print(f"peak memory at {frames} frames of 160x90: {table[str(frames)]:.0f} MB")
     clip, target = make_clip(folder, SHARED + 48), folder / "out.mp4"
-    parts = {
+    small = {str(frames): make_clip(folder, frames, "160x90") for frames in (200, 2000)}
+    large = ("--scale", "2", "--model", "fast", "--memory", "4G")
+    parts = {name: vidsr(one, target, "--model", "fast") for name, one in small.items()} | {
         "two frames, not encoded": vidsr(clip, target, "--model", "fast", "--codec", "null", "--frames", "2"),
         "not encoded": vidsr(clip, target, "--model", "fast", "--codec", "null"),
         "lookahead of 10 frames": vidsr(clip, target, "--model", "fast", "--encoder-option", "rc-lookahead=10"),
         "not verified": vidsr(clip, target, "--model", "fast", "--no-verify"),
         "whole run": vidsr(clip, target, "--model", "fast"),
         "ffmpeg bicubic, 5 threads": ffmpeg(clip, target, "bicubic", 5),
+        "3840x2160 to 7680x4320": vidsr(make_clip(folder, 12, "3840x2160"), target, *large),
     }
+    table: Table = {}
     for name, command in parts.items():
-        table[name] = run(command).peak
-        print(f"480x270 to 1920x1080, {name}: {table[name]:.0f} MB", flush=True)
-    large = make_clip(folder, 12, "3840x2160")
-    options = ("--scale", "2", "--model", "fast", "--memory", "4G")
-    table["3840x2160 to 7680x4320"] = run(vidsr(large, folder / "out.mp4", *options)).peak
-    print(f"3840x2160 to 7680x4320 with --memory 4G: {table['3840x2160 to 7680x4320']:.0f} MB")
+        if name in (arguments.rows or parts):
+            table[name] = run(command).peak
+            print(f"peak memory, {name}: {table[name]:.0f} MB", flush=True)
     return table
 
 
@@ -294,7 +290,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--models", nargs="+", default=MODELS)
-    parser.add_argument("--rows", nargs="+", help="rows of `runs` and `flow` to run, with the first of each table")
+    parser.add_argument(
+        "--rows", nargs="+", help="rows of `runs` and `flow`, with the first of each table, or of `memory`"
+    )
     parser.add_argument("--frames", type=int, default=FRAMES, help="of the clip of `runs`, `stages` and `flow`")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--add", action="store_true", help="add to the runs in --json PATH")

@@ -1,6 +1,6 @@
 """Measure what verification costs: packets decoded while the encoder works, against the finished file decoded again.
 
-    python benchmarks/verification.py [--frames 288] [--rounds 3]
+    python benchmarks/verification.py [--frames 288] [--rounds 3] [--runs x4 2x]
 
 Runs of both ways take turns in this process. "At the end" is the time between the last packet and the end of the run.
 """
@@ -25,7 +25,10 @@ from vidsr.pipeline import run
 from vidsr.runtime import process
 from vidsr.video import ExpectedContents
 
-OPTIONS: tuple[dict[str, Any], ...] = ({"scale": 4, "model": "fast"}, {"fps": "2x", "interpolation": "flow"})
+RUNS: dict[str, dict[str, Any]] = {
+    "x4": {"scale": 4, "model": "fast"},
+    "2x": {"fps": "2x", "interpolation": "flow"},
+}
 WAYS = {"file decoded again": True, "packets decoded on their way": False}
 
 
@@ -38,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=288)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS))
     arguments = parser.parse_args()
     process.configure_process()
     print(f"{arguments.frames} frames 480x270, {machine()}")
@@ -52,7 +56,8 @@ def main() -> None:
     verify = run.verify
     with tempfile.TemporaryDirectory() as scratch, patch.object(run, "verify", timed):
         clip, target = make_clip(Path(scratch), arguments.frames), Path(scratch, "out.mp4")
-        for options in OPTIONS:
+        for name in arguments.runs:
+            options = RUNS[name]
             vidsr.enhance(clip, output=target, overwrite=True, frames=3, **options)
             rows: dict[str, list[tuple[float, float, float]]] = {way: [] for way in WAYS}
             for _ in range(arguments.rounds):
@@ -63,7 +68,7 @@ def main() -> None:
                     rows[way].append((perf_counter() - begun, process_time() - own, ends[-1]))
             for way, row in rows.items():
                 wall, cpu, end = (statistics.median(column) for column in zip(*row, strict=True))
-                print(f"{options}, {way}: {wall:.2f} s, {cpu:.2f} core-s, {end:.2f} s at the end", flush=True)
+                print(f"{name}, {way}: {wall:.2f} s, {cpu:.2f} core-s, {end:.2f} s at the end", flush=True)
 
 
 if __name__ == "__main__":

@@ -51,10 +51,15 @@ class PacketCheck:
         """Decode what is left, and end the thread."""
         self._thread.call(lambda: self._decode(None))
         self._thread.finish()
+        self._free()
 
     def cancel(self) -> None:
         """End the thread."""
         self._thread.cancel()
+        self._free()
+
+    def _free(self) -> None:
+        vars(self).pop("_decoder", None)  # its frames; the digests are still asked for
 
     def fault(self, stamps: Iterable[int]) -> str | None:
         """Return how the decoded frames differ from those encoded at ``stamps``, in ticks; None if all are there."""
