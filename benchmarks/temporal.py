@@ -148,7 +148,7 @@ def late(models: dict[str, Model | None], clips: list[Path], scale: int, warm_up
     """
     result: dict[str, Any] = {}
     for path in clips:
-        hr = read_hr(path, scale, 0, LATE_FRAMES)[:, :288, :352]
+        hr = np.stack([modcrop(frame[:288, :352], scale) for frame in read_hr(path, scale, 0, LATE_FRAMES)])
         lr, last = make_lr(hr, scale, None), slice(-COMPARED, None)
         for name, model in models.items():
             whole = None if model is None else upscale(model, lr, scale)[last]

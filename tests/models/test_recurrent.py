@@ -67,6 +67,18 @@ def test_the_prior_is_made_to_agree_with_the_frame() -> None:
     assert crop_border(rest, 8).square().mean() < 0.2 * crop_border(error, 8).square().mean()
 
 
+def test_the_network_reads_the_share_of_the_past_that_it_keeps() -> None:
+    model, y = network(), noise(1, 1, 24, 24)
+    prior = Prior(y, noise(1, 1, 48, 48), torch.zeros(1, 8, 24, 24), torch.ones(1, 1, 24, 24))
+    with torch.no_grad():
+        _, single = model.single_frame(model.with_halo(y))
+        whole = model.prior_planes(y, prior, single)
+        model.keep = 0.75
+        part = model.prior_planes(y, prior, single)
+    assert torch.allclose(part[:, :4], 0.75 * whole[:, :4], atol=1e-6)
+    assert torch.equal(part[:, 4:], whole[:, 4:])
+
+
 def test_nothing_is_taken_from_beyond_the_frame() -> None:
     model, y = network(), noise(1, 1, 20, 20)
     with torch.no_grad():

@@ -39,12 +39,12 @@ def test_planes_and_blend_equal_those_of_the_network(scale: int) -> None:
     with torch.no_grad():
         features, single = model.single_frame(model.with_halo(y))
         expected = model.prior_planes(y, warp_state(state, flow), single)
-        planes = TemporalPrior.of(state, y[0, 0].numpy(), field).planes((slice(0, 30), slice(0, 41)), single)
+        planes = TemporalPrior.of(state, y[0, 0].numpy(), field).planes((slice(0, 30), slice(0, 41)), single, 0.9)
         rows, columns = slice(3, 20), slice(0, 30)  # of a tile
         own = crop_border(single, 3)[..., rows, columns].contiguous()
-        tile = TemporalPrior.of(state, y[0, 0].numpy(), field).planes((rows, columns), own)
+        tile = TemporalPrior.of(state, y[0, 0].numpy(), field).planes((rows, columns), own, 0.9)
         head, _ = model.recur(features, planes)
-        residual = blend(planes, head, single, 0.9)
+        residual = blend(planes, head, single)
     # luma is sampled at 1/32 of a pixel, which counts in the change and its mean
     rough = [scale**2 + 1, scale**2 + 4]
     exact = [n for n in range(planes.shape[1]) if n not in rough]
@@ -52,8 +52,8 @@ def test_planes_and_blend_equal_those_of_the_network(scale: int) -> None:
     assert torch.allclose(planes[:, rough], expected[:, rough], atol=0.3)
     assert torch.equal(crop_border(tile, 4), crop_border(planes, 4)[..., rows, columns])
     output = pixel_shuffle(residual + y, scale)
-    estimate, values = blended(planes, head, single, y, 0.9, 255, torch.float32)
-    codes = blended(planes, head, single, y, 0.9, 255, torch.uint8)[1]
+    estimate, values = blended(planes, head, single, y, 255, torch.float32)
+    codes = blended(planes, head, single, y, 255, torch.uint8)[1]
     assert torch.allclose(values / 255, output, atol=1e-5)
     assert torch.allclose(estimate, output.clamp(-0.05, 1.05), atol=1e-5)
     assert (codes - values.round().clamp(0, 255)).abs().max() <= 1

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidsr.flow.state_warp import stays_inside, warp_cubic
-from vidsr.kernels.recurrent import Evidence, blend, prior_planes, warp_estimate
+from vidsr.kernels.estimate_warp import warp_estimate
+from vidsr.kernels.recurrent import Evidence, blend, prior_planes
 from vidsr.kernels.separable_filter import Axis, filter_planes, make_axis
 from vidsr.models.architectures.recurrent import (
     ERROR_GAIN,
@@ -57,11 +58,11 @@ class TemporalPrior:
         hidden = state.hidden[0].permute(1, 2, 0).float().numpy()
         return cls(frame, flow, hidden, Evidence(estimate, error, change, inside, *means))
 
-    def planes(self, part: Part, single: Tensor) -> Tensor:
-        """Return what `Recurrent.prior_planes` returns for a part of the frame; ``single``: as there."""
+    def planes(self, part: Part, single: Tensor, keep: float) -> Tensor:
+        """Return what `Recurrent.prior_planes` returns for a part of the frame; ``single``, ``keep``: as there."""
         taps = enlargement_taps(self.evidence.estimate.shape[0] // self.frame.shape[0]).numpy()
         given = (self.evidence, self.frame, channels_last(single), self.hidden, self.flow, taps)
-        planes = prior_planes(*given, ERROR_GAIN, RING, *part)
+        planes = prior_planes(*given, ERROR_GAIN, keep, RING, *part)
         return torch.from_numpy(planes[None]).permute(0, 3, 1, 2)
 
 
@@ -94,18 +95,15 @@ def empty_planes(network: Recurrent, y: Tensor) -> Tensor:
 
 
 def blended(
-    planes: Tensor, head: Tensor, single: Tensor, y: Tensor, keep: float, peak: int, dtype: torch.dtype
+    planes: Tensor, head: Tensor, single: Tensor, y: Tensor, peak: int, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """Return the new estimate of ``y``, limited, and its code values in ``dtype``: rounded if that is an integer.
-
-    ``keep``: as in `vidsr.models.architectures.recurrent.Config`.
-    """
+    """Return the new estimate of ``y``, limited, and its code values in ``dtype``: rounded if that is an integer."""
     size = [side * isqrt(head.shape[1] // 2) for side in y.shape[-2:]]
     estimate, output = y.new_empty(1, 1, *size), y.new_empty(1, 1, *size, dtype=dtype)
     layers = channels_last(planes), channels_last(head), channels_last(single)
     frame = np.ascontiguousarray(y[0, 0].numpy())
     results = estimate[0, 0].numpy(), output[0, 0].numpy()
-    blend(*layers, frame, *results, ERROR_GAIN / keep, GATE_SLOPE, MAX_OVERSHOOT, peak)
+    blend(*layers, frame, *results, ERROR_GAIN, GATE_SLOPE, MAX_OVERSHOOT, peak)
     return estimate, output
 
 

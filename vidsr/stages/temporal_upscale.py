@@ -92,9 +92,9 @@ class TemporalUpscaler:
         for read, kept, target in self._tiles(h, w):
             part = y[..., read[0], read[1]]
             features, single = network.single_frame(network.with_halo(part))
-            planes = empty_planes(network, part) if past is None else past.planes(read, single)
+            planes = empty_planes(network, part) if past is None else past.planes(read, single, network.keep)
             head, hidden = network.recur(features, planes)
-            parts = (hidden, *blended(planes, head, single, part, network.keep, peak, codes))
+            parts = (hidden, *blended(planes, head, single, part, peak, codes))
             for whole, one in zip(wholes, parts, strict=True):
                 unit = whole.shape[-1] // w
                 whole[..., *fine(target, unit)] = one[..., *fine(kept, unit)]

@@ -68,6 +68,7 @@ class Recipe:
     final_loss_fraction: float = 0.1  # fraction of the steps that have the final loss
     teachers: tuple[str, ...] = ()  # weights of the same scale, or earlier phases; their mean makes the soft targets
     teacher_weight: float = 0.75  # share of the teachers in the targets; the rest is the HR image
+    forgetting: float = 0.0  # temporal: share of a difference in the past that may last a frame; 0: no limit
     flow_loss: float = 0.0  # weight of the distance (pixels) to optical flow, until the final loss begins
     optimiser: Optimiser = "adam"
     learning_rate: float = 1e-3  # peak

@@ -37,8 +37,8 @@ class Config:
     channels: int = 32
     layers: int = 10
     hidden: int = 32  # channels of the recurrent part
-    keep: float = 1.0  # share of the past in front of the gate; below 1, what is 30 frames old is forgotten
-    warm_up: int = 24  # frames; then the beginning counts a few hundredths of a decibel at most (docs/temporal.md)
+    keep: float = 1.0  # share of the past that a frame reads; below 1, what is 30 frames old is forgotten
+    warm_up: int = 28  # frames; then the beginning counts two code values at most, if it forgets (docs/temporal.md)
 
 
 class Recurrent(TemporalNetwork, plain.Plain):
@@ -86,7 +86,7 @@ class Recurrent(TemporalNetwork, plain.Plain):
             prior = Prior.empty(y.shape[0], y.shape[-2:], self.scale, self.hidden_channels, y)
         planes = self.prior_planes(y, prior, single)
         head, hidden = self.recur(features, planes)
-        return blend(planes, head, single, self.keep), hidden
+        return blend(planes, head, single), hidden
 
     def single_frame(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return features with `RING` pixels around the frame, and the single-frame residual in float32, with fewer."""
@@ -96,8 +96,9 @@ class Recurrent(TemporalNetwork, plain.Plain):
     def prior_planes(self, y: Tensor, prior: Prior, single: Tensor) -> Tensor:
         """Return what the recurrent layers read of the past of frame ``y``, with `RING` pixels around it.
 
-        Planes: the corrected estimate less the residual of the frame alone (``single``); error; change; inside; means
-        of the magnitudes of error and change; hidden state. All but inside and hidden are multiplied by `ERROR_GAIN`.
+        Planes: the gain of the past, which is `keep` times the corrected estimate less the residual of the frame alone
+        (``single``); error; change; inside; means of the magnitudes of error and change; hidden state. All but inside
+        and hidden are multiplied by `ERROR_GAIN`.
         Around the frame all planes are zero but the means, which read the frame there.
         """
         error, correction = self._back_project(y, prior)
@@ -105,7 +106,7 @@ class Recurrent(TemporalNetwork, plain.Plain):
         change = (prior.luma - y) * prior.inside
         errors = ERROR_GAIN * torch.cat([error, change], 1)
         means = F.avg_pool2d(around(errors).abs(), ERROR_WINDOW, 1, ERROR_WINDOW // 2)
-        gain = ERROR_GAIN * (correction - own) * prior.inside
+        gain = ERROR_GAIN * self.keep * (correction - own) * prior.inside
         return torch.cat([around(torch.cat([gain, errors, prior.inside], 1)), means, around(prior.hidden)], 1)
 
     def recur(self, features: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
@@ -135,15 +136,12 @@ class Recurrent(TemporalNetwork, plain.Plain):
         return error, F.pixel_unshuffle(prior.estimate, scale) + enlarged - y
 
 
-def blend(planes: Tensor, head: Tensor, single: Tensor, keep: float) -> Tensor:
-    """Return the residual of a frame: that of the frame alone, and the gated gain of the past.
-
-    ``keep``: as in `Config`.
-    """
+def blend(planes: Tensor, head: Tensor, single: Tensor) -> Tensor:
+    """Return the residual of a frame: that of the frame alone, and the gated gain of the past."""
     subpixels = head.shape[1] // 2
     past = crop_border(planes, RING)
     logits, extra = head.chunk(2, 1)
-    gate = keep * torch.sigmoid(logits - GATE_SLOPE * past[:, subpixels + 3 : subpixels + 4])
+    gate = torch.sigmoid(logits - GATE_SLOPE * past[:, subpixels + 3 : subpixels + 4])
     own = crop_border(single, (single.shape[-1] - head.shape[-1]) // 2)
     return own + gate * past[:, subpixels + 2 : subpixels + 3] * past[:, :subpixels] / ERROR_GAIN + extra
 

@@ -34,6 +34,8 @@ from vidsr.train.tasks.upscale import BORDER, limited_psnr
 FRAMES = 8  # frames of a step that have a gradient
 LEAD_INS = (0, 0, 0, 0, 0, 4, 4, 12, 12, 24)  # frames before them, without one: the state of a long clip
 STILL = 0.1  # share of the walks that repeat one frame, so that still scenes do not drift
+SHARES = (1.0, 0.3)  # of a shorter past, in turn: what a network forgets of a large and of a small difference
+MEMORY_WEIGHT = 5.0  # of a difference in the past that lasts too long, luma 0 to 1
 LOSS_BORDER = 4  # LR pixels at the edge of a crop that the loss leaves out
 VALIDATION_SEQUENCES = 24
 
@@ -122,8 +124,7 @@ def upscale(
 ) -> tuple[Tensor, Prior | None]:
     """Return frames ``first`` to ``stop`` upscaled (N x T x H x W), and the prior of the frame behind them."""
     outputs = []
-    stop = walks.lr.shape[1] if stop is None else stop
-    for index in range(first, stop):
+    for index in range(walks.lr.shape[1])[first:stop]:
         y = walks.lr[:, index : index + 1]
         output, state = next_frame(y, prior)
         outputs.append(output)
@@ -142,9 +143,34 @@ def train_step(recipe: Recipe, state: State, forward: Interior, data: TemporalDa
 
     with torch.no_grad():
         _, prior = upscale(next_frame, walks, stop=lead_in)
-    outputs, _ = upscale(next_frame, walks, prior, first=lead_in)
+    earlier, prior = upscale(next_frame, walks, prior, first=lead_in, stop=-1)
+    assert prior is not None
+    last, _ = next_frame(walks.lr[:, -1:], prior)
     border = LOSS_BORDER * recipe.scale
-    truth = crop_border(walks.hr[:, lead_in:], border)
-    loss = weighted_loss(recipe, state.step, crop_border(outputs, border), truth)
+    outputs, truth = torch.cat([earlier, last], 1), walks.hr[:, lead_in:]
+    loss = weighted_loss(recipe, state.step, crop_border(outputs, border), crop_border(truth, border))
+    losses = {"loss": loss.detach()}
+    if recipe.forgetting:
+        other = shorter_past(next_frame, walks, prior, SHARES[state.step % len(SHARES)])
+        before = magnitude(other.estimate - prior.estimate, recipe.scale)
+        after = magnitude(next_frame(walks.lr[:, -1:], other)[0] - last, recipe.scale)
+        excess = MEMORY_WEIGHT * F.relu(after - recipe.forgetting * before).mean()
+        losses["memory"], loss = excess.detach(), loss + excess
     descend(recipe, state, loss)
-    return {"loss": loss.detach()}
+    return losses
+
+
+@torch.no_grad()
+def shorter_past(next_frame: NextFrame, walks: Walks, prior: Prior, share: float) -> Prior:
+    """Return the prior of the last frame as if, for a ``share``, the walk had begun one frame before."""
+    state = next_frame(walks.lr[:, -2:-1], None)[1]
+    short = warp_state(state, walks.flow[:, -1])
+    estimate, hidden = (
+        torch.lerp(a, b, share) for a, b in ((prior.estimate, short.estimate), (prior.hidden, short.hidden))
+    )
+    return Prior(prior.luma, estimate, hidden, prior.inside)
+
+
+def magnitude(difference: Tensor, scale: int) -> Tensor:
+    """Return the root mean square of ``difference`` (N x 1 x H x W) in windows of 3 x 3 LR pixels."""
+    return (F.avg_pool2d(difference.square(), 3 * scale, scale) + 1e-10).sqrt()
