@@ -36,7 +36,6 @@ from vidsr.flow.state_warp import stays_inside, warp_cubic
 from vidsr.metrics import psnr
 from vidsr.models import Model, from_file, load_model
 from vidsr.stages.network_runner import Runner
-from vidsr.stages.temporal_upscale import CONTEXT
 from vidsr.stages.upscale import make_upscaler
 from vidsr.video.encode_decode import encode_and_decode
 from vidsr.video.luma import read_luma
@@ -151,9 +150,11 @@ def late(models: dict[str, Model | None], clips: list[Path], scale: int, warm_up
         hr = np.stack([modcrop(frame[:288, :352], scale) for frame in read_hr(path, scale, 0, LATE_FRAMES)])
         lr, last = make_lr(hr, scale, None), slice(-COMPARED, None)
         for name, model in models.items():
-            whole = None if model is None else upscale(model, lr, scale)[last]
-            for warm_up in warm_ups or (CONTEXT.before,):
-                if whole is None or len(lr) < 2 * COMPARED + warm_up:
+            if model is None:
+                continue
+            whole = upscale(model, lr, scale)[last]
+            for warm_up in warm_ups or (model.network.warm_up,):
+                if len(lr) < 2 * COMPARED + warm_up:
                     continue
                 part = upscale(model, lr[-COMPARED - warm_up :], scale)[last]
                 difference = np.abs(whole.astype(int) - part)

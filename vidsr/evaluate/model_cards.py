@@ -39,7 +39,7 @@ on compressed clips, not on clean images; train/LOG.md has their gain on compres
   `noise-texture`: 2,000 squares of halves and drawings alone, half of them unchanged.
 - `windows`: triples of frames of 24 clips, downscaled to 480 columns, and of 800 layered scenes made from photos2
   (windows.py, moving_layers.py). `scenes`: 2,000 more such scenes.
-- `sequences-x2`, `sequences-x4`: 500 windows of twelve frames of 44 clips, halved, and 1,000 layered scenes, with
+- `sequences-x2`, `-x3`, `-x4`: 500 windows of twelve frames of 44 clips, halved, and 1,000 layered scenes, with
   optical flow (sequences.py).
 
 Training of `deblur` and `deblur-fast` blurs the sharp patches of the named sets, 85 % of them

@@ -28,8 +28,8 @@ def notes_on_borders(plan: Plan) -> Iterator[Note]:
     """Yield what to know about the frames at the borders of segments."""
     for network in plan.networks:
         if network.temporal:
-            text = f"behind the borders of segments, most pixels of {network.name} differ from those of --segment 0"
-            yield Note("segments_differ", f"{text} by two code values at most")
+            text = f"frames of {network.name} behind the borders of segments may differ from those of --segment 0"
+            yield Note("segments_differ", f"{text} by one or two code values")
             return
 
 
