@@ -54,7 +54,7 @@ def test_a_network_from_a_file_with_any_name_is_temporal_and_read_once(
     report, _ = run(panning_clip(tmp_path / "a.mkv", monkeypatch, (0, 1)))
     upscale = report.plan.upscale
     assert upscale is not None and upscale.is_temporal
-    assert context_of(upscale) == Context(before=24)
+    assert context_of(upscale) == Context(before=28)
     assert read == [tmp_path / "mine.safetensors"]
     assert str(upscale).startswith("mine x2")
 

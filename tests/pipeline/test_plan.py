@@ -67,7 +67,7 @@ def test_the_quantizer_decides_the_domain_whatever_the_bit_rate_says(codec: str,
 
 def test_the_words_of_a_plan_name_the_chosen_model() -> None:
     (words,) = make_plan(parse_options(scale=4), clip()).words
-    assert words.startswith("balanced (video) x4")
+    assert words.startswith("balanced-t (video) x4")
 
 
 def test_auto_chooses_best_on_a_gpu_if_it_has_weights(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ on compressed clips, not on clean images; train/LOG.md has their gain on compres
 - `windows`: triples of frames of 24 clips, downscaled to 480 columns, and of 800 layered scenes made from photos2
   (windows.py, moving_layers.py). `scenes`: 2,000 more such scenes.
 - `sequences-x2`, `-x3`, `-x4`: 500 windows of twelve frames of 44 clips, halved, and 1,000 layered scenes, with
-  optical flow (sequences.py).
+  optical flow (sequences.py). `compressed-x4`: the same, encoded by x264 at CRF 18 to 30.
 
 Training of `deblur` and `deblur-fast` blurs the sharp patches of the named sets, 85 % of them
 (train/data/patch_degradation.py). 4 % of each set of images is for validation, and every eighth clip and scene of the
