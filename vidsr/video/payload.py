@@ -8,7 +8,7 @@ from hashlib import blake2b
 DIGEST_BYTES = 8  # enough, because packets are compared in order
 NAL_CODECS = ("h264", "hevc")
 START_CODE = b"\0\0\1"  # before each unit of a byte stream; never part of one
-PARAMETER_SETS = (32, 33, 34)  # types of units of HEVC that MP4 holds beside the packets, as its tag hvc1 asks for
+PARAMETER_SETS = (32, 33, 34)  # unit types of HEVC; with the tag hvc1, MP4 stores them outside the packets
 LENGTH_BYTES = 4  # of the length before each unit in MP4 and Matroska, as FFmpeg writes it
 TEMPORAL_DELIMITER = b"\x12\x00"  # begins a temporal unit of AV1; containers leave it out
 
