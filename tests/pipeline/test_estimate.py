@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from tests.clips import make_clip
-from vidsr.errors import ExitCode, InputError, ModelError, OnNote, OptionError, ignore
+from vidsr.errors import ExitCode, InputError, ModelError, Note, OnNote, OptionError, ignore
 from vidsr.kernels import jit
 from vidsr.options.enhance import EnhanceOptions, parse_options
 from vidsr.options.paths import Job
 from vidsr.pipeline import trial_run
-from vidsr.pipeline.estimate import Estimates, estimate_all
+from vidsr.pipeline.estimate import Estimates, _from_trial, estimate_all
 from vidsr.pipeline.report import RunReport
 from vidsr.pipeline.run import enhance_file
 from vidsr.pipeline.trial_run import Trial, _line, _next_length
@@ -101,6 +101,13 @@ def test_files_without_a_trial_run_are_estimated_by_pixels_or_size(
     rest = planned(tmp_path)
     assert [path.name for path in rest.unopened] == ["1.mp4", "2.mp4"]
     assert rest.seconds > rest.files[0].seconds * 2
+
+
+def test_what_the_plan_says_is_not_said_again_as_the_trial_run_measured_it(tmp_path: Path) -> None:
+    (file,) = planned(make_clip(tmp_path / "a.mp4", frames=3)).files
+    plan, again, more = Note("decided", "blur 1.06"), Note("decided", "blur 0.99"), Note("slow", "slow")
+    trial = Trial(3, 0, 0, 0, 3, Fraction(1), PacketSizes([9], [9], 1), 27, 0, (again, more, more))
+    assert _from_trial(replace(file, notes=(plan,)), trial).notes == (plan, more)
 
 
 def test_wrong_options_raise_the_error_of_the_run(tmp_path: Path) -> None:

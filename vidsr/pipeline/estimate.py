@@ -211,12 +211,13 @@ def _estimated(files: list[FileEstimate], trials: dict[tuple[object, ...], Trial
 
 
 def _from_trial(file: FileEstimate, trial: Trial) -> FileEstimate:
+    known = {note.code for note in file.notes}  # a trial run sees other frames, and may measure the same a little apart
     return replace(
         file,
         seconds=trial.seconds(file.plan.source.frames or 1),
         bytes=trial.bytes(file.plan.output.frames or 1, _duration(file.plan.output)),
         basis=f"{trial.frames} frames run",
-        notes=tuple(dict.fromkeys((*file.notes, *trial.notes))),
+        notes=(*file.notes, *dict.fromkeys(note for note in trial.notes if note.code not in known)),
     )
 
 
