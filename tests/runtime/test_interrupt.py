@@ -72,6 +72,14 @@ SLOW_CLEANUP = """
     finally:
         time.sleep(60)
 """
+POSTPONED = """
+    import os, time
+    with interrupt.postponed():
+        print("ready", flush=True)
+        time.sleep(0.5)
+        os.write(2, b'imported\\n')
+    os.write(2, b'went on\\n')
+"""
 BLOCKING_EXIT_HANDLER = SLOW_CLEANUP.replace("os.write(2, b'cleaned up\\n')", "time.sleep(60)")
 IN_A_DESTRUCTOR = """
     import threading, time
@@ -130,6 +138,11 @@ def test_a_process_that_does_not_end_by_itself_is_ended(code: str) -> None:
 
 def test_exit_handlers_run_when_the_cleanup_takes_too_long() -> None:
     assert run_guarded(SLOW_CLEANUP, 0.0)[1] == "cleaned up\n" + LINE
+
+
+def test_a_signal_while_pytorch_is_imported_counts_after_the_import() -> None:
+    """Raised inside it, the exception met C++ and aborted the process."""
+    assert run_guarded(POSTPONED, 0.1)[:2] == (ExitCode.INTERRUPTED, "imported\n" + LINE)
 
 
 def test_a_second_ctrl_c_ends_the_process_at_once() -> None:

@@ -75,7 +75,8 @@ def _add(command: Command) -> None:
             _check_names(command, values)
             if command.name in RUNS_NETWORKS:
                 process.defer_torch_compiler()
-            function = getattr(import_module(f"vidsr.cli.{command.name}"), command.name)
+            with interrupt.postponed():
+                function = getattr(import_module(f"vidsr.cli.{command.name}"), command.name)
             code = function(**values) or ExitCode.DONE
             process.flush_stdout()
         raise typer.Exit(code)

@@ -14,8 +14,8 @@ import atexit
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from select import select
 from time import monotonic, sleep
 from types import FrameType
@@ -31,6 +31,7 @@ LINE = "vidsr: interrupted; no unfinished file is left\n"
 SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides it
 
 _requested = False
+_postponed = False
 _installed = False
 _line = LINE
 _exiting = _thread.allocate_lock()  # held, and never released, by the thread that ends the process
@@ -74,6 +75,21 @@ def check() -> None:
     """Raise `Interrupted` if the process was asked to end, in place of the error that came of it."""
     if _requested:
         raise Interrupted
+
+
+@contextmanager
+def postponed() -> Iterator[None]:
+    """Raise at the end what a signal raises; nothing inside may take long.
+
+    PyTorch's modules in C++ call Python while they are imported, and an exception there aborts the process.
+    """
+    global _postponed
+    _postponed = True
+    try:
+        yield
+    finally:
+        _postponed = False
+    check()
 
 
 def set_line(text: str | None) -> None:
@@ -147,7 +163,7 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     global _requested
     first, _requested = not _requested, True
     # a second exception must not cut the cleanup short, nor one the exit handlers; the watching thread ends the process
-    if first and not _exiting.locked():
+    if first and not _postponed and not _exiting.locked():
         raise _InterruptedBySignal
 
 
