@@ -40,8 +40,15 @@ class Verbosity(IntEnum):
 
 # Notes that only --verbose shows: nothing is lost, and most clips have them
 DETAILS = frozenset(
-    {"color_assumed", "color_tagged", "engine_chosen", "padded_to_even", "chroma_reduced", "encoder_memory_limited"}
-    | {"segments_differ"}
+    {
+        "color_assumed",
+        "color_tagged",
+        "engine_chosen",
+        "padded_to_even",
+        "chroma_reduced",
+        "encoder_memory_limited",
+        "segments_differ",
+    }
 )
 
 

@@ -273,7 +273,7 @@ def open_clip_writer(
         output,
         options.reading,
         alpha,
-        options.verify and not plan.memory.is_limited,
+        checked=options.verify and not plan.memory.is_limited,
     )
 
 

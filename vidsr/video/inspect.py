@@ -25,13 +25,12 @@ from vidsr.video.chapters import Chapter, read_chapters
 from vidsr.video.containers import can_carry, container_format, file_tags, is_cover, stream_tags
 from vidsr.video.demux import begins_between_keyframes, packets
 from vidsr.video.packet_check import set_up_decoder
-from vidsr.video.payload import payload_digest
+from vidsr.video.payload import DIGEST_BYTES, payload_digest
 from vidsr.video.probe import first_frame, to_file_clock, video_info, video_stream, video_tracks
 from vidsr.video.source import is_pipe, open_source, readable
 from vidsr.video.stream_copy import is_dropped
 from vidsr.video.streams import other_streams, stream_info
 
-DIGEST_BYTES = 8  # enough, because packets are compared in order
 MPEG_AUDIO = ("mp1", "mp2", "mp3")  # three layers of one format, which MP4 does not distinguish
 ADTS_START, ADTS_MASK = b"\xff\xf0", b"\xff\xf6"
 

@@ -92,9 +92,8 @@ def open_writer(
     if container == IMAGES:
         assert output is None or isinstance(output, OutputImages)
         return ImageSequenceWriter(path, info, encoding, first, notes, output)
-    return VideoWriter(
-        path, info, encoding, streams_from, start, end, slow, notes, output, reading, alpha, True, checked
-    )
+    given = (path, info, encoding, streams_from, start, end, slow, notes, output, reading, alpha)
+    return VideoWriter(*given, marked=True, checked=checked)
 
 
 def open_output(path: Path, overwrite: bool) -> OutputFile:

@@ -152,9 +152,8 @@ def train_step(recipe: Recipe, state: State, forward: Interior, data: TemporalDa
     losses = {"loss": loss.detach()}
     if recipe.forgetting:
         other = shorter_past(next_frame, walks, prior, SHARES[state.step % len(SHARES)])
-        before = magnitude(other.estimate - prior.estimate, recipe.scale)
-        after = magnitude(next_frame(walks.lr[:, -1:], other)[0] - last, recipe.scale)
-        excess = MEMORY_WEIGHT * F.relu(after - recipe.forgetting * before).mean()
+        difference = next_frame(walks.lr[:, -1:], other)[0] - last
+        excess = memory_loss(recipe, other.estimate - prior.estimate, difference)
         losses["memory"], loss = excess.detach(), loss + excess
     descend(recipe, state, loss)
     return losses
@@ -169,6 +168,12 @@ def shorter_past(next_frame: NextFrame, walks: Walks, prior: Prior, share: float
         torch.lerp(a, b, share) for a, b in ((prior.estimate, short.estimate), (prior.hidden, short.hidden))
     )
     return Prior(prior.luma, estimate, hidden, prior.inside)
+
+
+def memory_loss(recipe: Recipe, before: Tensor, after: Tensor) -> Tensor:
+    """Return the loss on a difference in the past (``before``) of which more lasts a frame (``after``) than may."""
+    before, after = (magnitude(difference, recipe.scale) for difference in (before, after))
+    return MEMORY_WEIGHT * F.relu(after - recipe.forgetting * before).mean()
 
 
 def magnitude(difference: Tensor, scale: int) -> Tensor:
