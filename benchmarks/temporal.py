@@ -3,6 +3,7 @@
     python benchmarks/temporal.py [--models balanced balanced-t] [--scale 4] [--crf 23] [--clips bikes bee]
         [--json PATH]
     python benchmarks/temporal.py --stress        # a still scene of 200 frames; a cut every five frames
+    python benchmarks/temporal.py --ahead [0 3]   # so many frames behind the first of a scene give it a state
     python benchmarks/temporal.py --backward      # the network run backwards too
     python benchmarks/temporal.py --late [24 36]  # a segment that begins so many frames early against the whole run
 
@@ -36,6 +37,7 @@ from vidsr.flow.state_warp import stays_inside, warp_cubic
 from vidsr.metrics import psnr
 from vidsr.models import Model, from_file, load_model
 from vidsr.stages.network_runner import Runner
+from vidsr.stages.temporal_upscale import LOOK_AHEAD, TemporalUpscaler
 from vidsr.stages.upscale import make_upscaler
 from vidsr.video.encode_decode import encode_and_decode
 from vidsr.video.luma import read_luma
@@ -70,12 +72,17 @@ def make_lr(hr: Luma, scale: int, crf: int | None) -> Luma:
     return lr if crf is None else encode_and_decode(lr, "libx264", crf)
 
 
-def upscale(model: Model | None, lr: Luma, scale: int) -> Luma:
-    """Return the frames upscaled, as codes; None: by bicubic."""
+def upscale(model: Model | None, lr: Luma, scale: int, ahead: int = LOOK_AHEAD) -> Luma:
+    """Return the frames upscaled, as codes; None: by bicubic. The first of a scene looks so many frames ``ahead``."""
     if model is None:
         return np.stack([imresize(frame, frame.shape[0] * scale, frame.shape[1] * scale) for frame in lr])
     upscaler = make_upscaler(Runner(model.fused(), Compute(torch.device("cpu"), model.network.dtype)))
-    outputs = [upscaler(torch.from_numpy(frame)[None, None], 255) for frame in lr]
+    frames = [torch.from_numpy(frame)[None, None] for frame in lr]
+    if isinstance(upscaler, TemporalUpscaler):
+        pairs = [(frame, frames[n : n + ahead]) for n, frame in enumerate(frames, 1)]
+        outputs = [upscaler(frame, 255, following=following) for frame, following in pairs]
+    else:
+        outputs = [upscaler(frame, 255) for frame in frames]
     return np.stack([output.round().clamp(0, 255).to(torch.uint8)[0, 0].numpy() for output in outputs])
 
 
@@ -113,7 +120,7 @@ def measure(models: dict[str, Model | None], clips: list[Path], scale: int, crf:
         row = {}
         for name, model in models.items():
             output = upscale(model, lr, scale)
-            row[name] = {"psnr": float(np.mean(frame_psnr(output, hr))), "flicker": flicker(output, hr)}
+            row[name] = {"psnr": _mean_psnr(output, hr), "flicker": flicker(output, hr)}
         table[path.stem] = row
         print(f"{path.stem:16}" + "".join(f"  {r['psnr']:7.3f} ({r['flicker']:.2f})" for r in row.values()), flush=True)
     means = {name: float(np.mean([row[name]["psnr"] for row in table.values()])) for name in models}
@@ -167,7 +174,7 @@ def late(models: dict[str, Model | None], clips: list[Path], scale: int, warm_up
 
 
 def backward(models: dict[str, Model | None], clips: list[Path], scale: int) -> dict[str, Any]:
-    """Return the PSNR of a model, of its mean with the model run backwards, and that from one frame ahead; print it."""
+    """Return the PSNR of a model, and of its mean with the model run backwards; print both."""
     result: dict[str, Any] = {}
     for path in clips:
         hr = read_hr(path, scale)
@@ -177,16 +184,34 @@ def backward(models: dict[str, Model | None], clips: list[Path], scale: int) -> 
                 continue
             forward = upscale(model, lr, scale)
             back = upscale(model, lr[::-1].copy(), scale)[::-1]
-            near = [upscale(model, lr[n : n + 2][::-1].copy(), scale)[-1] for n in range(len(lr) - 1)]
-            means = [forward, mean_of(forward, back), mean_of(forward, np.stack([*near, forward[-1]]))]
-            row = dict(
-                zip(("forward", "backward_too", "one_ahead"), [np.mean(frame_psnr(m, hr)) for m in means], strict=True)
-            )
+            row = {"forward": _mean_psnr(forward, hr), "backward_too": _mean_psnr(mean_of(forward, back), hr)}
             result[f"{path.stem} {name}"] = row
-            print(
-                f"{path.stem:16} {name:12}" + "".join(f"  {key} {value:.3f}" for key, value in row.items()), flush=True
-            )
+            _print_row(path, name, row)
     return result
+
+
+def look_ahead(models: dict[str, Model | None], clips: list[Path], scale: int, counts: Sequence[int]) -> dict[str, Any]:
+    """Return the PSNR by the number of frames that the first one of a scene looks ahead; print it."""
+    result: dict[str, Any] = {}
+    for path in clips:
+        hr = read_hr(path, scale)
+        lr = make_lr(hr, scale, None)
+        for name, model in models.items():
+            if model is not None:
+                row = {f"ahead_{count}": _mean_psnr(upscale(model, lr, scale, count), hr) for count in counts}
+                result[f"{path.stem} {name}"] = row
+                _print_row(path, name, row)
+    rows = list(result.values())
+    _print_row(Path("mean"), "", {key: float(np.mean([row[key] for row in rows])) for key in rows[0]})
+    return result
+
+
+def _mean_psnr(output: Luma, hr: Luma) -> float:
+    return float(np.mean(frame_psnr(output, hr)))
+
+
+def _print_row(path: Path, name: str, row: dict[str, float]) -> None:
+    print(f"{path.stem:16} {name:12}" + "".join(f"  {key} {value:.3f}" for key, value in row.items()), flush=True)
 
 
 def mean_of(a: Luma, b: Luma) -> Luma:
@@ -206,6 +231,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=DATA / "clips", help="folder of clips")
     parser.add_argument("--stress", action="store_true", help="a still scene and frequent cuts instead")
     parser.add_argument("--late", type=int, nargs="*", help="warm-ups of segments to compare with a whole run instead")
+    parser.add_argument("--ahead", type=int, nargs="+", help="numbers of frames to look ahead, compared, instead")
     parser.add_argument("--backward", action="store_true", help="the mean with the network run backwards instead")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -218,6 +244,8 @@ def main() -> None:
         result = stress(models, clips, given.scale)
     elif given.late is not None:
         result = late(models, clips, given.scale, given.late)
+    elif given.ahead is not None:
+        result = look_ahead(models, clips, given.scale, given.ahead)
     elif given.backward:
         result = backward(models, clips, given.scale)
     else:

@@ -85,8 +85,8 @@ def assert_context_suffices(stages: list[StageSpec], shown: list[int], log: Fram
         assert torch.equal(part.uv[found], whole.uv[wanted])
 
 
-def network(scale: int) -> UpscaleSpec:
-    plan = make_plan(parse_options(scale=scale, model="fast", device="cpu", precision="fp32"), INFO)
+def network(scale: int, model: str = "fast") -> UpscaleSpec:
+    plan = make_plan(parse_options(scale=scale, model=model, device="cpu", precision="fp32"), INFO)
     assert plan.upscale is not None
     return plan.upscale
 
@@ -128,6 +128,16 @@ def test_interpolation(engine: str) -> None:
 def test_interpolation_of_repeats() -> None:
     spec = InterpolateSpec(Times(Fraction(2)), "flow", None, "interpolate", Fraction(1))
     assert_context_suffices([spec], TELECINE)
+
+
+def test_a_scene_that_begins_at_the_end_of_a_range_looks_as_far_ahead_as_in_a_whole_run() -> None:
+    spec = network(2, "balanced-t")
+    clip, cut, stop = frames([*range(3), *range(100, 112)]), 3, 5
+    whole = output(build_stages([spec], INFO), clip)
+    part = output(build_stages([spec], INFO), clip[: stop + context_of(spec).after])
+    assert torch.equal(part.y[cut:stop], whole.y[cut:stop])
+    cut_off = output(build_stages([spec], INFO), clip[:stop])
+    assert not torch.equal(cut_off.y[cut:stop], whole.y[cut:stop])
 
 
 def test_several_stages_need_the_sum() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.tiers import examples
 from vidsr.frames import FrameBatch, Origin, concat
-from vidsr.stages.repeats import each_once, mark_repeats, with_distinct
+from vidsr.stages.repeats import each_once, mark_repeats, with_distinct, with_following
 
 
 def stream(shown: list[int], cuts: set[int], grey: bool = False) -> list[FrameBatch]:
@@ -70,3 +70,16 @@ def test_a_batch_whose_marks_do_not_fit_its_frames_cannot_be_made() -> None:
     (batch,) = stream([1, 2], set())
     with pytest.raises(ValueError, match="repeats"):
         FrameBatch(batch.y, batch.uv, batch.times, batch.origins, (False,))
+
+
+@examples(60)
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=14), st.sets(st.integers(1, 13), max_size=6), st.integers(0, 5))
+def test_a_batch_comes_with_the_distinct_frames_behind_it_wherever_batches_are_cut(
+    shown: list[int], cuts: set[int], count: int
+) -> None:
+    distinct = [image for image, _ in itertools.groupby(shown)]
+    begin = 0
+    for _, frames, following in with_following(with_distinct(mark_repeats(iter(stream(shown, cuts)))), count):
+        begin += 0 if frames is None else len(frames)
+        assert [int(frame[0, 0, 0, 0]) for frame in following] == distinct[begin : begin + count]
+    assert begin == len(distinct)

@@ -1,4 +1,4 @@
-"""Temporal upscaling: tiles, batches and warps equal the plain way; the state ends at a cut."""
+"""Temporal upscaling: tiles, batches and warps equal the plain way; a scene begins with what follows."""
 
 import copy
 from dataclasses import replace
@@ -12,7 +12,7 @@ from vidsr.device import Compute
 from vidsr.models import Model
 from vidsr.models.architectures.recurrent import Config, Recurrent
 from vidsr.stages.network_runner import Runner
-from vidsr.stages.temporal_upscale import TemporalUpscaler, find_flow
+from vidsr.stages.temporal_upscale import LOOK_AHEAD, TemporalUpscaler, find_flow
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 
@@ -43,6 +43,36 @@ def run(model: Model, frames: Tensor, sizes: tuple[int, ...], tile: int | None =
 def test_batches_of_any_size_give_the_same_frames(model: Model) -> None:
     frames = pan(6)
     assert torch.equal(run(model, frames, (6,)), run(model, frames, (1, 2, 3)))
+
+
+def ahead(model: Model, frames: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """The frames upscaled, with those that follow each batch."""
+    upscaler = TemporalUpscaler(Runner(model, CPU))
+    ends = [sum(sizes[: n + 1]) for n in range(len(sizes))]
+    parts = zip(frames.split(list(sizes)), ends, strict=True)
+    return torch.cat(
+        [
+            upscaler(part, 255, following=[frame[None] for frame in frames[end : end + LOOK_AHEAD]])
+            for part, end in parts
+        ]
+    )
+
+
+def test_a_scene_begins_as_if_it_came_back_from_the_frames_behind_its_first(model: Model) -> None:
+    frames = pan(LOOK_AHEAD + 4)
+    there_and_back = torch.cat([frames[1 : 1 + LOOK_AHEAD].flip(0), frames])
+    slow = run(model, there_and_back, (len(there_and_back),))[LOOK_AHEAD:]
+    assert not torch.equal(slow[0], run(model, frames[:1], (1,))[0])
+    for sizes in ((9,), (1,) * 9, (2, 4, 3)):
+        assert torch.equal(ahead(model, frames, sizes), slow)
+
+
+@pytest.mark.parametrize("length", [1, 2, 4])
+def test_a_scene_does_not_begin_with_frames_of_the_next_one(model: Model, length: int) -> None:
+    first, second = pan(length), (255 - pan(3)).flip(-1)
+    together = ahead(model, torch.cat([first, second]), (length + 3,))
+    alone = [ahead(model, scene, (len(scene),)) for scene in (first, second)]
+    assert torch.equal(together, torch.cat(alone))
 
 
 def test_tiles_equal_whole_frames(model: Model) -> None:

@@ -50,6 +50,7 @@ from vidsr.stages.specs import (
 )
 from vidsr.stages.stopwatch import Stopwatch
 from vidsr.stages.temporal_denoise import TemporalDenoise
+from vidsr.stages.temporal_upscale import LOOK_AHEAD
 from vidsr.stages.upscale import Upscale
 from vidsr.video import VideoReader
 
@@ -256,7 +257,7 @@ def context_of(*specs: StageSpec) -> Context:
             case TemporalDenoiseSpec():
                 context += temporal_denoise.CONTEXT
             case UpscaleSpec():
-                context += Context(before=spec.warm_up)
+                context += Context(spec.warm_up, LOOK_AHEAD if spec.is_temporal else 0)
     return context
 
 

@@ -5,12 +5,15 @@ A frame is repeated when all its planes equal those of the frame before it: slid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from vidsr.frames import FrameBatch, concat
+
+Distinct = tuple[FrameBatch, FrameBatch | None]  # a batch and its distinct frames; None if it has none
 
 
 def mark_repeats(batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
@@ -29,7 +32,7 @@ def same_planes(a: FrameBatch, b: FrameBatch) -> bool:
     return torch.equal(a.y, b.y) and (a.uv is None or b.uv is None or torch.equal(a.uv, b.uv))
 
 
-def with_distinct(batches: Iterator[FrameBatch]) -> Iterator[tuple[FrameBatch, FrameBatch | None]]:
+def with_distinct(batches: Iterator[FrameBatch]) -> Iterator[Distinct]:
     """Each batch with its distinct frames; None where it has none.
 
     The first frame of a stream is distinct whatever its mark says: a range of a clip may begin with a repeat.
@@ -44,6 +47,25 @@ def with_distinct(batches: Iterator[FrameBatch]) -> Iterator[tuple[FrameBatch, F
             continue
         kept = [batch[i : i + 1] for i, repeated in enumerate(batch.repeats) if not repeated]
         yield batch, concat(kept) if kept else None
+
+
+def with_following(
+    items: Iterator[Distinct], count: int
+) -> Iterator[tuple[FrameBatch, FrameBatch | None, Sequence[Tensor]]]:
+    """Each item of `with_distinct` with the luma of the next ``count`` distinct frames; fewer where the stream ends."""
+    held: list[Distinct] = []
+    for item in items:
+        held.append(item)
+        while held and len(following := _luma(held[1:], count)) == count:
+            yield *held.pop(0), following
+    while held:
+        yield *held.pop(0), _luma(held, count)
+
+
+def _luma(items: Sequence[Distinct], count: int) -> Sequence[Tensor]:
+    """Return the luma of the first ``count`` distinct frames, 1 x 1 x H x W each."""
+    batches = [distinct.y for _, distinct in items if distinct is not None]
+    return [y[i : i + 1] for y in batches for i in range(len(y))][:count]
 
 
 def spread(batch: FrameBatch, made: FrameBatch | None, last: FrameBatch | None) -> FrameBatch:

@@ -1,12 +1,14 @@
 """Upscaling by a temporal network: each frame is corrected by what earlier frames have shown.
 
-The state of a frame is warped along the optical flow to the next frame. It is reset at scene cuts.
+The state of a frame is warped along the optical flow to the next frame. A scene has no past, so its first frame gets
+the state of the frames that follow, upscaled in reverse order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import takewhile
 
 import cv2
 import numpy as np
@@ -25,6 +27,7 @@ from vidsr.stages.network_runner import Runner
 from vidsr.stages.temporal_prior import Part, TemporalPrior, blended, empty_planes
 
 Luma = NDArray[np.uint8]
+LOOK_AHEAD = 5  # frames behind the first one of a scene that give it a state (docs/temporal.md)
 
 
 class TemporalUpscaler:
@@ -39,18 +42,39 @@ class TemporalUpscaler:
         self._state: State | None = None
         self._last: Tensor | None = None  # code values of the previous frame
 
-    def __call__(self, planes: Tensor, peak: int, rounded: bool = False) -> Tensor:
-        """N x 1 x H x W code values of consecutive frames -> upscaled code values, as `Runner` returns them."""
+    def __call__(
+        self, planes: Tensor, peak: int, rounded: bool = False, following: Sequence[Tensor] | None = None
+    ) -> Tensor:
+        """N x 1 x H x W code values of consecutive frames -> upscaled code values, as `Runner` returns them.
+
+        ``following``: the `LOOK_AHEAD` frames behind them; fewer where the clip ends. None: no frame looks ahead.
+        """
         frames = [planes[i : i + 1] for i in range(len(planes))]
         pairs = zip([self._last, *frames[:-1]], frames, strict=True)
         flows = computed_ahead(pairs, partial(find_flow, peak=peak))
-        work = partial(self._upscaled, peak=peak, rounded=rounded)
-        results = [work(frame, flow) for frame, flow in zip(frames, flows, strict=True)]
+        results = []
+        for index, (frame, flow) in enumerate(zip(frames, flows, strict=True)):
+            if flow is None and following is not None:
+                flow = self._begin([*frames[index:], *following][: 1 + LOOK_AHEAD], peak)
+            results.append(self._upscaled(frame, flow, peak, rounded))
         self._last = frames[-1]
         return torch.cat(results)
 
-    def _upscaled(self, frame: Tensor, flow: Tensor | None, peak: int, rounded: bool) -> Tensor:
-        """One frame upscaled; ``flow`` leads to the previous frame, None where there is none."""
+    def _begin(self, frames: Sequence[Tensor], peak: int) -> Tensor | None:
+        """Make the state of the second of ``frames`` from those behind it in the scene that the first one begins.
+
+        Returns the flow from the first to the second; None if the scene has one frame.
+        """
+        pairs = zip(frames[1:], frames[:-1], strict=True)
+        flows = list(takewhile(is_known, (find_flow(pair, peak) for pair in pairs)))  # from each frame to the next
+        if not flows:
+            return None
+        for frame, flow in reversed([*zip(frames[1 : 1 + len(flows)], [*flows[1:], None], strict=True)]):
+            self._upscaled(frame, flow, peak)
+        return flows[0]
+
+    def _upscaled(self, frame: Tensor, flow: Tensor | None, peak: int, rounded: bool = False) -> Tensor:
+        """One frame upscaled; ``flow`` leads to the frame that `_state` is of, None where there is none."""
         y = self.runner.values(frame, peak)
         self.runner.check_once(y)
         state = None if flow is None else self._state
@@ -136,20 +160,25 @@ def temporal_network(runner: Runner) -> TemporalNetwork:
     return network
 
 
-def find_flow(pair: tuple[Tensor | None, Tensor], peak: int) -> Tensor | None:
-    """Return the flow from a frame to the one before it, H x W x 2 in pixels.
+def is_known(flow: Tensor | None) -> bool:
+    """Whether there is a flow."""
+    return flow is not None
 
-    ``pair``: the previous frame and the frame, 1 x 1 x H x W code values up to ``peak``. None at a scene cut, without a
-    previous frame, and for frames too small to search.
+
+def find_flow(pair: tuple[Tensor | None, Tensor], peak: int) -> Tensor | None:
+    """Return the flow from a frame to another one, H x W x 2 in pixels.
+
+    ``pair``: the other frame, which is next to it in time, and the frame, 1 x 1 x H x W code values up to ``peak``.
+    None at a scene cut, without another frame, and for frames too small to search.
     """
-    before, frame = pair
-    if before is None or min(frame.shape[-2:]) < MIN_SIDE:
+    other, frame = pair
+    if other is None or min(frame.shape[-2:]) < MIN_SIDE:
         return None
-    before, frame = before.cpu(), frame.cpu()
+    other, frame = other.cpu(), frame.cpu()
     depth = peak.bit_length()
-    if scene_cuts.is_cut(scene_cuts.thumbnail(before, depth), scene_cuts.thumbnail(frame, depth)):
+    if scene_cuts.is_cut(scene_cuts.thumbnail(other, depth), scene_cuts.thumbnail(frame, depth)):
         return None
-    return torch.from_numpy(find_fine_flow(search_codes(frame, peak), search_codes(before, peak)))
+    return torch.from_numpy(find_fine_flow(search_codes(frame, peak), search_codes(other, peak)))
 
 
 def search_codes(frame: Tensor, peak: int) -> Luma:

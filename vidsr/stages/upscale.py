@@ -23,11 +23,11 @@ from vidsr.options.choices import ChromaFrom
 from vidsr.options.output_size import OutputSize
 from vidsr.runtime.concurrency import ordered_map
 from vidsr.stages.network_runner import Runner
-from vidsr.stages.repeats import spread, with_distinct
+from vidsr.stages.repeats import Distinct, spread, with_distinct, with_following
 from vidsr.stages.rgb_conversion import full_chroma_planes
 from vidsr.stages.rounding import rounded
 from vidsr.stages.stopwatch import Stopwatch
-from vidsr.stages.temporal_upscale import TemporalUpscaler, is_temporal
+from vidsr.stages.temporal_upscale import LOOK_AHEAD, TemporalUpscaler, is_temporal
 from vidsr.stages.tile_reuse import TileReuse
 
 CHROMA_KERNEL = "bicubic"
@@ -93,21 +93,25 @@ class Upscale:
         """
         alone = len(self.devices) == 1
         work = [partial(self._upscaled, device, self.watch if alone else Stopwatch()) for device in self.devices]
+        ahead = LOOK_AHEAD if any(isinstance(device[0], TemporalUpscaler) for device in self.devices if device) else 0
         last: FrameBatch | None = None
-        for batch, large in ordered_map(with_distinct(batches), work):
+        for batch, large in ordered_map(with_following(with_distinct(batches), ahead), work):
             self.repeated += sum(batch.repeats)
             result = spread(batch, large, last)
             last = result[-1:]
             yield result
 
     def _upscaled(
-        self, device: list[LumaUpscaler], watch: Stopwatch, given: tuple[FrameBatch, FrameBatch | None]
-    ) -> tuple[FrameBatch, FrameBatch | None]:
+        self,
+        device: list[LumaUpscaler],
+        watch: Stopwatch,
+        given: tuple[FrameBatch, FrameBatch | None, Sequence[Tensor]],
+    ) -> Distinct:
         """Return the batch, and its distinct frames resized; None if it has none."""
-        batch, distinct = given
+        batch, distinct, following = given
         if distinct is None:
             return batch, None
-        large = self._large_planes(distinct, device, watch)
+        large = self._large_planes(distinct, following, device, watch)
         y = large[:, :1]
         with watch.step("chroma"):
             if distinct.uv is None:
@@ -119,8 +123,13 @@ class Upscale:
                 )
             return batch, distinct.planes(y, self._chroma(distinct.y, distinct.uv, y))
 
-    def _large_planes(self, batch: FrameBatch, device: list[LumaUpscaler], watch: Stopwatch) -> Tensor:
-        """Return luma at the output's size, or with networks on RGB luma and 4:4:4 chroma if that is needed."""
+    def _large_planes(
+        self, batch: FrameBatch, following: Sequence[Tensor], device: list[LumaUpscaler], watch: Stopwatch
+    ) -> Tensor:
+        """Return luma at the output's size, or with networks on RGB luma and 4:4:4 chroma if that is needed.
+
+        ``following``: luma of frames behind the batch, for a first network that looks ahead.
+        """
         rounds = self.rounds and self.strength == 1
         with watch.step("network"):
             on_rgb = any(reuse.runner.conversion for reuse in device)
@@ -128,7 +137,11 @@ class Upscale:
             for reuse in device:
                 scale = reuse.runner.network.scale
                 reached = (planes.shape[-1] * scale, planes.shape[-2] * scale)
-                planes = reuse(planes, self.peak, rounded=rounds and reached == (self.width, self.height))
+                how = self.peak, rounds and reached == (self.width, self.height)
+                if reuse is device[0] and isinstance(reuse, TemporalUpscaler):
+                    planes = reuse(planes, *how, following)
+                else:
+                    planes = reuse(planes, *how)
         with watch.step("resize"):
             large = resize_planes(planes, self.width, self.height, self.kernel, self.peak if rounds else None)
             if self.strength == 1:

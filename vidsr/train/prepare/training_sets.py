@@ -33,6 +33,11 @@ def writers(data: Path, folder: Path) -> dict[str, Writer]:
     camera, moving, h264, sequenced = (
         [clips / name for name in names] for names in (["camera"], MOVING_CLIPS, H264_CLIPS, SEQUENCE_CLIPS)
     )
+
+    def written(scale: int) -> Writer:
+        """Return the function that writes sequences of a scale."""
+        return partial(sequences.build, sequenced, photos, scale, 1000, 500)
+
     pairs = partial(partial, restoration_pairs.build, photos=photo_sets)
     return {
         **{f"photos{n}": partial(dataset.build, photos, split=SPLIT, reduce=n) for n in (2, 3, 4)},
@@ -42,8 +47,8 @@ def writers(data: Path, folder: Path) -> dict[str, Writer]:
         "video_x4": partial(video_shard.build, photo_sets[:1], camera, scale=4, seed=0),
         "windows": partial(windows.build, moving, photos, 800, 0),
         "scenes": partial(windows.build, [], photos, 2000, 1),
-        **{f"sequences-x{n}": partial(sequences.build, sequenced, photos, n, 1000, 500) for n in (2, 3, 4)},
-        "compressed-x4": partial(sequences.build, sequenced, photos, 4, 1000, 500, crfs=(18, 30)),
+        **{f"sequences-x{n}": written(n) for n in (2, 3, 4)},
+        **{f"compressed-x{n}": partial(written(n), crfs=(18, 30)) for n in (2, 3, 4)},
         "blur": pairs("blur", clips=camera),
         "noise": pairs("noise", clips=camera),
         "noise-drawings": pairs("noise-drawings", clips=camera, seed=1),

@@ -32,7 +32,7 @@ from vidsr.train.step import Interior, Losses, autocast, descend, weighted_loss
 from vidsr.train.tasks.upscale import BORDER, limited_psnr
 
 FRAMES = 8  # frames of a step that have a gradient
-LEAD_INS = (0, 0, 0, 0, 0, 4, 4, 12, 12, 24)  # frames before them, without one: the state of a long clip
+LEAD_INS = (0, 0, 4, 4, 4, 4, 8, 8, 12, 16)  # frames before them, without one: the state of a long clip
 STILL = 0.1  # share of the walks that repeat one frame, so that still scenes do not drift
 SHARES = (1.0, 0.3)  # of a shorter past, in turn: what a network forgets of a large and of a small difference
 MEMORY_WEIGHT = 5.0  # of a difference in the past that lasts too long, luma 0 to 1
