@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
 
-from tests.flow.synthetic import Plane, texture
+from tests.flow.synthetic import Plane, bilinear, texture
 from tests.tiers import examples
 from vidsr.flow.projection import straight_displacements
 from vidsr.flow.warp import add_spline_row, mismatch, render, sample_spline, spline_coefficients
@@ -74,6 +74,39 @@ def test_displacements_are_in_pixels_of_the_motion_field() -> None:
     field[..., 0] = -1.5  # field pixels: three of the plane
     result = render(a, b, spline_coefficients(a), spline_coefficients(b), np.zeros_like(a), field, 0.5)
     assert np.abs(result[:, 8:-8] - np.roll(a, 3, axis=1)[:, 8:-8]).max() < 0.1
+
+
+def test_field_of_another_size_is_interpolated_at_each_pixel() -> None:
+    rng = np.random.default_rng(6)
+    planes = rng.uniform(0, 255, (2, 13, 18)).astype(np.float32)
+    field = rng.uniform(-2, 2, (5, 7, 6)).astype(np.float32)
+    field[..., 4:] = rng.uniform(0, 1, (5, 7, 2))
+    mask = rng.uniform(0, 1, (13, 18)).astype(np.float32)
+    splines = [spline_coefficients(plane) for plane in planes]
+    sx, sy, phase = 18 / 7, 13 / 5, 0.25
+    expected = np.empty((13, 18))
+    for row in range(13):
+        for col in range(18):
+            at = (col + 0.5) / sx - 0.5, (row + 0.5) / sy - 0.5
+            ax, ay, bx, by, weight, static = (float(bilinear(field[..., n], *at)) for n in range(6))
+            from_a = sampled(splines[0], np.float32(col + sx * ax), np.float32(row + sy * ay))
+            from_b = sampled(splines[1], np.float32(col + sx * bx), np.float32(row + sy * by))
+            static = max(static, mask[row, col])
+            mean = (1 - phase) * planes[0, row, col] + phase * planes[1, row, col]
+            expected[row, col] = (1 - static) * ((1 - weight) * from_a + weight * from_b) + static * mean
+    assert np.allclose(render(*planes, *splines, mask, field, phase), expected, atol=0.05)
+
+
+def test_mismatch_compares_both_frames_where_displacements_lead() -> None:
+    rng = np.random.default_rng(7)
+    a, b = rng.uniform(0, 255, (2, 9, 11)).astype(np.float32)
+    displacements = rng.uniform(-4, 4, (9, 11, 4)).astype(np.float32)
+    expected = np.empty((9, 11))
+    for row in range(9):
+        for col in range(11):
+            ax, ay, bx, by = displacements[row, col]
+            expected[row, col] = abs(bilinear(a, col + ax, row + ay) - bilinear(b, col + bx, row + by))
+    assert np.allclose(mismatch(a, b, displacements), expected, atol=0.01)
 
 
 def test_mismatch_is_zero_along_the_true_motion() -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from vidsr.flow.warp import F32, U64, sample_linear
+from vidsr.flow.warp import F32, U64, between_corners, corners_row, sample_linear
 
 Field = NDArray[Any]  # float32
 
@@ -48,13 +48,23 @@ def _log_confidence(flow, back, luma, other):  # type: ignore[no-untyped-def]
     """Return the natural logarithm of `confidence`, and the disagreement."""
     h, w = luma.shape
     logarithm, disagreement = np.empty((h, w), np.float32), np.empty((h, w), np.float32)
+    flat_back, flat_other = back.reshape(-1), other.reshape(-1)
+    rows, shares, at = np.empty((5, w), np.float32), np.empty((2, w), np.float32), np.empty(w, np.int32)
+    x, y, du, dv, there = rows[0], rows[1], rows[2], rows[3], rows[4]
+    one, two, down = U64(1), U64(2), U64(w)
     for row in range(h):
         for col in range(w):
-            u, v = flow[row, col, 0], flow[row, col, 1]
-            x, y = F32(col) + u, F32(row) + v
-            du, dv = u + sample_linear(back[..., 0], x, y), v + sample_linear(back[..., 1], x, y)
-            mismatch = abs(sample_linear(other, x, y) - luma[row, col])
-            disagreement[row, col] = math.sqrt(du * du + dv * dv)
+            x[col], y[col] = F32(col) + flow[row, col, 0], F32(row) + flow[row, col, 1]
+        corners_row(h, w, x, y, shares, at)
+        for col in range(w):
+            p, fx, fy = U64(at[col]), shares[0, col], shares[1, col]
+            there[col] = between_corners(flat_other, p, one, down, fx, fy)
+            du[col] = between_corners(flat_back, two * p, two, two * down, fx, fy)
+            dv[col] = between_corners(flat_back, two * p + one, two, two * down, fx, fy)
+        for col in range(w):
+            u, v = flow[row, col, 0] + du[col], flow[row, col, 1] + dv[col]
+            disagreement[row, col] = np.sqrt(u * u + v * v)
+            mismatch = abs(there[col] - luma[row, col])
             cost = F32(MISMATCH_COST) * mismatch + F32(DISAGREEMENT_COST) * disagreement[row, col]
             logarithm[row, col] = -min(cost, F32(20))
     return logarithm, disagreement

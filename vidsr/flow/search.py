@@ -131,8 +131,8 @@ def resize_displacements(displacements: Displacements, size: tuple[int, ...]) ->
     """
     h, w, channels = displacements.shape
     how = cv2.INTER_AREA if size[1] < w else cv2.INTER_LINEAR
-    scale = np.array([size[1] / w, size[0] / h] * (channels // 2), np.float32)
-    return np.asarray(cv2.resize(displacements, size[1::-1], interpolation=how)) * scale
+    scaled = displacements * np.array([size[1] / w, size[0] / h] * (channels // 2), np.float32)
+    return np.asarray(cv2.resize(scaled, size[1::-1], interpolation=how))
 
 
 def _search_from_rest(a: Pyramid, b: Pyramid) -> Flow:

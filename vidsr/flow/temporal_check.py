@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from vidsr.flow.warp import F32, sample_linear
+from vidsr.flow.warp import F32, U64, between_corners, corners_row, sample_linear_row
 
 Luma = NDArray[Any]  # float32, 8-bit code values, h x w
 Field = NDArray[Any]  # float32
@@ -45,13 +45,24 @@ def mismatch_beyond(near, beyond, displacements, flow):  # type: ignore[no-untyp
     """Return the absolute difference of ``near`` and ``beyond`` along the motion.
 
     The result is h x w code values. ``displacements`` (h x w x 2, x and y) lead from the phase to ``near``, ``flow``
-    from ``near`` to ``beyond``. All have the same size.
+    from ``near`` to ``beyond``. All have the same size; planes and ``flow`` must be contiguous.
     """
     h, w = near.shape
     result = np.empty((h, w), np.float32)
+    flat, flat_flow = near.reshape(-1), flow.reshape(-1)
+    rows, shares, at = np.empty((4, w), np.float32), np.empty((2, w), np.float32), np.empty(w, np.int32)
+    x, y, from_near, from_beyond = rows[0], rows[1], rows[2], rows[3]
+    one, two, down = U64(1), U64(2), U64(w)
     for row in range(h):
         for col in range(w):
-            x, y = F32(col) + displacements[row, col, 0], F32(row) + displacements[row, col, 1]
-            u, v = sample_linear(flow[..., 0], x, y), sample_linear(flow[..., 1], x, y)
-            result[row, col] = abs(sample_linear(beyond, x + u, y + v) - sample_linear(near, x, y))
+            x[col], y[col] = F32(col) + displacements[row, col, 0], F32(row) + displacements[row, col, 1]
+        corners_row(h, w, x, y, shares, at)
+        for col in range(w):
+            p, fx, fy = U64(at[col]), shares[0, col], shares[1, col]
+            from_near[col] = between_corners(flat, p, one, down, fx, fy)
+            x[col] += between_corners(flat_flow, two * p, two, two * down, fx, fy)
+            y[col] += between_corners(flat_flow, two * p + one, two, two * down, fx, fy)
+        sample_linear_row(beyond, x, y, shares, at, from_beyond)
+        for col in range(w):
+            result[row, col] = abs(from_beyond[col] - from_near[col])
     return result

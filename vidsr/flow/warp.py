@@ -146,23 +146,42 @@ def add_spline_row(c, x, y, factor, taps, first, value):  # type: ignore[no-unty
 
 
 @njit(inline="always")
+def corners_row(h, w, x, y, shares, first):  # type: ignore[no-untyped-def]
+    """Write the upper left of the four pixels around each position of a row, for `between_corners`.
+
+    Positions are clamped to a plane of ``h`` x ``w``, at least 2 x 2. ``first`` (int32) is the index of the pixel,
+    ``shares`` (2 x float32) the distance from it, across and down.
+    """
+    h, w = I32(h), I32(w)
+    for n in range(len(x)):  # on vectors of pixels
+        px, py = min(max(x[n], F32(0)), F32(w - I32(1))), min(max(y[n], F32(0)), F32(h - I32(1)))
+        ix, iy = min(I32(px), w - I32(2)), min(I32(py), h - I32(2))
+        shares[0, n], shares[1, n], first[n] = px - F32(ix), py - F32(iy), iy * w + ix
+
+
+@njit(inline="always")
+def between_corners(flat, upper, across, down, fx, fy):  # type: ignore[no-untyped-def]
+    """Return the bilinear value between four elements of ``flat``, as `sample_linear` does.
+
+    The first is at index ``upper``, its neighbours ``across`` and ``down`` further on, all of them U64.
+    """
+    lower = upper + down
+    first = flat[upper] + fx * (flat[upper + across] - flat[upper])
+    second = flat[lower] + fx * (flat[lower + across] - flat[lower])
+    return first + fy * (second - first)
+
+
+@njit(inline="always")
 def sample_linear_row(plane, x, y, shares, first, value):  # type: ignore[no-untyped-def]
     """Write the values at (x, y), as `sample_linear` returns them, for a row of positions to ``value``.
 
     ``shares`` (2 x w float32) and ``first`` (w int32) are overwritten. ``plane`` must be contiguous, at least 2 x 2.
     """
-    h, w = I32(plane.shape[0]), I32(plane.shape[1])
+    h, w = plane.shape
     flat = plane.reshape(-1)
-    for n in range(len(x)):  # on vectors of pixels
-        px, py = min(max(x[n], F32(0)), F32(w - I32(1))), min(max(y[n], F32(0)), F32(h - I32(1)))
-        ix, iy = min(I32(px), w - I32(2)), min(I32(py), h - I32(2))
-        shares[0, n], shares[1, n], first[n] = px - F32(ix), py - F32(iy), iy * w + ix
+    corners_row(h, w, x, y, shares, first)
     for n in range(len(x)):
-        p = U64(first[n])
-        q, one = p + U64(w), U64(1)
-        upper = flat[p] + shares[0, n] * (flat[p + one] - flat[p])
-        lower = flat[q] + shares[0, n] * (flat[q + one] - flat[q])
-        value[n] = upper + shares[1, n] * (lower - upper)
+        value[n] = between_corners(flat, U64(first[n]), U64(1), U64(w), shares[0, n], shares[1, n])
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -173,12 +192,17 @@ def mismatch(a, b, displacements):  # type: ignore[no-untyped-def]
     """
     h, w = a.shape
     result = np.empty((h, w), np.float32)
+    rows, shares, at = np.empty((6, w), np.float32), np.empty((2, w), np.float32), np.empty(w, np.int32)
+    ax, ay, bx, by, from_a, from_b = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
     for row in range(h):
         for col in range(w):
-            d = displacements[row, col]
-            from_a = sample_linear(a, F32(col) + d[0], F32(row) + d[1])
-            from_b = sample_linear(b, F32(col) + d[2], F32(row) + d[3])
-            result[row, col] = abs(from_a - from_b)
+            there = displacements[row, col]
+            ax[col], ay[col] = F32(col) + there[0], F32(row) + there[1]
+            bx[col], by[col] = F32(col) + there[2], F32(row) + there[3]
+        sample_linear_row(a, ax, ay, shares, at, from_a)
+        sample_linear_row(b, bx, by, shares, at, from_b)
+        for col in range(w):
+            result[row, col] = abs(from_a[col] - from_b[col])
     return result
 
 
@@ -206,24 +230,25 @@ def _render_rows(a, b, spline_a, spline_b, mask, field, phase, result, first, la
     h, w = a.shape
     fh, fw = field.shape[:2]
     sx, sy = F32(w / fw), F32(h / fh)
-    line = np.empty((6, fw), np.float32)  # the field at one row
+    wide, held = np.empty((2, 6, w), np.float32), np.full(2, -1)  # two rows of the field at all columns, and which
     rows, taps, at = np.empty((8, w), np.float32), np.empty((8, w), np.float32), np.empty(w, np.int32)
     ax, ay, bx, by, weight, static = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
     warped, ones = rows[6:], np.ones(w, np.float32)
     lefts, rights, shares = columns_between(w, fw)
     for row in range(first, last):
         y0, y1, fy = between_pixels((F32(row) + F32(0.5)) / sy - F32(0.5), fh)
+        for y in (y0, y1):
+            if held[y % 2] != y:
+                _widened(field[y], lefts, rights, shares, wide[y % 2])
+                held[y % 2] = y
+        upper, lower = wide[y0 % 2], wide[y1 % 2]
         for n in range(6):
-            for x in range(fw):
-                line[n, x] = field[y0, x, n] + fy * (field[y1, x, n] - field[y0, x, n])
+            for col in range(w):
+                rows[n, col] = upper[n, col] + fy * (lower[n, col] - upper[n, col])
         for col in range(w):
-            x0, x1, fx = U64(lefts[col]), U64(rights[col]), shares[col]
-            ax[col] = F32(col) + sx * (line[0, x0] + fx * (line[0, x1] - line[0, x0]))
-            ay[col] = F32(row) + sy * (line[1, x0] + fx * (line[1, x1] - line[1, x0]))
-            bx[col] = F32(col) + sx * (line[2, x0] + fx * (line[2, x1] - line[2, x0]))
-            by[col] = F32(row) + sy * (line[3, x0] + fx * (line[3, x1] - line[3, x0]))
-            weight[col] = line[4, x0] + fx * (line[4, x1] - line[4, x0])
-            static[col] = max(line[5, x0] + fx * (line[5, x1] - line[5, x0]), mask[row, col])
+            ax[col], ay[col] = F32(col) + sx * ax[col], F32(row) + sy * ay[col]
+            bx[col], by[col] = F32(col) + sx * bx[col], F32(row) + sy * by[col]
+            static[col] = max(static[col], mask[row, col])
         warped[:] = 0
         add_spline_row(spline_a, ax, ay, ones, taps, at, warped[0])
         add_spline_row(spline_b, bx, by, ones, taps, at, warped[1])
@@ -231,3 +256,12 @@ def _render_rows(a, b, spline_a, spline_b, mask, field, phase, result, first, la
             value = warped[0, col] + weight[col] * (warped[1, col] - warped[0, col])
             mean = a[row, col] + F32(phase) * (b[row, col] - a[row, col])
             result[row, col] = value + static[col] * (mean - value)
+
+
+@njit(inline="always")
+def _widened(line, lefts, rights, shares, wide):  # type: ignore[no-untyped-def]
+    """Write one row of the field (w x 6) at all columns of the plane to ``wide`` (6 x W), from `columns_between`."""
+    for col in range(len(lefts)):
+        left, right, fx = line[U64(lefts[col])], line[U64(rights[col])], shares[col]
+        for n in range(6):
+            wide[n, col] = left[n] + fx * (right[n] - left[n])
