@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from vidsr.flow.search import resize_displacements
-from vidsr.flow.warp import F32, U64, add_spline_row, between_pixels, columns_between, sample_linear_row
+from vidsr.flow.warp import F32, add_spline_row, between_pixels, columns_between, sample_linear_row, widen_row
 from vidsr.kernels.workers import in_parallel, strips
 
 Plane = NDArray[Any]  # float32, h x w
@@ -86,11 +86,15 @@ def _weights(mismatches):  # type: ignore[no-untyped-def]
 
 def _at_size(
     displacements: Displacements, offsets: NDArray[Any], size: tuple[int, ...]
-) -> tuple[Displacements, NDArray[Any]]:
-    """Return ``displacements`` at ``size`` (height, width), and ``offsets`` in whole pixels of that size."""
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return ``displacements`` at ``size`` (height, width), and ``offsets`` in whole pixels of that size.
+
+    The displacements are 4 x height x width, with as many columns repeated at each border as offsets reach across.
+    """
     h, w = displacements.shape[:2]
     shifts = np.rint(offsets * np.array([size[1] / w, size[0] / h])).astype(np.int32)
-    return resize_displacements(displacements, size), shifts
+    planes, reach = cv2.split(resize_displacements(displacements, size)), int(np.abs(shifts[:, 0]).max())
+    return np.stack([cv2.copyMakeBorder(p, 0, 0, reach, reach, cv2.BORDER_REPLICATE) for p in planes]), shifts
 
 
 def obmc_predict(
@@ -115,33 +119,52 @@ def obmc_predict(
 def _predict_rows(spline_a, spline_b, displacements, weights, shifts, result, first, last):  # type: ignore[no-untyped-def]
     """Add rows ``first`` to ``last`` of `obmc_predict` to ``result``, which holds zeros.
 
-    ``displacements`` and ``shifts`` (the offsets) are at the size and in pixels of the planes.
+    ``displacements`` and ``shifts`` (the offsets) are those of `_at_size`.
     """
     h, w = spline_a.shape
-    fh, fw = weights.shape[:2]
-    sy = F32(h / fh)
+    fh, fw, count = weights.shape
+    sy, reach = F32(h / fh), (displacements.shape[2] - w) // 2
+    wide, held = np.empty((2, count, w), np.float32), np.full(2, -1)  # two rows of weights at all columns, and which
     rows, scratch, at = np.empty((6, w), np.float32), np.empty((8, w), np.float32), np.empty(w, np.int32)
     ax, ay, bx, by, weight, own = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
-    line, (lefts, rights, shares) = np.empty(fw, np.float32), columns_between(w, fw)
+    lefts, rights, shares = columns_between(w, fw)
     for row in range(first, last):
         y0, y1, fy = between_pixels((F32(row) + F32(0.5)) / sy - F32(0.5), fh)
+        for y in (y0, y1):
+            if held[y % 2] != y:
+                widen_row(weights[y], lefts, rights, shares, wide[y % 2])
+                held[y % 2] = y
+        upper, lower = wide[y0 % 2], wide[y1 % 2]
+        here_ax, here_ay, here_bx, here_by = _lines(displacements, row, reach, w)
         own[:] = 0
-        for n in range(len(shifts) - 1, -1, -1):  # the first is a pixel's own
-            for x in range(fw):
-                line[x] = weights[y0, x, n] + fy * (weights[y1, x, n] - weights[y0, x, n])
-            y = min(max(row + shifts[n, 1], 0), h - 1)
+        for n in range(count - 1, -1, -1):  # the first is a pixel's own
+            y, left = min(max(row + shifts[n, 1], 0), h - 1), reach + shifts[n, 0]
+            there_ax, there_ay, there_bx, there_by = _lines(displacements, y, left, w)
+            first_share, second_share, most = upper[n], lower[n], F32(0)
             for col in range(w):
-                x0, x1, fx = U64(lefts[col]), U64(rights[col]), shares[col]
-                x = min(max(col + shifts[n, 0], 0), w - 1)
-                there, here = displacements[y, x], displacements[row, col]
-                share = line[x0] + fx * (line[x1] - line[x0])
-                difference = max(abs(there[0] - here[0]), abs(there[1] - here[1]))
-                difference = max(difference, max(abs(there[2] - here[2]), abs(there[3] - here[3])))
-                is_own = n == 0 or difference < F32(SAME)
-                own[col] += share if is_own else F32(0)
-                weight[col] = F32(0) if is_own else share
-                ax[col], ay[col] = F32(col) + there[0], F32(row) + there[1]
-                bx[col], by[col] = F32(col) + there[2], F32(row) + there[3]
+                share = first_share[col] + fy * (second_share[col] - first_share[col])
+                across = max(abs(there_ax[col] - here_ax[col]), abs(there_bx[col] - here_bx[col]))
+                down = max(abs(there_ay[col] - here_ay[col]), abs(there_by[col] - here_by[col]))
+                other = F32(0) if max(across, down) < F32(SAME) else share
+                own[col] += share - other
+                most = max(most, other)
+                weight[col] = other
+            if most == 0 and n > 0:
+                continue  # all pixels of most rows move as one
+            for col in range(w):
+                ax[col], ay[col] = F32(col) + there_ax[col], F32(row) + there_ay[col]
+                bx[col], by[col] = F32(col) + there_bx[col], F32(row) + there_by[col]
             counts = own if n == 0 else weight
             add_spline_row(spline_a, ax, ay, counts, scratch, at, result[0, row])
             add_spline_row(spline_b, bx, by, counts, scratch, at, result[1, row])
+
+
+@njit(inline="always")
+def _lines(displacements, row, left, w):  # type: ignore[no-untyped-def]
+    """Return ``w`` columns, from ``left`` on, of each plane of ``displacements`` at ``row``."""
+    return (
+        displacements[0, row, left : left + w],
+        displacements[1, row, left : left + w],
+        displacements[2, row, left : left + w],
+        displacements[3, row, left : left + w],
+    )

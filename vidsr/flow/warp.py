@@ -58,6 +58,15 @@ def columns_between(width, field_width):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
+def widen_row(line, lefts, rights, shares, wide):  # type: ignore[no-untyped-def]
+    """Write one row of a field (w x n) at all columns of a plane to ``wide`` (n x W), by `columns_between`."""
+    for col in range(len(lefts)):
+        left, right, fx = line[U64(lefts[col])], line[U64(rights[col])], shares[col]
+        for n in range(len(wide)):
+            wide[n, col] = left[n] + fx * (right[n] - left[n])
+
+
+@njit(inline="always")
 def sample_linear(plane, x, y):  # type: ignore[no-untyped-def]
     """Return the bilinear value of ``plane`` at (x, y), clamped to the frame."""
     h, w = plane.shape
@@ -239,7 +248,7 @@ def _render_rows(a, b, spline_a, spline_b, mask, field, phase, result, first, la
         y0, y1, fy = between_pixels((F32(row) + F32(0.5)) / sy - F32(0.5), fh)
         for y in (y0, y1):
             if held[y % 2] != y:
-                _widened(field[y], lefts, rights, shares, wide[y % 2])
+                widen_row(field[y], lefts, rights, shares, wide[y % 2])
                 held[y % 2] = y
         upper, lower = wide[y0 % 2], wide[y1 % 2]
         for n in range(6):
@@ -256,12 +265,3 @@ def _render_rows(a, b, spline_a, spline_b, mask, field, phase, result, first, la
             value = warped[0, col] + weight[col] * (warped[1, col] - warped[0, col])
             mean = a[row, col] + F32(phase) * (b[row, col] - a[row, col])
             result[row, col] = value + static[col] * (mean - value)
-
-
-@njit(inline="always")
-def _widened(line, lefts, rights, shares, wide):  # type: ignore[no-untyped-def]
-    """Write one row of the field (w x 6) at all columns of the plane to ``wide`` (6 x W), from `columns_between`."""
-    for col in range(len(lefts)):
-        left, right, fx = line[U64(lefts[col])], line[U64(rights[col])], shares[col]
-        for n in range(6):
-            wide[n, col] = left[n] + fx * (right[n] - left[n])
