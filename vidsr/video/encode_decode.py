@@ -61,7 +61,8 @@ def encode_and_decode(
     """
     height, width = luma.shape[1:]
     even = np.pad(luma, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")  # 4:2:0 needs even sizes
-    return encode_and_decode_420(even, _neutral(even), encoder, quality, preset)[0][:, :height, :width]
+    decoded, _ = encode_and_decode_420(even, _neutral(even), encoder, quality, preset)
+    return np.ascontiguousarray(decoded[:, :height, :width])
 
 
 def encode_and_decode_420(

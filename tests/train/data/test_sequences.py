@@ -20,6 +20,7 @@ from vidsr.train.data.sequences import (
     there_and_back,
     whole,
 )
+from vidsr.train.prepare.sequences import write_shard
 
 
 def mismatch(walk: Walk) -> float:
@@ -85,3 +86,8 @@ def test_a_shard_of_other_data_or_of_another_scale_is_refused(sequences_shard: P
     (tmp_path / "text.safetensors").write_text("no shard")
     with pytest.raises(InputError, match="not a readable shard"):
         read_sequences(tmp_path / "text.safetensors", 2, validation=False)
+
+
+def test_compressed_sequences_of_an_odd_size_are_searched_as_any(tmp_path: Path) -> None:
+    clip = np.random.default_rng(0).integers(0, 256, (3, 2 * 49, 2 * 51), dtype=np.uint8)
+    assert write_shard(iter([clip, clip]), 2, (20, 20), 0, tmp_path / "odd.safetensors") == 2

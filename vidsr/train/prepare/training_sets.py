@@ -48,7 +48,7 @@ def writers(data: Path, folder: Path) -> dict[str, Writer]:
         "windows": partial(windows.build, moving, photos, 800, 0),
         "scenes": partial(windows.build, [], photos, 2000, 1),
         **{f"sequences-x{n}": written(n) for n in (2, 3, 4)},
-        **{f"compressed-x{n}": partial(written(n), crfs=(18, 30)) for n in (2, 3, 4)},
+        "compressed-x4": partial(written(4), crfs=(18, 30)),
         "blur": pairs("blur", clips=camera),
         "noise": pairs("noise", clips=camera),
         "noise-drawings": pairs("noise-drawings", clips=camera, seed=1),
