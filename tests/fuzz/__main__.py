@@ -25,7 +25,7 @@ from tests.fuzz.sources import whole_files  # noqa: E402
 
 COLUMNS = (
     *("runs", "done", "truncated", "error line", "verify failed", "interrupted", "bug", "traceback", "signal", "hang"),
-    *("leftovers", "files changed", "unclean rerun"),
+    *("leftovers", "files changed", "unclean rerun", "other bytes"),
 )
 WARM = (
     ("--scale", "2", "--model", "fast", "--fps", "2x"),

@@ -30,6 +30,9 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("enhance", "c.mp4", *FAST, "-o", "new.mkv", "--fps", "2x", "--interpolation", "blend"),
     ("enhance", "c.mp4", "--scale", "2", "--model", "bicubic", "-o", "new/%05d.png"),
     ("enhance", "c.mp4", "d", *FAST, "-o", "new"),
+    ("enhance", "s.mp4", *FAST, "--segment", "0.5s", "-o", "new.mp4"),
+    ("enhance", "s.mp4", *FAST, "--segment", "0.5s", "--jobs", "2", "-o", "new.mp4"),
+    ("enhance", "s.mp4", "d", *FAST, "--segment", "0.5s", "--jobs", "2", "-o", "new"),
     ("degrade", "c.mp4", "--scale", "1/2", "-o", "new.mp4"),
     ("compare", "c.mp4", "--models", "nearest,bicubic", "--scale", "2", "--frames", "20", "-o", "new"),
     ("dataset", "images", "-o", "new.safetensors", "--split", "100,0,0"),
@@ -41,6 +44,7 @@ def prepare(folder: Path) -> Path:
     """Write what the commands read, and files of the user, to ``folder``."""
     (folder / "d").mkdir(parents=True)
     make_clip(folder / "c.mp4", frames=60, size=(160, 120), audio=1)
+    make_clip(folder / "s.mp4", frames=60, size=(160, 120), audio=1, gop=12)
     make_clip(folder / "d" / "b.mp4", frames=30, size=(160, 120))
     (folder / "images").mkdir()
     for number in range(20):
@@ -53,7 +57,7 @@ def prepare(folder: Path) -> Path:
 
 def fuzz_kills(prepared: Path, numbers: range, seed: int, place: Path) -> Findings:
     """Kill a run at a random moment for each of ``numbers``, then run the same command again."""
-    findings, seconds = Findings.none(), {}
+    findings, seconds, made = Findings.none(), {}, {}
     for number in numbers:
         rng = random.Random(f"kills {seed} {number}")
         words = rng.choice(COMMANDS)
@@ -63,6 +67,7 @@ def fuzz_kills(prepared: Path, numbers: range, seed: int, place: Path) -> Findin
             began = time.monotonic()
             run_forked(words, folder)
             seconds[words] = time.monotonic() - began
+            made[words] = contents(folder)
         _fresh(prepared, folder)
         before = contents(folder)
         number_of_signal = rng.choice(SIGNALS)
@@ -79,6 +84,8 @@ def fuzz_kills(prepared: Path, numbers: range, seed: int, place: Path) -> Findin
         if late > PATIENCE * END_SECONDS and outcome.code == ExitCode.INTERRUPTED:
             faults.append(f"hang: {late:.1f} s after the signal")
         faults += _faults_of_next_run(words, folder, before)
+        if "--segment" in words:
+            faults += _differences(made[words], contents(folder))
         if outcome.signal == number_of_signal and (number_of_signal == signal.SIGKILL or number % NEW_PROCESS == 0):
             outcome = replace(outcome, code=int(ExitCode.INTERRUPTED), signal=None)  # as wanted
         findings.add(outcome, f"kills {number} ({number_of_signal.name})", *faults)
@@ -121,6 +128,12 @@ def _faults(words: tuple[str, ...], outcome: Outcome, number: int, before: dict[
                 f"leftovers: {name}" for name in sorted(set(after) - set(before)) if _is_unfinished(folder / name)
             ]
     return faults
+
+
+def _differences(whole: dict[str, str], resumed: dict[str, str]) -> list[str]:
+    """Compare the clips that a run made with those of one that was resumed; no job folder may be left."""
+    names = {name for name in whole.keys() | resumed.keys() if name.endswith((".mp4", ".mp4.vidsr"))}
+    return [f"other bytes: {name}" for name in sorted(names) if whole.get(name) != resumed.get(name)]
 
 
 def _is_unfinished(path: Path) -> bool:

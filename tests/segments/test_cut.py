@@ -12,7 +12,7 @@ from tests.clips import make_clip
 from tests.segments.runs import source
 from tests.tiers import examples
 from vidsr.options.source import Reading
-from vidsr.segments.cut import cut_clip
+from vidsr.segments.cut import CONTEXT_SHARE, cut_clip, joined
 from vidsr.video.packet_index import PacketIndex, packet_index
 
 INDEX = PacketIndex(Fraction(1, 25), tuple(range(1000)), tuple(range(0, 1000, 50)))
@@ -47,6 +47,38 @@ def test_a_part_of_a_clip_counts_its_own_frames() -> None:
     assert cut is not None
     assert [segment.first.time for segment in cut.segments] == [2, 12, 22]
     assert (cut.segments[-1].stop, cut.end) == (800, 34)
+
+
+@pytest.mark.parametrize(
+    ("context", "first"),
+    [
+        (0, [0, 250, 500, 750]),
+        (8, [0, 250, 500, 750]),  # 3 x 8 of 1000 frames
+        (9, [0, 500]),
+        (25, [0, 500]),
+        (900, [0, 500]),  # however much it is: the clip stays resumable
+    ],
+)
+def test_segments_are_joined_where_the_context_of_all_is_much_of_the_clip(context: int, first: list[int]) -> None:
+    cut = cut_clip(INDEX, Fraction(10))
+    assert cut is not None
+    segments = joined(cut, context).segments
+    assert [segment.first.frame for segment in segments] == first
+    assert [segment.stop for segment in segments] == [*first[1:], 1000]
+    assert [segment.end for segment in segments[:-1]] == [segment.first.time for segment in segments[1:]]
+    assert segments[-1].end is None
+
+
+@examples(40)
+@given(st.integers(2, 400), st.integers(1, 80))
+def test_the_context_of_joined_segments_is_a_small_share_of_the_clip(count: int, context: int) -> None:
+    frames = 250 * count
+    index = PacketIndex(INDEX.tick, tuple(range(frames)), tuple(range(0, frames, 50)))
+    cut = cut_clip(index, Fraction(10))
+    assert cut is not None
+    segments = joined(cut, context).segments
+    assert len(segments) == 2 or (len(segments) - 1) * context <= CONTEXT_SHARE * frames
+    assert {segment.first for segment in segments} <= {segment.first for segment in cut.segments}
 
 
 @examples(40)

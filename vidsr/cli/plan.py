@@ -19,14 +19,14 @@ def plan(inputs: list[Path], output: Path | None, json: bool, **options: Any) ->
 
     from vidsr.cli.estimates import print_estimates
     from vidsr.pipeline.estimate import estimate_all
-    from vidsr.segments.cut_file import cut_file, notes_on_borders
+    from vidsr.segments.cut_file import cut_file, notes_on_segments
 
     estimates = estimate_all(
         inputs,
         output,
         parsed,
         Searching(),
-        lambda job, planned: notes_on_borders(planned) if cut_file(job, parsed) is not None else (),
+        lambda job, planned: notes_on_segments(cut, planned) if (cut := cut_file(job, parsed)) is not None else (),
     )
     print_estimates(estimates, json)
     return estimates.exit_code

@@ -48,6 +48,7 @@ DETAILS = frozenset(
         "chroma_reduced",
         "encoder_memory_limited",
         "segments_differ",
+        "segments_longer",
     }
 )
 

@@ -72,7 +72,7 @@ class EnhanceOptions:
     verify: bool = True  # check the finished file against the plan
     overwrite: bool = False
     square_pixels: bool = False  # resize an anamorphic clip to square pixels
-    segment: Fraction = Fraction(10)  # seconds of source time in one segment of a long clip; 0: the whole clip
+    segment: Fraction | None = None  # seconds of source time in one segment of a long clip; 0: all; None chooses
     jobs: int = 1  # processes that make segments; 0 chooses
     ray: str | None = None  # address of a Ray cluster that makes segments, or auto
     cpus_per_worker: int = 8  # processors for each of its workers

@@ -65,13 +65,13 @@ def parse_time(text: str, flag: str) -> Fraction:
     return seconds
 
 
-def parse_segment(text: str, flag: str) -> Fraction:
-    """Return exact seconds from ``10s``, ``10`` or ``0``.
+def parse_segment(text: str, flag: str) -> Fraction | None:
+    """Return exact seconds from ``10s``, ``10`` or ``0``; None for ``auto``.
 
     Raises:
-        OptionError: the text is not a time.
+        OptionError: the text is neither.
     """
-    return parse_time(text.strip().removesuffix("s"), flag)
+    return None if text == "auto" else parse_time(text.strip().removesuffix("s"), flag)
 
 
 def parse_bytes(text: str, flag: str) -> int:

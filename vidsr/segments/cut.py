@@ -1,18 +1,20 @@
-"""Cut a clip into segments of whole groups of frames, by its packet index alone.
+"""Cut a clip into segments of whole groups of frames, by its packet index and the context that each of them reads.
 
-The cut depends on the source and the options only, so every run of a job, on any number of workers, has the same one.
+The cut depends on the source, the options and the plan, so a job has the same one on any number of workers.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
+from math import ceil
 
 from vidsr.video.packet_index import PacketIndex
 
 ENTRY_SECONDS = 1  # between two entry points; more of them would only make the plan larger
+CONTEXT_SHARE = Fraction(1, 40)  # of the frames of a clip, for the context of all its segments
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,19 @@ def counted_in_fields(cut: Cut) -> Cut:
     entries = {entry: EntryPoint(2 * entry.frame, entry.time) for entry in cut.entries}
     segments = tuple(Segment(entries[one.first], 2 * one.stop, one.end) for one in cut.segments)
     return Cut(segments, tuple(entries.values()), cut.end)
+
+
+def joined(cut: Cut, context: int) -> Cut:
+    """Return ``cut`` with longer segments where each reads ``context`` frames of its neighbours.
+
+    As many segments become one as it takes to keep all context within `CONTEXT_SHARE` of the clip. Two segments remain
+    at least.
+    """
+    before, frames = len(cut.segments), cut.segments[-1].stop
+    most = max(2, 1 + int(CONTEXT_SHARE * frames / context)) if context else before  # the first one has no context
+    size = ceil(before / most)
+    groups = (cut.segments[number : number + size] for number in range(0, before, size))
+    return replace(cut, segments=tuple(replace(group[-1], first=group[0].first) for group in groups))
 
 
 def cut_clip(

@@ -1,6 +1,6 @@
 """Enhance one file: a long clip in segments, everything else in one run.
 
-    begin: cut -> job folder;  run each segment that is not finished;  complete: assemble -> remove the job folder
+    begin: cut -> plan -> job folder;  run each segment that is not finished;  complete: assemble -> remove the job folder
 
 A run that ends early leaves the job folder, and the same command continues.
 """
@@ -29,7 +29,7 @@ from vidsr.runtime.worker_pool import Key
 from vidsr.segments.assemble import assemble
 from vidsr.segments.begun_job import BegunJob, Need, plan_digest
 from vidsr.segments.cut import Cut
-from vidsr.segments.cut_file import cut_file, notes_on_borders
+from vidsr.segments.cut_file import cut_file, notes_on_segments, planned_cut
 from vidsr.segments.folder_lock import FolderLock
 from vidsr.segments.job import SegmentedJob
 from vidsr.segments.job_folder import JobFolder
@@ -115,14 +115,14 @@ def _begin_segments(files: Job, options: EnhanceOptions, cut: Cut, notes: Notes)
     need = need_of(replace(job.plan, options=wanted.plan.options))
     has_own_gpus = job.plan.options.device == wanted.plan.options.device
     if reports:
-        notes.info("resuming", f"resuming: {len(reports)} of {len(cut.segments)} segments done")
+        notes.info("resuming", f"resuming: {len(reports)} of {len(job.cut.segments)} segments done")
     return BegunJob(
         files=files,
         options=options,
         folder=folder.path,
         plan_digest=digest,
-        segments=len(cut.segments),
-        missing=tuple(index for index in range(len(cut.segments)) if index not in reports),
+        segments=len(job.cut.segments),
+        missing=tuple(index for index in range(len(job.cut.segments)) if index not in reports),
         frames_done=sum(report.frames for report in reports.values()),
         frames=job.plan.output.frames,
         seconds_before=sum(report.seconds for report in reports.values()),
@@ -142,7 +142,7 @@ def _planned_job(files: Job, options: EnhanceOptions, cut: Cut, notes: Notes) ->
     with open_reader(files.source, options, notes) as reader:
         plan = plan_clip(files, options, reader, notes)
         unsettled = math.ceil(reader.rate_change) if reader.deinterlaces else 0
-    notes.extend(notes_on_borders(plan))
+    notes.extend(notes_on_segments(cut, plan))
     target = output_names(files, options).result
     notes.extend(lost_streams(files.source, target, options.reading, slow_motion(options)))
     played_from, output_zero = file_clock(files.source, ZERO, options.start or ZERO, options.reading)
@@ -152,7 +152,7 @@ def _planned_job(files: Job, options: EnhanceOptions, cut: Cut, notes: Notes) ->
         target=target.resolve(),
         fingerprint=Fingerprint.of(files.source),
         plan=plan,
-        cut=cut,
+        cut=planned_cut(cut, plan),
         played_from=played_from,
         output_zero=output_zero if options.start is not None else ZERO,
         unsettled=unsettled,
