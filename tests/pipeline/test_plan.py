@@ -12,7 +12,7 @@ from vidsr.errors import ModelError, Notes
 from vidsr.frames import FrameBatch, Origin, VideoInfo
 from vidsr.models.weight_files import frame_network_path
 from vidsr.options.enhance import parse_options
-from vidsr.pipeline.choose import choose_engine
+from vidsr.pipeline.choose import choose_engine, choose_upscale
 from vidsr.pipeline.choose_model import choose_domain, choose_model, has_time
 from vidsr.pipeline.plan import Plan, make_plan
 from vidsr.stages.build import build_stages
@@ -182,19 +182,26 @@ def test_on_a_gpu_a_temporal_model_goes_before_a_larger_one(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("devices", "size", "asked", "expected"),
+    ("device", "size", "asked", "expected"),
     [
-        (("cpu",), (640, 360), None, True),  # one processor
-        (("cpu",), (641, 360), None, False),
-        (("cpu",), (641, 360), True, True),
-        (("cpu",), (640, 360), False, False),
-        (("cuda:0",), (1920, 1080), None, True),
-        (("cuda:0", "cuda:1"), (640, 360), None, False),  # it would use one of them
+        ("cpu", (640, 360), None, True),  # one processor
+        ("cpu", (641, 360), None, False),
+        ("cpu", (641, 360), True, True),
+        ("cpu", (640, 360), False, False),
+        ("cuda", (1920, 1080), None, True),
     ],
 )
 def test_auto_takes_a_temporal_model_where_the_device_has_time(
-    devices: tuple[str, ...], size: tuple[int, int], asked: bool | None, expected: bool, monkeypatch: pytest.MonkeyPatch
+    device: str, size: tuple[int, int], asked: bool | None, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vidsr.pipeline.choose_model.processors", lambda: 1)
-    computes = [Compute(torch.device(name), torch.float32) for name in devices]
-    assert has_time(parse_options(scale=4, temporal=asked), VideoInfo(*size, Fraction(25)), computes) is expected
+    assert has_time(parse_options(scale=4, temporal=asked), VideoInfo(*size, Fraction(25)), device) is expected
+
+
+def test_auto_chooses_the_same_network_for_a_process_with_two_gpus_and_for_workers_with_one() -> None:
+    """Another number of --jobs gave another network, and so other bytes."""
+    both = tuple(Compute(torch.device(f"cuda:{number}"), torch.float16) for number in range(2))
+    info = clip("ffv1")
+    chosen = [choose_upscale(parse_options(scale=4), info, computes) for computes in (both, both[:1])]
+    assert chosen[0] is not None and chosen[1] is not None
+    assert chosen[0].networks[0] == chosen[1].networks[0]

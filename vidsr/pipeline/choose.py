@@ -107,8 +107,9 @@ def choose_upscale(
     factor = max(Fraction(width, info.width), Fraction(height, info.height))
     model = options.model
     if model == "auto":
-        temporal = has_time(options, info, computes)
-        model = choose_model(computes[0].device.type, options, info, factor, compressed=compressed, temporal=temporal)
+        device = computes[0].device.type
+        temporal = has_time(options, info, device)
+        model = choose_model(device, options, info, factor, compressed=compressed, temporal=temporal)
     if model in KERNELS:
         if options.strength != 1:
             raise OptionError(f"--strength has no effect with the kernel {model}: leave it out, or choose a network")

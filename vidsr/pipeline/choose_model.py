@@ -51,15 +51,15 @@ def choose_model(
     return next((name for name in names if all((name, scale) in trained for scale in scales)), sure)
 
 
-def has_time(options: EnhanceOptions, info: VideoInfo, computes: Sequence[Compute]) -> bool:
-    """Whether a clip shall have a temporal network: as the user says, else where the machine keeps a sensible speed.
+def has_time(options: EnhanceOptions, info: VideoInfo, device: str) -> bool:
+    """Whether a clip shall have a temporal network: as the user says, else where ``device`` keeps a sensible speed.
 
-    Of several GPUs such a network uses one only.
+    The number of GPUs does not count: a worker sees one of them, and must choose what a single process chooses.
     """
     if options.temporal is not None:
         return options.temporal
     is_fast = info.width * info.height <= PIXELS_PER_PROCESSOR * processors()
-    return len(computes) == 1 and (computes[0].device.type != "cpu" or is_fast)
+    return device != "cpu" or is_fast
 
 
 def choose_domain(
