@@ -188,8 +188,7 @@ def enhance(
         verify: Verify the finished file against the plan (default).
         reference: True high-resolution clip to measure the output against.
         overwrite: Replace an existing output.
-        segment: Length of the segments of a long clip, which an interrupted run keeps; auto: 10 s or more; 0: one
-            segment.
+        segment: Length of segments that an interrupted run keeps; auto: 10 s or more; 0: whole clip.
         jobs: Processes that work on clips and their segments; auto: one per GPU, or per 8 processors.
         ray: Ray cluster that works on clips and their segments; auto: this machine.
         cpus_per_worker: Processors for each worker of the Ray cluster.

@@ -70,7 +70,7 @@ def test_segments_are_joined_where_the_context_of_all_is_much_of_the_clip(contex
 
 
 @examples(40)
-@given(st.integers(2, 400), st.integers(1, 80))
+@given(st.integers(3, 400), st.integers(1, 80))
 def test_the_context_of_joined_segments_is_a_small_share_of_the_clip(count: int, context: int) -> None:
     frames = 250 * count
     index = PacketIndex(INDEX.tick, tuple(range(frames)), tuple(range(0, frames, 50)))

@@ -241,7 +241,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("reference", OUTPUT, "True high-resolution clip to measure the output against.",
            kind=Path, metavar="PATH", python=str | Path, parse=lambda value, flag: Path(value)),
     Option("overwrite", OUTPUT, "Replace an existing output.", kind=bool, default=False, flags=("-y", "--overwrite")),
-    Option("segment", OUTPUT, "Length of the segments of a long clip, which an interrupted run keeps; auto: 10 s or more; 0: one segment.",
+    Option("segment", OUTPUT, "Length of segments that an interrupted run keeps; auto: 10 s or more; 0: whole clip.",
            metavar="auto|10s|0", python=NUMBER, default="auto", parse=_text(parse_segment)),
     Option("jobs", ENGINE, "Processes that work on clips and their segments; auto: one per GPU, or per 8 processors.",
            metavar="N|auto", python=int | str, default="1", parse=_text(parse_jobs)),

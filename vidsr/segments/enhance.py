@@ -1,6 +1,8 @@
 """Enhance one file: a long clip in segments, everything else in one run.
 
-    begin: cut -> plan -> job folder;  run each segment that is not finished;  complete: assemble -> remove the job folder
+    begin: cut -> plan -> job folder
+    run each segment that is not finished
+    complete: assemble -> remove the job folder
 
 A run that ends early leaves the job folder, and the same command continues.
 """
