@@ -19,6 +19,7 @@ from vidsr.kernels.workers import THREADS
 from vidsr.options.choices import Repeats
 from vidsr.options.frame_rate import Clock, Times
 from vidsr.runtime.concurrency import ordered_map
+from vidsr.runtime.torch_threads import with_torch_threads
 from vidsr.stages import WHOLE_RUN, Context, StreamRange
 from vidsr.stages.batching import frames_per_batch, rebatched, single_frames
 from vidsr.stages.interpolation_engines import Engine, PreparedPair
@@ -148,7 +149,10 @@ class Interpolate:
         """Yield the output frames of each interval, made ahead on threads of their own."""
         most = RENDER_BYTES // (FLOAT_BYTES * self.info.width * self.info.height)
         threads = 1 if self.engine is None else max(1, min(self.threads, most))
-        return ordered_map(neighbourhoods, [_interval_frames] * threads)
+        if threads == 1:
+            return ordered_map(neighbourhoods, [_interval_frames])
+        work = with_torch_threads(max(1, THREADS // threads), _interval_frames)
+        return ordered_map(neighbourhoods, [work] * threads)
 
     def _sources(self, batches: Iterator[FrameBatch]) -> Iterator[SourceFrame]:
         """Yield the source frames between which to interpolate."""
