@@ -29,7 +29,7 @@ from vidsr.runtime.concurrency import completed_behind
 from vidsr.runtime.free_memory import default_limit
 from vidsr.runtime.worker_pool import Key
 from vidsr.segments.assemble import assemble
-from vidsr.segments.begun_job import BegunJob, Need, plan_digest
+from vidsr.segments.begun_job import BegunJob, plan_digest
 from vidsr.segments.cut import Cut
 from vidsr.segments.cut_file import cut_file, notes_on_segments, planned_cut
 from vidsr.segments.folder_lock import FolderLock
@@ -189,7 +189,7 @@ def _made_here(begun: BegunJob, show: OnSegment) -> Generator[object]:
         for index in begun.missing
     )
     try:
-        yield from completed_behind(begin) if _has_room_for_two(begun.need) else (complete() for complete in begin)
+        yield from completed_behind(begin) if _has_room_for_two(begun) else (complete() for complete in begin)
     except BaseException:  # the segment before may have been completed meanwhile
         _note_finished(JobFolder(begun.folder).count_finished(), begun.segments)
         raise
@@ -218,10 +218,12 @@ def _made_by_workers(begun: BegunJob, show: OnSegment, on_note: OnNote, on_worke
             yield outcome
 
 
-def _has_room_for_two(need: Need) -> bool:
-    """Whether an encoder may complete a segment while the next one begins: the memory of both is free."""
-    free = default_limit()
-    return need.memory is None or free is None or 2 * need.memory <= free
+def _has_room_for_two(begun: BegunJob) -> bool:
+    """Whether an encoder may complete a segment while the next one begins: the memory of both is free and allowed."""
+    if JobFolder(begun.folder).read_job().plan.memory.is_limited:
+        return False
+    need, free = begun.need.memory, default_limit()
+    return need is None or free is None or 2 * need <= free
 
 
 def _note_finished(finished: int, segments: int) -> None:
