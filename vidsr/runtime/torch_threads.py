@@ -7,12 +7,11 @@ it gains: its threads wait for each other.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
 
-from vidsr.runtime.concurrency import process_lock
+from vidsr.runtime.concurrency import completed_behind, process_lock
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,5 +36,4 @@ def _limit(threads: int) -> None:
     with process_lock:
         before = torch.get_num_threads()
         torch.set_num_threads(threads)  # of this thread, and of those that begin to use PyTorch later
-        with ThreadPoolExecutor(1) as other:
-            other.submit(torch.set_num_threads, before).result()  # those that begin later keep the number
+        list(completed_behind([lambda: torch.set_num_threads(before)]))  # on another thread: for those that begin later
