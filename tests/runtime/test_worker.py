@@ -54,6 +54,41 @@ def test_a_crash_is_one_line_and_the_next_call_has_a_fresh_process(how: str, lin
     assert ("worker_functions.py" in crash.value.failure.trace) is (how in ("read no memory", "abort"))
 
 
+SIGNALLED_IMPORT = """
+import signal
+import sys
+from pathlib import Path
+
+def import_something():
+    signal.raise_signal(signal.SIGTERM)
+    Path(__file__).with_name("imported").touch()
+"""
+OF_ITS_MODULE = """
+import_something()
+"""
+OF_PYTORCH = """
+from vidsr.segments.tasks import perform
+
+class Finder:
+    def find_spec(name, *_):
+        if name == "torch":
+            import_something()
+            raise ImportError
+
+sys.meta_path.insert(0, Finder)
+"""
+
+
+@pytest.mark.parametrize("begin", [OF_ITS_MODULE, OF_PYTORCH], ids=["its module", "PyTorch"])
+def test_a_signal_in_an_import_of_a_worker_counts_after_the_import(tmp_path: Path, begin: str) -> None:
+    """An exception inside an import of PyTorch aborts the process, and the line said that a library had crashed."""
+    (tmp_path / "signalled.py").write_text(SIGNALLED_IMPORT + begin)
+    environment = {"PYTHONPATH": str(tmp_path)}
+    with Worker("signalled:perform", environment) as worker, pytest.raises(WorkerFailed, match="exit code 130"):
+        worker.call(None)
+    assert (tmp_path / "imported").exists()
+
+
 def test_the_current_folder_is_not_searched_for_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with Worker(f"{FUNCTIONS}:search_path") as worker:

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
 from vidsr.errors import Note, OnNote, VidsrError
 from vidsr.runtime.error_boundary import Failure, WorkerFailed
+from vidsr.runtime.interrupt import Interrupted
 from vidsr.runtime.worker_pool import TRIES, Begins, Key, Outcome, WorkerPool
 
 
@@ -42,6 +44,22 @@ def test_every_call_has_its_result() -> None:
         results = {outcome.key[1]: outcome.value for outcome in pool.outcomes()}
     assert results == {number: number * number for number in range(20)}
     assert all(worker.closed for worker in workers)
+
+
+def test_a_call_that_a_signal_ends_leaves_no_traceback_of_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by the campaign of kills, in a folder run by two processes."""
+    printed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", printed.append)
+    threads: SimpleQueue[threading.Thread] = SimpleQueue()
+
+    def interrupted(_: Any) -> None:
+        threads.put(threading.current_thread())
+        raise Interrupted
+
+    with WorkerPool([Here()]) as pool:
+        pool.submit((0, 0), (0,), interrupted)
+        threads.get(timeout=10).join(10)
+    assert not printed
 
 
 def test_the_first_in_the_order_comes_first_whenever_it_is_submitted() -> None:

@@ -167,7 +167,8 @@ def _serve(requests: IO[bytes], replies: IO[bytes]) -> NoReturn:
     run_in_background(read)
     interrupt.listen(lambda line: _send(replies, (LINE, line)))
     module, _, name = waiting.get().partition(":")
-    function = getattr(import_module(module), name)
+    with interrupt.postponed():
+        function = getattr(import_module(module), name)
     while (arguments := waiting.get()) is not None:
         busy[0] = True
         try:

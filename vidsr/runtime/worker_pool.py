@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from vidsr.errors import Note, OnNote, ignore
+from vidsr.runtime import interrupt
 from vidsr.runtime.concurrency import run_in_background
 from vidsr.runtime.error_boundary import Failure, WorkerFailed
 
@@ -131,6 +132,8 @@ class WorkerPool:
                 if call is _LAST:
                     return
                 self._make(call, number, worker)
+        except interrupt.Interrupted:
+            return  # the main thread is interrupted too, and ends the pool
         except Exception as error:
             if not self._closed:
                 self._messages.put(error)

@@ -15,6 +15,7 @@ from vidsr.errors import Note
 from vidsr.options.enhance import EnhanceOptions
 from vidsr.options.paths import Job
 from vidsr.pipeline.summary import FileSummary
+from vidsr.runtime import interrupt
 from vidsr.segments.begun_job import BegunJob, Need
 
 FUNCTION = "vidsr.segments.tasks:perform"
@@ -65,12 +66,13 @@ def perform(task: Task, emit: Emit) -> Need | BegunJob | FileSummary | int:
     Raises:
         VidsrError: in one line.
     """
-    from vidsr.pipeline.report import RunReport
-    from vidsr.pipeline.summary import summarize
-    from vidsr.runtime.error_boundary import machine_errors
-    from vidsr.segments.enhance import begin, complete
-    from vidsr.segments.run_segment import run_segment
-    from vidsr.segments.worker_need import estimate_need
+    with interrupt.postponed():
+        from vidsr.pipeline.report import RunReport
+        from vidsr.pipeline.summary import summarize
+        from vidsr.runtime.error_boundary import machine_errors
+        from vidsr.segments.enhance import begin, complete
+        from vidsr.segments.run_segment import run_segment
+        from vidsr.segments.worker_need import estimate_need
 
     counts = _counts(emit)
     if isinstance(task, MakeSegment):
