@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from vidsr.flow.search import resize_displacements
-from vidsr.flow.warp import F32, add_spline_row, between_pixels, columns_between, sample_linear_row, widen_row
+from vidsr.flow.warp import F32, add_spline_row, between_pixels, columns_between, sample_linear_row, widened_rows
 from vidsr.kernels.workers import in_parallel, strips
 
 Plane = NDArray[Any]  # float32, h x w
@@ -124,17 +124,13 @@ def _predict_rows(spline_a, spline_b, displacements, weights, shifts, result, fi
     h, w = spline_a.shape
     fh, fw, count = weights.shape
     sy, reach = F32(h / fh), (displacements.shape[2] - w) // 2
-    wide, held = np.empty((2, count, w), np.float32), np.full(2, -1)  # two rows of weights at all columns, and which
+    wide, held = np.empty((2, count, w), np.float32), np.full(2, -1)  # for `widened_rows`
     rows, scratch, at = np.empty((6, w), np.float32), np.empty((8, w), np.float32), np.empty(w, np.int32)
     ax, ay, bx, by, weight, own = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
     lefts, rights, shares = columns_between(w, fw)
     for row in range(first, last):
         y0, y1, fy = between_pixels((F32(row) + F32(0.5)) / sy - F32(0.5), fh)
-        for y in (y0, y1):
-            if held[y % 2] != y:
-                widen_row(weights[y], lefts, rights, shares, wide[y % 2])
-                held[y % 2] = y
-        upper, lower = wide[y0 % 2], wide[y1 % 2]
+        upper, lower = widened_rows(weights, y0, y1, lefts, rights, shares, wide, held)
         here_ax, here_ay, here_bx, here_by = _lines(displacements, row, reach, w)
         own[:] = 0
         for n in range(count - 1, -1, -1):  # the first is a pixel's own

@@ -58,12 +58,20 @@ def columns_between(width, field_width):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def widen_row(line, lefts, rights, shares, wide):  # type: ignore[no-untyped-def]
-    """Write one row of a field (w x n) at all columns of a plane to ``wide`` (n x W), by `columns_between`."""
-    for col in range(len(lefts)):
-        left, right, fx = line[U64(lefts[col])], line[U64(rights[col])], shares[col]
-        for n in range(len(wide)):
-            wide[n, col] = left[n] + fx * (right[n] - left[n])
+def widened_rows(field, y0, y1, lefts, rights, shares, wide, held):  # type: ignore[no-untyped-def]
+    """Return rows ``y0`` and ``y1``, equal or neighbours, of a field (h x w x n) at all columns of a plane, n x W each.
+
+    ``wide`` (2 x n x W) keeps two rows for the next call, ``held`` (2 integers, -1 at first) their numbers; ``lefts``,
+    ``rights`` and ``shares`` are those of `columns_between`.
+    """
+    for y in (y0, y1):
+        if held[y % 2] != y:
+            held[y % 2], line, row = y, field[y], wide[y % 2]
+            for col in range(len(lefts)):
+                left, right, fx = line[U64(lefts[col])], line[U64(rights[col])], shares[col]
+                for n in range(len(row)):
+                    row[n, col] = left[n] + fx * (right[n] - left[n])
+    return wide[y0 % 2], wide[y1 % 2]
 
 
 @njit(inline="always")
@@ -239,18 +247,14 @@ def _render_rows(a, b, spline_a, spline_b, mask, field, phase, result, first, la
     h, w = a.shape
     fh, fw = field.shape[:2]
     sx, sy = F32(w / fw), F32(h / fh)
-    wide, held = np.empty((2, 6, w), np.float32), np.full(2, -1)  # two rows of the field at all columns, and which
+    wide, held = np.empty((2, 6, w), np.float32), np.full(2, -1)  # for `widened_rows`
     rows, taps, at = np.empty((8, w), np.float32), np.empty((8, w), np.float32), np.empty(w, np.int32)
     ax, ay, bx, by, weight, static = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
     warped, ones = rows[6:], np.ones(w, np.float32)
     lefts, rights, shares = columns_between(w, fw)
     for row in range(first, last):
         y0, y1, fy = between_pixels((F32(row) + F32(0.5)) / sy - F32(0.5), fh)
-        for y in (y0, y1):
-            if held[y % 2] != y:
-                widen_row(field[y], lefts, rights, shares, wide[y % 2])
-                held[y % 2] = y
-        upper, lower = wide[y0 % 2], wide[y1 % 2]
+        upper, lower = widened_rows(field, y0, y1, lefts, rights, shares, wide, held)
         for n in range(6):
             for col in range(w):
                 rows[n, col] = upper[n, col] + fy * (lower[n, col] - upper[n, col])
