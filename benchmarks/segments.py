@@ -1,6 +1,6 @@
 """Measure what segments cost: time and file size of a run in segments against one without, in turn.
 
-    python benchmarks/segments.py [--size 480x270] [--seconds 60] [--rounds 3] [--model fast] [--json PATH] -- --scale 2
+    python benchmarks/segments.py [--size 480x270] [--seconds 60] [--rounds 3] [--json PATH] -- --scale 2 --model fast
 
 Segments have their default length. What follows "--" are options of `vidsr enhance`. The table has the median of wall
 and processor time over the rounds, and the size of the output.
@@ -29,9 +29,8 @@ def main() -> None:
     parser.add_argument("--size", default="480x270")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--model", default="fast")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("options", nargs="*", default=["--scale", "2"])
+    parser.add_argument("options", nargs="*", default=["--scale", "2", "--model", "fast"])
     arguments = parser.parse_args()
     walls: dict[str, list[float]] = {"0": [], "auto": []}
     cores: dict[str, list[float]] = {"0": [], "auto": []}
@@ -42,13 +41,13 @@ def main() -> None:
             for segment in walls:
                 output = Path(scratch, f"{segment}.mp4")
                 command = [sys.executable, "-m", "vidsr", "enhance", str(clip), "-o", str(output), *OPTIONS]
-                used = run([*command, "--segment", segment, "--model", arguments.model, *arguments.options])
+                used = run([*command, "--segment", segment, *arguments.options])
                 walls[segment].append(used.wall)
                 cores[segment].append(used.cpu)
                 sizes[segment] = output.stat().st_size
     result = {
         "machine": machine(),
-        "options": ["--model", arguments.model, *arguments.options],
+        "options": arguments.options,
         "clip": f"{arguments.seconds} s of {arguments.size}",
         "wall": {segment: statistics.median(one) for segment, one in walls.items()},
         "cpu": {segment: statistics.median(one) for segment, one in cores.items()},
